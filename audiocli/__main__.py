@@ -1,0 +1,5 @@
+"""Run audiocli as ``python -m audiocli``."""
+
+from audiocli.cli import main
+
+main()

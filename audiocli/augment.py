@@ -1,0 +1,199 @@
+"""Make one recording sound like many: changes to training signals.
+
+Signals are float32 arrays or tensors with samples last. Everything random is
+drawn from the generator given, so a run can be repeated.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import soxr
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audiocli.frontend import Stft
+
+__all__ = ["colour", "equalise", "excerpt", "warp_formants"]
+
+Signal = NDArray[np.float32]
+
+#: Quefrencies below this many seconds hold the spectral envelope; a voice of up to 500 Hz has
+#: its first rahmonic above it.
+ENVELOPE_QUEFRENCY = 0.0019
+
+
+def excerpt(
+    signal: Signal, samples: int, rng: np.random.Generator, *, semitones: float = 0.0
+) -> Signal:
+    """Cut a piece at a random place, played faster or slower.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (samples,)
+        Taken as a loop, so every start is as likely (the circular shift of
+        Huang et al. 2014).
+    samples : int
+        Length of the piece.
+    rng : numpy.random.Generator
+        Chooses the place and the speed.
+    semitones : float
+        Largest change either way. Resampling moves pitch, formants and
+        tempo together, as other singers and other recordings would.
+
+    Returns
+    -------
+    ndarray, shape (samples,)
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> excerpt(np.ones(100, np.float32), 250, rng, semitones=3).shape
+    (250,)
+    """
+    ratio = 2 ** (rng.uniform(-semitones, semitones) / 12) if semitones else 1.0
+    margin = 32 if semitones else 0  # what the filter of the resampler loses at the ends
+    needed = math.ceil(samples * ratio) + 2 * margin
+    start = int(rng.integers(len(signal)))
+    piece = np.take(signal, np.arange(start, start + needed), mode="wrap")
+    if not semitones:
+        return piece
+    quick: Signal = soxr.resample(piece, ratio, 1.0, quality="MQ")
+    quick = quick[int(margin / ratio) :][:samples]
+    return np.pad(quick, (0, samples - len(quick)))
+
+
+def warp_formants(
+    spectrum: Tensor, sample_rate: int, factor: Tensor, *, limit: float = 26.0
+) -> Tensor:
+    """Stretch the spectral envelope along frequency and leave the pitch.
+
+    The envelope is the low-quefrency part of the cepstrum; the spectrum is multiplied
+    by the stretched envelope over the envelope. It is the length of the vocal tract
+    that changes, hence the singer.
+
+    Parameters
+    ----------
+    spectrum : Tensor, shape (batch, bins, frames)
+        Complex spectrum.
+    sample_rate : int
+        In Hz.
+    factor : Tensor, shape (batch,)
+        Formants move to this multiple of their frequency.
+    limit : float
+        No bin is changed by more than this, in dB.
+
+    Returns
+    -------
+    Tensor, shape (batch, bins, frames)
+
+    References
+    ----------
+    Röbel, Rodet: Efficient spectral envelope estimation and its application
+    to pitch shifting and envelope preservation. DAFx 2005.
+
+    Examples
+    --------
+    >>> spectrum = torch.ones(1, 9, 2, dtype=torch.complex64)
+    >>> bool(torch.allclose(warp_formants(spectrum, 16000, torch.ones(1)), spectrum))
+    True
+    """
+    batch, bins, frames = spectrum.shape
+    magnitude = spectrum.abs()
+    # Relative to the example's own level: the floor must not follow the gain.
+    floor = 1e-4 * magnitude.amax(dim=(1, 2), keepdim=True) + 1e-9
+    cepstrum = torch.fft.irfft(torch.log(magnitude + floor), dim=1)
+    keep = min(round(ENVELOPE_QUEFRENCY * sample_rate), bins - 1)
+    lifter = torch.zeros(cepstrum.shape[1])
+    lifter[:keep] = 1
+    lifter[-keep + 1 :] = 1
+    envelope = torch.fft.rfft(cepstrum * lifter.view(1, -1, 1), dim=1).real
+    source = (torch.arange(bins) / factor.unsqueeze(1)).clamp(max=bins - 1)
+    low = source.floor().long()
+    part = (source - low).unsqueeze(2)
+    high = (low + 1).clamp(max=bins - 1)
+    take = (batch, bins, frames)
+    stretched = envelope.gather(1, low.unsqueeze(2).expand(take)) * (1 - part)
+    stretched = stretched + envelope.gather(1, high.unsqueeze(2).expand(take)) * part
+    largest = limit / 20 * math.log(10)
+    return spectrum * torch.exp((stretched - envelope).clamp(-largest, largest))
+
+
+def equalise(spectrum: Tensor, rng: np.random.Generator, *, decibels: float) -> Tensor:
+    """Colour each example with a smooth random frequency response.
+
+    Parameters
+    ----------
+    spectrum : Tensor, shape (batch, bins, frames)
+        Complex spectrum.
+    rng : numpy.random.Generator
+        Draws a few cosines over the square root of frequency.
+    decibels : float
+        Standard deviation of the response, about.
+
+    Returns
+    -------
+    Tensor, shape (batch, bins, frames)
+
+    Examples
+    --------
+    >>> spectrum = torch.ones(2, 9, 4, dtype=torch.complex64)
+    >>> equalise(spectrum, np.random.default_rng(0), decibels=3.0).shape
+    torch.Size([2, 9, 4])
+    """
+    batch, bins, _ = spectrum.shape
+    orders = np.arange(1, 6)
+    weight = rng.normal(size=(batch, 5)) / np.sqrt(orders)
+    phase = rng.uniform(0, 2 * math.pi, size=(batch, 5))
+    place = np.sqrt(np.linspace(0, 1, bins))
+    waves = np.cos(math.pi * orders[:, None] * place + phase[..., None])
+    response = np.einsum("bk,bkf->bf", weight, waves) * decibels
+    gain = torch.from_numpy(10 ** (response / 20)).float()
+    return spectrum * gain.unsqueeze(2)
+
+
+def colour(
+    audio: Tensor,
+    stft: Stft,
+    rng: np.random.Generator,
+    *,
+    octaves: float = 0.0,
+    decibels: float = 0.0,
+) -> Tensor:
+    """Warp the formants and equalise each signal of a batch by chance.
+
+    Parameters
+    ----------
+    audio : Tensor, shape (batch, samples)
+        The signals.
+    stft : Stft
+        The transform to work in.
+    rng : numpy.random.Generator
+        Draws the changes.
+    octaves : float
+        Largest stretch of the formants either way.
+    decibels : float
+        Strength of the equaliser.
+
+    Returns
+    -------
+    Tensor, shape (batch, samples)
+
+    Examples
+    --------
+    >>> from audiocli.frontend import StftConfig
+    >>> rng = np.random.default_rng(0)
+    >>> colour(torch.randn(2, 3000), Stft(StftConfig()), rng, octaves=0.3, decibels=3).shape
+    torch.Size([2, 3000])
+    """
+    if not octaves and not decibels:
+        return audio
+    spectrum = stft(audio)
+    if octaves:
+        factor = torch.from_numpy(2 ** rng.uniform(-octaves, octaves, len(audio))).float()
+        spectrum = warp_formants(spectrum, stft.config.sample_rate, factor)
+    if decibels:
+        spectrum = equalise(spectrum, rng, decibels=decibels)
+    return stft.inverse(spectrum, audio.shape[-1])

@@ -1,0 +1,75 @@
+"""Write a model's card from its configuration, so that the two cannot disagree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["render"]
+
+
+def render(config: dict[str, Any]) -> str:
+    """Write a model card in Markdown.
+
+    Parameters
+    ----------
+    config : dict
+        What ``config.json`` holds.
+
+    Returns
+    -------
+    str
+        The text of ``README.md``.
+
+    Examples
+    --------
+    >>> config = {"name": "tiny", "task": "separate", "architecture": "drnn", "parameters": 9,
+    ...           "labels": ["vocals", "accompaniment"]}
+    >>> render(config).splitlines()[0]
+    '# tiny'
+    """
+    training = config.get("training") or {}
+    lines = [f"# {config['name']}", ""]
+    if config.get("description"):
+        lines += [config["description"], ""]
+    lines += [
+        f"- Task: `{config['task']}`",
+        f"- Architecture: `{config['architecture']}`, {config.get('parameters', 0):,} parameters",
+        f"- Labels: {', '.join(config['labels'])}",
+        f"- Licence of the weights: {config.get('licence', 'unspecified')}",
+        "",
+        "## Training data",
+        "",
+    ]
+    for data in training.get("data", []):
+        lines.append(
+            f"- {data['name']}: {data['clips']} clips, {data['minutes']} minutes; "
+            f"licence: {data['licence']}"
+        )
+    if training.get("split"):
+        lines += ["", f"Split: {training['split']}"]
+    lines += ["", "## Scores", ""]
+    scores = config.get("scores") or []
+    if scores:
+        lines += ["| metric | value | data | command |", "|---|---|---|---|"]
+        lines += [
+            f"| {score['metric']} | {score['value']} | {score['data']} | `{score['command']}` |"
+            for score in scores
+        ]
+    else:
+        lines.append("None measured yet.")
+    if training.get("command"):
+        lines += ["", "## Train it again", "", "```", training["command"], "```"]
+        made = [
+            f"{label}: {training[key]}"
+            for key, label in (
+                ("hours", "Hours of training"),
+                ("machine", "Machine"),
+                ("version", "audiocli"),
+                ("commit", "Commit"),
+            )
+            if training.get(key)
+        ]
+        lines += ["", "; ".join(made) + "."] if made else []
+    if config.get("limits"):
+        lines += ["", "## Limits", "", config["limits"]]
+    return "\n".join(lines) + "\n"

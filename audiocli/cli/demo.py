@@ -1,0 +1,21 @@
+"""``audiocli demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--overwrite", is_flag=True, help="Replace files of the same names.")
+def demo(folder: Path, overwrite: bool) -> None:
+    """Write a demo song made by code, with its stems and the truth about it, to FOLDER.
+
+    The same bytes every time: song.wav, stems/, and its onsets, chords, beats and labels.
+    """
+    from audiocli.demo import write_demo
+
+    for path in write_demo(folder, overwrite=overwrite):
+        click.echo(str(path))

@@ -1,0 +1,13 @@
+"""``audiocli evaluate``: one subcommand a task."""
+
+import click
+
+from audiocli.cli.evaluate.separate import separate
+
+
+@click.group()
+def evaluate() -> None:
+    """Score a model on data whose truth is known."""
+
+
+evaluate.add_command(separate)

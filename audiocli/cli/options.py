@@ -1,0 +1,43 @@
+"""Options that several commands share, as decorators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def batch_options(command: Command) -> Command:
+    """Add the options of commands that run over many files."""
+    options = [
+        click.argument("inputs", nargs=-1),
+        click.option("--files-from", metavar="LIST", help="Take inputs from a list, one a line."),
+        click.option("--overwrite", is_flag=True, help="Replace outputs that are there."),
+        click.option("--resume", is_flag=True,
+                     help="Skip what the manifest says is done with the same settings."),
+        click.option("-j", "--jobs", default=1, show_default=True,
+                     help="Worker processes, each with a model of its own."),
+        click.option("--device", default="auto", show_default=True,
+                     help="auto, cpu, cuda, cuda:N or mps."),
+        click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+        click.option("-v", "--verbose", is_flag=True, help="Say what is done to each file."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def output_option(default: str | None, help: str) -> Callable[[Command], Command]:
+    """Add ``-o`` for an output folder."""
+    return click.option(
+        "-o",
+        "--output",
+        default=default,
+        show_default=default is not None,
+        type=click.Path(path_type=Path),
+        help=help,
+    )

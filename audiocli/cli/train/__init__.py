@@ -1,0 +1,13 @@
+"""``audiocli train``: one subcommand a task."""
+
+import click
+
+from audiocli.cli.train.separate import separate
+
+
+@click.group()
+def train() -> None:
+    """Train a network and write a model folder."""
+
+
+train.add_command(separate)

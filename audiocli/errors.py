@@ -1,0 +1,67 @@
+"""The errors audiocli raises on purpose.
+
+Everything a user can cause and mend derives from one root, so that a caller
+catches :class:`AudioCliError` and nothing else; a bug keeps its traceback::
+
+    AudioCliError
+    ├── UsageError      the request itself cannot be carried out as asked
+    ├── AudioError      a file or stream cannot be read, or written, as audio
+    ├── ModelError      a model folder is missing, damaged or of the wrong kind
+    └── DataError       a training or evaluation set is not laid out as expected
+
+A message names the file, what is wrong, which values are valid, and the fix,
+in one line.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["AudioCliError", "AudioError", "DataError", "ModelError", "UsageError", "suggest"]
+
+
+class AudioCliError(Exception):
+    """Root of every error that audiocli raises on purpose."""
+
+
+class UsageError(AudioCliError):
+    """The request cannot be carried out as asked (the CLI exits with 2)."""
+
+
+class AudioError(AudioCliError):
+    """A file or stream cannot be read, or written, as audio."""
+
+
+class ModelError(AudioCliError):
+    """A model folder is missing, damaged, or made for something else."""
+
+
+class DataError(AudioCliError):
+    """A training or evaluation set is not laid out as expected."""
+
+
+def suggest(name: str, choices: Iterable[str]) -> str:
+    """Say which of the choices an unknown name may have meant.
+
+    Parameters
+    ----------
+    name : str
+        What was asked for.
+    choices : iterable of str
+        What there is.
+
+    Returns
+    -------
+    str
+        A clause to end a message with.
+
+    Examples
+    --------
+    >>> suggest("drn", ["drnn", "rnn", "stacked"])
+    "did you mean 'drnn'? There are: drnn, rnn, stacked"
+    """
+    names = sorted(choices)
+    listing = f"There are: {', '.join(names)}" if names else "There are none"
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]!r}? {listing}" if close else listing

@@ -1,0 +1,385 @@
+"""Find the files that a command is asked to work on, and plan what each will write.
+
+Everything that can be refused is refused here, before any work: two inputs that
+would write the same file, an output that would destroy an input, an output that
+is there already. A missing file or an empty folder is no reason to refuse: it
+becomes an :class:`Input` with a ``problem``, reported as failed while the others
+go on.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import stat
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiocli.errors import UsageError
+
+__all__ = ["Input", "Job", "find_inputs", "plan", "real_path"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One thing to work on.
+
+    Parameters
+    ----------
+    path : Path
+        What to open; ``Path("-")`` is standard input, and nothing else is.
+    name : str
+        How the user would call it: the path as given, or below the folder given.
+    relative : Path
+        Where its outputs go below an output folder, suffix included: the path below the
+        folder (or the fixed part of the pattern) given, else the file's own name.
+    problem : str or None
+        Why it cannot be worked on, where that is known before any work.
+
+    Examples
+    --------
+    >>> Input(Path("music/live/a.wav"), "music/live/a.wav", Path("live/a.wav")).problem is None
+    True
+    """
+
+    path: Path
+    name: str
+    relative: Path
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input and the files to be made from it.
+
+    Parameters
+    ----------
+    input : Input
+        What to work on.
+    outputs : tuple of Path
+        What to write; empty where the result is only returned.
+    replace : bool
+        Whether outputs that exist already may be replaced.
+
+    Examples
+    --------
+    >>> Job(Input(Path("a.wav"), "a.wav", Path("a.wav")), (Path("out/a.csv"),)).replace
+    False
+    """
+
+    input: Input
+    outputs: tuple[Path, ...]
+    replace: bool = False
+
+
+def find_inputs(
+    arguments: Sequence[str],
+    *,
+    files_from: str | None = None,
+    extensions: Collection[str] | None = None,
+    exclude: Path | None = None,
+) -> list[Input]:
+    """Find every file that is meant by a list of files, folders, patterns and ``-``.
+
+    A file is always taken, whatever its extension. A folder is searched to its depth for
+    audio; what is hidden is left out. A pattern (``*``, ``?``, ``[``, ``**``) is tried where
+    no file has that very name, and stands for all that it matches, as in a shell. Arguments
+    keep their order; what a folder or pattern holds comes in natural order ("2" before
+    "10"). The same file, also by way of a link, is taken once.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Files, folders, patterns, and at most one ``-`` for standard input.
+    files_from : str or None
+        A text file that holds more of them, one a line; ``-`` reads it from standard input.
+    extensions : collection of str or None
+        The names to take in folders, by their ending in any case; default: all that
+        :mod:`audiocli.audio` reads.
+    exclude : Path or None
+        A folder not to search when it lies inside one that is: the output folder, whose
+        files should not become inputs the next time.
+
+    Returns
+    -------
+    list of Input
+        Those with a ``problem`` among them.
+
+    Raises
+    ------
+    UsageError
+        When nothing is given, the list cannot be read, or standard input is wanted twice.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("2.wav", "10.WAV", "cover.jpg"):
+    ...         _ = Path(folder, name).write_bytes(b"")
+    ...     [str(item.relative) for item in find_inputs([folder], extensions=[".wav"])]
+    ['2.wav', '10.WAV']
+    """
+    named = list(arguments)
+    if files_from is not None:
+        named += _listed(files_from)
+    if not named:
+        empty = "no input: name files, folders, a pattern such as '*.wav', or - for standard input"
+        raise UsageError(empty if files_from is None else f"{files_from}: lists no files")
+    if named.count("-") + (files_from == "-") > 1:
+        raise UsageError("standard input (-) can be read only once: use - in one place")
+    found: dict[str, Input] = {}
+    for argument in named:
+        for item in _meant_by(argument, extensions, exclude):
+            key = "-" if item.path == Path("-") else real_path(item.path)
+            found.setdefault(key, item)
+    return list(found.values())
+
+
+def plan(
+    inputs: Sequence[Input],
+    outputs_of: Callable[[Input], Sequence[Path]],
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+) -> list[Job]:
+    """Settle what each input will write, and refuse what would lose anything.
+
+    Parameters
+    ----------
+    inputs : sequence of Input
+        As found by :func:`find_inputs`; one with a problem gets a job without outputs.
+    outputs_of : callable
+        The paths to write for an input.
+    overwrite : bool
+        Allow outputs that exist already; they will be replaced.
+    resume : bool
+        Allow outputs that exist already; :func:`audiocli.batch.run` finds out which of them
+        are its own.
+
+    Returns
+    -------
+    list of Job
+        One for each input, in the same order.
+
+    Raises
+    ------
+    UsageError
+        When two inputs would write the same path, or an output is an input, is a folder, or
+        (unless `overwrite` or `resume`) exists.
+
+    Examples
+    --------
+    >>> song = Input(Path("a.wav"), "a.wav", Path("a.wav"))
+    >>> jobs = plan([song], lambda item: [Path("no folder", item.relative.with_suffix(".csv"))])
+    >>> jobs[0].outputs[0].name
+    'a.csv'
+    """
+    jobs = [
+        Job(item, () if item.problem is not None else tuple(outputs_of(item)), replace=overwrite)
+        for item in inputs
+    ]
+    sources = {real_path(item.path): item.name for item in inputs if item.problem is None}
+    writers: dict[str, str] = {}
+    existing: list[Path] = []
+    for job in jobs:
+        for output in job.outputs:
+            key = real_path(output)
+            _check_output(output, job.input.name, sources.get(key), writers.get(key))
+            writers[key] = job.input.name
+            if os.path.lexists(output):
+                existing.append(output)
+    if existing and not (overwrite or resume):
+        others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
+        raise UsageError(
+            f"{existing[0]}: exists already{others}; use --overwrite to replace what is there, "
+            "--resume to do only what is missing, or choose another output folder"
+        )
+    return jobs
+
+
+def real_path(path: str | os.PathLike[str]) -> str:
+    """Return the one name by which two paths to the same file are known to be the same.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Any path, of a file that exists or not.
+
+    Returns
+    -------
+    str
+        Absolute, links followed, in lower case where the system's paths ignore case.
+
+    Examples
+    --------
+    >>> real_path("a/../b.wav") == real_path("./b.wav")
+    True
+    """
+    try:
+        return os.path.normcase(os.path.realpath(path))
+    except ValueError:  # a null character: no file can have that name, any key will do
+        return os.fspath(path)
+
+
+def _check_output(output: Path, name: str, source: str | None, writer: str | None) -> None:
+    """Refuse an output that would destroy an input, another output or a folder."""
+    if source is not None:
+        raise UsageError(
+            f"{output}: is the input {source}, which would be lost; "
+            "choose another output folder or name"
+        )
+    if writer == name:
+        raise UsageError(f"{output}: {name} would write it twice; give each result its own name")
+    if writer is not None:
+        raise UsageError(
+            f"{output}: both {writer} and {name} would write it; rename one of them, give the "
+            "folder that holds both, or run them one by one into different output folders"
+        )
+    if os.path.isdir(output):
+        raise UsageError(
+            f"{output}: is a folder, where {name} would write a file; "
+            "move it away or choose another output folder"
+        )
+
+
+def _listed(files_from: str) -> list[str]:
+    """Read the lines of a list of files; names keep the bytes they have on disk."""
+    try:
+        if files_from == "-":
+            content = sys.stdin.buffer.read()
+        else:
+            content = Path(files_from).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"{files_from}: cannot read this list of files: {reason}") from error
+    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    return [os.fsdecode(line.removesuffix(b"\r")) for line in lines if line.strip()]
+
+
+def _meant_by(
+    argument: str, extensions: Collection[str] | None, exclude: Path | None
+) -> list[Input]:
+    """Find the inputs that one argument stands for, at least one."""
+    if argument == "-":
+        return [Input(Path("-"), "-", Path("stdin"))]
+    try:
+        mode = os.stat(argument).st_mode
+    except ValueError:
+        return [_unusable(argument, "is no possible file name")]
+    except OSError as error:
+        if any(character in argument for character in "*?["):
+            return _matching(argument, extensions, exclude)
+        return [_unusable(argument, error.strerror or str(error))]
+    if not stat.S_ISDIR(mode):
+        return [_file(argument, os.path.dirname(argument))]
+    found = _audio_in(argument, argument, extensions, exclude)
+    if not found:
+        looked_for = ", ".join(sorted(_endings(extensions)))
+        found = [_unusable(argument, f"no audio in this folder (looked for {looked_for})")]
+    return found
+
+
+def _file(name: str, base: str) -> Input:
+    """Describe a file whose outputs mirror the tree below a base folder."""
+    path = Path(name)
+    # "./-" is a file, but as a Path it would read as standard input
+    path = path.absolute() if str(path) == "-" else path
+    return Input(path, name, Path(os.path.relpath(name, base or os.curdir)))
+
+
+def _unusable(name: str, reason: str) -> Input:
+    path = Path(name)
+    return Input(path, name, Path(path.name), f"{name}: {reason}")
+
+
+def _endings(extensions: Collection[str] | None) -> set[str]:
+    if extensions is None:
+        # here because it loads numpy and soundfile, which only a search of folders needs
+        from audiocli.audio import AUDIO_EXTENSIONS
+
+        extensions = AUDIO_EXTENSIONS
+    return {"." + extension.lower().lstrip(".") for extension in extensions}
+
+
+def _audio_in(
+    folder: str, base: str, extensions: Collection[str] | None, exclude: Path | None
+) -> list[Input]:
+    """Find the audio files in a folder and all folders below it, in natural order."""
+    endings = _endings(extensions)
+    errors: list[OSError] = []
+    found = [
+        _file(os.path.join(inner, name), base)
+        for inner, names in _walk(folder, exclude, errors)
+        for name in names
+        if not name.startswith(".") and os.path.splitext(name)[1].lower() in endings
+    ]
+    found += [_unusable(str(error.filename), error.strerror or str(error)) for error in errors]
+    return sorted(found, key=_natural)
+
+
+def _matching(
+    pattern: str, extensions: Collection[str] | None, exclude: Path | None
+) -> list[Input]:
+    """Find what a pattern stands for, which the shell did not expand."""
+    base = os.path.dirname(re.split(r"[*?\[]", pattern, maxsplit=1)[0])
+    found: list[Input] = []
+    for name in _expand(pattern, exclude):
+        if os.path.isdir(name):
+            found += _audio_in(name, base, extensions, exclude)
+        else:
+            found.append(_file(name, base))
+    return sorted(found, key=_natural) or [_unusable(pattern, "no such file, and none matches it")]
+
+
+def _expand(pattern: str, exclude: Path | None) -> Iterator[str]:
+    """List the paths that match a pattern.
+
+    The ``**`` of the standard library follows links round in circles, so it is taken apart
+    here: the rest of the pattern is tried in every folder of a safe walk.
+    """
+    parts = pattern.replace(os.altsep or os.sep, os.sep).split(os.sep)
+    if "**" not in parts:
+        yield from glob.iglob(pattern)
+        return
+    at = parts.index("**")
+    start, rest = os.sep.join([*parts[:at], ""]), os.sep.join(parts[at + 1 :])
+    for root in glob.iglob(start) if start else [os.curdir]:
+        for folder, files in _walk(root, exclude, []):
+            inner = os.path.join(folder, "").removeprefix(os.curdir + os.sep)
+            if rest:
+                yield from _expand(glob.escape(inner) + rest, exclude)
+            else:
+                yield from (inner + name for name in files if not name.startswith("."))
+
+
+def _walk(
+    root: str, exclude: Path | None, errors: list[OSError]
+) -> Iterator[tuple[str, list[str]]]:
+    """Visit a folder and all below it, each once, with the names of the files in it.
+
+    Links to folders come last, so that a folder goes by its own name where it has one.
+    """
+    seen = {real_path(exclude)} - {real_path(root)} if exclude is not None else set()
+    pending = [root]
+    while pending:
+        for folder, folders, files in os.walk(pending.pop(0), onerror=errors.append):
+            real = real_path(folder)
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            paths = [os.path.join(folder, name) for name in folders]
+            pending += [path for path in paths if os.path.islink(path)]
+            yield folder, files
+
+
+def _natural(item: Input) -> tuple[list[list[str | int]], str]:
+    """Sort by folder and name, numbers by value and case ignored; the rest breaks ties."""
+    parts = [re.split(r"([0-9]+)", part.casefold()) for part in item.relative.parts]
+    return [
+        [int(piece) if number % 2 else piece for number, piece in enumerate(part)] for part in parts
+    ], item.name

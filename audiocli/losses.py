@@ -1,0 +1,131 @@
+"""What training of the separation networks makes small.
+
+All losses take magnitudes or spectra of shape (batch, sources, bins, frames)
+and give one number, the mean over the batch. A mixture's energy divides the
+squared errors, so that loud and quiet examples count alike.
+
+References
+----------
+Huang, Kim, Hasegawa-Johnson, Smaragdis: Joint optimization of masks and deep
+recurrent neural networks for monaural source separation. IEEE/ACM TASLP 23(12),
+2015, equations 7 to 10.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["divergence_loss", "snr_loss", "squared_loss"]
+
+#: Keeps logarithms and quotients of silence finite; full scale is about 1.
+EPSILON = 1e-6
+#: The signal-to-noise ratio beyond which an example counts as solved, as a power ratio (30 dB).
+FLOOR = 1e-3
+
+
+def squared_loss(estimates: Tensor, references: Tensor, gamma: float = 0.0) -> Tensor:
+    """Mean squared error of magnitudes, with the discriminative term.
+
+    ``sum_i ||y^_i - y_i||^2 - gamma sum_{j != i} ||y^_i - y_j||^2``: an estimate is to
+    be near its own source and far from the others.
+
+    Parameters
+    ----------
+    estimates, references : Tensor, shape (batch, sources, bins, frames)
+        Magnitudes.
+    gamma : float
+        Weight of the discriminative term; 0 leaves it out.
+
+    Returns
+    -------
+    Tensor
+        A scalar.
+
+    Examples
+    --------
+    >>> sources = torch.rand(1, 2, 5, 4)
+    >>> squared_loss(sources, sources).item()
+    0.0
+    """
+    error = (estimates - references) ** 2
+    if gamma:
+        error = error - gamma * (estimates - references.flip(1)) ** 2
+    energy = (references.sum(dim=1) ** 2).mean(dim=(1, 2)) + EPSILON
+    return (error.mean(dim=(1, 2, 3)) / energy).mean()
+
+
+def divergence_loss(estimates: Tensor, references: Tensor, gamma: float = 0.0) -> Tensor:
+    """Generalised Kullback-Leibler divergence, with the discriminative term.
+
+    ``D(y || y^) = sum y log(y / y^) - y + y^``, minus gamma times that of the other
+    source.
+
+    Parameters
+    ----------
+    estimates, references : Tensor, shape (batch, sources, bins, frames)
+        Magnitudes.
+    gamma : float
+        Weight of the discriminative term; 0 leaves it out.
+
+    Returns
+    -------
+    Tensor
+        A scalar.
+
+    Examples
+    --------
+    >>> sources = torch.rand(1, 2, 5, 4)
+    >>> abs(divergence_loss(sources, sources).item()) < 1e-6
+    True
+    """
+
+    def divergence(true: Tensor, guess: Tensor) -> Tensor:
+        ratio = torch.log((true + EPSILON) / (guess + EPSILON))
+        return true * ratio - true + guess
+
+    error = divergence(references, estimates)
+    if gamma:
+        error = error - gamma * divergence(references.flip(1), estimates)
+    level = references.sum(dim=1).mean(dim=(1, 2)) + EPSILON
+    return (error.mean(dim=(1, 2, 3)) / level).mean()
+
+
+def snr_loss(estimates: Tensor, references: Tensor, gamma: float = 0.0) -> Tensor:
+    """Negative signal-to-noise ratio of complex spectra, in dB.
+
+    Phase counts: where the sources cancel in the mixture the best mask is a smaller
+    one, which magnitudes alone do not tell. The logarithm keeps one hard
+    example from outweighing the rest of the batch.
+
+    Parameters
+    ----------
+    estimates, references : Tensor, shape (batch, sources, bins, frames)
+        Complex spectra.
+    gamma : float
+        Weight of the signal-to-noise ratio with respect to the other
+        source, which is made small; 0 leaves it out.
+
+    Returns
+    -------
+    Tensor
+        A scalar.
+
+    Examples
+    --------
+    >>> sources = torch.randn(1, 2, 5, 4, dtype=torch.complex64)
+    >>> round(snr_loss(sources, sources).item())
+    -30
+    """
+
+    def power(spectra: Tensor) -> Tensor:
+        return (spectra.real**2 + spectra.imag**2).sum(dim=(2, 3))
+
+    def ratio(error: Tensor, signal: Tensor) -> Tensor:
+        return 10 * torch.log10(error / (signal + EPSILON) + FLOOR)
+
+    loss = ratio(power(estimates - references), power(references)).mean()
+    if gamma:
+        other = references.flip(1)
+        loss = loss - gamma * ratio(power(estimates - other), power(other)).mean()
+    return loss

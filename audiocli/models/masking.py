@@ -1,0 +1,101 @@
+"""What the separation networks share: the mask layer and the way from audio to stems.
+
+References
+----------
+Huang, Kim, Hasegawa-Johnson, Smaragdis: Joint optimization of masks and deep
+recurrent neural networks for monaural source separation. IEEE/ACM TASLP 23(12),
+2015, equations 4 and 5.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from torch import Tensor, nn
+
+from audiocli.frontend import Stft, StftConfig
+
+__all__ = ["MaskingNetwork", "soft_mask"]
+
+#: Keeps the mask of a bin in which every output is zero at one half.
+EPSILON = 1e-6
+
+
+def soft_mask(outputs: Tensor) -> Tensor:
+    """Turn output magnitudes into masks that add up to one.
+
+    The time-frequency mask layer ``|y_i| / sum_j |y_j|``: inside the network, so that
+    training sees its effect.
+
+    Parameters
+    ----------
+    outputs : Tensor, shape (batch, sources, bins, frames)
+        What the last layer gives; the sign does not matter.
+
+    Returns
+    -------
+    Tensor, shape (batch, sources, bins, frames)
+        Between 0 and 1.
+
+    Examples
+    --------
+    >>> soft_mask(torch.tensor([3.0, -1.0]).view(1, 2, 1, 1)).flatten().round(decimals=4)
+    tensor([0.7500, 0.2500])
+    """
+    magnitude = outputs.abs() + EPSILON
+    return magnitude / magnitude.sum(dim=1, keepdim=True)
+
+
+class MaskingNetwork(nn.Module):
+    """Base of the separation networks: audio in, one signal a source out.
+
+    A child gives :meth:`outputs`; this class owns the front-end, the mask
+    layer and the way back to audio.
+
+    Parameters
+    ----------
+    frontend : StftConfig
+        Front-end of analysis and synthesis.
+    num_sources : int
+        Number of signals to separate into.
+
+    Examples
+    --------
+    >>> class Half(MaskingNetwork):
+    ...     def outputs(self, magnitude):
+    ...         return torch.ones_like(magnitude).unsqueeze(1).repeat(1, 2, 1, 1)
+    >>> audio = torch.randn(1, 3000)
+    >>> bool(torch.allclose(Half(StftConfig())(audio)[:, 0], audio / 2, atol=1e-5))
+    True
+    """
+
+    def __init__(self, frontend: StftConfig, num_sources: int = 2) -> None:
+        super().__init__()
+        self.stft = Stft(frontend)
+        self.num_sources = num_sources
+
+    @abstractmethod
+    def outputs(self, magnitude: Tensor) -> Tensor:
+        """Estimate source magnitudes (batch, sources, bins, frames) from (batch, bins, frames)."""
+
+    def calibrate(self, magnitude: Tensor) -> None:
+        """Set fixed statistics of the input from example spectra; most networks have none."""
+
+    def masks(self, spectrum: Tensor) -> Tensor:
+        """Compute the masks of a complex mixture spectrum.
+
+        Parameters
+        ----------
+        spectrum : Tensor, shape (batch, bins, frames)
+
+        Returns
+        -------
+        Tensor, shape (batch, sources, bins, frames)
+        """
+        return soft_mask(self.outputs(spectrum.abs()))
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Separate audio (batch, samples) into (batch, sources, samples)."""
+        spectrum = self.stft(audio)
+        estimates = self.masks(spectrum) * spectrum.unsqueeze(1)
+        return self.stft.inverse(estimates, audio.shape[-1])

@@ -1,0 +1,361 @@
+"""Find, check, list and describe model folders. Knows neither torch nor any task.
+
+A model folder holds ``config.json``, ``weights.safetensors`` and ``README.md``
+(the model card, written from the configuration so that they cannot disagree).
+Models are looked for, in this order, as a folder given by its path, below the
+folders named in ``AUDIOCLI_MODELS`` (separated like ``PATH``), in the package,
+and in the user's cache; below each as ``<task>/<name>``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audiocli.errors import ModelError, suggest
+
+__all__ = [
+    "CONFIG",
+    "FORMAT",
+    "WEIGHTS",
+    "ModelEntry",
+    "commit",
+    "find",
+    "list_models",
+    "open_folder",
+    "roots",
+    "sha256",
+    "verify",
+    "write_config",
+]
+
+FORMAT = 1
+CONFIG = "config.json"
+WEIGHTS = "weights.safetensors"
+CARD = "README.md"
+REQUIRED = ("format", "task", "architecture", "arguments", "frontend", "labels", "weights_sha256")
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is.
+    config : dict
+        What its ``config.json`` says.
+
+    Examples
+    --------
+    >>> entry = find("separate", "drnn-mir1k")
+    >>> entry.task, entry.name
+    ('separate', 'drnn-mir1k')
+    """
+
+    folder: Path
+    config: dict[str, Any]
+
+    @property
+    def task(self) -> str:
+        """The task it was trained for."""
+        return str(self.config["task"])
+
+    @property
+    def name(self) -> str:
+        """The folder's name; what ``--model`` takes."""
+        return self.folder.name
+
+    @property
+    def weights(self) -> Path:
+        """The file that holds the weights."""
+        return self.folder / WEIGHTS
+
+    @property
+    def size(self) -> int:
+        """Size of the weights in bytes."""
+        return self.weights.stat().st_size
+
+    @property
+    def licence(self) -> str:
+        """Licence of the weights."""
+        return str(self.config.get("licence", "unspecified"))
+
+    @property
+    def score(self) -> str:
+        """The first of the measured scores, in a few words."""
+        scores = self.config.get("scores") or []
+        return f"{scores[0]['metric']} {scores[0]['value']}" if scores else ""
+
+    def summary(self) -> dict[str, Any]:
+        """Say what a list of models shows of this one."""
+        return {
+            "task": self.task,
+            "name": self.name,
+            "size": self.size,
+            "parameters": self.config.get("parameters"),
+            "licence": self.licence,
+            "score": self.score,
+            "path": str(self.folder),
+        }
+
+
+def roots() -> list[Path]:
+    """List the folders below which models are looked for by name.
+
+    Returns
+    -------
+    list of Path
+        In the order of the search; only those that exist.
+
+    Examples
+    --------
+    >>> any((root / "separate" / "drnn-mir1k").is_dir() for root in roots())
+    True
+    """
+    import platformdirs
+
+    package = Path(__file__).resolve().parent
+    named = os.environ.get("AUDIOCLI_MODELS", "")
+    candidates = [Path(part) for part in named.split(os.pathsep) if part]
+    # An installed package holds pretrained/ inside, a checkout beside it.
+    candidates += [package / "pretrained", package.parent / "pretrained"]
+    candidates.append(Path(platformdirs.user_cache_dir("audiocli")) / "models")
+    return [root for root in candidates if root.is_dir()]
+
+
+def open_folder(folder: Path) -> ModelEntry:
+    """Read a model folder's configuration.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+
+    Returns
+    -------
+    ModelEntry
+
+    Raises
+    ------
+    ModelError
+        If it is not a model folder, or of a format this version cannot read.
+
+    Examples
+    --------
+    >>> open_folder(Path("no-such-model"))
+    Traceback (most recent call last):
+    ...
+    audiocli.errors.ModelError: no-such-model: no config.json there, so this is not a model folder
+    """
+    file = folder / CONFIG
+    try:
+        config = json.loads(file.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise ModelError(f"{folder}: no {CONFIG} there, so this is not a model folder") from None
+    except OSError as error:
+        raise ModelError(f"{file}: cannot be read: {error.strerror}") from error
+    except ValueError as error:  # JSON's and UTF-8's errors both
+        raise ModelError(f"{file}: is not valid JSON: {error}") from error
+    missing = [key for key in REQUIRED if not isinstance(config, dict) or key not in config]
+    if missing:
+        raise ModelError(
+            f"{file}: lacks {', '.join(missing)}; take the folder from its source again"
+        )
+    if config["format"] != FORMAT:
+        raise ModelError(
+            f"{file}: format {config['format']} is not the {FORMAT} that this version reads; "
+            "update audiocli"
+        )
+    return ModelEntry(folder, config)
+
+
+def list_models(task: str | None = None) -> list[ModelEntry]:
+    """List the models that can be named, the first found of each name.
+
+    Parameters
+    ----------
+    task : str, optional
+        Only those of this task.
+
+    Returns
+    -------
+    list of ModelEntry
+        By task and name.
+
+    Raises
+    ------
+    ModelError
+        If one of the folders is damaged.
+
+    Examples
+    --------
+    >>> "drnn-mir1k" in [entry.name for entry in list_models("separate")]
+    True
+    """
+    found: dict[tuple[str, str], ModelEntry] = {}
+    for root in roots():
+        for file in sorted(root.glob(f"{task or '*'}/*/{CONFIG}")):
+            entry = open_folder(file.parent)
+            found.setdefault((file.parent.parent.name, entry.name), entry)
+    return [found[key] for key in sorted(found)]
+
+
+def find(task: str | None, name: str) -> ModelEntry:
+    """Find a model by its name or its folder.
+
+    Parameters
+    ----------
+    task : str or None
+        What it must be made for; None takes any.
+    name : str
+        A folder, a name that :func:`list_models` shows, or ``task/name``.
+
+    Returns
+    -------
+    ModelEntry
+
+    Raises
+    ------
+    ModelError
+        If there is none, or it is made for another task.
+
+    Examples
+    --------
+    >>> find("separate", "drnn-mir1k").licence != ""
+    True
+    """
+    folder = Path(name)
+    if (folder / CONFIG).is_file() or (folder.is_dir() and len(folder.parts) > 1):
+        entry = open_folder(folder)
+    else:
+        entries = list_models()
+        names = {entry.name: entry for entry in reversed(entries)}
+        names |= {f"{entry.task}/{entry.name}": entry for entry in entries}
+        names |= {entry.name: entry for entry in entries if entry.task == task}
+        if name not in names:
+            choices = [entry.name for entry in entries if task in (None, entry.task)]
+            raise ModelError(
+                f"no model {name!r}: {suggest(name, choices)}; or give a model's folder"
+            )
+        entry = names[name]
+    if task is not None and entry.task != task:
+        raise ModelError(f"{name}: is a model for {entry.task!r}, not for {task!r}")
+    return entry
+
+
+def sha256(file: Path) -> str:
+    """Compute a file's SHA-256 in constant memory.
+
+    Parameters
+    ----------
+    file : Path
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Examples
+    --------
+    >>> len(sha256(Path(__file__)))
+    64
+    """
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def verify(entry: ModelEntry) -> None:
+    """Check that a model's weights are the ones its configuration names.
+
+    Parameters
+    ----------
+    entry : ModelEntry
+
+    Raises
+    ------
+    ModelError
+        If the file is missing or its sum differs.
+
+    Examples
+    --------
+    >>> verify(find("separate", "drnn-mir1k"))
+    """
+    try:
+        actual = sha256(entry.weights)
+    except OSError as error:
+        raise ModelError(f"{entry.weights}: cannot be read: {error.strerror}") from error
+    if actual != entry.config["weights_sha256"]:
+        raise ModelError(
+            f"{entry.weights}: its SHA-256 is not the one in {CONFIG}, so the file is damaged or "
+            "was changed; take the model folder from its source again"
+        )
+
+
+def write_config(folder: Path, config: dict[str, Any]) -> None:
+    """Write a model folder's configuration and the card made from it.
+
+    Parameters
+    ----------
+    folder : Path
+        The model folder.
+    config : dict
+        The whole configuration.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     entry = find("separate", "drnn-mir1k")
+    ...     write_config(Path(folder), entry.config)
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['README.md', 'config.json']
+    """
+    from audiocli.card import render
+
+    for name, text in ((CONFIG, json.dumps(config, indent=2) + "\n"), (CARD, render(config))):
+        partial = folder / f".{name}.part"
+        partial.write_text(text, "utf-8")
+        partial.replace(folder / name)
+
+
+def commit() -> str | None:
+    """Name the commit of the checkout that audiocli runs from.
+
+    Returns
+    -------
+    str or None
+        Its hash, with ``+`` behind it where files were changed since; None outside a checkout.
+
+    Examples
+    --------
+    >>> commit() is None or len(commit()) >= 40
+    True
+    """
+    import subprocess
+
+    checkout = Path(__file__).resolve().parent.parent
+    if not (checkout / ".git").exists():
+        return None
+    try:
+        head, changed = (
+            subprocess.run(
+                ["git", "-C", str(checkout), *command],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=10,
+            ).stdout.strip()
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "-uno"])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return head + ("+" if changed else "")

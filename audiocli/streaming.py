@@ -1,0 +1,244 @@
+"""Work on audio of any length in constant memory.
+
+Blocks are float32 arrays of shape (channels, samples). A stage takes an
+iterator of blocks and gives an iterator of blocks, so stages chain like a
+shell pipeline; :func:`prefetch` runs what stands before it in a thread.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+__all__ = ["Blockwise", "overlap_add", "prefetch", "rechunk", "resample"]
+
+Block = NDArray[np.float32]
+T = TypeVar("T")
+
+
+def resample(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Iterator[Block]:
+    """Change the sample rate of a stream with soxr's high-quality filter.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape (channels, samples)
+        The stream.
+    source_rate, target_rate : int
+        Rates in Hz. Where they are equal the blocks pass untouched.
+
+    Yields
+    ------
+    ndarray, shape (channels, samples)
+        The stream at the target rate, without delay.
+
+    Examples
+    --------
+    >>> block = np.zeros((2, 44100), np.float32)
+    >>> sum(b.shape[1] for b in resample([block, block], 44100, 16000))
+    32000
+    """
+    if source_rate == target_rate:
+        yield from blocks
+        return
+    stream = None
+    for block in blocks:
+        if stream is None:
+            stream = soxr.ResampleStream(
+                source_rate, target_rate, block.shape[0], dtype="float32", quality="HQ"
+            )
+        out = stream.resample_chunk(np.ascontiguousarray(block.T))
+        if len(out):
+            yield np.ascontiguousarray(out.T)
+    if stream is not None:
+        out = stream.resample_chunk(np.zeros((0, block.shape[0]), np.float32), last=True)
+        if len(out):
+            yield np.ascontiguousarray(out.T)
+
+
+def rechunk(blocks: Iterable[Block], sizes: Iterable[int], channels: int) -> Iterator[Block]:
+    """Cut a stream into blocks of the sizes asked for.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape (channels, samples)
+        The stream.
+    sizes : iterable of int
+        Length of each block to give, in samples. Where the stream ends
+        early the rest is filled with zeros, where it runs on it is dropped:
+        the caller's sizes decide.
+    channels : int
+        Number of channels.
+
+    Yields
+    ------
+    ndarray, shape (channels, size)
+        One block for each size.
+
+    Examples
+    --------
+    >>> blocks = [np.ones((1, 3), np.float32), np.ones((1, 2), np.float32)]
+    >>> [b.shape[1] for b in rechunk(blocks, [1, 3, 2], channels=1)]
+    [1, 3, 2]
+    """
+    source = iter(blocks)
+    pending = np.zeros((channels, 0), np.float32)
+    for size in sizes:
+        while pending.shape[1] < size and (block := next(source, None)) is not None:
+            pending = np.concatenate([pending, block], axis=1)
+        piece, pending = pending[:, :size], pending[:, size:]
+        yield np.pad(piece, [(0, 0), (0, size - piece.shape[1])])
+
+
+@dataclass(frozen=True)
+class Blockwise:
+    """How a stream is cut for a network: lengths in samples at its rate.
+
+    Parameters
+    ----------
+    segment : int
+        What one call of the network contributes to the output.
+    context : int
+        What it hears besides on each side, and whose output is dropped:
+        enough for its recurrent state to settle.
+    fade : int
+        Over this many samples neighbouring segments are crossfaded.
+
+    Examples
+    --------
+    >>> Blockwise(segment=16000 * 20, context=16000 * 2, fade=4000).fade
+    4000
+    """
+
+    segment: int
+    context: int
+    fade: int
+
+
+def overlap_add(
+    blocks: Iterable[Block], process: Callable[[Block], Block], cut: Blockwise
+) -> Iterator[Block]:
+    """Run a function that wants whole signals over a stream, seamlessly.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape (channels, samples)
+        The stream.
+    process : callable
+        Takes (channels, n) and returns (..., n), sample for sample.
+    cut : Blockwise
+        Segment, context and crossfade. A stream no longer than a segment
+        with its context reaches `process` in one piece.
+
+    Yields
+    ------
+    ndarray, shape (..., samples)
+        The output; all blocks together are as long as the input.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(size=(1, 1000)).astype(np.float32)
+    >>> out = overlap_add([noise], lambda x: 2 * x, Blockwise(100, 20, 10))
+    >>> bool(np.allclose(np.concatenate(list(out), axis=-1), 2 * noise, atol=1e-6))
+    True
+    """
+    ramp = (np.arange(cut.fade, dtype=np.float32) + 0.5) / max(cut.fade, 1)
+    reach = cut.segment + cut.fade + cut.context  # heard from the segment's start on
+    source = iter(blocks)
+    buffer = next(source, None)
+    if buffer is None:
+        return
+    before = 0  # context in front of the segment's start, zero for the first
+    tail: Block | None = None  # the faded end of the segment before
+    ended = False
+    while True:
+        while not ended and buffer.shape[-1] < before + reach:
+            block = next(source, None)
+            ended = block is None
+            if block is not None:
+                buffer = np.concatenate([buffer, block], axis=-1)
+        heard = buffer[..., : before + reach] if not ended else buffer
+        out = process(heard)[..., before:]
+        if tail is not None:
+            out = out.copy()
+            head = min(cut.fade, out.shape[-1])
+            out[..., :head] = out[..., :head] * ramp[:head] + tail[..., :head] * (1 - ramp[:head])
+        if ended:
+            yield out
+            return
+        yield out[..., : cut.segment]
+        tail = out[..., cut.segment : cut.segment + cut.fade]
+        start = before + cut.segment  # of the next segment, in the buffer
+        keep = min(cut.context, start)
+        buffer = buffer[..., start - keep :]
+        before = keep
+
+
+def prefetch(items: Iterable[T], depth: int = 4) -> Generator[T, None, None]:
+    """Make the items in a thread, up to `depth` ahead of who takes them.
+
+    Decoding, inference and writing release Python's lock for most of their
+    time, so stages that stand on the two sides of a prefetch overlap.
+
+    Parameters
+    ----------
+    items : iterable
+        Runs in the thread from the first `next` on.
+    depth : int
+        How many items may wait.
+
+    Yields
+    ------
+    object
+        The items in order. An exception in the thread is raised here.
+
+    Examples
+    --------
+    >>> list(prefetch(range(3)))
+    [0, 1, 2]
+    """
+    waiting: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(maxsize=depth)
+    stop = threading.Event()
+
+    def put(entry: tuple[bool, T | BaseException | None]) -> None:
+        while not stop.is_set():
+            try:
+                waiting.put(entry, timeout=0.1)
+                return
+            except queue.Full:
+                continue
+
+    def produce() -> None:
+        iterator = iter(items)
+        try:
+            for item in iterator:
+                put((True, item))
+                if stop.is_set():
+                    break
+            put((False, None))
+        except BaseException as error:  # handed on whatever it is: a thread has nobody to raise to
+            put((False, error))
+        finally:
+            close = getattr(iterator, "close", None)
+            if close is not None:  # release what the producer holds open, in its own thread
+                close()
+
+    thread = threading.Thread(target=produce, daemon=True, name="prefetch")
+    thread.start()
+    try:
+        while True:
+            more, value = waiting.get()
+            if not more:
+                if value is not None:
+                    raise value  # type: ignore[misc]  # always an exception here
+                return
+            yield value  # type: ignore[misc]  # always an item here
+    finally:
+        stop.set()
+        thread.join()

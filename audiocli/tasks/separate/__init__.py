@@ -1,0 +1,35 @@
+"""Separate a song into singing voice and accompaniment.
+
+A network estimates, for every channel by itself, a soft mask over the
+short-time spectrum of the mixture (Huang et al. 2014, 2015). The vocals are
+the masked mixture; the accompaniment is the mixture minus the vocals, so the two
+add up to the input.
+
+Units: audio is (channels, samples) with full scale 1.0, at any rate. The network
+works at its own rate (16 kHz for those trained on MIR-1K); what lies above half of it
+stays in the accompaniment.
+
+Known deviations from the papers: the mixture is brought to a fixed level before
+the network hears it, because users' files have any level; blocks of a long
+file are separated with a few seconds of context on each side and crossfaded.
+
+References
+----------
+Huang, Kim, Hasegawa-Johnson, Smaragdis: Singing-voice separation from
+monaural recordings using deep recurrent neural networks. ISMIR 2014.
+Huang, Kim, Hasegawa-Johnson, Smaragdis: Joint optimization of masks and deep
+recurrent neural networks for monaural source separation. IEEE/ACM TASLP 23(12), 2015.
+"""
+
+from audiocli.tasks.separate.files import Separation, separate_file, separate_files
+from audiocli.tasks.separate.separator import STEMS, Separator, decode, estimate
+
+__all__ = [
+    "STEMS",
+    "Separation",
+    "Separator",
+    "decode",
+    "estimate",
+    "separate_file",
+    "separate_files",
+]

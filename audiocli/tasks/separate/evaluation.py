@@ -1,0 +1,411 @@
+"""Score separation on clips whose sources are known.
+
+The protocol of Huang et al. (ISMIR 2014): each source is scaled to unit energy, their sum
+is the mixture (0 dB), and BSS Eval compares what the network makes of it with the sources.
+NSDR is the SDR of an estimate minus that of the mixture in its place; GNSDR, GSIR and GSAR
+are means over the clips weighted by their lengths. Version 3 of BSS Eval (a filter of 512
+taps is no distortion) is the column that the literature of MIR-1K reports; version 2
+allows a gain only.
+
+References
+----------
+Vincent, Gribonval, Févotte: Performance measurement in blind audio source
+separation. IEEE TASLP 14(4), 2006.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from audiocli import registry
+from audiocli.batch import Listener, Outcome, Progress, Summary, Worker, run
+from audiocli.bss_eval import FILTER_LENGTH, bss_eval, weighted_mean
+from audiocli.frontend import Stft
+from audiocli.inputs import Input, Job
+from audiocli.models import share_processor
+from audiocli.stems import Clip, find_clips, unit_energy
+from audiocli.tasks.separate.separator import STEMS, Separator
+
+__all__ = [
+    "SYSTEMS",
+    "ClipScore",
+    "Evaluation",
+    "Total",
+    "evaluate",
+    "evaluate_clip",
+    "oracle_masks",
+    "record_scores",
+    "totals",
+]
+
+#: The rows: the network, what it starts from, and what no mask can surpass by much.
+SYSTEMS = ("network", "mixture", "ideal ratio mask", "Wiener-like mask")
+VERSIONS = {3: FILTER_LENGTH, 2: 1}
+
+Sources = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ClipScore:
+    """How well one system separated one source of one clip.
+
+    Parameters
+    ----------
+    clip : str
+        The clip's name.
+    seconds : float
+        Its length.
+    system : str
+        One of ``SYSTEMS``.
+    source : str
+        ``vocals`` or ``accompaniment``.
+    version : int
+        Of BSS Eval, 3 or 2.
+    nsdr, sdr, sir, sar : float
+        In dB.
+
+    Examples
+    --------
+    >>> ClipScore("a", 8.0, "mixture", "vocals", 3, 0.0, 0.1, 0.1, 200.0).nsdr
+    0.0
+    """
+
+    clip: str
+    seconds: float
+    system: str
+    source: str
+    version: int
+    nsdr: float
+    sdr: float
+    sir: float
+    sar: float
+
+
+@dataclass(frozen=True)
+class Total:
+    """A system's scores over all clips, weighted by their lengths.
+
+    Parameters
+    ----------
+    system, source, version
+        As in :class:`ClipScore`.
+    clips : int
+        How many.
+    gnsdr, gsir, gsar : float
+        In dB.
+
+    Examples
+    --------
+    >>> Total("mixture", "vocals", 3, 10, 0.0, 0.1, 200.0).gnsdr
+    0.0
+    """
+
+    system: str
+    source: str
+    version: int
+    clips: int
+    gnsdr: float
+    gsir: float
+    gsar: float
+
+
+def oracle_masks(sources: Sources, stft: Stft) -> dict[str, Sources]:
+    """Separate with masks that know the sources.
+
+    Parameters
+    ----------
+    sources : ndarray, shape (2, samples)
+        The true sources.
+    stft : Stft
+        In whose bins to mask.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (2, samples)
+        ``ideal ratio mask`` (|s| over the sum of |s|) and ``Wiener-like mask`` (their squares).
+
+    Examples
+    --------
+    >>> from audiocli.frontend import StftConfig
+    >>> noise = np.random.default_rng(0).normal(size=(2, 4000)).astype(np.float32)
+    >>> [estimate.shape for estimate in oracle_masks(noise, Stft(StftConfig())).values()]
+    [(2, 4000), (2, 4000)]
+    """
+    spectra = stft(torch.from_numpy(sources))
+    mixture = spectra.sum(dim=0)
+    oracles = {}
+    for name, power in (("ideal ratio mask", 1), ("Wiener-like mask", 2)):
+        magnitudes = spectra.abs() ** power + 1e-12
+        masked = magnitudes / magnitudes.sum(dim=0) * mixture
+        oracles[name] = stft.inverse(masked, sources.shape[1]).numpy()
+    return oracles
+
+
+def evaluate_clip(
+    clip: Clip, separator: Separator, *, equal_levels: bool = True, oracles: bool = True
+) -> list[ClipScore]:
+    """Separate a clip and score the result beside the references.
+
+    Parameters
+    ----------
+    clip : Clip
+        Stereo sources are mixed down to mono.
+    separator : Separator
+        The model.
+    equal_levels : bool
+        Mix at 0 dB; otherwise at the levels of the files.
+    oracles : bool
+        Score the oracle masks too.
+
+    Returns
+    -------
+    list of ClipScore
+        For each system, source and version.
+
+    Raises
+    ------
+    DataError
+        If a source is silent: its ratios are then not defined.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from audiocli.demo import write_demo
+    >>> from audiocli.stems import find_clips
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_demo(Path(folder))
+    ...     clip = find_clips(Path(folder) / "stems")[0]
+    ...     scores = evaluate_clip(clip, Separator(), oracles=False)
+    >>> len(scores)
+    8
+    """
+    loaded, rate = clip.load()
+    sources = np.ascontiguousarray(loaded.mean(axis=1))
+    scaled = unit_energy(sources) * np.float32(sources.shape[1] ** 0.5)
+    if equal_levels:
+        sources = scaled
+    mixture = sources.sum(axis=0)
+    stems = separator(mixture[None], rate)
+    systems = {
+        "network": np.stack([stems[stem][0] for stem in STEMS]),
+        "mixture": np.stack([mixture, mixture]),
+    }
+    if oracles:
+        systems |= oracle_masks(sources, separator.network.stft.cpu())
+    stacked = np.stack(list(systems.values()))
+    scores = []
+    for version, taps in VERSIONS.items():
+        result = bss_eval(sources, stacked, filter_length=taps)
+        nsdr = result.sdr - result.sdr[list(systems).index("mixture")]
+        for i, system in enumerate(systems):
+            for j, stem in enumerate(STEMS):
+                ratios = (nsdr[i, j], result.sdr[i, j], result.sir[i, j], result.sar[i, j])
+                scores.append(
+                    ClipScore(
+                        clip.name, len(mixture) / rate, system, stem, version, *map(float, ratios)
+                    )
+                )
+    return scores
+
+
+def totals(scores: Sequence[ClipScore]) -> list[Total]:
+    """Sum up the scores of many clips.
+
+    Parameters
+    ----------
+    scores : sequence of ClipScore
+
+    Returns
+    -------
+    list of Total
+        By version (3 first), source and system.
+
+    Examples
+    --------
+    >>> one = ClipScore("a", 1.0, "network", "vocals", 3, 6.0, 6.0, 9.0, 9.0)
+    >>> two = ClipScore("b", 3.0, "network", "vocals", 3, 10.0, 6.0, 9.0, 9.0)
+    >>> totals([one, two])[0].gnsdr
+    9.0
+    """
+    groups: dict[tuple[int, str, str], list[ClipScore]] = {}
+    for score in scores:
+        groups.setdefault((score.version, score.source, score.system), []).append(score)
+    order = sorted(groups, key=lambda key: (-key[0], STEMS.index(key[1]), SYSTEMS.index(key[2])))
+    rows = []
+    for version, source, system in order:
+        group = groups[version, source, system]
+        ratios = [(score.nsdr, score.sir, score.sar) for score in group]
+        means = weighted_mean(ratios, [score.seconds for score in group])
+        rows.append(Total(system, source, version, len(group), *map(float, means)))
+    return rows
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores on a set of clips.
+
+    Parameters
+    ----------
+    clips : list of ClipScore
+        In the order of the clips.
+    totals : list of Total
+        Over the clips that could be scored.
+    summary : Summary
+        What failed.
+
+    Examples
+    --------
+    >>> from audiocli.batch import Summary
+    >>> Evaluation([], [], Summary(0, 0, 0, [], 0.0, 0.0)).summary.exit_code
+    0
+    """
+
+    clips: list[ClipScore]
+    totals: list[Total]
+    summary: Summary
+
+
+@dataclass(frozen=True)
+class _MakeWorker:
+    """Makes what evaluates a clip; pickled to worker processes."""
+
+    folder: Path
+    model: str
+    device: str
+    equal_levels: bool
+    oracles: bool
+    n_jobs: int
+
+    def __call__(self) -> Worker:
+        share_processor(self.n_jobs)
+        separator = Separator(self.model, device=self.device)
+        clips = {clip.name: clip for clip in find_clips(self.folder)}
+
+        def work(job: Job, progress: Progress) -> tuple[float, list[ClipScore]]:
+            scores = evaluate_clip(
+                clips[job.input.name],
+                separator,
+                equal_levels=self.equal_levels,
+                oracles=self.oracles,
+            )
+            return scores[0].seconds, scores
+
+        return work
+
+
+def evaluate(
+    folder: Path,
+    model: str,
+    *,
+    equal_levels: bool = True,
+    oracles: bool = True,
+    n_jobs: int = 1,
+    device: str = "auto",
+    listener: Listener | None = None,
+) -> Evaluation:
+    """Score a model on a folder of clips.
+
+    Parameters
+    ----------
+    folder : Path
+        Clips as :func:`audiocli.stems.find_clips` finds them.
+    model : str
+        A model's name or folder.
+    equal_levels, oracles
+        As in :func:`evaluate_clip`.
+    n_jobs : int
+        Worker processes.
+    device : str
+        As in :func:`audiocli.models.device`.
+    listener : Listener, optional
+        Hears how it goes.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    DataError
+        If there are no clips.
+    ModelError
+        If the model cannot be loaded.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from audiocli.demo import write_demo
+    >>> with tempfile.TemporaryDirectory() as demo:
+    ...     _ = write_demo(Path(demo))
+    ...     scores = evaluate(Path(demo) / "stems", "drnn-mir1k", oracles=False)
+    >>> scores.totals[0].system, scores.totals[0].version
+    ('network', 3)
+    """
+    jobs = [
+        Job(Input(folder / clip.name, clip.name, Path(clip.name)), ())
+        for clip in find_clips(folder)
+    ]
+    heard = _Collector(listener or Listener())
+    make_worker = _MakeWorker(folder, model, device, equal_levels, oracles, n_jobs)
+    summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, listener=heard)
+    return Evaluation(heard.scores, totals(heard.scores), summary)
+
+
+class _Collector(Listener):
+    """Keeps the scores, and passes on all it hears."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.scores: list[ClipScore] = []
+        self.started = listener.started  # type: ignore[method-assign]  # heard as they come
+        self.advanced = listener.advanced  # type: ignore[method-assign]
+        self.closed = listener.closed  # type: ignore[method-assign]
+
+    def finished(self, outcome: Outcome) -> None:
+        """Keep the scores of a clip."""
+        if outcome.status == "done":
+            self.scores += outcome.value
+        self.listener.finished(outcome)
+
+
+def record_scores(model: str, scores: Sequence[Total], data: str) -> None:
+    """Write the totals of the network into its model folder, configuration and card.
+
+    Parameters
+    ----------
+    model : str
+        The model's name or folder.
+    scores : sequence of Total
+        What :func:`evaluate` gave.
+    data : str
+        What they were measured on, in words.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model.
+    """
+    entry = registry.find("separate", model)
+    command = shlex.join(["audiocli", *(Path(a).name if "/" in a else a for a in sys.argv[1:])])
+    new = [
+        {
+            "metric": f"{total.source} {metric.upper()}, dB, BSS Eval {total.version}",
+            "value": round(getattr(total, metric), 2),
+            "data": f"{data} ({total.clips} clips)",
+            "command": command,
+        }
+        for total in scores
+        if total.system == "network"
+        for metric in ("gnsdr", "gsir", "gsar")
+    ]
+    names = {(score["metric"], score["data"]) for score in new}
+    kept = [s for s in entry.config["scores"] if (s["metric"], s["data"]) not in names]
+    registry.write_config(entry.folder, {**entry.config, "scores": new + kept})
