@@ -12,6 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ __all__ = [
     "FORMAT",
     "WEIGHTS",
     "ModelEntry",
+    "command_line",
     "commit",
     "find",
     "list_models",
@@ -359,3 +362,24 @@ def commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return head + ("+" if changed else "")
+
+
+def command_line() -> str:
+    """Give the command that runs now, for a card that others read.
+
+    Returns
+    -------
+    str
+        Of a path only the last two names are kept: the rest is this machine's.
+
+    Examples
+    --------
+    >>> sys.argv[1:] = ["train", "separate", "/home/me/data/mir1k/train"]
+    >>> command_line()
+    'audiocli train separate mir1k/train'
+    """
+    shown = [
+        "/".join(Path(word).parts[-2:]).lstrip("/") if os.sep in word else word
+        for word in sys.argv[1:]
+    ]
+    return shlex.join(["audiocli", *shown])

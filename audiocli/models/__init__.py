@@ -279,6 +279,7 @@ def save(
     weights = {name: value.detach().to("cpu", dtype).contiguous() for name, value in state.items()}
     partial = folder / ".weights.safetensors.part"
     save_file(weights, partial)
+    partial.chmod(0o644)  # safetensors makes files that only their owner can read
     stft: Any = network.stft
     complete = {
         "format": registry.FORMAT,

@@ -35,6 +35,8 @@ def run_separate(options: dict[str, Any]) -> None:
     arguments = {
         name: options[option] for option, name in ARGUMENTS.items() if options[option] is not None
     }
+    if options["arch"] == "conv-drnn" and "num_layers" in arguments:
+        arguments["num_recurrent"] = arguments.pop("num_layers")
     if options["recurrent_layer"]:
         arguments["recurrent_layers"] = list(options["recurrent_layer"])
     course = Course(

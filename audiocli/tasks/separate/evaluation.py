@@ -15,8 +15,6 @@ separation. IEEE TASLP 14(4), 2006.
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -394,7 +392,7 @@ def record_scores(model: str, scores: Sequence[Total], data: str) -> None:
         If there is no such model.
     """
     entry = registry.find("separate", model)
-    command = shlex.join(["audiocli", *(Path(a).name if "/" in a else a for a in sys.argv[1:])])
+    command = registry.command_line()
     new = [
         {
             "metric": f"{total.source} {metric.upper()}, dB, BSS Eval {total.version}",

@@ -6,8 +6,6 @@ The other half of :mod:`audiocli.tasks.separate`.
 from __future__ import annotations
 
 import platform
-import shlex
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -404,7 +402,7 @@ def _facts(
                 for key, value in asdict(course).items()
                 if key not in ("architecture", "arguments", "frontend")
             },
-            "command": shlex.join(["audiocli", *sys.argv[1:]]),
+            "command": registry.command_line(),
             "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
             "version": __version__,
             "commit": registry.commit(),
