@@ -1,5 +1,48 @@
-"""audiocli: audio analysis on the command line and from Python."""
+"""audiocli: audio analysis on the command line and from Python.
+
+What a command does, one call does; the names below are loaded when first used
+(PEP 562), so that ``import audiocli`` costs nothing.
+
+Examples
+--------
+>>> import audiocli
+>>> separator = audiocli.Separator()
+>>> audio, sample_rate = audiocli.demo_song().mixture / 32768, 44100
+>>> sorted(separator(audio.astype("float32"), sample_rate))
+['accompaniment', 'vocals']
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 __version__ = "0.1.0"
+
+#: Public name: the module that holds it, and what it is called there.
+_PUBLIC = {
+    "AudioCliError": ("audiocli.errors", "AudioCliError"),
+    "Separator": ("audiocli.tasks.separate", "Separator"),
+    "demo_song": ("audiocli.demo", "compose"),
+    "evaluate_separation": ("audiocli.tasks.separate.evaluation", "evaluate"),
+    "find_model": ("audiocli.registry", "find"),
+    "list_models": ("audiocli.registry", "list_models"),
+    "read": ("audiocli.audio", "read"),
+    "separate_file": ("audiocli.tasks.separate", "separate_file"),
+    "separate_files": ("audiocli.tasks.separate", "separate_files"),
+    "train_separation": ("audiocli.tasks.separate.training", "train"),
+    "write_demo": ("audiocli.demo", "write_demo"),
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'audiocli' has no attribute {name!r}")
+    module, attribute = _PUBLIC[name]
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

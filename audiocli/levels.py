@@ -14,32 +14,51 @@ class Level:
     The level is the root mean square over the stretches of 0.4 s that are not
     60 dB or more below the loudest one: pauses do not count.
 
+    Parameters
+    ----------
+    sample_rate : int
+        In Hz.
+
     Examples
     --------
-    >>> level = Level()
-    >>> level.hear(np.full((1, 800), 0.5, np.float32), 1000)
+    >>> level = Level(1000)
+    >>> level.hear(np.full((1, 800), 0.5, np.float32))
     >>> level.rms, level.peak, level.frames
     (0.5, 0.5, 800)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sample_rate: int) -> None:
         self.frames = 0
         self.peak = 0.0
-        self._powers: list[float] = []
+        self.stretch = max(1, round(0.4 * sample_rate))
+        # Energy and number of samples of each stretch, whatever blocks they come in.
+        self._energy: list[float] = []
+        self._samples: list[int] = []
 
-    def hear(self, block: NDArray[np.float32], sample_rate: int) -> None:
-        """Take in a block (channels, samples) at `sample_rate` Hz."""
+    def hear(self, block: NDArray[np.float32]) -> None:
+        """Take in a block (channels, samples)."""
+        if not block.size:
+            return
+        self.peak = max(self.peak, float(np.abs(block).max()))
+        power = np.square(block, dtype=np.float64).sum(axis=0)
+        missing = -self.frames % self.stretch  # samples that complete the last stretch
         self.frames += block.shape[-1]
-        if block.size:
-            self.peak = max(self.peak, float(np.abs(block).max()))
-        stretch = max(1, round(0.4 * sample_rate))
-        for start in range(0, block.shape[-1], stretch):
-            piece = block[:, start : start + stretch].astype(np.float64)
-            self._powers.append(float(np.mean(piece**2)))
+        for piece in np.split(power, np.arange(missing, len(power), self.stretch)):
+            if not len(piece):
+                continue
+            if missing:
+                self._energy[-1] += float(piece.sum())
+                self._samples[-1] += len(piece) * block.shape[0]
+                missing = 0
+            else:
+                self._energy.append(float(piece.sum()))
+                self._samples.append(len(piece) * block.shape[0])
 
     @property
     def rms(self) -> float:
         """Root mean square level; 0 for silence."""
-        powers = np.array(self._powers)
-        loud = powers[powers > 1e-6 * powers.max(initial=0.0)]
-        return float(np.sqrt(loud.mean())) if loud.size else 0.0
+        energy = np.array(self._energy)
+        samples = np.array(self._samples)
+        power = energy / np.maximum(samples, 1)
+        loud = power > 1e-6 * power.max(initial=0.0)
+        return float(np.sqrt(energy[loud].sum() / samples[loud].sum())) if loud.any() else 0.0

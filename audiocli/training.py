@@ -28,6 +28,7 @@ from audiocli.errors import ModelError, UsageError
 __all__ = ["Epoch", "Recipe", "fit"]
 
 Batch = TypeVar("Batch")
+Network = TypeVar("Network", bound=nn.Module)
 OPTIMIZERS = ("adamw", "lbfgs")
 
 
@@ -130,14 +131,14 @@ class Epoch:
 
 
 def fit(
-    network: nn.Module,
+    network: Network,
     batches: Callable[[np.random.Generator], Batch],
-    loss: Callable[[nn.Module, Batch], Tensor],
-    score: Callable[[nn.Module], float],
+    loss: Callable[[Network, Batch], Tensor],
+    score: Callable[[Network], float],
     recipe: Recipe,
     checkpoint: Path,
     *,
-    keep: Callable[[nn.Module, Epoch], None],
+    keep: Callable[[Network, Epoch], None],
     report: Callable[[Epoch], None] = lambda epoch: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Epoch]:
@@ -230,9 +231,9 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def _step(
-    network: nn.Module,
+    network: Network,
     batch: Batch,
-    loss: Callable[[nn.Module, Batch], Tensor],
+    loss: Callable[[Network, Batch], Tensor],
     optimizer: torch.optim.Optimizer,
     recipe: Recipe,
 ) -> float:

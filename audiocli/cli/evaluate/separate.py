@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,8 +16,9 @@ import click
     type=click.Choice(["equal", "as-is"]),
     default="equal",
     show_default=True,
-    help="Mix sources at 0 dB, as the papers do, or at their own levels.",
+    help="Mix the sources at 0 dB, as the papers do, or at their own levels.",
 )
+@click.option("--every", default=1, show_default=True, help="Take each Nth clip only.")
 @click.option("--no-oracles", is_flag=True, help="Leave out the rows of the oracle masks.")
 @click.option(
     "--format",
@@ -29,35 +31,38 @@ import click
 @click.option(
     "--record",
     metavar="NOTE",
-    help="Write the voice's totals into the model's config and card, NOTE as the data.",
+    help="Write the totals into the model's configuration and card, NOTE as the data.",
 )
-@click.option("-j", "--jobs", default=1, show_default=True, help="Worker processes.")
+@click.option("-j", "--jobs", "n_jobs", default=1, show_default=True, help="Worker processes.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 def separate(
     data: Path,
     model: str,
     mix: str,
-    no_oracles: bool,
     form: str,
+    no_oracles: bool,
     record: str | None,
-    jobs: int,
-    device: str,
     quiet: bool,
+    **options: Any,
 ) -> None:
     """Score separation by BSS Eval on clips whose sources are known.
 
     DATA: a folder of clips as for `train separate`. GNSDR, GSIR and GSAR are means in dB
     weighted by clip length. BSS Eval 3 is what the papers report; 2 is the stricter one.
-    """  # fmt: skip
+    """
     from audiocli.cli.progress import Reporter, finish
     from audiocli.cli.tables import show_scores
     from audiocli.tasks.separate.evaluation import evaluate, record_scores
 
     evaluation = evaluate(
-        data, model, equal_levels=mix == "equal", oracles=not no_oracles,
-        n_jobs=jobs, device=device, listener=Reporter(quiet=quiet),
-    )  # fmt: skip
+        data,
+        model,
+        equal_levels=mix == "equal",
+        oracles=not no_oracles,
+        listener=Reporter(quiet=quiet),
+        **options,
+    )
     show_scores(evaluation, form)
     if record:
         record_scores(model, evaluation.totals, record)

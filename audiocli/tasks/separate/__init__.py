@@ -21,11 +21,12 @@ Huang, Kim, Hasegawa-Johnson, Smaragdis: Joint optimization of masks and deep
 recurrent neural networks for monaural source separation. IEEE/ACM TASLP 23(12), 2015.
 """
 
+from audiocli.stems import SOURCES
 from audiocli.tasks.separate.files import Separation, separate_file, separate_files
-from audiocli.tasks.separate.separator import STEMS, Separator, decode, estimate
+from audiocli.tasks.separate.separator import Separator, decode, estimate
 
 __all__ = [
-    "STEMS",
+    "SOURCES",
     "Separation",
     "Separator",
     "decode",

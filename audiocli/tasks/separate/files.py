@@ -18,8 +18,9 @@ from audiocli.errors import UsageError, suggest
 from audiocli.inputs import Input, Job, find_inputs, plan
 from audiocli.levels import Level
 from audiocli.models import share_processor
+from audiocli.stems import SOURCES
 from audiocli.streaming import prefetch
-from audiocli.tasks.separate.separator import DEFAULT_MODEL, STEMS, Separator
+from audiocli.tasks.separate.separator import DEFAULT_MODEL, Separator
 
 __all__ = ["NAME", "Separation", "separate_file", "separate_files"]
 
@@ -109,12 +110,12 @@ def separate_file(
     ...     separate_file(Separator(), song, outputs, container="flac").gain
     1.0
     """
-    level = Level()
     with AudioReader(source, name=name) as reader:
         info = reader.info
+        level = Level(info.sample_rate)
         form = output_format(container, bits, info)  # refuses before any work
         for block in reader.blocks(BLOCK):
-            level.hear(block, info.sample_rate)
+            level.hear(block)
 
     def write(gain: float) -> float:
         """Write the stems; where they would clip, leave no file and give their peak."""
@@ -125,7 +126,7 @@ def separate_file(
             stems = prefetch(separator.blocks(decoded, info.sample_rate, level.rms))
             stack.callback(stems.close)
             writers = {
-                STEMS.index(stem): stack.enter_context(
+                SOURCES.index(stem): stack.enter_context(
                     AudioWriter(
                         path,
                         info.sample_rate,
@@ -205,7 +206,7 @@ def separate_files(
     *,
     files_from: str | None = None,
     model: str = DEFAULT_MODEL,
-    stems: Sequence[str] = STEMS,
+    stems: Sequence[str] = SOURCES,
     container: str | None = None,
     bits: int | None = None,
     template: str = NAME,
@@ -267,8 +268,8 @@ def separate_files(
     1
     """
     for stem in stems:
-        if stem not in STEMS:
-            raise UsageError(f"unknown stem {stem!r}: {suggest(stem, STEMS)}")
+        if stem not in SOURCES:
+            raise UsageError(f"unknown stem {stem!r}: {suggest(stem, SOURCES)}")
     entry = registry.find("separate", model)
     found = find_inputs(inputs, files_from=files_from, exclude=output)
     name_outputs = partial(_outputs, output, tuple(stems), container, template)

@@ -11,15 +11,16 @@ import torch
 from numpy.typing import NDArray
 
 from audiocli import models, registry
+from audiocli.errors import ModelError
 from audiocli.levels import Level
 from audiocli.models.masking import MaskingNetwork
+from audiocli.stems import SOURCES
 from audiocli.streaming import Blockwise, overlap_add, rechunk, resample
 
-__all__ = ["DEFAULT_MODEL", "LEVEL", "STEMS", "Separator", "decode", "estimate"]
+__all__ = ["DEFAULT_MODEL", "LEVEL", "Separator", "decode", "estimate"]
 
 Audio = NDArray[np.float32]
 
-STEMS = ("vocals", "accompaniment")
 DEFAULT_MODEL = "drnn-mir1k"
 #: The level that networks hear: root mean square of the mixture.
 LEVEL = 1.0
@@ -52,7 +53,8 @@ class Separator:
     def __init__(self, model: str = DEFAULT_MODEL, *, device: str = "auto") -> None:
         self.entry = registry.find("separate", model)
         network = models.load(self.entry, models.device(device))
-        assert isinstance(network, MaskingNetwork)  # the task's architectures all are
+        if not isinstance(network, MaskingNetwork):
+            raise ModelError(f"{model}: its architecture is not one that separates")
         self.network = network
         decoder = self.entry.config["decoder"]
         rate = self.rate
@@ -81,11 +83,11 @@ class Separator:
         dict of str to ndarray, shape (channels, samples)
             ``vocals`` and ``accompaniment``.
         """
-        level = Level()
-        level.hear(mixture, sample_rate)
+        level = Level(sample_rate)
+        level.hear(mixture)
         pieces = list(self.blocks([mixture], sample_rate, level.rms))
         stems = np.concatenate(pieces, axis=-1)
-        return dict(zip(STEMS, stems, strict=True))
+        return dict(zip(SOURCES, stems, strict=True))
 
     def blocks(self, mixture: Iterable[Audio], sample_rate: int, rms: float) -> Iterator[Audio]:
         """Separate a stream.
@@ -160,7 +162,7 @@ def decode(mixture: Audio, vocals: Audio) -> Audio:
     Returns
     -------
     ndarray, shape (2, channels, samples)
-        In the order of ``STEMS``.
+        In the order of ``SOURCES``.
 
     Examples
     --------

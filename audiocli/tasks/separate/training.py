@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from audiocli import __version__, models, registry
 from audiocli.augment import colour, excerpt
@@ -23,8 +23,8 @@ from audiocli.errors import DataError, UsageError, suggest
 from audiocli.frontend import Stft, StftConfig
 from audiocli.losses import divergence_loss, snr_loss, squared_loss
 from audiocli.models.masking import MaskingNetwork
-from audiocli.stems import Clip, find_clips, unit_energy
-from audiocli.tasks.separate.separator import LEVEL, STEMS, estimate
+from audiocli.stems import SOURCES, Clip, find_clips, unit_energy
+from audiocli.tasks.separate.separator import LEVEL, estimate
 from audiocli.training import Epoch, Recipe, fit
 
 __all__ = ["ARCHITECTURES", "AUGMENTATIONS", "LOSSES", "Augmentation", "Course", "train"]
@@ -140,7 +140,7 @@ class Course:
         name, arguments = ARCHITECTURES[self.architecture]
         torch.manual_seed(self.recipe.seed)
         network = models.build(name, self.frontend, {**arguments, **self.arguments})
-        assert isinstance(network, MaskingNetwork)  # every architecture above is one
+        assert isinstance(network, MaskingNetwork)  # narrows the type; all of the above are
         return network
 
 
@@ -194,7 +194,7 @@ def examples(
     return torch.stack([voices, musics], dim=1)
 
 
-def loss(network: nn.Module, batch: Tensor, course: Course) -> Tensor:
+def loss(network: MaskingNetwork, batch: Tensor, course: Course) -> Tensor:
     """Compute the loss of a network on a batch.
 
     Parameters
@@ -217,7 +217,6 @@ def loss(network: nn.Module, batch: Tensor, course: Course) -> Tensor:
     >>> float(loss(course.build(), torch.randn(2, 2, 4000), course)) > 0
     True
     """
-    assert isinstance(network, MaskingNetwork)
     with torch.no_grad():
         sources = network.stft(batch)
         mixture = sources.sum(dim=1)
@@ -229,7 +228,7 @@ def loss(network: nn.Module, batch: Tensor, course: Course) -> Tensor:
     return function(estimates, sources.abs(), course.gamma)
 
 
-def score(network: nn.Module, clips: Sequence[Sources]) -> float:
+def score(network: MaskingNetwork, clips: Sequence[Sources]) -> float:
     """Compute the voice GNSDR (BSS Eval 3) in dB on clips mixed at 0 dB.
 
     Parameters
@@ -251,7 +250,6 @@ def score(network: nn.Module, clips: Sequence[Sources]) -> float:
     >>> abs(score(Course(arguments={"hidden_size": 4}).build(), [clip])) < 5
     True
     """
-    assert isinstance(network, MaskingNetwork)
     gains = []
     for clip in clips:
         mixture = clip.sum(axis=0)
@@ -336,7 +334,7 @@ def train(
     network.to(where)
     facts = _facts(data, dev, course, licence, found, clips)
 
-    def keep(best: nn.Module, epoch: Epoch) -> None:
+    def keep(best: MaskingNetwork, epoch: Epoch) -> None:
         facts["training"]["hours"] = round(epoch.seconds / 3600, 2)
         facts["training"]["epoch"] = epoch.number
         facts["scores"] = [
@@ -365,7 +363,7 @@ def train(
 
 def _unit_power(clip: Clip, rate: int) -> Sources:
     """Load a clip, each source at unit mean square, so that they mix at 0 dB."""
-    sources = unit_energy(clip.load_mono(rate))
+    sources = unit_energy(clip.load_mono(rate), name=clip.name)
     return np.ascontiguousarray(sources * np.float32(sources.shape[1] ** 0.5))
 
 
@@ -391,7 +389,7 @@ def _facts(
         "task": "separate",
         "architecture": name,
         "arguments": {**arguments, **course.arguments},
-        "labels": list(STEMS),
+        "labels": list(SOURCES),
         "decoder": {"segment_seconds": 20.0, "context_seconds": 3.0, "fade_seconds": 0.25},
         "licence": licence,
         "training": {

@@ -1,0 +1,48 @@
+# Two commands do all the set-up: `make demo` runs the main job, `make test` all that CI runs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint types docs wheel unit help-pages clean
+
+demo: $(VENV)/.installed
+	$(BIN)/audiocli demo demo
+	$(BIN)/audiocli separate demo/song.wav --output demo/separated --overwrite
+	@echo "The stems are in demo/separated; compare them with the true ones in demo/stems."
+
+test: lint types docs wheel unit
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+docs: $(VENV)/.installed-dev
+	$(BIN)/python docs/update_help.py --check
+
+# The package as others get it: built, installed in an empty environment, run elsewhere.
+wheel: $(VENV)/.installed-dev
+	$(BIN)/python tests/wheel.py
+
+unit: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest --quiet --numprocesses auto
+
+help-pages: $(VENV)/.installed-dev
+	$(BIN)/python docs/update_help.py
+
+clean:
+	rm -rf $(VENV) demo dist separated .mypy_cache .pytest_cache .ruff_cache
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[dev]'
+	touch $@ $(VENV)/.installed
