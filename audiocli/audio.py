@@ -110,6 +110,7 @@ def read(path: StrPath, *, mono: bool = False) -> tuple[Block, int]:
     Examples
     --------
     >>> import tempfile
+    >>> import soundfile as sf
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "a.wav"
     ...     sf.write(path, np.full((800, 2), [0.5, 0.25]), 8000)
@@ -148,6 +149,7 @@ class AudioReader:
     Examples
     --------
     >>> import tempfile
+    >>> import soundfile as sf
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "a.wav"
     ...     sf.write(path, np.zeros((1000, 2)), 8000)
@@ -268,6 +270,7 @@ def spooled(stream: BinaryIO) -> Iterator[Path]:
     Examples
     --------
     >>> import io
+    >>> import soundfile as sf
     >>> buffer = io.BytesIO()
     >>> sf.write(buffer, np.zeros((800, 2)), 8000, format="FLAC")
     >>> _ = buffer.seek(0)

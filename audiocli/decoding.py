@@ -130,8 +130,8 @@ def no_audio(name: str) -> AudioError:
 
 def _not_audio(name: str) -> AudioError:
     return AudioError(
-        f"{printable(name)}: is not audio in a format that libsndfile or FFmpeg knows, or is damaged; "
-        "expected wav, flac, ogg, opus, mp3, aiff, m4a, ..."
+        f"{printable(name)}: is not audio in a format that libsndfile or FFmpeg knows, or is "
+        "damaged; expected wav, flac, ogg, opus, mp3, aiff, m4a, ..."
     )
 
 
@@ -333,8 +333,9 @@ def _import_av(name: str) -> ModuleType:
         import av
     except ImportError as error:
         raise AudioError(
-            f"{printable(name)}: libsndfile cannot read it, and PyAV, which reads m4a, aac, webm, wma "
-            f"and more, cannot be imported ({printable(str(error))}); run: pip install --upgrade av"
+            f"{printable(name)}: libsndfile cannot read it, and PyAV, which reads m4a, aac, webm, "
+            f"wma and more, cannot be imported ({printable(str(error))}); "
+            "run: pip install --upgrade av"
         ) from error
     return av
 

@@ -337,10 +337,10 @@ def _harmony() -> list[tuple[int, int, str]]:
 
 def _chords() -> tuple[Chord, ...]:
     """Chords of the whole file: none before the first bar and after the last."""
-    spans = [(_seconds(_sample(a)), _seconds(_sample(b)), label) for a, b, label in _harmony()]
-    end = _seconds(_sample(_harmony()[-1][1] + TAIL_STEPS))
-    spans = [(0.0, spans[0][0], "N"), *spans, (spans[-1][1], end, "N")]
-    return tuple(Chord(*span) for span in spans)
+    harmony = _harmony()
+    chords = [Chord(_seconds(_sample(a)), _seconds(_sample(b)), label) for a, b, label in harmony]
+    end = _seconds(_sample(harmony[-1][1] + TAIL_STEPS))
+    return (Chord(0.0, chords[0].start, "N"), *chords, Chord(chords[-1].end, end, "N"))
 
 
 def _sing(rng: np.random.Generator) -> Iterator[Take]:

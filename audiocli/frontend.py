@@ -11,6 +11,7 @@ import math
 from dataclasses import asdict, dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiocli.errors import ModelError
@@ -81,7 +82,7 @@ class Stft(nn.Module):
     >>> audio = torch.randn(2, 5000)
     >>> spectrum = stft(audio)
     >>> spectrum.shape
-    torch.Size([2, 513, 10])
+    torch.Size([2, 513, 11])
     >>> bool((stft.inverse(spectrum, 5000) - audio).abs().max() < 1e-5)
     True
     """
@@ -97,8 +98,14 @@ class Stft(nn.Module):
         self.register_buffer("window", window, persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
-        """Transform audio (..., samples) into a complex spectrum (..., bins, frames)."""
+        """Transform audio (..., samples) into a complex spectrum (..., bins, frames).
+
+        There is a frame at every hop from the first sample until no sample is left.
+        """
         leading = audio.shape[:-1]
+        # Whole hops. Else the last samples may lie under one frame's end alone, where the inverse
+        # divides by next to nothing: harmless until a mask touches the frame, then a loud click.
+        audio = F.pad(audio, (0, -audio.shape[-1] % self.config.hop_length))
         spectrum = torch.stft(
             audio.reshape(-1, audio.shape[-1]),
             self.config.n_fft,

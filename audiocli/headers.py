@@ -82,8 +82,8 @@ def is_longer_than_stated(path: str, name: str) -> bool:
         )
     if size.is_stream and 0 < size.stated <= 2**31 and size.there - size.stated > 2**20:
         raise AudioError(
-            f"{printable(name)}: its header was written to a pipe and ends after 2 GiB, but there is "
-            "more; send it as flac or w64"
+            f"{printable(name)}: its header was written to a pipe and ends after 2 GiB, but there "
+            "is more; send it as flac or w64"
         )
     return size.is_stream and size.stated < size.there
 

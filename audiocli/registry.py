@@ -40,7 +40,18 @@ FORMAT = 1
 CONFIG = "config.json"
 WEIGHTS = "weights.safetensors"
 CARD = "README.md"
-REQUIRED = ("format", "task", "architecture", "arguments", "frontend", "labels", "weights_sha256")
+#: What a configuration must hold, and as what.
+REQUIRED: dict[str, type] = {
+    "format": int,
+    "task": str,
+    "name": str,
+    "architecture": str,
+    "arguments": dict,
+    "frontend": dict,
+    "frontend_fingerprint": list,
+    "labels": list,
+    "weights_sha256": str,
+}
 
 
 @dataclass(frozen=True)
@@ -82,7 +93,10 @@ class ModelEntry:
     @property
     def size(self) -> int:
         """Size of the weights in bytes."""
-        return self.weights.stat().st_size
+        try:
+            return self.weights.stat().st_size
+        except OSError as error:
+            raise ModelError(f"{self.weights}: cannot be read: {error.strerror}") from error
 
     @property
     def licence(self) -> str:
@@ -165,15 +179,18 @@ def open_folder(folder: Path) -> ModelEntry:
         raise ModelError(f"{file}: cannot be read: {error.strerror}") from error
     except ValueError as error:  # JSON's and UTF-8's errors both
         raise ModelError(f"{file}: is not valid JSON: {error}") from error
-    missing = [key for key in REQUIRED if not isinstance(config, dict) or key not in config]
-    if missing:
-        raise ModelError(
-            f"{file}: lacks {', '.join(missing)}; take the folder from its source again"
-        )
-    if config["format"] != FORMAT:
+    if not isinstance(config, dict):
+        config = {}
+    if config.get("format", FORMAT) != FORMAT:
         raise ModelError(
             f"{file}: format {config['format']} is not the {FORMAT} that this version reads; "
             "update audiocli"
+        )
+    wrong = [key for key, kind in REQUIRED.items() if not isinstance(config.get(key), kind)]
+    if wrong:
+        raise ModelError(
+            f"{file}: lacks {', '.join(wrong)}, or has them of the wrong kind; "
+            "take the folder from its source again"
         )
     return ModelEntry(folder, config)
 

@@ -189,7 +189,7 @@ def prefetch(items: Iterable[T], depth: int = 4) -> Generator[T, None, None]:
     Parameters
     ----------
     items : iterable
-        Runs in the thread from the first `next` on.
+        Advanced in the thread, from the first `next` on.
     depth : int
         How many items may wait.
 
@@ -203,6 +203,7 @@ def prefetch(items: Iterable[T], depth: int = 4) -> Generator[T, None, None]:
     >>> list(prefetch(range(3)))
     [0, 1, 2]
     """
+    iterator = iter(items)  # here, because nothing in the thread hands on what this may raise
     waiting: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(maxsize=depth)
     stop = threading.Event()
 
@@ -215,7 +216,6 @@ def prefetch(items: Iterable[T], depth: int = 4) -> Generator[T, None, None]:
                 continue
 
     def produce() -> None:
-        iterator = iter(items)
         try:
             for item in iterator:
                 put((True, item))

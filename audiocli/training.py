@@ -53,7 +53,8 @@ class Recipe:
     weight_decay : float
         Of AdamW, decoupled.
     clip_norm : float
-        Gradients longer than this are shortened to it.
+        Gradients longer than this are shortened to it, under AdamW: the line search of
+        L-BFGS needs them as they are.
     average : float
         Decay of the moving average of the weights; 0 scores the weights themselves.
     patience : int
@@ -244,7 +245,8 @@ def _step(
         with torch.autocast(where, dtype=torch.bfloat16, enabled=recipe.half):
             value = loss(network, batch)
         value.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
+        if recipe.optimizer == "adamw":
+            nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
         return value.item()
 
     if recipe.optimizer == "lbfgs":

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 from audiocli import registry
@@ -82,7 +83,7 @@ def architectures() -> dict[str, type[nn.Module]]:
     Examples
     --------
     >>> sorted(architectures())[:2]
-    ["conv-drnn", "drnn"]
+    ['conv-drnn', 'drnn']
     """
     for family in FAMILIES:
         importlib.import_module(f"{__name__}.{family}")
@@ -121,7 +122,7 @@ def build(architecture: str, frontend: StftConfig, arguments: dict[str, Any]) ->
         raise ModelError(f"unknown architecture {architecture!r}: {suggest(architecture, known)}")
     try:
         return known[architecture](frontend, **arguments)
-    except TypeError as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # a size below zero is torch's to refuse
         raise ModelError(f"architecture {architecture!r}: {error}") from error
 
 
@@ -193,7 +194,9 @@ def share_processor(n_jobs: int) -> None:
     >>> share_processor(1)
     """
     if n_jobs > 1:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // n_jobs))
+        share = max(1, (os.cpu_count() or 1) // n_jobs)
+        torch.set_num_threads(share)
+        threadpool_limits(share)  # of BLAS, which scipy uses
 
 
 def load(entry: registry.ModelEntry, where: torch.device | str = "cpu") -> nn.Module:
@@ -226,12 +229,14 @@ def load(entry: registry.ModelEntry, where: torch.device | str = "cpu") -> nn.Mo
     """
     registry.verify(entry)
     config = entry.config
-    network = build(
-        config["architecture"], StftConfig(**config["frontend"]), dict(config["arguments"])
-    )
     try:
-        weights = load_file(entry.weights)
-        network.load_state_dict({name: value.float() for name, value in weights.items()})
+        frontend = StftConfig(**config["frontend"])
+    except TypeError as error:
+        raise ModelError(f"{entry.folder / registry.CONFIG}: front-end: {error}") from error
+    network = build(config["architecture"], frontend, config["arguments"])
+    try:
+        # Copied into the float32 that is there, whatever is stored.
+        network.load_state_dict(load_file(entry.weights))
     except (SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"{entry.weights}: does not fit its config.json: {reason}") from error
@@ -275,8 +280,11 @@ def save(
     """
     folder.mkdir(parents=True, exist_ok=True)
     dtype = torch.float16 if half else torch.float32
-    state = network.state_dict()
-    weights = {name: value.detach().to("cpu", dtype).contiguous() for name, value in state.items()}
+    weights = {
+        # Counts stay whole numbers: those of batch normalisation outgrow float16.
+        name: value.detach().to("cpu", dtype if value.is_floating_point() else None).contiguous()
+        for name, value in network.state_dict().items()
+    }
     partial = folder / ".weights.safetensors.part"
     save_file(weights, partial)
     partial.chmod(0o644)  # safetensors makes files that only their owner can read

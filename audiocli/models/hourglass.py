@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from audiocli.errors import ModelError
 from audiocli.frontend import StftConfig
 from audiocli.models import register
 from audiocli.models.masking import MaskingNetwork
@@ -114,6 +115,15 @@ class ConvolutionalDRNN(MaskingNetwork):
         power: float = 0.4,
     ) -> None:
         super().__init__(frontend)
+        if not channels or frontend.n_fft % 2 ** (len(channels) + 1):
+            raise ModelError(
+                f"channels {list(channels)}: n_fft {frontend.n_fft} must be divisible by 2 to the "
+                "number of widths plus one, and there must be a width"
+            )
+        if bidirectional and channels[-1] % 2:
+            raise ModelError(
+                f"channels {list(channels)}: the last must be even, half for each direction"
+            )
         self.power = power
         widths = list(zip(channels, channels[1:], strict=False))
         self.widen_input = nn.Sequential(_convolution(2, channels[0], (7, 3), 2), nn.ReLU())

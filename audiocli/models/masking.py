@@ -39,6 +39,7 @@ def soft_mask(outputs: Tensor) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> soft_mask(torch.tensor([3.0, -1.0]).view(1, 2, 1, 1)).flatten().round(decimals=4)
     tensor([0.7500, 0.2500])
     """
@@ -61,6 +62,7 @@ class MaskingNetwork(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> class Half(MaskingNetwork):
     ...     def outputs(self, magnitude):
     ...         return torch.ones_like(magnitude).unsqueeze(1).repeat(1, 2, 1, 1)

@@ -134,16 +134,20 @@ def recurrent_layer(
     >>> recurrent_layer(4, 3, cell="lstm", bidirectional=True)(torch.zeros(2, 5, 4)).shape
     torch.Size([2, 5, 6])
     """
-    if cell not in CELLS:
-        raise ModelError(f"unknown cell {cell!r}; use one of {', '.join(CELLS)}")
-    if nonlinearity not in NONLINEARITIES:
-        names = ", ".join(NONLINEARITIES)
-        raise ModelError(f"unknown nonlinearity {nonlinearity!r}; use one of {names}")
+    _check_names(cell, nonlinearity)
     if cell != "rnn":
         return _Gated(cell, input_size, hidden_size, bidirectional)
     if bidirectional:
         return _Bidirectional(input_size, hidden_size, nonlinearity)
     return ElmanLayer(input_size, hidden_size, nonlinearity)
+
+
+def _check_names(cell: str, nonlinearity: str) -> None:
+    if cell not in CELLS:
+        raise ModelError(f"unknown cell {cell!r}; use one of {', '.join(CELLS)}")
+    if nonlinearity not in NONLINEARITIES:
+        names = ", ".join(NONLINEARITIES)
+        raise ModelError(f"unknown nonlinearity {nonlinearity!r}; use one of {names}")
 
 
 class HiddenStack(nn.Module):
@@ -189,6 +193,7 @@ class HiddenStack(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        _check_names(cell, nonlinearity)
         outside = [layer for layer in recurrent_layers if not 1 <= layer <= num_layers]
         if outside:
             raise ModelError(f"recurrent layer {outside[0]}: the layers are 1 to {num_layers}")

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from audiocli import registry
-from audiocli.audio import AudioReader, AudioWriter, output_format, spooled
+from audiocli import models, registry
+from audiocli.audio import AudioInfo, AudioReader, AudioWriter, output_format, spooled
 from audiocli.batch import Listener, Progress, Summary, Worker, run
 from audiocli.errors import UsageError, suggest
 from audiocli.inputs import Input, Job, find_inputs, plan
 from audiocli.levels import Level
-from audiocli.models import share_processor
 from audiocli.stems import SOURCES
 from audiocli.streaming import prefetch
 from audiocli.tasks.separate.separator import DEFAULT_MODEL, Separator
@@ -181,7 +180,7 @@ class _MakeWorker:
     n_jobs: int
 
     def __call__(self) -> Worker:
-        share_processor(self.n_jobs)
+        models.share_processor(self.n_jobs)
         separator = Separator(self.model, device=self.device)
 
         def work(job: Job, progress: Progress) -> tuple[float, Separation]:
@@ -270,8 +269,11 @@ def separate_files(
     for stem in stems:
         if stem not in SOURCES:
             raise UsageError(f"unknown stem {stem!r}: {suggest(stem, SOURCES)}")
-    entry = registry.find("separate", model)
+    # Whatever can be refused is refused here, before anything is written.
+    output_format(container or "wav", bits, AudioInfo("", 44100, 2, None, 16, False, "wav"))
+    models.device(device)
     found = find_inputs(inputs, files_from=files_from, exclude=output)
+    entry = registry.find("separate", model)
     name_outputs = partial(_outputs, output, tuple(stems), container, template)
     jobs = plan(found, name_outputs, overwrite=overwrite, resume=resume)
     # The manifest names the model by its weights, so that a renamed folder is still the same.

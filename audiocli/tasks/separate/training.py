@@ -214,7 +214,7 @@ def loss(network: MaskingNetwork, batch: Tensor, course: Course) -> Tensor:
     Examples
     --------
     >>> course = Course(arguments={"hidden_size": 4})
-    >>> float(loss(course.build(), torch.randn(2, 2, 4000), course)) > 0
+    >>> loss(course.build(), torch.randn(2, 2, 4000), course).item() > 0
     True
     """
     with torch.no_grad():

@@ -1,0 +1,435 @@
+"""Call a worker on one job after another: in this process, or in several at once.
+
+What goes wrong with one file becomes its outcome; only what keeps the worker from being made is
+raised. Each process has a pipe of its own, so that it is known which one died over which file,
+and so that a process whose parent is gone finds its pipe closed and ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+from audiocli.errors import AudioCliError, UsageError
+from audiocli.inputs import Job
+
+__all__ = [
+    "Outcome",
+    "Progress",
+    "Task",
+    "Worker",
+    "failure",
+    "outcomes",
+    "signals_raise",
+]
+
+Progress = Callable[[float, "float | None"], None]
+"""Told how many seconds of audio are done, and of how many where that is known."""
+
+Worker = Callable[[Job, Progress], "tuple[float, Any]"]
+"""Does a job; returns the seconds of audio in it and any result (one that can be pickled)."""
+
+PATIENCE = 5.0
+"""Seconds that worker processes are given to clean up before they are killed."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one job.
+
+    Parameters
+    ----------
+    job : Job
+        The job as given to :func:`audiocli.batch.run`.
+    status : {'done', 'failed', 'skipped'}
+        Skipped means: done in an earlier run, with the same settings.
+    audio_seconds : float
+        Seconds of audio, as the worker said.
+    elapsed : float
+        Seconds the worker took; the loading of a model is not counted.
+    error : str or None
+        Why it failed: one line that names the input.
+    value : Any
+        What the worker returned.
+    traceback : str or None
+        For an error that should not happen, a bug, where it came from.
+    input_sha256 : str or None
+        Of the input's bytes, where a manifest is kept.
+
+    Examples
+    --------
+    >>> from audiocli.inputs import Input
+    >>> job = Job(Input(Path("a.wav"), "a.wav", Path("a.wav")), outputs=())
+    >>> Outcome(job, "done", audio_seconds=3.5).error is None
+    True
+    """
+
+    job: Job
+    status: Literal["done", "failed", "skipped"]
+    audio_seconds: float = 0.0
+    elapsed: float = 0.0
+    error: str | None = None
+    value: Any = None
+    traceback: str | None = None
+    input_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job, with what the manifest says of it, as it goes to a worker process.
+
+    Parameters
+    ----------
+    job : Job
+        The job.
+    hashed : bool
+        Whether the hash of the input is wanted.
+    done_sha256 : str or None
+        Of the input from which all outputs were made before; the job is skipped if it has not
+        changed.
+
+    Examples
+    --------
+    >>> from audiocli.inputs import Input
+    >>> Task(Job(Input(Path("a.wav"), "a.wav", Path("a.wav")), outputs=())).hashed
+    False
+    """
+
+    job: Job
+    hashed: bool = False
+    done_sha256: str | None = None
+
+
+Tasks = Iterator["tuple[int, Task]"]
+Outcomes = Generator["tuple[int, Outcome]", None, None]
+Advanced = Callable[[int, float, "float | None"], None]
+
+
+def outcomes(
+    tasks: Tasks, n_jobs: int, make_worker: Callable[[], Worker], advanced: Advanced
+) -> Outcomes:
+    """Do all tasks, and yield each outcome as soon as it is known.
+
+    Parameters
+    ----------
+    tasks : iterator of (int, Task)
+        Numbered; each is taken when its turn comes.
+    n_jobs : int
+        Worker processes; 1 works in this process.
+    make_worker : callable
+        Makes the worker, once a process and not before a task needs it.
+    advanced : callable
+        Told the number of a task, how many seconds of audio are done, and of how many where
+        that is known; at 0 when the task is taken up.
+
+    Yields
+    ------
+    (int, Outcome)
+        The number of the task, and what became of it.
+
+    Raises
+    ------
+    AudioCliError
+        When the worker cannot be made.
+
+    Examples
+    --------
+    >>> from audiocli.inputs import Input
+    >>> task = Task(Job(Input(Path("a.wav"), "a.wav", Path("a.wav")), outputs=()))
+    >>> def make_worker():
+    ...     return lambda job, progress: (1.5, "fine")
+    >>> [(index, outcome)] = outcomes(iter([(7, task)]), 1, make_worker, lambda *_: None)
+    >>> index, outcome.value
+    (7, 'fine')
+    """
+    if n_jobs > 1:
+        return _in_processes(tasks, n_jobs, make_worker, advanced)
+    return _in_this_process(tasks, make_worker, advanced)
+
+
+# --- one job ---------------------------------------------------------------------------------
+
+
+def _attempt(task: Task, worker_of: Callable[[], Worker], progress: Progress) -> Outcome:
+    """Do one job; only what keeps the worker from being made is raised."""
+    job, sha256 = task.job, None
+    if job.input.problem is not None:
+        return failure(job, job.input.problem)
+    try:
+        sha256 = _file_sha256(job.input.path) if task.hashed else None
+        if task.done_sha256 is not None and sha256 == task.done_sha256:
+            return Outcome(job, "skipped", input_sha256=sha256)
+        _refuse_existing(job)
+    except Exception as error:
+        return failure(job, error, input_sha256=sha256)
+    worker = worker_of()
+    progress(0.0, None)
+    started = time.perf_counter()
+    try:
+        seconds, value = worker(job, progress)
+        seconds = float(seconds)  # a numpy scalar would not go into the manifest
+    except Exception as error:
+        return failure(job, error, time.perf_counter() - started, sha256)
+    elapsed = time.perf_counter() - started
+    return Outcome(job, "done", seconds, elapsed, value=value, input_sha256=sha256)
+
+
+def failure(
+    job: Job, why: str | Exception, elapsed: float = 0.0, input_sha256: str | None = None
+) -> Outcome:
+    """Say in one line that names the input why a job failed; a bug keeps its traceback.
+
+    Parameters
+    ----------
+    job : Job
+        The job.
+    why : str or Exception
+        The reason.
+    elapsed : float
+        Seconds that the worker took.
+    input_sha256 : str or None
+        Of the input's bytes, where known.
+
+    Returns
+    -------
+    Outcome
+        Failed.
+
+    Examples
+    --------
+    >>> from audiocli.inputs import Input
+    >>> failure(Job(Input(Path("a.wav"), "a.wav", Path("a.wav")), ()), "interrupted").error
+    'a.wav: interrupted'
+    """
+    where = None
+    if isinstance(why, MemoryError):
+        text = "not enough memory for this file; use fewer --jobs or close other programs"
+    elif isinstance(why, OSError) and why.strerror:
+        text = f"{why.filename}: {why.strerror}" if why.filename else why.strerror
+    elif isinstance(why, (str, AudioCliError, OSError)):
+        text = str(why)
+    else:
+        text = f"internal error: {type(why).__name__}: {why}"
+        where = "".join(traceback.format_exception(type(why), why, why.__traceback__))
+    text = text if job.input.name in text else f"{job.input.name}: {text}"
+    return Outcome(
+        job,
+        "failed",
+        elapsed=elapsed,
+        error=" ".join(text.splitlines()),
+        traceback=where,
+        input_sha256=input_sha256,
+    )
+
+
+def _file_sha256(path: Path) -> str | None:
+    if path.exists() and not path.is_file():
+        return None  # a pipe can be read only once, and that is for the worker to do
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _refuse_existing(job: Job) -> None:
+    """Hold back from outputs that were not there, or not known, when the jobs were planned."""
+    for output in job.outputs:
+        if os.path.lexists(output) and not job.replace:
+            raise UsageError(
+                f"{output}: exists, and no earlier run from {job.input.name} is known to have "
+                "written it; move it away or use --overwrite"
+            )
+
+
+# --- this process, or several ------------------------------------------------------------------
+
+
+def _in_this_process(
+    tasks: Tasks, make_worker: Callable[[], Worker], advanced: Advanced
+) -> Outcomes:
+    worker_of = functools.cache(make_worker)
+    for index, task in tasks:
+        yield index, _attempt(task, worker_of, functools.partial(advanced, index))
+
+
+def _in_processes(
+    tasks: Tasks, n_jobs: int, make_worker: Callable[[], Worker], advanced: Advanced
+) -> Outcomes:
+    """Keep `n_jobs` processes busy, and replace the ones that die."""
+    staff: dict[Connection, SpawnProcess] = {}
+    busy: dict[Connection, tuple[int, Task]] = {}
+
+    def occupy(connection: Connection | None = None) -> None:
+        following = next(tasks, None)
+        if following is None:
+            return
+        if connection is None:
+            connection, staff[connection] = _hire(make_worker)
+        busy[connection] = following
+        with contextlib.suppress(OSError):  # it died: its pipe will say so below
+            connection.send(following[1])
+
+    try:
+        for _ in range(n_jobs):
+            occupy()
+        while busy:
+            ready = wait(list(busy))
+            for connection in [one for one in busy if one in ready]:
+                index, task = busy[connection]
+                try:
+                    message = connection.recv()
+                except (EOFError, OSError):
+                    del busy[connection]
+                    cause = _cause_of_death(staff.pop(connection))
+                    occupy()
+                    yield index, failure(task.job, cause)
+                    continue
+                if isinstance(message, tuple):
+                    advanced(index, *message)
+                elif isinstance(message, Exception):
+                    raise message
+                else:
+                    del busy[connection]
+                    occupy(connection)
+                    yield index, message
+    finally:
+        _dismiss(staff.values())
+
+
+def _hire(make_worker: Callable[[], Worker]) -> tuple[Connection, SpawnProcess]:
+    """Start a process, and return it with this end of its pipe."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, make_worker), daemon=True)
+    with _interrupts_held():
+        process.start()
+    theirs.close()
+    return ours, process
+
+
+def _serve(connection: Connection, make_worker: Callable[[], Worker]) -> None:
+    """Do tasks as they come, in a worker process, until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent sees to it
+    signal.signal(signal.SIGTERM, _leave)
+    worker_of = functools.cache(make_worker)
+
+    def progress(done_seconds: float, total_seconds: float | None) -> None:
+        try:
+            connection.send((done_seconds, total_seconds))
+        except OSError:
+            raise SystemExit(1) from None  # the parent is gone: clean up and end
+
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            task = connection.recv()
+            try:
+                message: Outcome | Exception = _attempt(task, worker_of, progress)
+            except AudioCliError as error:
+                message = error
+            except Exception:
+                message = RuntimeError(f"no worker could be made\n{traceback.format_exc()}")
+            try:
+                connection.send(message)
+            except OSError:
+                raise
+            except Exception as error:  # a result that cannot be pickled
+                connection.send(failure(task.job, error))
+
+
+def _cause_of_death(process: SpawnProcess) -> str:
+    process.join(PATIENCE)
+    code = process.exitcode
+    _dismiss([process])
+    if code == -9:  # SIGKILL, which has no name on Windows
+        return "the worker process was killed, as happens when memory runs out; use fewer --jobs"
+    return f"the worker process died over it (exit code {code})"
+
+
+def _dismiss(staff: Iterable[SpawnProcess]) -> None:
+    """End processes: ask them, so that they clean up, and do not wait for ever."""
+    processes = list(staff)
+    for process in processes:
+        process.terminate()
+    until = time.monotonic() + PATIENCE
+    try:
+        for process in processes:
+            process.join(max(0.0, until - time.monotonic()))
+    finally:
+        for process in processes:
+            process.kill()
+            process.join(PATIENCE)
+
+
+# --- signals ---------------------------------------------------------------------------------
+
+
+def _leave(signum: int, frame: FrameType | None) -> None:
+    """End by an exception, so that temporary files are removed on the way out."""
+    signal.signal(signum, signal.SIG_IGN)  # a second one must not disturb that
+    raise SystemExit(128 + signum)
+
+
+@contextlib.contextmanager
+def signals_raise() -> Iterator[None]:
+    """Let a request to end clean up too, unless the program has its own way with it.
+
+    Yields
+    ------
+    None
+        Until the block is left, SIGTERM and SIGHUP raise SystemExit (128 + the signal's number).
+
+    Examples
+    --------
+    >>> with signals_raise():
+    ...     signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    False
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread can set handlers
+        return
+    names = ("SIGTERM", "SIGHUP")  # the second does not exist on Windows
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    changed = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in changed:
+        signal.signal(number, _leave)
+    try:
+        yield
+    finally:
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back while a process starts, which keeps it held back in that process.
+
+    Otherwise a Ctrl-C would meet it before it can ignore it, and it would print a traceback.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    # the first start of a process also starts this one, which would let signals through again
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,18 @@
+"""What all tests share: one thread, repeatable examples, and no models but those asked for."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+# Before torch is imported anywhere, also in the processes that tests start: results are then the
+# same on every machine, and parallel test processes do not fight for the cores.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["MKL_NUM_THREADS"] = "1"
+# A user's own models must not decide what the tests see.
+os.environ.pop("AUDIOCLI_MODELS", None)
+
+# Busy machines are slow, which is no failure; every run draws the same examples.
+settings.register_profile("audiocli", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("audiocli")

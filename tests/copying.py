@@ -1,0 +1,169 @@
+"""Batches of tiny workers that copy text files; what a file says is what happens to it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audiocli.batch import Listener, Outcome, Progress, Summary, Worker, run
+from audiocli.errors import AudioError
+from audiocli.inputs import Job, find_inputs, plan
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
+
+
+# --- workers, at module level so that processes can be given them -------------------------------
+
+
+@contextlib.contextmanager
+def part_of(output: Path) -> Iterator[Path]:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    part = output.with_name(output.name + ".part")
+    try:
+        yield part
+        os.replace(part, output)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def copy(job: Job, progress: Progress) -> tuple[float, Any]:
+    text = job.input.path.read_text()
+    for output in job.outputs:
+        with part_of(output) as part:
+            part.write_text(text)
+            progress(0.5, 1.0)
+            misbehave(text, progress)
+    return float(len(text)), text.upper()
+
+
+def misbehave(text: str, progress: Progress) -> None:
+    if text == "bad":
+        raise AudioError("no audio\nin it")
+    if text == "bug":
+        raise ZeroDivisionError("in the worker")
+    if text == "memory":
+        raise MemoryError
+    if text == "system":
+        open("no/such/folder")
+    if text == "die":
+        os._exit(3)
+    if text == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if text == "later":
+        time.sleep(0.6)
+    if text == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        progress(0.7, 1.0)
+        time.sleep(20)
+    if text == "slow":
+        for _ in range(400):
+            time.sleep(0.05)
+            progress(0.6, 1.0)
+
+
+def make_copy() -> Worker:
+    return copy
+
+
+def make_telling() -> Worker:
+    """Copy, and return whether that may replace anything."""
+    return lambda job, progress: (copy(job, progress)[0], job.replace)
+
+
+def make_noted(folder: Path) -> Worker:
+    (folder / str(os.getpid())).touch(exist_ok=False)
+    return copy
+
+
+def make_nothing(error: Exception) -> Worker:
+    raise error
+
+
+def unpicklable(job: Job, progress: Progress) -> tuple[float, Any]:
+    return 1.0, (lambda: None) if job.input.name.endswith("b.txt") else "fine"
+
+
+def make_unpicklable() -> Worker:
+    return unpicklable
+
+
+# --- batches -----------------------------------------------------------------------------------
+
+
+class Notes(Listener):
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.outcomes: list[Outcome] = []
+
+    def started(self, total_jobs: int) -> None:
+        self.calls.append(f"started {total_jobs}")
+
+    def advanced(self, job: Job, done_seconds: float, total_seconds: float | None) -> None:
+        self.calls.append(f"advanced {job.input.name} {done_seconds} {total_seconds}")
+
+    def finished(self, outcome: Outcome) -> None:
+        self.calls.append(f"finished {outcome.job.input.name}")
+        self.outcomes.append(outcome)
+
+    def closed(self) -> None:
+        self.calls.append("closed")
+
+
+class Batch:
+    """A folder of inputs, an output folder, and a manifest in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = folder / "out" / "manifest.jsonl"
+        self.notes = Notes()
+
+    def write(self, **texts: str) -> None:
+        for name, text in texts.items():
+            path = self.folder / "in" / f"{name}.txt"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+
+    def output(self, name: str) -> Path:
+        return self.folder / "out" / f"{name}.txt"
+
+    def outputs(self) -> dict[str, str]:
+        found = sorted((self.folder / "out").glob("*.txt*"))
+        return {path.name.removesuffix(".txt"): path.read_text() for path in found}
+
+    def run(
+        self,
+        make_worker: Callable[[], Worker] = make_copy,
+        *,
+        overwrite: bool = False,
+        resume: bool = False,
+        **options: Any,
+    ) -> Summary:
+        jobs = plan(
+            find_inputs([str(self.folder / "in")], extensions=["txt"]),
+            lambda item: [self.folder / "out" / item.relative],
+            overwrite=overwrite,
+            resume=resume,
+        )
+        self.notes = Notes()
+        options = {"settings": {"window": 1}, "manifest": self.manifest, **options}
+        return run(jobs, make_worker, resume=resume, listener=self.notes, **options)
+
+    def statuses(self) -> dict[str, str]:
+        return {Path(o.job.input.name).stem: o.status for o in self.notes.outcomes}
+
+    def errors(self) -> dict[str, str | None]:
+        return {Path(o.job.input.name).stem: o.error for o in self.notes.outcomes}
+
+    def records(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.manifest.read_text().splitlines()]
+
+    def latest(self) -> dict[str, str]:
+        return {Path(record["input"]).stem: record["status"] for record in self.records()}
