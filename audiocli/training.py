@@ -12,7 +12,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -139,6 +139,7 @@ def fit(
     recipe: Recipe,
     checkpoint: Path,
     *,
+    settings: Mapping[str, Any] | None = None,
     keep: Callable[[Network, Epoch], None],
     report: Callable[[Epoch], None] = lambda epoch: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -156,9 +157,11 @@ def fit(
     score : callable
         Scores a network on held-out data; more is better.
     recipe : Recipe
-        How to train. A checkpoint of another recipe is refused.
+        How to train. A checkpoint of another recipe is refused, and so is one of other settings.
     checkpoint : Path
         Folder of the checkpoint.
+    settings : mapping, optional
+        What else a checkpoint must have been made with, ready for JSON.
     keep : callable
         Saves a network that scored better than all before it.
     report : callable
@@ -193,7 +196,8 @@ def fit(
     rng = np.random.default_rng(recipe.seed)
     optimizer = _optimizer(network, recipe)
     average = copy.deepcopy(network).eval()
-    history = _restore(checkpoint, network, average, optimizer, rng, recipe)
+    made_with = json.loads(json.dumps({**asdict(recipe), **(settings or {})}))
+    history = _restore(checkpoint, network, average, optimizer, rng, made_with)
     while len(history) < recipe.epochs and not _stalled(history, recipe):
         started = time.monotonic()
         network.train()
@@ -218,7 +222,7 @@ def fit(
         history.append(epoch)
         if best:
             keep(average, epoch)
-        _store(checkpoint, network, average, optimizer, rng, recipe, history)
+        _store(checkpoint, network, average, optimizer, rng, made_with, history)
         report(epoch)
     return history
 
@@ -280,18 +284,18 @@ def _store(
     average: nn.Module,
     optimizer: torch.optim.Optimizer,
     rng: np.random.Generator,
-    recipe: Recipe,
+    made_with: dict[str, Any],
     history: list[Epoch],
 ) -> None:
     """Write the checkpoint; replaced as a whole, so a kill leaves the one before."""
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
-    if recipe.optimizer == "adamw":  # L-BFGS builds its memory of curvature anew
+    if made_with["optimizer"] == "adamw":  # L-BFGS builds its memory of curvature anew
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
     tensors["torch_rng"] = torch.get_rng_state()
     facts = {
-        "recipe": asdict(recipe),
+        "made_with": made_with,
         "history": [asdict(epoch) for epoch in history],
         "rng": rng.bit_generator.state,
     }
@@ -311,19 +315,18 @@ def _restore(
     average: nn.Module,
     optimizer: torch.optim.Optimizer,
     rng: np.random.Generator,
-    recipe: Recipe,
+    made_with: dict[str, Any],
 ) -> list[Epoch]:
     file = folder / "checkpoint.safetensors"
     if not file.exists():
         return []
     facts, tensors = _read(file)
-    if facts["recipe"] != asdict(recipe):
-        changed = sorted(
-            name for name, value in asdict(recipe).items() if facts["recipe"].get(name) != value
-        )
+    before = facts["made_with"]
+    changed = sorted(name for name in made_with if made_with[name] != before.get(name))
+    if changed:
         raise ModelError(
-            f"{file}: was made with another recipe ({', '.join(changed)} differ); "
-            "give the same options to go on, or another folder to start anew"
+            f"{file}: was made with other options ({', '.join(changed)} differ); "
+            "give the same ones to go on, or another folder to start anew"
         )
 
     def part(prefix: str) -> dict[str, Tensor]:
@@ -355,8 +358,12 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(file, "pt") as opened:
             metadata = opened.metadata() or {}
-        return json.loads(metadata["facts"]), load_file(file)
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        facts = json.loads(metadata.get("facts", "{}"))
+        missing = {"made_with", "history", "rng"} - facts.keys()
+        if missing:
+            raise ValueError(f"lacks {', '.join(sorted(missing))}")
+        return facts, load_file(file)
+    except (SafetensorError, ValueError, OSError) as error:
         raise ModelError(
             f"{file}: is not a checkpoint ({error}); delete it to start anew"
         ) from error

@@ -116,14 +116,14 @@ def draw_separation(separator: Separator, file: Path) -> None:
         panels[f"{stem}, true"] = grid[1, column], truth[stem]
     for title, (place, audio) in panels.items():
         axes = figure.add_subplot(place)
-        values = decibels(audio)
-        image = picture(axes, values, title, HIGHEST, low=high - RANGE, high=high, colours="magma")
+        values = decibels(audio) - high
+        image = picture(axes, values, title, HIGHEST, low=-RANGE, high=0.0, colours="magma")
         if title == "mixture":
             axes.set_ylabel("frequency, Hz", fontsize=9)
         if "separated" not in title:
             axes.set_xlabel("time, s", fontsize=9)
     bar = figure.colorbar(image, ax=figure.axes, fraction=0.02, pad=0.01)
-    bar.set_label("dB", fontsize=9)
+    bar.set_label("dB below the loudest point of the mixture", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     save(figure, file)
 
@@ -151,8 +151,8 @@ def draw_masks(separator: Separator, file: Path) -> None:
     for axes, values, title in zip(panels, shown, titles, strict=True):
         rows = on_octaves(values[:, frames], rate, rate / 2)
         is_mask = title != titles[0]
-        high = 1.0 if is_mask else float(rows.max())
-        low = 0.0 if is_mask else high - RANGE
+        rows -= 0.0 if is_mask else rows.max()
+        low, high = (0.0, 1.0) if is_mask else (-RANGE, 0.0)
         colours = "viridis" if is_mask else "magma"
         image = picture(axes, rows, title, rate / 2, low=low, high=high, colours=colours)
         axes.set_xlabel("time, s", fontsize=9)

@@ -22,8 +22,10 @@ ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 100  # columns; fixed, so that the pages do not depend on a terminal
 
 BLOCK = re.compile(
-    r"(?P<start><!-- help: (?P<command>[^>]+?) -->\n).*?(?P<end><!-- end help -->)", re.DOTALL
+    r"^(?P<start><!-- help: (?P<command>[^>]+?) -->\n).*?^(?P<end><!-- end help -->)",
+    re.DOTALL | re.MULTILINE,
 )
+MARKER = re.compile(r"^<!-- help: ", re.MULTILINE)
 FENCE = re.compile(r"^(?P<fence>```+|~~~+).*?^(?P=fence)[ \t]*$", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"`[^`\n]*`")
 LINK = re.compile(r"\]\((?P<target>[^()\s]+)(?:\s+\"[^\"]*\")?\)")
@@ -111,7 +113,7 @@ def problems(*, write: bool) -> Iterator[str]:
         for match in BLOCK.finditer(text):
             if match["command"] not in known:
                 yield f"{shown}: help of {match['command']!r}, which is no command"
-        if len(BLOCK.findall(text)) != text.count("<!-- help: "):
+        if len(BLOCK.findall(text)) != len(MARKER.findall(text)):
             yield f"{shown}: a help marker without its <!-- end help -->"
         if new != text:
             if write:

@@ -27,7 +27,7 @@ def cli() -> None:
     """Audio analysis on the command line.
 
     Results go to standard output or to files, everything else to standard error. Exit
-    status: 0 all good, 1 some inputs failed (the others are done), 2 wrong usage.
+    status: 0 all good, 1 some inputs failed (the others are done), 2 wrong usage, 130 interrupted.
     """
 
 

@@ -146,8 +146,13 @@ def estimate(network: MaskingNetwork, audio: Audio, *, gain: float = 1.0) -> Aud
     if gain == 0 or audio.shape[-1] == 0:
         return np.zeros_like(audio)
     where = next(network.parameters()).device
-    with torch.inference_mode():
-        vocals = network(torch.from_numpy(audio).to(where) * gain)[:, 0] / gain
+    try:
+        with torch.inference_mode():
+            vocals = network(torch.from_numpy(audio).to(where) * gain)[:, 0] / gain
+    except RuntimeError as error:
+        if "memory" in str(error):  # torch has no other sign of it that holds on every device
+            raise MemoryError from error
+        raise
     result: Audio = vocals.cpu().numpy()
     return result
 

@@ -302,6 +302,8 @@ def train(
     ------
     DataError
         If there are no clips.
+    UsageError
+        If `output` holds a finished model that this would replace.
     ModelError
         If the checkpoint there is of another course, or training diverges.
 
@@ -317,6 +319,11 @@ def train(
     ...     train([stems], Path(folder) / "model", small, dev=stems).task
     'separate'
     """
+    if (output / registry.CONFIG).exists() and not (output / "checkpoint").exists():
+        raise UsageError(
+            f"{output}: holds a model already, and no checkpoint to go on from; "
+            "choose another folder"
+        )
     found = [clip for folder in data for clip in find_clips(folder)]
     held_out = find_clips(dev) if dev is not None else found[::10]
     if dev is None:
@@ -333,6 +340,8 @@ def train(
     network.calibrate(network.stft(first.sum(dim=1)).abs())
     network.to(where)
     facts = _facts(data, dev, course, licence, found, clips)
+    settings = {key: value for key, value in asdict(course).items() if key != "recipe"}
+    settings["data"] = [clip.name for clip in found]
 
     def keep(best: MaskingNetwork, epoch: Epoch) -> None:
         facts["training"]["hours"] = round(epoch.seconds / 3600, 2)
@@ -354,6 +363,7 @@ def train(
         lambda net: score(net, scored),
         course.recipe,
         output / "checkpoint",
+        settings=settings,
         keep=keep,
         report=report,
         progress=progress,
