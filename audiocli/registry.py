@@ -391,8 +391,9 @@ def command_line() -> str:
 
     Examples
     --------
-    >>> sys.argv[1:] = ["train", "separate", "/home/me/data/mir1k/train"]
-    >>> command_line()
+    >>> from unittest.mock import patch
+    >>> with patch("sys.argv", ["audiocli", "train", "separate", "/home/me/data/mir1k/train"]):
+    ...     command_line()
     'audiocli train separate mir1k/train'
     """
     shown = [

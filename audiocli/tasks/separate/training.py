@@ -389,7 +389,7 @@ def _facts(
     name, arguments = ARCHITECTURES[course.architecture]
     minutes = sum(clip.shape[1] for clip in clips) / course.frontend.sample_rate / 60
     described = {
-        "name": ", ".join(folder.resolve().name for folder in data),
+        "name": ", ".join("/".join(folder.resolve().parts[-2:]) for folder in data),
         "clips": len(found),
         "minutes": round(minutes, 1),
         "licence": licence,
