@@ -50,11 +50,15 @@ def render(config: dict[str, Any]) -> str:
     lines += ["", "## Scores", ""]
     scores = config.get("scores") or []
     if scores:
-        lines += ["| metric | value | data | command |", "|---|---|---|---|"]
+        lines += ["| metric | value | measured by | data |", "|---|---|---|---|"]
         lines += [
-            f"| {score['metric']} | {score['value']} | {score['data']} | `{score['command']}` |"
+            f"| {score['metric']} | {score['value']} {score['unit']} | {score['measure']} "
+            f"| {score['data']} |"
             for score in scores
         ]
+        lines += ["", "Measured with", "", "```"]
+        lines += dict.fromkeys(score["command"] for score in scores)
+        lines.append("```")
     else:
         lines.append("None measured yet.")
     if training.get("command"):

@@ -447,7 +447,7 @@ def write_demo(folder: Path, *, overwrite: bool = False) -> list[Path]:
             if path.exists() and not (overwrite and path.is_file()):
                 raise UsageError(
                     f"{path}: exists with other content, so nothing was written; "
-                    "move it away, name another folder, or allow files to be overwritten"
+                    "move it away, name another folder, or replace it with --overwrite"
                 )
         (folder / "stems").mkdir(parents=True, exist_ok=True)
         for path in stale:

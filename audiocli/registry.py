@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiocli.errors import ModelError, suggest
+from audiocli.errors import ModelError, UsageError, suggest
 
 __all__ = [
     "CONFIG",
@@ -106,8 +106,9 @@ class ModelEntry:
     @property
     def score(self) -> str:
         """The first of the measured scores, in a few words."""
-        scores = self.config.get("scores") or []
-        return f"{scores[0]['metric']} {scores[0]['value']}" if scores else ""
+        for score in self.config.get("scores") or []:
+            return f"{score['metric']} {score['value']} {score['unit']}"
+        return ""
 
     def summary(self) -> dict[str, Any]:
         """Say what a list of models shows of this one."""
@@ -242,8 +243,10 @@ def find(task: str | None, name: str) -> ModelEntry:
 
     Raises
     ------
+    UsageError
+        If there is no model of that name.
     ModelError
-        If there is none, or it is made for another task.
+        If it is damaged, or made for another task.
 
     Examples
     --------
@@ -260,7 +263,7 @@ def find(task: str | None, name: str) -> ModelEntry:
         names |= {entry.name: entry for entry in entries if entry.task == task}
         if name not in names:
             choices = [entry.name for entry in entries if task in (None, entry.task)]
-            raise ModelError(
+            raise UsageError(
                 f"no model {name!r}: {suggest(name, choices)}; or give a model's folder"
             )
         entry = names[name]

@@ -120,6 +120,10 @@ class Blockwise:
     context: int
     fade: int
 
+    def __post_init__(self) -> None:
+        if self.segment < 1 or min(self.context, self.fade) < 0:
+            raise ValueError(f"{self}: a segment holds samples; context and fade are not negative")
+
 
 def overlap_add(
     blocks: Iterable[Block], process: Callable[[Block], Block], cut: Blockwise

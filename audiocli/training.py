@@ -216,7 +216,7 @@ def fit(
             _average(average, network, recipe, overall)
             progress(step + 1, recipe.steps)
         value = score(average)
-        best = not history or value > max(epoch.score for epoch in history)
+        best = value > max((epoch.score for epoch in history), default=-math.inf)  # nan is not
         seconds = (history[-1].seconds if history else 0.0) + time.monotonic() - started
         epoch = Epoch(len(history) + 1, total / recipe.steps, value, best, seconds)
         history.append(epoch)

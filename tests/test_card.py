@@ -36,9 +36,11 @@ FULL: dict[str, Any] = {
     },
     "scores": [
         {
-            "metric": "voice GNSDR, dB",
+            "metric": "vocals GNSDR",
             "value": 7.25,
-            "data": "test (10 clips)",
+            "unit": "dB",
+            "measure": "BSS Eval 3",
+            "data": "test",
             "command": "audiocli evaluate separate test",
         }
     ],
@@ -58,7 +60,8 @@ FULL: dict[str, Any] = {
         "- clips: 12 clips, 3.5 minutes; licence: CC0",
         "- songs: 2 clips, 8.0 minutes; licence: for research",
         "Split: by singer",
-        "| voice GNSDR, dB | 7.25 | test (10 clips) | `audiocli evaluate separate test` |",
+        "| vocals GNSDR | 7.25 dB | BSS Eval 3 | test |",
+        "audiocli evaluate separate test",
         "audiocli train separate clips songs",
         "Hours of training: 1.5; Machine: x86_64, 1 threads; audiocli: 0.1.0; Commit: abc123.",
         "Trained on karaoke alone.",
@@ -99,7 +102,7 @@ class TestShipped:
         assert held_out, "measure it on clips that neither trained nor chose it"
         for score in held_out:
             assert score["metric"]
-            assert score["data"]
+            assert score["data"] and score["measure"]
             assert isinstance(score["value"], float)
 
     def test_names_agree(self, folder: Path) -> None:

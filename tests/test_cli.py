@@ -20,8 +20,12 @@ from click.testing import CliRunner
 from audiocli import __version__, models
 from audiocli.audio import AudioFormat, AudioWriter, read
 from audiocli.cli import cli
+from audiocli.cli.train.separate import separate as train_separate
 from audiocli.demo import write_demo
 from audiocli.frontend import StftConfig
+from audiocli.models.recurrent import CELLS, NONLINEARITIES
+from audiocli.tasks.separate.training import ARCHITECTURES, AUGMENTATIONS, LOSSES
+from audiocli.training import OPTIMIZERS
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +75,21 @@ def test_every_command_has_help(command: list[str]) -> None:
     assert result.exit_code == 0
     assert "Usage: " in result.output
     assert len(result.output.splitlines()) > 4
+
+
+def test_choices_are_those_of_the_package() -> None:
+    options = {option.name: option.type for option in train_separate.params}
+    for name, choices in (
+        ("arch", ARCHITECTURES),
+        ("loss", LOSSES),
+        ("augment", AUGMENTATIONS),
+        ("optimizer", OPTIMIZERS),
+        ("cell", CELLS),
+        ("nonlinearity", NONLINEARITIES),
+    ):
+        chosen = options[name]
+        assert isinstance(chosen, click.Choice)
+        assert list(chosen.choices) == list(choices), name
 
 
 def test_version(tmp_path: Path) -> None:
@@ -144,6 +163,8 @@ def test_standard_input_and_lists(demo: Path, model: Path, tmp_path: Path) -> No
         (["separate", "a.wav", "--bits", "12"], "16"),
         (["evaluate", "separate", "no-such-folder"], "no-such-folder"),
         (["sperate", "a.wav"], "separate"),
+        (["separate", "a.wav", "--karaoke", "--stems", "vocals"], "--karaoke"),
+        (["models", "list", "--task", "separat"], "did you mean"),
     ],
 )
 def test_wrong_usage_says_what_is_right(

@@ -15,7 +15,7 @@ import pytest
 
 from audiocli import registry
 from audiocli.card import render
-from audiocli.errors import ModelError
+from audiocli.errors import AudioCliError, ModelError, UsageError
 
 Config = dict[str, Any]
 
@@ -116,8 +116,8 @@ def test_one_name_in_two_tasks(places: dict[str, Path]) -> None:
     assert registry.find(None, "separate/tiny").folder == separate
 
 
-def refused(function: Callable[[], object]) -> str:
-    with pytest.raises(ModelError) as caught:
+def refused(function: Callable[[], object], kind: type[AudioCliError] = ModelError) -> str:
+    with pytest.raises(kind) as caught:
         function()
     message = str(caught.value)
     assert message
@@ -126,16 +126,16 @@ def refused(function: Callable[[], object]) -> str:
 
 
 def test_unknown_names_are_answered_with_what_there_is(places: dict[str, Path]) -> None:
-    assert "There are none" in refused(lambda: registry.find("separate", "tiny"))
+    assert "There are none" in refused(lambda: registry.find("separate", "tiny"), UsageError)
     make(places["first"], "drnn-mir1k")
     make(places["first"], "tiny")
     make(places["first"], "drnn-tags", task="tag")
-    message = refused(lambda: registry.find("separate", "drn-mir1k"))
+    message = refused(lambda: registry.find("separate", "drn-mir1k"), UsageError)
     assert "no model 'drn-mir1k'" in message
     assert "did you mean 'drnn-mir1k'?" in message
     assert message.endswith("There are: drnn-mir1k, tiny; or give a model's folder")
-    assert "drnn-tags" in refused(lambda: registry.find(None, "nothing-like-it"))
-    assert "no model" in refused(lambda: registry.find("separate", ""))
+    assert "drnn-tags" in refused(lambda: registry.find(None, "nothing-like-it"), UsageError)
+    assert "no model" in refused(lambda: registry.find("separate", ""), UsageError)
 
 
 def test_a_model_for_another_task_is_refused(places: dict[str, Path]) -> None:
@@ -205,7 +205,8 @@ def test_verify(places: dict[str, Path]) -> None:
 
 
 def test_summary(places: dict[str, Path]) -> None:
-    score = {"metric": "GNSDR", "value": 7.5, "data": "test", "command": "audiocli evaluate"}
+    score = {"metric": "GNSDR", "value": 7.5, "unit": "dB", "measure": "BSS Eval 3"}
+    score |= {"data": "test", "command": "audiocli evaluate"}
     folder = make(places["first"], "tiny", licence="CC0", scores=[score, score])
     assert registry.find(None, "tiny").summary() == {
         "task": "separate",
@@ -213,7 +214,7 @@ def test_summary(places: dict[str, Path]) -> None:
         "size": (folder / registry.WEIGHTS).stat().st_size,
         "parameters": 7,
         "licence": "CC0",
-        "score": "GNSDR 7.5",
+        "score": "GNSDR 7.5 dB",
         "path": str(folder),
     }
     bare = registry.open_folder(make(places["first"], "bare"))

@@ -14,7 +14,7 @@ import torch
 from audiocli import models
 from audiocli.audio import AudioFormat, AudioWriter, probe, read
 from audiocli.batch import Listener, Outcome
-from audiocli.errors import AudioError, DataError, ModelError, UsageError
+from audiocli.errors import AudioError, DataError, UsageError
 from audiocli.frontend import StftConfig
 from audiocli.levels import Level
 from audiocli.stems import SOURCES, find_clips
@@ -244,7 +244,7 @@ def test_unknown_stem_and_model(model: Path, tmp_path: Path) -> None:
     song = str(write(tmp_path / "song.wav", tune(1, 16000), 16000))
     with pytest.raises(UsageError, match="did you mean 'vocals'"):
         separate_files([song], tmp_path, model=str(model), stems=["vocal"])
-    with pytest.raises(ModelError, match="no-such"):
+    with pytest.raises(UsageError, match="no-such"):
         separate_files([song], tmp_path, model="no-such")
 
 
@@ -371,7 +371,7 @@ def test_scores_are_recorded_in_the_model(two_songs: Path, model: Path, tmp_path
         record_scores(str(model), evaluation.totals, "two gliding songs")
     config = json.loads((model / "config.json").read_text())
     assert len(config["scores"]) == 12
-    assert config["scores"][0]["data"] == "two gliding songs (2 clips)"
+    assert config["scores"][0]["data"] == "two gliding songs; number of clips: 2"
     assert "two gliding songs" in (model / "README.md").read_text()
 
 

@@ -51,6 +51,3 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("audiocli: interrupted", err=True)
         sys.exit(130)
-    except BrokenPipeError:  # the reader of the pipe has seen enough
-        sys.stderr.close()
-        sys.exit(0)

@@ -19,8 +19,13 @@ def models() -> None:
 def list_(task: str | None, as_json: bool) -> None:
     """List the models that --model can name."""
     from audiocli import registry
+    from audiocli.errors import UsageError, suggest
 
-    rows = [entry.summary() for entry in registry.list_models(task)]
+    entries = registry.list_models()
+    tasks = {entry.task for entry in entries}
+    if task is not None and task not in tasks:
+        raise UsageError(f"no model for task {task!r}: {suggest(task, tasks)}")
+    rows = [entry.summary() for entry in entries if task in (None, entry.task)]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return

@@ -19,7 +19,7 @@ def batch_options(command: Command) -> Command:
         click.option("--overwrite", is_flag=True, help="Replace outputs that are there."),
         click.option("--resume", is_flag=True,
                      help="Skip what the manifest says is done with the same settings."),
-        click.option("-j", "--jobs", default=1, show_default=True,
+        click.option("-j", "--jobs", default=1, show_default=True, type=click.IntRange(1),
                      help="Worker processes, each with a model of its own."),
         click.option("--device", default="auto", show_default=True,
                      help="auto, cpu, cuda, cuda:N or mps."),

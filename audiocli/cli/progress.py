@@ -113,7 +113,7 @@ class Reporter(Listener):
 def finish(summary: Summary, *, quiet: bool = False) -> None:
     """Name what failed at the end, and exit with 1 if anything did."""
     total = summary.done + summary.failed + summary.skipped
-    if summary.failed:
+    if summary.failed and total > 1:
         click.echo(f"audiocli: {summary.failed} of {total} inputs failed:", err=True)
         for outcome in summary.failures:
             click.echo(f"  {outcome.error}", err=True)

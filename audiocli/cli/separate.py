@@ -14,13 +14,13 @@ from audiocli.cli.options import batch_options, output_option
 @batch_options
 @output_option("separated", "Folder for the stems; mirrors the folders given.")
 @click.option("--model", default="drnn-mir1k", show_default=True, help="Name or model folder.")
-@click.option("--stems", default="vocals,accompaniment", show_default=True, help="What to write.")
+@click.option("--stems", help="What to write. [vocals,accompaniment]")
 @click.option("--karaoke", is_flag=True, help="Write the accompaniment alone.")
 @click.option(
     "--format",
     "container",
     type=click.Choice(["wav", "flac", "ogg", "mp3"]),
-    help="[wav and flac stay what they are, the rest becomes wav]",
+    help="Kind of file to write. [wav and flac stay what they are, the rest becomes wav]",
 )
 @click.option("--bits", type=int, help="Bits a sample: 8, 16, 24, 32 (float). [the input's]")
 @click.option(
@@ -41,7 +41,7 @@ def separate(
     quiet: bool,
     verbose: bool,
     karaoke: bool,
-    stems: str,
+    stems: str | None,
     jobs: int,
     **options: Any,
 ) -> None:
@@ -49,14 +49,17 @@ def separate(
 
     INPUTS: files, folders (searched for audio), patterns in quotes, or - for standard input.
     The stems have the input's sample rate, channels and exact length, and add up to it.
-    """  # fmt: skip
+    """
     from audiocli.cli.progress import Reporter, finish
     from audiocli.tasks.separate import separate_files
 
+    if karaoke and stems:
+        raise click.UsageError("--karaoke writes the accompaniment alone; leave out --stems")
+    wanted = "accompaniment" if karaoke else stems or "vocals,accompaniment"
     summary = separate_files(
         inputs,
         files_from=files_from,
-        stems=["accompaniment"] if karaoke else [stem.strip() for stem in stems.split(",")],
+        stems=[stem.strip() for stem in wanted.split(",")],
         n_jobs=jobs,
         listener=Reporter(
             quiet=quiet,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -54,6 +55,9 @@ def show_scores(evaluation: Evaluation, form: str) -> None:
     clips = [asdict(score) for score in evaluation.clips]
     totals = [asdict(total) for total in evaluation.totals]
     if form == "json":
+        # JSON has no infinity, which is the SAR of an unchanged mixture.
+        for row in (*clips, *totals):
+            row.update({key: None for key, value in row.items() if value == math.inf})
         click.echo(json.dumps({"clips": clips, "totals": totals}, indent=1))
     elif form == "csv":
         # Totals follow under the clips' heading, with an empty clip: one table for every reader.

@@ -9,6 +9,7 @@ to build the network again.
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 from collections.abc import Callable
 from dataclasses import asdict
@@ -120,6 +121,12 @@ def build(architecture: str, frontend: StftConfig, arguments: dict[str, Any]) ->
     known = architectures()
     if architecture not in known:
         raise ModelError(f"unknown architecture {architecture!r}: {suggest(architecture, known)}")
+    accepted = list(inspect.signature(known[architecture]).parameters)[1:]
+    for name in arguments:
+        if name not in accepted:
+            raise ModelError(
+                f"architecture {architecture!r} has no {name!r}: {suggest(name, accepted)}"
+            )
     try:
         return known[architecture](frontend, **arguments)
     except (TypeError, ValueError, RuntimeError) as error:  # a size below zero is torch's to refuse

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+AT_LEAST_ONE = click.IntRange(1)
+
 
 @click.command()
 @click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -18,7 +20,9 @@ import click
     show_default=True,
     help="Mix the sources at 0 dB, as the papers do, or at their own levels.",
 )
-@click.option("--every", default=1, show_default=True, help="Take each Nth clip only.")
+@click.option(
+    "--every", default=1, show_default=True, type=AT_LEAST_ONE, help="Take each Nth clip only."
+)
 @click.option("--no-oracles", is_flag=True, help="Leave out the rows of the oracle masks.")
 @click.option(
     "--format",
@@ -33,7 +37,15 @@ import click
     metavar="NOTE",
     help="Write the totals into the model's configuration and card, NOTE as the data.",
 )
-@click.option("-j", "--jobs", "n_jobs", default=1, show_default=True, help="Worker processes.")
+@click.option(
+    "-j",
+    "--jobs",
+    "n_jobs",
+    default=1,
+    show_default=True,
+    type=AT_LEAST_ONE,
+    help="Worker processes.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 def separate(

@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+COUNT = click.IntRange(1)
+POSITIVE = click.FloatRange(0, min_open=True)
 
 
 @click.command()
@@ -24,27 +26,41 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     "--arch",
     default="drnn",
     show_default=True,
-    help="dnn, rnn, drnn, srnn (all layers recurrent) or conv-drnn.",
+    type=click.Choice(["dnn", "rnn", "drnn", "srnn", "conv-drnn"]),
+    help="srnn: all layers recurrent; conv-drnn: weights shared along frequency.",
 )
-@click.option("--hidden-size", type=int, help="Units of each hidden layer. [1000]")
-@click.option("--layers", type=int, help="Hidden layers. [3]")
+@click.option("--hidden-size", type=COUNT, help="Units of each hidden layer. [1000]")
+@click.option("--layers", type=click.IntRange(0), help="Hidden layers. [3]")
 @click.option(
     "--recurrent-layer",
-    type=int,
+    type=COUNT,
     multiple=True,
     help="Which hidden layer is recurrent, from 1; may be repeated. [2]",
 )
 @click.option("--nonlinearity", type=click.Choice(["relu", "tanh", "sigmoid"]), help="[relu]")
 @click.option("--cell", type=click.Choice(["rnn", "lstm", "gru"]), help="[rnn; conv-drnn: lstm]")
 @click.option("--bidirectional/--unidirectional", default=None, help="Read the future too.")
-@click.option("--context", type=int, help="Frames at the input, odd. [3]")
-@click.option("--power", type=float, help="Compress input magnitudes to this power. [1; conv: 0.4]")
-@click.option("--dropout", type=float, help="Share of units dropped in training. [0]")
-@click.option("--loss", default="mse", show_default=True, help="mse, kl or snr.")
+@click.option("--context", type=COUNT, help="Frames at the input, odd. [3]")
+@click.option(
+    "--power", type=POSITIVE, help="Compress input magnitudes to this power. [1; conv: 0.4]"
+)
+@click.option(
+    "--dropout",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Share of units dropped in training. [0]",
+)
+@click.option(
+    "--loss",
+    default="mse",
+    show_default=True,
+    type=click.Choice(["mse", "kl", "snr"]),
+    help="On magnitudes, or (snr) on complex spectra.",
+)
 @click.option(
     "--gamma",
     default=0.05,
     show_default=True,
+    type=click.FloatRange(0),
     help="Weight of the discriminative term; 0 leaves it out.",
 )
 @click.option(
@@ -54,17 +70,30 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     type=click.Choice(["none", "shift", "remix", "wide"]),
     help="none; circular shift; any voice over any music; also pitch, formants, EQ.",
 )
-@click.option("--seconds", default=4.0, show_default=True, help="Length of an example.")
-@click.option("--epochs", default=40, show_default=True, help="How often to score.")
-@click.option("--steps", default=100, show_default=True, help="Batches an epoch.")
-@click.option("--batch-size", default=16, show_default=True, help="Examples a batch.")
-@click.option("--optimizer", default="adamw", show_default=True, help="adamw or lbfgs.")
-@click.option("--learning-rate", default=1e-3, show_default=True, help="Its peak.")
-@click.option("--patience", default=0, help="Stop after so many epochs without gain. [never]")
+@click.option(
+    "--seconds", default=4.0, show_default=True, type=POSITIVE, help="Length of an example."
+)
+@click.option("--epochs", default=40, show_default=True, type=COUNT, help="How often to score.")
+@click.option("--steps", default=100, show_default=True, type=COUNT, help="Batches an epoch.")
+@click.option("--batch-size", default=16, show_default=True, type=COUNT, help="Examples a batch.")
+@click.option(
+    "--optimizer",
+    default="adamw",
+    show_default=True,
+    type=click.Choice(["adamw", "lbfgs"]),
+    help="L-BFGS wants large batches.",
+)
+@click.option("--learning-rate", default=1e-3, show_default=True, type=POSITIVE, help="Its peak.")
+@click.option(
+    "--patience",
+    default=0,
+    type=click.IntRange(0),
+    help="Stop after so many epochs without gain. [never]",
+)
 @click.option("--half", is_flag=True, help="Train in bfloat16 where that is safe.")
 @click.option("--seed", default=0, show_default=True, help="Of everything random.")
 @click.option("--licence", default="unspecified", help="Licence of the data, for the model card.")
-@click.option("--threads", type=int, help="Processor threads. [all]")
+@click.option("--threads", type=COUNT, help="Processor threads. [all]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps.")
 def separate(**options: Any) -> None:
     """Train a network that separates vocals from accompaniment.

@@ -400,15 +400,21 @@ def record_scores(model: str, scores: Sequence[Total], data: str) -> None:
     command = registry.command_line()
     new = [
         {
-            "metric": f"{total.source} {metric.upper()}, dB, BSS Eval {total.version}",
+            "metric": f"{total.source} {metric.upper()}",
             "value": round(getattr(total, metric), 2),
-            "data": f"{data} ({total.clips} clips)",
+            "unit": "dB",
+            "measure": f"BSS Eval {total.version}",
+            "data": f"{data}; number of clips: {total.clips}",
             "command": command,
         }
         for total in scores
         if total.system == "network"
         for metric in ("gnsdr", "gsir", "gsar")
     ]
-    names = {(score["metric"], score["data"]) for score in new}
-    kept = [s for s in entry.config["scores"] if (s["metric"], s["data"]) not in names]
+    names = [(score["metric"], score["measure"], score["data"]) for score in new]
+    kept = [
+        score
+        for score in entry.config["scores"]
+        if (score["metric"], score["measure"], score["data"]) not in names
+    ]
     registry.write_config(entry.folder, {**entry.config, "scores": new + kept})

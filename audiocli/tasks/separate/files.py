@@ -201,7 +201,7 @@ class _MakeWorker:
 
 def separate_files(
     inputs: Sequence[str],
-    output: Path = Path("separated"),
+    output: str | Path = "separated",
     *,
     files_from: str | None = None,
     model: str = DEFAULT_MODEL,
@@ -222,7 +222,7 @@ def separate_files(
     ----------
     inputs : sequence of str
         Files, folders, patterns, or ``-`` for standard input.
-    output : Path
+    output : str or Path
         Folder for the stems; mirrors the folders given.
     files_from : str, optional
         A list of more inputs.
@@ -269,6 +269,7 @@ def separate_files(
     for stem in stems:
         if stem not in SOURCES:
             raise UsageError(f"unknown stem {stem!r}: {suggest(stem, SOURCES)}")
+    output = Path(output)
     # Whatever can be refused is refused here, before anything is written.
     output_format(container or "wav", bits, AudioInfo("", 44100, 2, None, 16, False, "wav"))
     models.device(device)

@@ -56,13 +56,16 @@ class Separator:
         if not isinstance(network, MaskingNetwork):
             raise ModelError(f"{model}: its architecture is not one that separates")
         self.network = network
-        decoder = self.entry.config["decoder"]
-        rate = self.rate
-        self.cut = Blockwise(
-            segment=round(decoder["segment_seconds"] * rate),
-            context=round(decoder["context_seconds"] * rate),
-            fade=round(decoder["fade_seconds"] * rate),
-        )
+        decoder = self.entry.config.get("decoder", {})
+        try:
+            self.cut = Blockwise(
+                *(
+                    round(decoder[f"{part}_seconds"] * self.rate)
+                    for part in ("segment", "context", "fade")
+                )
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{model}: its decoder settings are damaged: {decoder}") from error
 
     @property
     def rate(self) -> int:

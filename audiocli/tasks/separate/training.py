@@ -339,7 +339,8 @@ def train(
     first = examples(clips, course, np.random.default_rng(course.recipe.seed), stft)
     network.calibrate(network.stft(first.sum(dim=1)).abs())
     network.to(where)
-    facts = _facts(data, dev, course, licence, found, clips)
+    chosen_on = _named(dev) if dev is not None else f"every tenth clip of {_named(data[0])}"
+    facts = _facts(data, chosen_on, course, licence, found, clips)
     settings = {key: value for key, value in asdict(course).items() if key != "recipe"}
     settings["data"] = [clip.name for clip in found]
 
@@ -348,9 +349,11 @@ def train(
         facts["training"]["epoch"] = epoch.number
         facts["scores"] = [
             {
-                "metric": "voice GNSDR, dB, BSS Eval 3, chosen on",
+                "metric": "vocals GNSDR",
                 "value": round(epoch.score, 2),
-                "data": dev.name if dev is not None else f"every tenth clip of {data[0].name}",
+                "unit": "dB",
+                "measure": "BSS Eval 3",
+                "data": f"the clips that chose the epoch: {chosen_on}",
                 "command": facts["training"]["command"],
             }
         ]
@@ -377,9 +380,14 @@ def _unit_power(clip: Clip, rate: int) -> Sources:
     return np.ascontiguousarray(sources * np.float32(sources.shape[1] ** 0.5))
 
 
+def _named(folder: Path) -> str:
+    """Name a data folder without the way that leads to it on this machine."""
+    return "/".join(folder.resolve().parts[-2:])
+
+
 def _facts(
     data: Sequence[Path],
-    dev: Path | None,
+    chosen_on: str,
     course: Course,
     licence: str,
     found: Sequence[Clip],
@@ -389,12 +397,11 @@ def _facts(
     name, arguments = ARCHITECTURES[course.architecture]
     minutes = sum(clip.shape[1] for clip in clips) / course.frontend.sample_rate / 60
     described = {
-        "name": ", ".join("/".join(folder.resolve().parts[-2:]) for folder in data),
+        "name": ", ".join(_named(folder) for folder in data),
         "clips": len(found),
         "minutes": round(minutes, 1),
         "licence": licence,
     }
-    chosen = f"chosen on {dev.name}" if dev is not None else "chosen on every tenth clip"
     return {
         "task": "separate",
         "architecture": name,
@@ -404,7 +411,7 @@ def _facts(
         "licence": licence,
         "training": {
             "data": [described],
-            "split": chosen,
+            "split": f"the epoch was chosen on {chosen_on}",
             "course": {
                 key: value
                 for key, value in asdict(course).items()
