@@ -7,9 +7,10 @@ Examples
 --------
 >>> import audiocli
 >>> separator = audiocli.Separator()
->>> audio, sample_rate = audiocli.demo_song().mixture / 32768, 44100
->>> sorted(separator(audio.astype("float32"), sample_rate))
-['accompaniment', 'vocals']
+>>> song = audiocli.demo_song().mixture[:, :88200].astype("float32") / 32768
+>>> stems = separator(song, sample_rate=44100)
+>>> stems["vocals"].shape
+(2, 88200)
 """
 
 from __future__ import annotations

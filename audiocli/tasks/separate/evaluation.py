@@ -176,12 +176,12 @@ def evaluate_clip(
     Examples
     --------
     >>> import tempfile
-    >>> from audiocli.demo import write_demo
-    >>> from audiocli.stems import find_clips
+    >>> import soundfile
+    >>> noise = np.random.default_rng(0).normal(scale=0.1, size=(2, 16000))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = write_demo(Path(folder))
-    ...     clip = find_clips(Path(folder) / "stems")[0]
-    ...     scores = evaluate_clip(clip, Separator(), oracles=False)
+    ...     for name, signal in zip(SOURCES, noise):
+    ...         soundfile.write(f"{folder}/{name}.wav", signal, 16000)
+    ...     scores = evaluate_clip(find_clips(Path(folder))[0], Separator(), oracles=False)
     >>> len(scores)
     8
     """
@@ -345,10 +345,11 @@ def evaluate(
     Examples
     --------
     >>> import tempfile
-    >>> from audiocli.demo import write_demo
-    >>> with tempfile.TemporaryDirectory() as demo:
-    ...     _ = write_demo(Path(demo))
-    ...     scores = evaluate(Path(demo) / "stems", "drnn-mir1k", oracles=False)
+    >>> import soundfile
+    >>> noise = np.random.default_rng(0).normal(scale=0.1, size=(16000, 2))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     soundfile.write(f"{folder}/noise.wav", noise, 16000)
+    ...     scores = evaluate(Path(folder), "drnn-mir1k", oracles=False)
     >>> scores.totals[0].system, scores.totals[0].version
     ('network', 3)
     """
