@@ -32,17 +32,19 @@ shared="--arch conv-drnn --steps 80 --batch-size 8 --augment wide --learning-rat
     variant drnn-2 $dense --arch drnn --recurrent-layer 2 --gamma 0
     variant drnn-2-gamma $dense --arch drnn --recurrent-layer 2 --gamma 0.05
     variant dnn $dense --arch dnn --gamma 0
-    variant conv-blstm $shared --layers 3 --cell lstm --loss mse
     variant drnn-1 $dense --arch drnn --recurrent-layer 1 --gamma 0
     variant drnn-3 $dense --arch drnn --recurrent-layer 3 --gamma 0
     variant srnn $dense --arch srnn --gamma 0
     variant drnn-2-kl $dense --arch drnn --recurrent-layer 2 --loss kl --gamma 0
     variant drnn-2-kl-gamma $dense --arch drnn --recurrent-layer 2 --loss kl --gamma 0.05
-    variant conv-0 $shared --layers 0 --loss mse
     variant drnn-2-wide $dense --augment wide --arch drnn --recurrent-layer 2 --power 0.4
+    variant conv-blstm $shared --layers 3 --cell lstm --loss mse
+    variant conv-0 $shared --layers 0 --loss mse
     variant conv-blstm-snr $shared --layers 3 --cell lstm --loss snr --gamma 0.1
     variant conv-rnn $shared --layers 3 --cell rnn --unidirectional --loss mse
     variant conv-brnn $shared --layers 3 --cell rnn --loss mse
+    # Does the published network only want more training?
+    variant drnn-2-long $dense --arch drnn --recurrent-layer 2 --gamma 0.05 --epochs 30
     # Huang's optimiser: each step takes 171 excerpts and up to ten evaluations of them.
     variant drnn-2-lbfgs --augment shift --arch drnn --recurrent-layer 2 \
         --optimizer lbfgs --batch-size 171 --steps 4
