@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -259,23 +261,47 @@ class AudioWriter:
             self._sink = _Sink(self._temporary)
         except OSError as error:
             raise self._failed(error) from error
+        self._file: SequentialFile | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encode")
         try:
-            self._file = SequentialFile(
-                self._sink,
-                "w",
-                samplerate=self._rate,
-                channels=self._channels,
-                format=self._container.upper(),
-                subtype=self._format.subtype,
-                **_LOSSY_QUALITY.get(self._container, {}),
-            )
+            self._call(self._open)
         except BaseException as error:
-            self._sink.close()
-            self._temporary.unlink(missing_ok=True)
+            self._discard()
             if isinstance(error, sf.LibsndfileError):
                 raise self._failed(self._sink.error or error) from error
             raise
         return self
+
+    def _call(self, step: Callable[..., None], *arguments: object) -> None:
+        """Let libsndfile work in a thread, where no interrupt can be raised.
+
+        It would be raised in what libsndfile calls back, and be lost there together with the
+        bytes that were to be written. Here it is raised in who waits.
+        """
+        self._thread.submit(step, *arguments).result()
+
+    def _open(self) -> None:
+        self._file = SequentialFile(
+            self._sink,
+            "w",
+            samplerate=self._rate,
+            channels=self._channels,
+            format=self._container.upper(),
+            subtype=self._format.subtype,
+            **_LOSSY_QUALITY.get(self._container, {}),
+        )
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _discard(self) -> None:
+        """Let go of the hidden file; that of a finished one has its name by now."""
+        self._thread.shutdown()
+        with contextlib.suppress(sf.LibsndfileError):  # the first error is the one to tell
+            self._close()
+        self._sink.close()
+        self._temporary.unlink(missing_ok=True)
 
     def write(self, block: Block) -> None:
         """Append samples.
@@ -294,6 +320,10 @@ class AudioWriter:
         size = (self.frames_written + samples.shape[1]) * self._frame_bytes
         if self._container == "wav" and size > _WAV_LIMIT:
             raise AudioError(f"{self._shown}: would pass the 4 GiB that a wav holds; write flac")
+        self._call(self._write, samples)
+
+    def _write(self, samples: Block) -> None:
+        assert self._file is not None  # narrows the type; it was opened when the block was entered
         for start in range(0, samples.shape[1], CHUNK):
             chunk = self._coded(samples[:, start : start + CHUNK].T)
             try:
@@ -329,7 +359,7 @@ class AudioWriter:
         """Give the file its name, or delete it if there was an exception."""
         try:
             if exception_type is None:
-                self._file.close()
+                self._call(self._close)
                 self._sink.close()
                 if self._sink.error:
                     raise self._sink.error
@@ -337,10 +367,7 @@ class AudioWriter:
         except (sf.LibsndfileError, OSError) as error:
             raise self._failed(self._sink.error or error) from error
         finally:
-            with contextlib.suppress(sf.LibsndfileError):  # the first error is the one to tell
-                self._file.close()
-            self._sink.close()
-            self._temporary.unlink(missing_ok=True)
+            self._discard()
 
     def _publish(self) -> None:
         if not self._overwrite:

@@ -181,7 +181,10 @@ def check_fingerprint(frontend: Stft, stored: list[float], name: str) -> None:
     >>> check_fingerprint(stft, fingerprint(stft), "example")
     """
     now = torch.tensor(fingerprint(frontend))
-    then = torch.tensor(stored)
+    try:
+        then = torch.tensor(stored)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{name}: its frontend_fingerprint is damaged: {stored}") from error
     if now.shape != then.shape or not torch.allclose(now, then, rtol=1e-4, atol=1e-6):
         raise ModelError(
             f"{name}: its front-end {asdict(frontend.config)} computes other numbers here than "

@@ -256,6 +256,8 @@ def find(task: str | None, name: str) -> ModelEntry:
     folder = Path(name)
     if (folder / CONFIG).is_file() or (folder.is_dir() and len(folder.parts) > 1):
         entry = open_folder(folder)
+    elif placed := _placed(task, name):
+        entry = open_folder(placed)
     else:
         entries = list_models()
         names = {entry.name: entry for entry in reversed(entries)}
@@ -270,6 +272,12 @@ def find(task: str | None, name: str) -> ModelEntry:
     if task is not None and entry.task != task:
         raise ModelError(f"{name}: is a model for {entry.task!r}, not for {task!r}")
     return entry
+
+
+def _placed(task: str | None, name: str) -> Path | None:
+    """Look for a model in the very place of its name, whatever lies damaged beside it."""
+    places = (root / place for root in roots() for place in (name, f"{task}/{name}"))
+    return next((place for place in places if (place / CONFIG).is_file()), None)
 
 
 def sha256(file: Path) -> str:

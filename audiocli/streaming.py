@@ -209,7 +209,7 @@ def prefetch(items: Iterable[T], depth: int = 4) -> Generator[T, None, None]:
     """
     iterator = iter(items)  # here, because nothing in the thread hands on what this may raise
     waiting: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(maxsize=depth)
-    stop = threading.Event()
+    stop, finished = threading.Event(), threading.Event()
 
     def put(entry: tuple[bool, T | BaseException | None]) -> None:
         while not stop.is_set():
@@ -232,10 +232,11 @@ def prefetch(items: Iterable[T], depth: int = 4) -> Generator[T, None, None]:
             close = getattr(iterator, "close", None)
             if close is not None:  # release what the producer holds open, in its own thread
                 close()
+            finished.set()
 
     thread = threading.Thread(target=produce, daemon=True, name="prefetch")
-    thread.start()
     try:
+        thread.start()
         while True:
             more, value = waiting.get()
             if not more:
@@ -245,4 +246,6 @@ def prefetch(items: Iterable[T], depth: int = 4) -> Generator[T, None, None]:
             yield value  # type: ignore[misc]  # always an item here
     finally:
         stop.set()
-        thread.join()
+        finished.wait(1.0)  # an interrupt may come before the thread is known to have started
+        if thread.is_alive():
+            thread.join()

@@ -177,7 +177,9 @@ def fit(
     Raises
     ------
     ModelError
-        If the checkpoint does not fit, or the loss is no longer finite.
+        If the checkpoint does not fit or cannot be written, or the loss is no longer finite.
+    UsageError
+        If the folder of the checkpoint cannot be made.
 
     Examples
     --------
@@ -192,6 +194,10 @@ def fit(
     >>> round(line.weight.item(), 1)
     3.0
     """
+    try:  # now, and not when the first epoch is done
+        checkpoint.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{checkpoint}: cannot be made: {error.strerror}") from error
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
     optimizer = _optimizer(network, recipe)
@@ -220,9 +226,15 @@ def fit(
         seconds = (history[-1].seconds if history else 0.0) + time.monotonic() - started
         epoch = Epoch(len(history) + 1, total / recipe.steps, value, best, seconds)
         history.append(epoch)
-        if best:
-            keep(average, epoch)
-        _store(checkpoint, network, average, optimizer, rng, made_with, history)
+        try:
+            if best:
+                keep(average, epoch)
+            _store(checkpoint, network, average, optimizer, rng, made_with, history)
+        except (OSError, SafetensorError) as error:
+            raise ModelError(
+                f"{checkpoint}: epoch {epoch.number} cannot be written ({error}); "
+                "free some space and train on from the epoch before"
+            ) from error
         report(epoch)
     return history
 
@@ -274,7 +286,7 @@ def _average(average: nn.Module, network: nn.Module, recipe: Recipe, step: int) 
 def _stalled(history: list[Epoch], recipe: Recipe) -> bool:
     if not recipe.patience or not history:
         return False
-    last_best = max(epoch.number for epoch in history if epoch.best)
+    last_best = max((epoch.number for epoch in history if epoch.best), default=0)
     return len(history) - last_best >= recipe.patience
 
 
@@ -299,7 +311,6 @@ def _store(
         "history": [asdict(epoch) for epoch in history],
         "rng": rng.bit_generator.state,
     }
-    folder.mkdir(parents=True, exist_ok=True)
     partial = folder / ".checkpoint.part"
     save_file(
         {name: value.detach().cpu().clone() for name, value in tensors.items()},

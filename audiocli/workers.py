@@ -325,7 +325,10 @@ def _hire(make_worker: Callable[[], Worker]) -> tuple[Connection, SpawnProcess]:
 
 def _serve(connection: Connection, make_worker: Callable[[], Worker]) -> None:
     """Do tasks as they come, in a worker process, until the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent sees to it
+    # Ctrl-C and the end of the terminal reach all processes; the parent sees to it.
+    for name in ("SIGINT", "SIGHUP"):  # the second does not exist on Windows
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     worker_of = functools.cache(make_worker)
 

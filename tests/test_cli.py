@@ -262,6 +262,18 @@ def test_interrupt_keeps_finished_files_and_leaves_no_halves(
             assert read(tmp_path / "separated" / name)[0].shape == read(demo / "song.wav")[0].shape
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names must be text elsewhere")
+def test_names_that_are_no_text_go_out_as_they_are(demo: Path, model: Path, tmp_path: Path) -> None:
+    name = b"bad\xff :fire:.wav"
+    (tmp_path / os.fsdecode(name)).write_bytes((demo / "song.wav").read_bytes())
+    wanted = ["--model", model, "--stems", "vocals", os.fsdecode(name)]
+    done = run("separate", *wanted, cwd=tmp_path, env={"PYTHONIOENCODING": "utf-8:strict"})
+    assert (done.returncode, done.stderr) == (0, b"")
+    written = done.stdout.rstrip(b"\n")
+    assert written.endswith(b"bad\xff :fire:.vocals.wav")
+    assert os.path.exists(os.path.join(os.fsencode(tmp_path), written))
+
+
 def test_reader_that_leaves_early_is_no_error(demo: Path, model: Path, tmp_path: Path) -> None:
     shell = f'"{sys.executable}" -m audiocli models list --json | head -c 1'
     done = subprocess.run(shell, shell=True, cwd=tmp_path, capture_output=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from collections.abc import Iterator
 
 import numpy as np
@@ -216,6 +217,24 @@ def test_an_exception_leaves_nothing_new(tmp_path, error, overwrite):
         raise error
     only_file(tmp_path, "a.wav" if overwrite else None)
     assert not overwrite or path.read_bytes() == b"old"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("container", ["wav", "flac"])
+def test_interrupt_while_libsndfile_writes_is_not_lost(tmp_path, monkeypatch, container):
+    write, interrupts = encoding._Sink.write, iter([True])
+
+    def interrupted(sink, data):
+        if next(interrupts, False):
+            os.kill(os.getpid(), signal.SIGINT)
+        return write(sink, data)
+
+    monkeypatch.setattr(encoding._Sink, "write", interrupted)
+    form = AudioFormat(container, "PCM_16")
+    with pytest.raises(KeyboardInterrupt), AudioWriter(tmp_path / "a", RATE, 2, form) as writer:
+        for _ in range(20):
+            writer.write(tone(1.0))
+    only_file(tmp_path)
 
 
 def test_overwrite_replaces(tmp_path):

@@ -140,5 +140,10 @@ def test_a_fingerprint_of_another_length_is_refused() -> None:
         check_fingerprint(stft, fingerprint(stft)[:-1], "mine")
 
 
+def test_a_fingerprint_that_is_no_numbers_is_refused() -> None:
+    with pytest.raises(ModelError, match="^mine: its frontend_fingerprint is damaged"):
+        check_fingerprint(Stft(StftConfig()), ["a"], "mine")  # type: ignore[list-item]
+
+
 def test_the_window_is_no_weight() -> None:
     assert list(Stft(StftConfig()).state_dict()) == []

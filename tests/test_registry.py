@@ -116,6 +116,15 @@ def test_one_name_in_two_tasks(places: dict[str, Path]) -> None:
     assert registry.find(None, "separate/tiny").folder == separate
 
 
+def test_a_damaged_model_is_no_matter_to_its_neighbours(places: dict[str, Path]) -> None:
+    sound = make(places["first"], "sound")
+    broken = make(places["first"], "broken")
+    (broken / registry.CONFIG).write_text("{")
+    assert registry.find("separate", "sound").folder == sound
+    assert registry.find(None, "separate/sound").folder == sound
+    assert str(broken) in refused(lambda: registry.find("separate", "broken"))
+
+
 def refused(function: Callable[[], object], kind: type[AudioCliError] = ModelError) -> str:
     with pytest.raises(kind) as caught:
         function()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +16,13 @@ import torch
 from audiocli import models
 from audiocli.audio import AudioFormat, AudioWriter, probe, read
 from audiocli.batch import Listener, Outcome
-from audiocli.errors import AudioError, DataError, UsageError
+from audiocli.errors import AudioError, DataError, ModelError, UsageError
 from audiocli.frontend import StftConfig
 from audiocli.levels import Level
 from audiocli.stems import SOURCES, find_clips
 from audiocli.tasks.separate import Separator, separate_file, separate_files
 from audiocli.tasks.separate.evaluation import evaluate, oracle_masks, record_scores
-from audiocli.tasks.separate.training import AUGMENTATIONS, Course, examples, train
+from audiocli.tasks.separate.training import AUGMENTATIONS, Course, examples, score, train
 from audiocli.training import Recipe
 
 DECODER = {"segment_seconds": 1.0, "context_seconds": 0.5, "fade_seconds": 0.1}
@@ -81,6 +83,14 @@ def test_stems_add_up_at_any_rate_and_length(separator: Separator, rate: int, sa
 def test_silence_stays_silence(separator: Separator) -> None:
     stems = separator(np.zeros((2, 30000), np.float32), 44100)
     assert not any(stem.any() for stem in stems.values())
+
+
+@pytest.mark.parametrize("level", [1e-20, 1e-39])  # the second is of float32's denormal numbers
+def test_next_to_silence_is_separated_or_left(separator: Separator, level: float) -> None:
+    mixture = tune(1, 16000) * np.float32(level)
+    stems = separator(mixture, 16000)
+    assert all(np.isfinite(stem).all() for stem in stems.values())
+    assert np.abs(stems["vocals"] + stems["accompaniment"] - mixture).max() <= level * 1e-5
 
 
 def test_no_samples_give_no_samples(separator: Separator) -> None:
@@ -176,15 +186,17 @@ def test_stem_that_peaks_above_the_mixture_costs_a_second_run(tmp_path: Path) ->
 def test_failure_while_writing_leaves_nothing(
     separator: Separator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    song = write(tmp_path / "song.wav", tune(3, 16000), 16000)
+    song = write(tmp_path / "song.wav", tune(60, 16000), 16000)
     outputs = {stem: tmp_path / "out" / f"{stem}.wav" for stem in SOURCES}
 
     def interrupt(done: float, total: float | None) -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as caught:  # it holds the frames and what lives in them
         separate_file(separator, song, outputs, progress=interrupt)
+    assert caught.tb is not None
     assert list((tmp_path / "out").iterdir()) == []
+    assert not [thread for thread in threading.enumerate() if thread.name == "prefetch"]
 
 
 def test_existing_file_is_not_replaced(separator: Separator, tmp_path: Path) -> None:
@@ -233,11 +245,39 @@ def test_template_and_its_errors(model: Path, tmp_path: Path) -> None:
         [song], out, model=str(model), stems=["vocals"], template="{parent}/{stem}-{name}.{ext}"
     )
     assert (out / "in" / "vocals-song.wav").exists()
-    for template in ("{title}.wav", "{name", "{0}"):
+    for template in ("{title}.wav", "{name", "{0}", "{name.title}", "{name[a]}"):
         with pytest.raises(UsageError, match="template"):
             separate_files([song], out, model=str(model), template=template)
     with pytest.raises(UsageError, match="both|twice"):
         separate_files([song], out, model=str(model), template="{name}.{ext}")
+    for template in ("../{name}.{stem}.{ext}", "a/../../{stem}", f"{tmp_path}/{{stem}}.{{ext}}"):
+        with pytest.raises(UsageError, match="leads out of the output folder"):
+            separate_files([song], out, model=str(model), template=template)
+
+
+def test_parent_of_a_file_in_the_working_folder(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "here" / "song.wav", tune(1, 16000), 16000)
+    monkeypatch.chdir(tmp_path / "here")
+    template = "{parent}/{name}.{stem}.{ext}"
+    separate_files(["song.wav"], "out", model=str(model), stems=["vocals"], template=template)
+    assert Path("out/here/song.vocals.wav").exists()
+
+
+def test_outputs_are_what_their_names_say(model: Path, tmp_path: Path) -> None:
+    """Whatever an input is called: its content decides how it is read, not what is written."""
+    audio = tune(1, 16000).T
+    sf.write(tmp_path / "a.flac", audio, 16000, format="WAV", subtype="PCM_24")
+    sf.write(tmp_path / "b.mp3", audio, 16000, format="FLAC")
+    sf.write(tmp_path / "c.wav", audio, 16000, format="FLAC")
+    songs = [str(tmp_path / name) for name in ("a.flac", "b.mp3", "c.wav")]
+    out = tmp_path / "out"
+    assert separate_files(songs, out, model=str(model), stems=["vocals"]).done == 3
+    written = {path.name: probe(path) for path in out.glob("*.vocals.*")}
+    assert sorted(written) == ["a.vocals.flac", "b.vocals.wav", "c.vocals.wav"]
+    assert all(info.container == name.split(".")[-1] for name, info in written.items())
+    assert [written[name].bits for name in sorted(written)] == [24, 16, 16]
 
 
 def test_unknown_stem_and_model(model: Path, tmp_path: Path) -> None:
@@ -380,3 +420,25 @@ def test_course_refuses_unknown_names() -> None:
         Course(architecture="drn")
     with pytest.raises(UsageError, match="loss"):
         Course(loss="l1")
+    with pytest.raises(UsageError, match=r"examples of 0\.01 s: .* 0\.064 s, or longer"):
+        Course(seconds=0.01)
+
+
+def test_output_that_is_not_finite_has_no_score() -> None:
+    network = Course(arguments={"hidden_size": 4}).build()
+    with torch.no_grad():
+        next(network.parameters()).fill_(torch.nan)
+    clip = np.random.default_rng(0).normal(size=(2, 8000)).astype(np.float32)
+    with pytest.raises(ModelError, match="^training diverged: .*--learning-rate$"):
+        score(network, [clip])
+
+
+def test_card_names_all_folders_that_the_epoch_was_chosen_on(
+    two_songs: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(two_songs, other)
+    recipe = Recipe(epochs=1, steps=1, batch_size=1)
+    course = Course(arguments={"hidden_size": 4}, seconds=0.5, recipe=recipe)
+    split = train([two_songs, other], tmp_path / "net", course).config["training"]["split"]
+    assert f"/{two_songs.name}, " in split and split.endswith("/other")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -238,6 +240,33 @@ def test_divergence_is_an_error_and_keeps_the_checkpoint(tmp_path: Path, value: 
     assert len(facts["history"]) == 1
 
 
+def test_folder_that_cannot_be_made_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+
+    def worked(network: nn.Module, batch: Tensor) -> Tensor:
+        raise AssertionError("trained for nothing")
+
+    with pytest.raises(UsageError, match="file/checkpoint: cannot be made: "):
+        run(toy(), tmp_path / "file" / "checkpoint", loss=worked)
+
+
+def test_epoch_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
+    def full(network: nn.Module, epoch: Epoch) -> None:
+        if epoch.number == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    rising = {"score": scored([1.0, 2.0]), "keep": full}
+    with pytest.raises(ModelError, match="epoch 2 cannot be written .*No space left"):
+        run(toy(), tmp_path, **rising)
+    assert [epoch.number for epoch in run(toy(), tmp_path)] == [1, 2, 3, 4]
+
+
+def test_scores_that_are_no_numbers_count_as_no_gain(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(SMALL, patience=2)
+    history = run(toy(), tmp_path, recipe, score=lambda network: math.nan)
+    assert [epoch.best for epoch in history] == [False, False]
+
+
 def scored(values: list[float]) -> Callable[[nn.Module], float]:
     remaining = iter(values)
     return lambda network: next(remaining)
@@ -415,7 +444,7 @@ def test_the_checkpoint_is_replaced_as_a_whole(
         raise OSError("no space left")
 
     monkeypatch.setattr(training, "save_file", fail)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(ModelError, match="epoch 2 cannot be written .*no space left"):
         run(toy(), tmp_path)
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
     monkeypatch.undo()

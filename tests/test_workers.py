@@ -18,6 +18,8 @@ from copying import Batch, Notes, make_copy, make_noted, make_nothing, make_unpi
 from audiocli.batch import Listener, Outcome, run
 from audiocli.inputs import Job, find_inputs, plan
 
+HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
+
 
 @pytest.fixture
 def batch(tmp_path: Path) -> Batch:
@@ -177,15 +179,15 @@ def slow_ones(n_jobs: int) -> list[str]:
 
 @posix
 @pytest.mark.parametrize("n_jobs", [1, 2])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, HANGUP])
 def test_signal_ends_the_run_cleanly(batch: Batch, n_jobs: int, number: int) -> None:
     batch.write(a="x", b="slow", c="y", d="slow", e="z")
     with child(batch, n_jobs) as process:
         heard = hear(process, *slow_ones(n_jobs))
-        if number == signal.SIGINT:
-            os.killpg(process.pid, number)  # Ctrl-C goes to the workers too
-        else:
+        if number == signal.SIGTERM:
             process.send_signal(number)
+        else:
+            os.killpg(process.pid, number)  # the terminal sends these to the workers too
         rest, errors = process.communicate(timeout=10)
     assert errors == ""
     assert process.returncode == 128 + number

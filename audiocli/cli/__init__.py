@@ -6,6 +6,7 @@ librosa or pandas at import, and a test holds that.
 
 from __future__ import annotations
 
+import io
 import sys
 
 import click
@@ -40,6 +41,9 @@ cli.add_command(demo)
 
 def main() -> None:
     """Run the command line; turn errors and interrupts into exit statuses."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # File names go out with the bytes that they have on disk, be they text or not.
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         cli(prog_name="audiocli", standalone_mode=False)
     except click.ClickException as error:

@@ -40,7 +40,7 @@ class Reporter(Listener):
         self.results = results
         self.console = Console(stderr=True)
         self.progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # a name may hold [brackets]
             BarColumn(),
             TextColumn("{task.completed:.1f}/{task.total:.0f} files"),
             TextColumn("{task.fields[speed]}"),
@@ -107,7 +107,7 @@ class Reporter(Listener):
         if self.progress.disable or not (err or sys.stdout.isatty()):
             click.echo(line, err=err)
         else:
-            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self.console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def finish(summary: Summary, *, quiet: bool = False) -> None:

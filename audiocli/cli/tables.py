@@ -55,9 +55,11 @@ def show_scores(evaluation: Evaluation, form: str) -> None:
     clips = [asdict(score) for score in evaluation.clips]
     totals = [asdict(total) for total in evaluation.totals]
     if form == "json":
-        # JSON has no infinity, which is the SAR of an unchanged mixture.
+        # JSON has neither infinity, the SAR of an unchanged mixture, nor the nan of a silent stem.
         for row in (*clips, *totals):
-            row.update({key: None for key, value in row.items() if value == math.inf})
+            for key, value in row.items():
+                if isinstance(value, float) and not math.isfinite(value):
+                    row[key] = None
         click.echo(json.dumps({"clips": clips, "totals": totals}, indent=1))
     elif form == "csv":
         # Totals follow under the clips' heading, with an empty clip: one table for every reader.

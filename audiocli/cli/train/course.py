@@ -54,10 +54,12 @@ def run_separate(options: dict[str, Any]) -> None:
 
         def report(epoch: Epoch) -> None:
             mark = " *" if epoch.best else ""
-            click.echo(
+            # Through the console that draws the bar, so that neither tears the other.
+            console.print(
                 f"epoch {epoch.number}/{course.recipe.epochs}  loss {epoch.loss:.4f}  "
                 f"dev GNSDR {epoch.score:.2f} dB{mark}  {epoch.seconds / 60:.1f} min",
-                err=True,
+                highlight=False,
+                soft_wrap=True,
             )
 
         entry = train(

@@ -197,7 +197,7 @@ def evaluate_clip(
         "mixture": np.stack([mixture, mixture]),
     }
     if oracles:
-        systems |= oracle_masks(sources, separator.network.stft.cpu())
+        systems |= oracle_masks(sources, Stft(separator.network.stft.config))
     stacked = np.stack(list(systems.values()))
     scores = []
     for version, taps in VERSIONS.items():
@@ -415,7 +415,7 @@ def record_scores(model: str, scores: Sequence[Total], data: str) -> None:
     names = [(score["metric"], score["measure"], score["data"]) for score in new]
     kept = [
         score
-        for score in entry.config["scores"]
+        for score in entry.config.get("scores", [])
         if (score["metric"], score["measure"], score["data"]) not in names
     ]
     registry.write_config(entry.folder, {**entry.config, "scores": new + kept})

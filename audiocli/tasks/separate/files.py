@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -123,6 +124,7 @@ def separate_file(
             # Decoding, the network and writing each run in a thread of their own.
             decoded = prefetch(reader.blocks(BLOCK))
             stems = prefetch(separator.blocks(decoded, info.sample_rate, level.rms))
+            stack.callback(decoded.close)  # or its thread would read on from a closed file
             stack.callback(stems.close)
             writers = {
                 SOURCES.index(stem): stack.enter_context(
@@ -189,7 +191,7 @@ class _MakeWorker:
                 job.input.path,
                 dict(zip(self.stems, job.outputs, strict=True)),
                 name=job.input.name,
-                container=self.container,
+                container=self.container or _container(job.input),
                 bits=self.bits,
                 overwrite=job.replace,
                 progress=progress,
@@ -296,17 +298,30 @@ def _outputs(
     folder: Path, stems: Sequence[str], container: str | None, template: str, item: Input
 ) -> list[Path]:
     """Name the outputs of an input."""
-    suffix = item.relative.suffix.lower()
-    extension = container or (suffix[1:] if suffix in (".wav", ".flac") else "wav")
-    fields = {"name": item.relative.stem, "ext": extension, "parent": item.path.parent.name}
+    fields = {
+        "name": item.relative.stem,
+        "ext": container or _container(item),
+        "parent": Path(os.path.abspath(item.path)).parent.name,
+    }
     try:
-        names = [template.format(stem=stem, **fields) for stem in stems]
-    except (KeyError, IndexError, ValueError) as error:
+        names = [Path(template.format(stem=stem, **fields)) for stem in stems]
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise UsageError(
             f"name template {template!r} is not understood ({error}); "
             "use {name}, {stem}, {ext} and {parent}"
         ) from error
+    for name in names:
+        if name.anchor or ".." in name.parts:
+            raise UsageError(
+                f"name template {template!r} leads out of the output folder, to {name}; "
+                "name that folder by --output"
+            )
     return [folder / item.relative.parent / name for name in names]
+
+
+def _container(item: Input) -> str:
+    """Choose the container by the input's name, as the name of the output was chosen."""
+    return "flac" if item.relative.suffix.lower() == ".flac" else "wav"
 
 
 @contextmanager

@@ -24,6 +24,8 @@ Audio = NDArray[np.float32]
 DEFAULT_MODEL = "drnn-mir1k"
 #: The level that networks hear: root mean square of the mixture.
 LEVEL = 1.0
+#: A mixture below this level is silence: float32 does not hold the gain that it would need.
+SILENCE = 1e-30
 
 
 class Separator:
@@ -110,7 +112,7 @@ class Separator:
             For each block of the mixture one of the same length.
         """
         heard, sizes, mixed = itertools.tee(mixture, 3)
-        process = partial(estimate, self.network, gain=LEVEL / rms if rms > 0 else 0.0)
+        process = partial(estimate, self.network, gain=LEVEL / rms if rms > SILENCE else 0.0)
         narrow = resample(heard, sample_rate, self.rate)
         vocals = resample(overlap_add(narrow, process, self.cut), self.rate, sample_rate)
         first = next(mixed, None)

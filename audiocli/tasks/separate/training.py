@@ -19,7 +19,7 @@ from torch import Tensor
 from audiocli import __version__, models, registry
 from audiocli.augment import colour, excerpt
 from audiocli.bss_eval import bss_eval, weighted_mean
-from audiocli.errors import DataError, UsageError, suggest
+from audiocli.errors import DataError, ModelError, UsageError, suggest
 from audiocli.frontend import Stft, StftConfig
 from audiocli.losses import divergence_loss, snr_loss, squared_loss
 from audiocli.models.masking import MaskingNetwork
@@ -111,7 +111,7 @@ class Course:
     Raises
     ------
     UsageError
-        On an unknown name.
+        On an unknown name, or examples shorter than a frame.
 
     Examples
     --------
@@ -134,6 +134,12 @@ class Course:
             raise UsageError(f"unknown architecture {self.architecture!r}: {hint}")
         if self.loss not in LOSSES:
             raise UsageError(f"unknown loss {self.loss!r}: {suggest(self.loss, LOSSES)}")
+        frame = self.frontend.n_fft / self.frontend.sample_rate
+        if self.seconds < frame:
+            raise UsageError(
+                f"examples of {self.seconds:g} s: they must last a frame of the front-end, "
+                f"{frame:g} s, or longer"
+            )
 
     def build(self) -> MaskingNetwork:
         """Make the network with fresh weights."""
@@ -243,6 +249,11 @@ def score(network: MaskingNetwork, clips: Sequence[Sources]) -> float:
     float
         Mean improvement over the mixture, weighted by length.
 
+    Raises
+    ------
+    ModelError
+        If the network's output is not finite.
+
     Examples
     --------
     >>> rng = np.random.default_rng(0)
@@ -255,6 +266,11 @@ def score(network: MaskingNetwork, clips: Sequence[Sources]) -> float:
         mixture = clip.sum(axis=0)
         gain = LEVEL / float(np.sqrt(np.mean(mixture**2)))
         vocals = estimate(network, mixture[None], gain=gain)[0]
+        if not np.isfinite(vocals).all():
+            raise ModelError(
+                "training diverged: the network's output is no longer finite; "
+                "use a smaller --learning-rate"
+            )
         guesses = np.stack([[vocals, mixture - vocals], [mixture, mixture]])
         scores = bss_eval(clip, guesses).sdr
         gains.append(scores[0, 0] - scores[1, 0])
@@ -339,7 +355,8 @@ def train(
     first = examples(clips, course, np.random.default_rng(course.recipe.seed), stft)
     network.calibrate(network.stft(first.sum(dim=1)).abs())
     network.to(where)
-    chosen_on = _named(dev) if dev is not None else f"every tenth clip of {_named(data[0])}"
+    names = ", ".join(_named(folder) for folder in data)
+    chosen_on = _named(dev) if dev is not None else f"every tenth clip of {names}"
     facts = _facts(data, chosen_on, course, licence, found, clips)
     settings = {key: value for key, value in asdict(course).items() if key != "recipe"}
     settings["data"] = [clip.name for clip in found]
