@@ -23,8 +23,8 @@ import soxr
 from numpy.typing import NDArray
 
 from audiocli import audio
+from audiocli.batch.inputs import find_inputs
 from audiocli.errors import DataError
-from audiocli.inputs import find_inputs
 
 __all__ = ["LONGEST_PADDING", "SOURCES", "Clip", "find_clips", "unit_energy"]
 

@@ -27,9 +27,9 @@ from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 from PIL import Image
 
+from audiocli.audio.levels import Level
 from audiocli.demo import SAMPLE_RATE, compose
 from audiocli.frontend import Stft, StftConfig
-from audiocli.levels import Level
 from audiocli.tasks.separate.separator import LEVEL, Separator
 
 Signal = NDArray[np.float32]

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from audiocli.batch import Listener, Outcome, Progress, Summary, Worker, run
+from audiocli.batch.inputs import Job, find_inputs, plan
 from audiocli.errors import AudioError
-from audiocli.inputs import Job, find_inputs, plan
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
 

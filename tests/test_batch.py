@@ -11,8 +11,8 @@ import pytest
 from copying import Batch, Notes, make_copy, make_nothing, make_telling
 
 from audiocli.batch import Outcome, run
+from audiocli.batch.inputs import Input, Job, find_inputs, plan
 from audiocli.errors import AudioCliError, UsageError
-from audiocli.inputs import Input, Job, find_inputs, plan
 
 
 @pytest.fixture

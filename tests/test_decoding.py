@@ -10,8 +10,7 @@ import pytest
 import soundfile as sf
 from audiofiles import RATE, encode, message, tone
 
-from audiocli import decoding
-from audiocli.audio import AUDIO_EXTENSIONS, AudioInfo, probe, read
+from audiocli.audio import AUDIO_EXTENSIONS, AudioInfo, decoding, probe, read
 
 # ---- containers -------------------------------------------------------------------------------
 

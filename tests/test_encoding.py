@@ -10,8 +10,7 @@ import pytest
 import soundfile as sf
 from audiofiles import RATE, WAV16, only_file, tone
 
-from audiocli import encoding
-from audiocli.audio import AudioFormat, AudioInfo, AudioWriter, output_format, probe, read
+from audiocli.audio import AudioFormat, AudioInfo, AudioWriter, encoding, output_format, probe, read
 from audiocli.errors import AudioError, UsageError
 
 # ---- formats ----------------------------------------------------------------------------------

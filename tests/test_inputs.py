@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from audiocli.batch.inputs import Input, find_inputs, plan, real_path
 from audiocli.errors import UsageError
-from audiocli.inputs import Input, find_inputs, plan, real_path
 
 ENDINGS = (".wav", ".flac")
 

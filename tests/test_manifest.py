@@ -11,8 +11,8 @@ from copying import Batch, make_copy, make_telling, posix
 
 from audiocli import __version__
 from audiocli.batch import Progress, run
+from audiocli.batch.inputs import Job, find_inputs, plan
 from audiocli.errors import AudioCliError, AudioError, UsageError
-from audiocli.inputs import Job, find_inputs, plan
 
 
 @pytest.fixture

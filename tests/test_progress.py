@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from audiocli.batch import Outcome, Summary
+from audiocli.batch.inputs import Input, Job
 from audiocli.cli.progress import Reporter
 from audiocli.cli.tables import show_scores
-from audiocli.inputs import Input, Job
 from audiocli.tasks.separate.evaluation import ClipScore, Evaluation
 
 

@@ -15,10 +15,10 @@ import torch
 
 from audiocli import models
 from audiocli.audio import AudioFormat, AudioWriter, probe, read
+from audiocli.audio.levels import Level
 from audiocli.batch import Listener, Outcome
 from audiocli.errors import AudioError, DataError, ModelError, UsageError
 from audiocli.frontend import StftConfig
-from audiocli.levels import Level
 from audiocli.stems import SOURCES, find_clips
 from audiocli.tasks.separate import Separator, separate_file, separate_files
 from audiocli.tasks.separate.evaluation import evaluate, oracle_masks, record_scores

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from audiocli.streaming import Blockwise, overlap_add, prefetch, rechunk, resample
+from audiocli.audio.streaming import Blockwise, overlap_add, prefetch, rechunk, resample
 
 Block = NDArray[np.float32]
 

@@ -16,7 +16,7 @@ import pytest
 from copying import Batch, Notes, make_copy, make_noted, make_nothing, make_unpicklable, posix
 
 from audiocli.batch import Listener, Outcome, run
-from audiocli.inputs import Job, find_inputs, plan
+from audiocli.batch.inputs import Job, find_inputs, plan
 
 HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
 
@@ -83,7 +83,7 @@ def test_process_that_will_not_end_is_killed(batch: Batch, monkeypatch: pytest.M
             if done_seconds == 0.7:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr("audiocli.workers.PATIENCE", 0.2)
+    monkeypatch.setattr("audiocli.batch.workers.PATIENCE", 0.2)
     batch.write(a="stubborn", b="x")
     jobs = plan(
         find_inputs([str(batch.folder / "in")], extensions=["txt"]),

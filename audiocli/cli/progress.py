@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from audiocli.batch import Listener, Outcome, Summary
-from audiocli.inputs import Job
+from audiocli.batch.inputs import Job
 
 __all__ = ["Reporter", "finish"]
 

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from audiocli import registry
 from audiocli.batch import Listener, Outcome, Progress, Summary, Worker, run
+from audiocli.batch.inputs import Input, Job
 from audiocli.bss_eval import FILTER_LENGTH, bss_eval, weighted_mean
 from audiocli.frontend import Stft
-from audiocli.inputs import Input, Job
 from audiocli.models import share_processor
 from audiocli.stems import SOURCES, Clip, find_clips, unit_energy
 from audiocli.tasks.separate.separator import Separator

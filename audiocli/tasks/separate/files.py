@@ -14,12 +14,12 @@ import numpy as np
 
 from audiocli import models, registry
 from audiocli.audio import AudioInfo, AudioReader, AudioWriter, output_format, spooled
+from audiocli.audio.levels import Level
+from audiocli.audio.streaming import prefetch
 from audiocli.batch import Listener, Progress, Summary, Worker, run
+from audiocli.batch.inputs import Input, Job, find_inputs, plan
 from audiocli.errors import UsageError, suggest
-from audiocli.inputs import Input, Job, find_inputs, plan
-from audiocli.levels import Level
 from audiocli.stems import SOURCES
-from audiocli.streaming import prefetch
 from audiocli.tasks.separate.separator import DEFAULT_MODEL, Separator
 
 __all__ = ["NAME", "Separation", "separate_file", "separate_files"]

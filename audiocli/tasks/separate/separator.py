@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from audiocli import models, registry
+from audiocli.audio.levels import Level
+from audiocli.audio.streaming import Blockwise, overlap_add, rechunk, resample
 from audiocli.errors import ModelError
-from audiocli.levels import Level
 from audiocli.models.masking import MaskingNetwork
 from audiocli.stems import SOURCES
-from audiocli.streaming import Blockwise, overlap_add, rechunk, resample
 
 __all__ = ["DEFAULT_MODEL", "LEVEL", "Separator", "decode", "estimate"]
 
@@ -104,7 +104,7 @@ class Separator:
         sample_rate : int
             In Hz.
         rms : float
-            Level of the whole, as :class:`audiocli.levels.Level` measures it.
+            Level of the whole, as :class:`audiocli.audio.levels.Level` measures it.
 
         Yields
         ------

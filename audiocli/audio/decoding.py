@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import soundfile as sf
 
-from audiocli.audioinfo import BITS, CHUNK, FLOATS, AudioInfo, Block, SequentialFile, printable
+from audiocli.audio.headers import is_longer_than_stated, mp3_states_length
+from audiocli.audio.info import BITS, CHUNK, FLOATS, AudioInfo, Block, SequentialFile, printable
 from audiocli.errors import AudioError
-from audiocli.headers import is_longer_than_stated, mp3_states_length
 
 if TYPE_CHECKING:
     from av import AudioFrame

@@ -25,8 +25,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
+from audiocli.batch.inputs import Job
 from audiocli.errors import AudioCliError, UsageError
-from audiocli.inputs import Job
 
 __all__ = [
     "Outcome",
@@ -73,7 +73,7 @@ class Outcome:
 
     Examples
     --------
-    >>> from audiocli.inputs import Input
+    >>> from audiocli.batch.inputs import Input
     >>> job = Job(Input(Path("a.wav"), "a.wav", Path("a.wav")), outputs=())
     >>> Outcome(job, "done", audio_seconds=3.5).error is None
     True
@@ -105,7 +105,7 @@ class Task:
 
     Examples
     --------
-    >>> from audiocli.inputs import Input
+    >>> from audiocli.batch.inputs import Input
     >>> Task(Job(Input(Path("a.wav"), "a.wav", Path("a.wav")), outputs=())).hashed
     False
     """
@@ -149,7 +149,7 @@ def outcomes(
 
     Examples
     --------
-    >>> from audiocli.inputs import Input
+    >>> from audiocli.batch.inputs import Input
     >>> task = Task(Job(Input(Path("a.wav"), "a.wav", Path("a.wav")), outputs=()))
     >>> def make_worker():
     ...     return lambda job, progress: (1.5, "fine")
@@ -212,7 +212,7 @@ def failure(
 
     Examples
     --------
-    >>> from audiocli.inputs import Input
+    >>> from audiocli.batch.inputs import Input
     >>> failure(Job(Input(Path("a.wav"), "a.wav", Path("a.wav")), ()), "interrupted").error
     'a.wav: interrupted'
     """

@@ -16,7 +16,7 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
-from audiocli.audioinfo import (
+from audiocli.audio.info import (
     BITS,
     CHUNK,
     FLOATS,
@@ -252,6 +252,9 @@ class AudioWriter:
         path = self._path
         unique = f"{os.getpid()}.{secrets.token_hex(4)}.part"
         self._temporary = path.parent / f".{path.name[:40]}.{unique}"  # a name has 255 bytes
+        self._file: SequentialFile | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encode")
+        self._call(lambda: None)  # it runs before there is anything that must be cleaned up
         try:
             if os.path.lexists(path) and not self._overwrite:
                 raise self._taken()
@@ -261,8 +264,6 @@ class AudioWriter:
             self._sink = _Sink(self._temporary)
         except OSError as error:
             raise self._failed(error) from error
-        self._file: SequentialFile | None = None
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encode")
         try:
             self._call(self._open)
         except BaseException as error:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from audiocli import __version__
+from audiocli.batch.inputs import Job, real_path
+from audiocli.batch.workers import Outcome, Task
 from audiocli.errors import AudioCliError, UsageError
-from audiocli.inputs import Job, real_path
-from audiocli.workers import Outcome, Task
 
 __all__ = ["MANIFEST_START", "Manifest"]
 
@@ -49,7 +49,7 @@ class Manifest:
     Examples
     --------
     >>> import tempfile
-    >>> from audiocli.inputs import Input
+    >>> from audiocli.batch.inputs import Input
     >>> job = Job(Input(Path("a.wav"), "a.wav", Path("a.wav")), outputs=())
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "manifest.jsonl"

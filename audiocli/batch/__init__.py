@@ -1,6 +1,6 @@
 """Run a worker over many files: in this process or in several, and so that it can go on.
 
-A worker is any function that takes a :class:`~audiocli.inputs.Job` and a progress callback
+A worker is any function that takes a :class:`~audiocli.batch.inputs.Job` and a progress callback
 and returns (seconds of audio, result). It is made by `make_worker`, once a process and not
 before a file needs it, so that a model is loaded once a process. Nothing in here knows what
 the worker does.
@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from audiocli.batch.inputs import Job
+from audiocli.batch.manifest import Manifest
+from audiocli.batch.workers import Outcome, Progress, Task, Worker, failure, outcomes, signals_raise
 from audiocli.errors import AudioCliError, UsageError
-from audiocli.inputs import Job
-from audiocli.manifest import Manifest
-from audiocli.workers import Outcome, Progress, Task, Worker, failure, outcomes, signals_raise
 
 __all__ = ["Listener", "Outcome", "Progress", "Summary", "Worker", "run"]
 
@@ -99,12 +99,12 @@ def run(
     """Do all jobs, whatever happens to some of them.
 
     With a manifest, a line is appended to it for each job done or failed: see
-    :mod:`audiocli.manifest`.
+    :mod:`audiocli.batch.manifest`.
 
     Parameters
     ----------
     jobs : sequence of Job
-        As planned by :func:`audiocli.inputs.plan`. No input may be standard input any more.
+        As planned by :func:`audiocli.batch.inputs.plan`. No input may be standard input any more.
     make_worker : callable
         Makes the worker. With `n_jobs` above 1 it is pickled, and the script that calls this
         needs its ``if __name__ == "__main__"``.
@@ -141,7 +141,7 @@ def run(
 
     Examples
     --------
-    >>> from audiocli.inputs import Input
+    >>> from audiocli.batch.inputs import Input
     >>> jobs = [Job(Input(Path(name), name, Path(name)), ()) for name in ("a.wav", "b.wav")]
     >>> def make_worker():
     ...     return lambda job, progress: (1.5, None)

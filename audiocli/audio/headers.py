@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from audiocli.audioinfo import printable
+from audiocli.audio.info import printable
 from audiocli.errors import AudioError
 
 __all__ = ["is_longer_than_stated", "mp3_states_length"]

@@ -7,7 +7,7 @@ The content decides, never the extension. What comes out is float32 of shape
 in is clipped to what the format can hold, rounded to the nearest step and not
 dithered, so samples that are read and written again come out bit for bit.
 
-Reading is here; :mod:`audiocli.decoding` opens the files and :mod:`audiocli.encoding`
+Reading is here; :mod:`audiocli.audio.decoding` opens the files and :mod:`audiocli.audio.encoding`
 writes them.
 
 Limits: 4000 to 192000 Hz and 1 to 8 channels. Of an Ogg or MP3 file that is
@@ -26,9 +26,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from audiocli.audioinfo import AudioInfo, Block, StrPath, printable
-from audiocli.decoding import DecodingError, no_audio, open_decoder
-from audiocli.encoding import AudioFormat, AudioWriter, output_format
+from audiocli.audio.decoding import DecodingError, no_audio, open_decoder
+from audiocli.audio.encoding import AudioFormat, AudioWriter, output_format
+from audiocli.audio.info import AudioInfo, Block, StrPath, printable
 from audiocli.errors import AudioError
 
 __all__ = [
