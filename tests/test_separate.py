@@ -16,7 +16,9 @@ import torch
 from audiocli import models
 from audiocli.audio import AudioFormat, AudioWriter, probe, read
 from audiocli.audio.levels import Level
+from audiocli.audio.streaming import Blockwise
 from audiocli.batch import Listener, Outcome
+from audiocli.demo import compose
 from audiocli.errors import AudioError, DataError, ModelError, UsageError
 from audiocli.frontend import StftConfig
 from audiocli.stems import SOURCES, find_clips
@@ -120,6 +122,23 @@ def test_blocks_of_a_stream_do_not_show(separator: Separator) -> None:
     blocks = [mixture[:, start : start + 5000] for start in range(0, mixture.shape[1], 5000)]
     pieces = separator.blocks(blocks, 44100, level.rms)
     assert np.abs(np.concatenate([piece[0] for piece in pieces], axis=-1) - whole).max() < 1e-5
+
+
+def test_segments_of_a_long_song_are_joined_without_a_seam() -> None:
+    """The network hears far, so segments differ from one piece, but not where they meet."""
+    song = compose().mixture[:1].astype(np.float32) / 32768
+    separator = Separator(device="cpu")
+    rate = 44100
+    separator.cut = Blockwise(segment=60 * separator.rate, context=0, fade=0)
+    whole = separator(song, rate)["vocals"][0]
+    separator.cut = Blockwise(7 * separator.rate, 3 * separator.rate, separator.rate // 4)
+    joined = separator(song, rate)["vocals"][0]
+    difference = joined - whole
+    assert 10 * np.log10(np.mean(whole**2) / np.mean(difference**2)) > 9
+    steps = np.abs(np.diff(difference))
+    joins = [7 * k * rate for k in range(1, 5)]
+    at_joins = max(steps[join - 500 : join + rate // 4 + 500].max() for join in joins)
+    assert at_joins < np.quantile(steps, 0.99)
 
 
 def test_file_keeps_rate_channels_length_and_depth(separator: Separator, tmp_path: Path) -> None:

@@ -253,14 +253,14 @@ class AudioWriter:
         unique = f"{os.getpid()}.{secrets.token_hex(4)}.part"
         self._temporary = path.parent / f".{path.name[:40]}.{unique}"  # a name has 255 bytes
         self._file: SequentialFile | None = None
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encode")
-        self._call(lambda: None)  # it runs before there is anything that must be cleaned up
         try:
             if os.path.lexists(path) and not self._overwrite:
                 raise self._taken()
             if path.exists() and not path.is_file():
                 raise AudioError(f"{self._shown}: is a folder or device; name a file to write")
             path.parent.mkdir(parents=True, exist_ok=True)
+            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encode")
+            self._call(lambda: None)  # it runs before there is anything that must be cleaned up
             self._sink = _Sink(self._temporary)
         except OSError as error:
             raise self._failed(error) from error

@@ -360,6 +360,7 @@ def train(
     facts = _facts(data, chosen_on, course, licence, found, clips)
     settings = {key: value for key, value in asdict(course).items() if key != "recipe"}
     settings["data"] = [clip.name for clip in found]
+    settings["dev"] = [clip.name for clip in held_out]
 
     def keep(best: MaskingNetwork, epoch: Epoch) -> None:
         facts["training"]["hours"] = round(epoch.seconds / 3600, 2)
