@@ -20,7 +20,7 @@ from audiocli.batch import Listener, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Input, Job, find_inputs, plan
 from audiocli.errors import UsageError, suggest
 from audiocli.stems import SOURCES
-from audiocli.tasks.separate.separator import DEFAULT_MODEL, Separator
+from audiocli.tasks.separate.separator import DEFAULT_MODEL, Audio, Separator
 
 __all__ = ["NAME", "Separation", "separate_file", "separate_files"]
 
@@ -117,8 +117,10 @@ def separate_file(
         for block in reader.blocks(BLOCK):
             level.hear(block)
 
-    def write(gain: float) -> float:
-        """Write the stems; where they would clip, leave no file and give their peak."""
+    total = level.frames / info.sample_rate
+
+    def write(gain: float) -> None:
+        """Write the stems; where they would clip, leave no file and raise their peak."""
         with ExitStack() as stack:
             reader = stack.enter_context(AudioReader(source, name=name))
             # Decoding, the network and writing each run in a thread of their own.
@@ -141,15 +143,11 @@ def separate_file(
             }
             peak, done = 0.0, 0
             for block in stems:
-                for stem, writer in writers.items():
-                    samples = block[stem] * np.float32(gain)
-                    peak = max(peak, float(np.abs(samples).max()))
-                    writer.write(samples)
+                peak = max(peak, _write_block(block, writers, gain))
                 done += block.shape[-1]
-                progress(done / info.sample_rate, level.frames / info.sample_rate)
+                progress(done / info.sample_rate, total)
             if form.is_integer and peak > 1:
                 raise _Clipped(peak)
-        return peak
 
     # Floating point holds what is beyond full scale; all else is scaled, every stem alike.
     # A loud master decoded from mp3 is beyond it already.
@@ -159,7 +157,17 @@ def separate_file(
     except _Clipped as clipped:  # a stem peaks higher than the mixture: rare, worth a second run
         gain *= (1 - 1e-6) / clipped.peak
         write(gain)
-    return Separation(dict(outputs), level.frames / info.sample_rate, gain)
+    return Separation(dict(outputs), total, gain)
+
+
+def _write_block(block: Audio, writers: Mapping[int, AudioWriter], gain: float) -> float:
+    """Write a block (stems, channels, samples), each stem to its file; give the peak."""
+    peak = 0.0
+    for stem, writer in writers.items():
+        samples = block[stem] * np.float32(gain)
+        peak = max(peak, float(np.abs(samples).max()))
+        writer.write(samples)
+    return peak
 
 
 class _Clipped(Exception):

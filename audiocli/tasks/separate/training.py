@@ -340,12 +340,7 @@ def train(
             f"{output}: holds a model already, and no checkpoint to go on from; "
             "choose another folder"
         )
-    found = [clip for folder in data for clip in find_clips(folder)]
-    held_out = find_clips(dev) if dev is not None else found[::10]
-    if dev is None:
-        found = [clip for clip in found if clip not in held_out]
-    if not found:
-        raise DataError(f"{data[0]}: one clip is too few to train on and choose with; add --dev")
+    found, held_out = _split(data, dev)
     rate = course.frontend.sample_rate
     clips = [_unit_power(clip, rate) for clip in found]
     scored = [_unit_power(clip, rate) for clip in held_out]
@@ -390,6 +385,16 @@ def train(
         progress=progress,
     )
     return registry.open_folder(output)
+
+
+def _split(data: Sequence[Path], dev: Path | None) -> tuple[list[Clip], list[Clip]]:
+    """Find the clips to train on, and those that choose the best epoch."""
+    found = [clip for folder in data for clip in find_clips(folder)]
+    if dev is not None:
+        return found, find_clips(dev)
+    if len(found) == 1:
+        raise DataError(f"{data[0]}: one clip is too few to train on and choose with; add --dev")
+    return [clip for index, clip in enumerate(found) if index % 10], found[::10]
 
 
 def _unit_power(clip: Clip, rate: int) -> Sources:
