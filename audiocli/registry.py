@@ -219,12 +219,16 @@ def list_models(task: str | None = None) -> list[ModelEntry]:
     >>> "drnn-mir1k" in [entry.name for entry in list_models("separate")]
     True
     """
-    found: dict[tuple[str, str], ModelEntry] = {}
+    return [open_folder(folder) for (kind, _), folder in _folders().items() if task in (None, kind)]
+
+
+def _folders() -> dict[tuple[str, str], Path]:
+    """Find the model folders by task and name, the first of each, and open none."""
+    found: dict[tuple[str, str], Path] = {}
     for root in roots():
-        for file in sorted(root.glob(f"{task or '*'}/*/{CONFIG}")):
-            entry = open_folder(file.parent)
-            found.setdefault((file.parent.parent.name, entry.name), entry)
-    return [found[key] for key in sorted(found)]
+        for file in root.glob(f"*/*/{CONFIG}"):
+            found.setdefault((file.parent.parent.name, file.parent.name), file.parent)
+    return dict(sorted(found.items()))
 
 
 def find(task: str | None, name: str) -> ModelEntry:
@@ -256,28 +260,23 @@ def find(task: str | None, name: str) -> ModelEntry:
     folder = Path(name)
     if (folder / CONFIG).is_file() or (folder.is_dir() and len(folder.parts) > 1):
         entry = open_folder(folder)
-    elif placed := _placed(task, name):
-        entry = open_folder(placed)
     else:
-        entries = list_models()
-        names = {entry.name: entry for entry in reversed(entries)}
-        names |= {f"{entry.task}/{entry.name}": entry for entry in entries}
-        names |= {entry.name: entry for entry in entries if entry.task == task}
-        if name not in names:
-            choices = [entry.name for entry in entries if task in (None, entry.task)]
+        folders = _folders()
+        # One name may stand in several tasks: the task that is asked for comes first.
+        fitting = [
+            folders[kind, own]
+            for kind, own in sorted(folders, key=lambda key: key[0] != task)
+            if name in (own, f"{kind}/{own}")
+        ]
+        if not fitting:
+            choices = [own for kind, own in folders if task in (None, kind)]
             raise UsageError(
                 f"no model {name!r}: {suggest(name, choices)}; or give a model's folder"
             )
-        entry = names[name]
+        entry = open_folder(fitting[0])
     if task is not None and entry.task != task:
         raise ModelError(f"{name}: is a model for {entry.task!r}, not for {task!r}")
     return entry
-
-
-def _placed(task: str | None, name: str) -> Path | None:
-    """Look for a model in the very place of its name, whatever lies damaged beside it."""
-    places = (root / place for root in roots() for place in (name, f"{task}/{name}"))
-    return next((place for place in places if (place / CONFIG).is_file()), None)
 
 
 def sha256(file: Path) -> str:

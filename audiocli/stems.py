@@ -26,7 +26,7 @@ from audiocli import audio
 from audiocli.batch.inputs import find_inputs
 from audiocli.errors import DataError
 
-__all__ = ["LONGEST_PADDING", "SOURCES", "Clip", "find_clips", "unit_energy"]
+__all__ = ["LONGEST_PADDING", "SOURCES", "Clip", "find_clips", "unit_energy", "unit_power"]
 
 SOURCES = ("vocals", "accompaniment")
 LONGEST_PADDING = 0.1  # s by which the files of a pair may differ; codecs pad by less
@@ -327,3 +327,28 @@ def _load_pair(vocals: Path, accompaniment: Path) -> tuple[NDArray[np.float32], 
     shape = channels, min(lengths)
     pair = [np.broadcast_to(source[:, : shape[1]], shape) for source in (voice, music)]
     return np.stack(pair), rate
+
+
+def unit_power(sources: NDArray[np.float32], *, name: str = "clip") -> NDArray[np.float32]:
+    """Scale each source to a mean square of 1: a mixture at 0 dB at the same level for any length.
+
+    Parameters
+    ----------
+    sources, name
+        As in :func:`unit_energy`.
+
+    Returns
+    -------
+    ndarray, shape (2, samples)
+
+    Raises
+    ------
+    DataError
+        If a source is silent.
+
+    Examples
+    --------
+    >>> unit_power(np.full((2, 5), 0.25, np.float32))[0].tolist()
+    [1.0, 1.0, 1.0, 1.0, 1.0]
+    """
+    return unit_energy(sources, name=name) * np.float32(sources.shape[1] ** 0.5)

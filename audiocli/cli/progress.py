@@ -53,6 +53,8 @@ class Reporter(Listener):
         )
         self.bar: TaskID | None = None
         self.finished_jobs = 0
+        self.finished_seconds = 0.0
+        # Of the files in work only: a batch may have a hundred thousand.
         self.parts: dict[str, float] = {}
         self.seconds: dict[str, float] = {}
 
@@ -72,7 +74,8 @@ class Reporter(Listener):
         """Count a file and print its results; name it where it failed."""
         name = outcome.job.input.name
         self.parts.pop(name, None)
-        self.seconds[name] = outcome.audio_seconds
+        self.seconds.pop(name, None)
+        self.finished_seconds += outcome.audio_seconds
         self.finished_jobs += 1
         self._update(name)
         if outcome.status == "done":
@@ -96,7 +99,8 @@ class Reporter(Listener):
         if self.bar is None:
             return
         elapsed = self.progress.tasks[0].elapsed or 0.0
-        speed = f"{sum(self.seconds.values()) / elapsed:.0f} x real time" if elapsed > 1 else ""
+        seconds = self.finished_seconds + sum(self.seconds.values())
+        speed = f"{seconds / elapsed:.0f} x real time" if elapsed > 1 else ""
         done = self.finished_jobs + sum(self.parts.values())
         shown = name if len(name) <= 40 else "..." + name[-37:]
         fields: dict[str, Any] = {"speed": speed}

@@ -8,16 +8,16 @@ from typing import Any
 import click
 
 #: Options that are arguments of the network, where they are given.
-ARGUMENTS = {
-    "hidden_size": "hidden_size",
-    "layers": "num_layers",
-    "nonlinearity": "nonlinearity",
-    "cell": "cell",
-    "bidirectional": "bidirectional",
-    "context": "context",
-    "power": "power",
-    "dropout": "dropout",
-}
+ARGUMENTS = (
+    "hidden_size",
+    "num_layers",
+    "nonlinearity",
+    "cell",
+    "bidirectional",
+    "context",
+    "power",
+    "dropout",
+)
 RECIPE = ("epochs", "steps", "batch_size", "optimizer", "learning_rate", "patience", "half", "seed")
 
 
@@ -32,9 +32,7 @@ def run_separate(options: dict[str, Any]) -> None:
 
     if options["threads"]:
         torch.set_num_threads(options["threads"])
-    arguments = {
-        name: options[option] for option, name in ARGUMENTS.items() if options[option] is not None
-    }
+    arguments = {name: options[name] for name in ARGUMENTS if options[name] is not None}
     if options["arch"] == "conv-drnn" and "num_layers" in arguments:
         arguments["num_recurrent"] = arguments.pop("num_layers")
     if options["recurrent_layer"]:

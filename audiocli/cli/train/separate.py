@@ -30,7 +30,7 @@ POSITIVE = click.FloatRange(0, min_open=True)
     help="srnn: all layers recurrent; conv-drnn: weights shared along frequency.",
 )
 @click.option("--hidden-size", type=COUNT, help="Units of each hidden layer. [1000]")
-@click.option("--layers", type=click.IntRange(0), help="Hidden layers. [3]")
+@click.option("--layers", "num_layers", type=click.IntRange(0), help="Hidden layers. [3]")
 @click.option(
     "--recurrent-layer",
     type=COUNT,

@@ -15,7 +15,7 @@ separation. IEEE TASLP 14(4), 2006.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from audiocli.batch.inputs import Input, Job
 from audiocli.bss_eval import FILTER_LENGTH, bss_eval, weighted_mean
 from audiocli.frontend import Stft
 from audiocli.models import share_processor
-from audiocli.stems import SOURCES, Clip, find_clips, unit_energy
+from audiocli.stems import SOURCES, Clip, find_clips, unit_power
 from audiocli.tasks.separate.separator import Separator
 
 __all__ = [
@@ -187,9 +187,9 @@ def evaluate_clip(
     """
     loaded, rate = clip.load()
     sources = np.ascontiguousarray(loaded.mean(axis=1))
-    scaled = unit_energy(sources, name=clip.name) * np.float32(sources.shape[1] ** 0.5)
+    equal = unit_power(sources, name=clip.name)  # refuses silence, whose ratios are not defined
     if equal_levels:
-        sources = scaled
+        sources = equal
     mixture = sources.sum(axis=0)
     stems = separator(mixture[None], rate)
     systems = {
@@ -277,7 +277,7 @@ class Evaluation:
 class _MakeWorker:
     """Makes what evaluates a clip; pickled to worker processes."""
 
-    folder: Path
+    clips: Mapping[str, Clip]
     model: str
     device: str
     equal_levels: bool
@@ -287,11 +287,10 @@ class _MakeWorker:
     def __call__(self) -> Worker:
         share_processor(self.n_jobs)
         separator = Separator(self.model, device=self.device)
-        clips = {clip.name: clip for clip in find_clips(self.folder)}
 
         def work(job: Job, progress: Progress) -> tuple[float, list[ClipScore]]:
             scores = evaluate_clip(
-                clips[job.input.name],
+                self.clips[job.input.name],
                 separator,
                 equal_levels=self.equal_levels,
                 oracles=self.oracles,
@@ -353,12 +352,10 @@ def evaluate(
     >>> scores.totals[0].system, scores.totals[0].version
     ('network', 3)
     """
-    jobs = [
-        Job(Input(folder / clip.name, clip.name, Path(clip.name)), ())
-        for clip in find_clips(folder)[::every]
-    ]
+    clips = {clip.name: clip for clip in find_clips(folder)[::every]}
+    jobs = [Job(Input(folder / name, name, Path(name)), ()) for name in clips]
     heard = _Collector(listener or Listener())
-    make_worker = _MakeWorker(folder, model, device, equal_levels, oracles, n_jobs)
+    make_worker = _MakeWorker(clips, model, device, equal_levels, oracles, n_jobs)
     summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, listener=heard)
     return Evaluation(heard.scores, totals(heard.scores), summary)
 
@@ -369,15 +366,24 @@ class _Collector(Listener):
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
         self.scores: list[ClipScore] = []
-        self.started = listener.started  # type: ignore[method-assign]  # heard as they come
-        self.advanced = listener.advanced  # type: ignore[method-assign]
-        self.closed = listener.closed  # type: ignore[method-assign]
+
+    def started(self, total_jobs: int) -> None:
+        """Pass on."""
+        self.listener.started(total_jobs)
+
+    def advanced(self, job: Job, done_seconds: float, total_seconds: float | None) -> None:
+        """Pass on."""
+        self.listener.advanced(job, done_seconds, total_seconds)
 
     def finished(self, outcome: Outcome) -> None:
         """Keep the scores of a clip."""
         if outcome.status == "done":
             self.scores += outcome.value
         self.listener.finished(outcome)
+
+    def closed(self) -> None:
+        """Pass on."""
+        self.listener.closed()
 
 
 def record_scores(model: str, scores: Sequence[Total], data: str) -> None:

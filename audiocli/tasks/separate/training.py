@@ -23,7 +23,7 @@ from audiocli.errors import DataError, ModelError, UsageError, suggest
 from audiocli.frontend import Stft, StftConfig
 from audiocli.losses import divergence_loss, snr_loss, squared_loss
 from audiocli.models.masking import MaskingNetwork
-from audiocli.stems import SOURCES, Clip, find_clips, unit_energy
+from audiocli.stems import SOURCES, Clip, find_clips, unit_power
 from audiocli.tasks.separate.separator import LEVEL, estimate
 from audiocli.training import Epoch, Recipe, fit
 
@@ -342,8 +342,8 @@ def train(
         )
     found, held_out = _split(data, dev)
     rate = course.frontend.sample_rate
-    clips = [_unit_power(clip, rate) for clip in found]
-    scored = [_unit_power(clip, rate) for clip in held_out]
+    clips = [unit_power(clip.load_mono(rate), name=clip.name) for clip in found]
+    scored = [unit_power(clip.load_mono(rate), name=clip.name) for clip in held_out]
     network = course.build()
     where = models.device(device)
     stft = Stft(course.frontend)
@@ -360,16 +360,7 @@ def train(
     def keep(best: MaskingNetwork, epoch: Epoch) -> None:
         facts["training"]["hours"] = round(epoch.seconds / 3600, 2)
         facts["training"]["epoch"] = epoch.number
-        facts["scores"] = [
-            {
-                "metric": "vocals GNSDR",
-                "value": round(epoch.score, 2),
-                "unit": "dB",
-                "measure": "BSS Eval 3",
-                "data": f"the clips that chose the epoch: {chosen_on}",
-                "command": facts["training"]["command"],
-            }
-        ]
+        facts["scores"][0]["value"] = round(epoch.score, 2)
         models.save(best, output, facts)
 
     fit(
@@ -397,12 +388,6 @@ def _split(data: Sequence[Path], dev: Path | None) -> tuple[list[Clip], list[Cli
     return [clip for index, clip in enumerate(found) if index % 10], found[::10]
 
 
-def _unit_power(clip: Clip, rate: int) -> Sources:
-    """Load a clip, each source at unit mean square, so that they mix at 0 dB."""
-    sources = unit_energy(clip.load_mono(rate), name=clip.name)
-    return np.ascontiguousarray(sources * np.float32(sources.shape[1] ** 0.5))
-
-
 def _named(folder: Path) -> str:
     """Name a data folder without the way that leads to it on this machine."""
     return "/".join(folder.resolve().parts[-2:])
@@ -419,6 +404,7 @@ def _facts(
     """Gather what the configuration says of the training."""
     name, arguments = ARCHITECTURES[course.architecture]
     minutes = sum(clip.shape[1] for clip in clips) / course.frontend.sample_rate / 60
+    command = registry.command_line()
     described = {
         "name": ", ".join(_named(folder) for folder in data),
         "clips": len(found),
@@ -440,10 +426,19 @@ def _facts(
                 for key, value in asdict(course).items()
                 if key not in ("architecture", "arguments", "frontend")
             },
-            "command": registry.command_line(),
+            "command": command,
             "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
             "version": __version__,
             "commit": registry.commit(),
         },
-        "scores": [],
+        "scores": [
+            {
+                "metric": "vocals GNSDR",
+                "value": None,  # the best epoch's
+                "unit": "dB",
+                "measure": "BSS Eval 3",
+                "data": f"the clips that chose the epoch: {chosen_on}",
+                "command": command,
+            }
+        ],
     }
