@@ -23,14 +23,20 @@ __version__ = "0.1.0"
 #: Public name: the module that holds it, and what it is called there.
 _PUBLIC = {
     "AudioCliError": ("audiocli.errors", "AudioCliError"),
+    "OnlineDetector": ("audiocli.tasks.onsets", "OnlineDetector"),
+    "OnsetDetector": ("audiocli.tasks.onsets", "OnsetDetector"),
     "Separator": ("audiocli.tasks.separate", "Separator"),
     "demo_song": ("audiocli.demo", "compose"),
+    "detect_file": ("audiocli.tasks.onsets", "detect_file"),
+    "detect_files": ("audiocli.tasks.onsets", "detect_files"),
+    "evaluate_onsets": ("audiocli.tasks.onsets.evaluation", "evaluate"),
     "evaluate_separation": ("audiocli.tasks.separate.evaluation", "evaluate"),
     "find_model": ("audiocli.registry", "find"),
     "list_models": ("audiocli.registry", "list_models"),
     "read": ("audiocli.audio", "read"),
     "separate_file": ("audiocli.tasks.separate", "separate_file"),
     "separate_files": ("audiocli.tasks.separate", "separate_files"),
+    "train_onsets": ("audiocli.tasks.onsets.training", "train"),
     "train_separation": ("audiocli.tasks.separate.training", "train"),
     "write_demo": ("audiocli.demo", "write_demo"),
 }

@@ -12,11 +12,12 @@ import numpy as np
 import soxr
 import torch
 from numpy.typing import NDArray
+from scipy import fft
 from torch import Tensor
 
 from audiocli.frontend import Stft
 
-__all__ = ["colour", "equalise", "excerpt", "warp_formants"]
+__all__ = ["background", "colour", "equalise", "excerpt", "filtered", "warp_formants"]
 
 Signal = NDArray[np.float32]
 
@@ -197,3 +198,97 @@ def colour(
     if decibels:
         spectrum = equalise(spectrum, rng, decibels=decibels)
     return stft.inverse(spectrum, audio.shape[-1])
+
+
+def background(samples: int, sample_rate: int, rng: np.random.Generator) -> Signal:
+    """Make sound in which nothing happens: coloured noise, or the hum of mains.
+
+    Parameters
+    ----------
+    samples : int
+        Length.
+    sample_rate : int
+        In Hz.
+    rng : numpy.random.Generator
+        Draws its kind and its colour.
+
+    Returns
+    -------
+    ndarray, shape (samples,)
+        Peak 1.
+
+    Examples
+    --------
+    >>> background(1000, 8000, np.random.default_rng(0)).shape
+    (1000,)
+    """
+    if rng.random() < 0.3:
+        mains = rng.choice([50.0, 60.0]) * rng.uniform(0.99, 1.01)
+        time = np.arange(samples) / sample_rate
+        sound = np.zeros(samples)
+        for harmonic in range(1, int(rng.integers(2, 12))):
+            phase = rng.uniform(0, 2 * math.pi)
+            weight = rng.uniform(0, 1) / harmonic
+            sound += weight * np.sin(2 * math.pi * mains * harmonic * time + phase)
+    else:
+        # From violet to brown: a slope of +3 to -9 dB an octave.
+        spectrum = np.fft.rfft(rng.standard_normal(samples, dtype=np.float32))
+        place = np.maximum(np.arange(len(spectrum)), 1) * sample_rate / samples
+        sound = np.fft.irfft(spectrum * np.maximum(place, 30.0) ** rng.uniform(-1.5, 0.5), samples)
+    return np.asarray(sound / max(np.abs(sound).max(), 1e-9), np.float32)
+
+
+def filtered(
+    signal: Signal, sample_rate: int, rng: np.random.Generator, *, decibels: float, room: float
+) -> Signal:
+    """Play a signal through a random equaliser, in a random room, on a random channel.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (samples,)
+    sample_rate : int
+        In Hz.
+    rng : numpy.random.Generator
+        Draws all of it.
+    decibels : float
+        Standard deviation of the equaliser's response, about.
+    room : float
+        Share of signals that get reverberation; a quarter of them all loses its treble.
+
+    Returns
+    -------
+    ndarray, shape (samples,)
+        Without delay: the direct sound stays where it was.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> filtered(np.ones(4000, np.float32), 8000, rng, decibels=3, room=1.0).shape
+    (4000,)
+    """
+    tail = round(0.8 * sample_rate)
+    padded = 1 << (len(signal) + tail - 1).bit_length()
+    frequencies = np.fft.rfftfreq(padded, 1 / sample_rate)
+    orders = np.arange(1, 6)
+    weights = rng.normal(size=5) / np.sqrt(orders) * decibels
+    phases = rng.uniform(0, 2 * math.pi, size=5)
+    # A smooth curve over the logarithm of frequency, drawn at few points.
+    grid = np.linspace(0, 1, 64)
+    curve = weights @ np.cos(math.pi * np.outer(orders, grid) + phases[:, None])
+    place = np.log(np.maximum(frequencies, 30) / 30) / math.log(sample_rate / 60)
+    response = 10 ** (np.interp(place, grid, curve) / 20)
+    if rng.random() < 0.25:
+        edge = rng.uniform(3000, 16_000)
+        response /= np.sqrt(1 + (frequencies / edge) ** 24)
+    spectrum = fft.rfft(signal, padded) * response.astype(np.float32)
+    if rng.random() < room:
+        decay = rng.uniform(
+            0.02, 0.2
+        )  # of the energy to 1/e; 0.14 s is an RT60 of about one second
+        time = np.arange(tail) / sample_rate
+        impulse = rng.standard_normal(tail) * np.exp(-time / (2 * decay))
+        impulse[: round(rng.uniform(0.002, 0.02) * sample_rate)] = 0
+        impulse *= 10 ** (rng.uniform(-25, -3) / 20) / np.sqrt(np.sum(impulse**2))
+        impulse[0] = 1.0
+        spectrum *= fft.rfft(impulse.astype(np.float32), padded)
+    return np.asarray(fft.irfft(spectrum, padded)[: len(signal)], np.float32)

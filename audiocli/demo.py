@@ -19,7 +19,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -346,16 +346,23 @@ def _chords() -> tuple[Chord, ...]:
 def _sing(rng: np.random.Generator) -> Iterator[Take]:
     for beat, text in PHRASES:
         step = float(beat * STEPS_A_BEAT)
-        first = _sample(step)
         phrase, notes = [], []
         for word in text.split(","):
             name, beats, syllable = word.split()
             start, stop = _sample(step), _sample(step + float(beats) * STEPS_A_BEAT)
             sounds = syllable[:-1], syllable[-1]
-            phrase.append(synth.Syllable(start - first, stop - first, _midi(name), *sounds))
+            # The ear hears a syllable begin in the middle of its consonant; singers aim for that.
+            begin = start - round(synth.consonant_seconds(sounds[0]) * SAMPLE_RATE / 2)
+            if phrase:
+                phrase[-1] = replace(phrase[-1], stop=begin)
+            phrase.append(synth.Syllable(begin, stop, _midi(name), *sounds))
             notes.append(Note("vocals", _seconds(start), _seconds(stop), _midi(name)))
             step += float(beats) * STEPS_A_BEAT
-        yield first, synth.pan(synth.sing(phrase, rng), 0.0), notes
+        first = phrase[0].start
+        shifted = [
+            replace(each, start=each.start - first, stop=each.stop - first) for each in phrase
+        ]
+        yield first, synth.pan(synth.sing(shifted, rng), 0.0), notes
 
 
 def _bass(rng: np.random.Generator) -> Iterator[Take]:

@@ -8,7 +8,9 @@ model's ``config.json``; :func:`fingerprint` pins what it computes.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -16,9 +18,21 @@ from torch import Tensor, nn
 
 from audiocli.errors import ModelError
 
-__all__ = ["Stft", "StftConfig", "check_fingerprint", "fingerprint"]
+__all__ = [
+    "Filterbank",
+    "FilterbankConfig",
+    "FrontendConfig",
+    "Stft",
+    "StftConfig",
+    "check_fingerprint",
+    "fingerprint",
+    "from_dict",
+    "to_dict",
+    "triangles",
+]
 
 WINDOWS = ("sine", "hann")
+SCALES = ("mel", "log")
 
 
 @dataclass(frozen=True)
@@ -131,12 +145,249 @@ class Stft(nn.Module):
         return audio.reshape(*leading, length)
 
 
-def fingerprint(frontend: Stft) -> list[float]:
+@dataclass(frozen=True)
+class FilterbankConfig:
+    """Log-magnitude spectrograms of several window lengths, seen through one filterbank.
+
+    Parameters
+    ----------
+    sample_rate : int
+        Rate of the audio that the network takes, in Hz.
+    n_ffts : tuple of int
+        Window lengths in samples, a channel each: short ones place an event in time, long
+        ones tell its pitch. Frames of all of them are centred on the same samples.
+    hop_length : int
+        Distance between frames, in samples.
+    bands : int
+        Number of triangular filters.
+    scale : {"mel", "log"}
+        Spacing of their centres.
+    fmin, fmax : float
+        Where the first begins and the last ends, in Hz.
+    difference : bool
+        Whether each channel is followed by another: its rise from the frame before, zero
+        where it falls.
+    gain : float
+        Magnitudes enter as ``log10(1 + gain * magnitude)``; a sinusoid of full scale has
+        magnitude 1.
+
+    Raises
+    ------
+    ModelError
+        If the values do not make a filterbank.
+
+    References
+    ----------
+    Eyben, Böck, Schuller, Graves: Universal onset detection with bidirectional long
+    short-term memory neural networks. ISMIR 2010.
+
+    Examples
+    --------
+    >>> FilterbankConfig().channels
+    4
+    """
+
+    sample_rate: int = 44_100
+    n_ffts: tuple[int, ...] = (1024, 2048)
+    hop_length: int = 441
+    bands: int = 40
+    scale: str = "mel"
+    fmin: float = 27.5
+    fmax: float = 16_000.0
+    difference: bool = True
+    gain: float = 10_000.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "n_ffts", tuple(self.n_ffts))  # JSON knows lists only
+        if self.scale not in SCALES:
+            raise ModelError(f"front-end: unknown scale {self.scale!r}; use one of {SCALES}")
+        if not self.n_ffts or any(n_fft < 2 or n_fft % 2 for n_fft in self.n_ffts):
+            raise ModelError(f"front-end: window lengths {self.n_ffts} must be even")
+        if self.hop_length < 1 or self.bands < 1:
+            raise ModelError("front-end: hop_length and bands must be 1 or more")
+        if not 0 < self.fmin < self.fmax <= self.sample_rate / 2:
+            raise ModelError(
+                f"front-end: {self.fmin:g} to {self.fmax:g} Hz must lie between 0 and half the "
+                f"sample rate of {self.sample_rate} Hz"
+            )
+
+    @property
+    def channels(self) -> int:
+        """Number of images that the network sees."""
+        return len(self.n_ffts) * (2 if self.difference else 1)
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second."""
+        return self.sample_rate / self.hop_length
+
+    @property
+    def n_fft(self) -> int:
+        """The longest window, in samples."""
+        return max(self.n_ffts)
+
+
+class Filterbank(nn.Module):
+    """Log-magnitude spectrograms through triangular filters.
+
+    Parameters
+    ----------
+    config : FilterbankConfig
+        Windows, hop and bands.
+
+    Examples
+    --------
+    >>> bank = Filterbank(FilterbankConfig())
+    >>> bank(torch.zeros(2, 44100)).shape  # batch, channels, bands, frames
+    torch.Size([2, 4, 40, 101])
+    """
+
+    def __init__(self, config: FilterbankConfig) -> None:
+        super().__init__()
+        self.config = config
+        for index, n_fft in enumerate(config.n_ffts):
+            # All of this follows from the configuration, so it is not a weight.
+            self.register_buffer(f"window{index}", torch.hann_window(n_fft), persistent=False)
+            self.register_buffer(f"filters{index}", triangles(config, n_fft), persistent=False)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Transform audio (..., samples) into images (..., channels, bands, frames).
+
+        Frame t is centred on sample t * hop_length; before and after the audio is silence.
+        """
+        leading = audio.shape[:-1]
+        images = self.frames(F.pad(audio, (self.config.n_fft // 2, self.config.n_fft // 2)))
+        return images.reshape(*leading, *images.shape[-3:])
+
+    def frames(self, audio: Tensor) -> Tensor:
+        """Transform audio (..., samples) that has half the longest window on each side already."""
+        config = self.config
+        audio = audio.reshape(-1, audio.shape[-1])
+        count = 1 + (audio.shape[-1] - config.n_fft) // config.hop_length
+        images = []
+        for index, n_fft in enumerate(config.n_ffts):
+            window: Tensor = getattr(self, f"window{index}")
+            filters: Tensor = getattr(self, f"filters{index}")
+            skip = (config.n_fft - n_fft) // 2
+            pieces = audio[:, skip:].unfold(1, n_fft, config.hop_length)[:, :count]
+            spectrum = torch.view_as_real(torch.fft.rfft(pieces * window))
+            magnitude = spectrum.square().sum(dim=-1).sqrt()  # faster than abs() of complex
+            image = torch.log10(1 + magnitude @ filters).transpose(1, 2)
+            images.append(image)
+            if config.difference:
+                rise = (image[..., 1:] - image[..., :-1]).clamp(min=0)
+                images.append(F.pad(rise, (1, 0)))
+        return torch.stack(images, dim=1)
+
+
+def triangles(config: FilterbankConfig, n_fft: int) -> Tensor:
+    """Make the filters of one window length.
+
+    Where bands lie closer than the bins of a short window, a filter is as wide as a
+    bin, so that none is empty.
+
+    Parameters
+    ----------
+    config : FilterbankConfig
+        Bands, scale and gain.
+    n_fft : int
+        Window length.
+
+    Returns
+    -------
+    Tensor, shape (n_fft / 2 + 1, bands)
+        To multiply magnitudes with.
+
+    Examples
+    --------
+    >>> triangles(FilterbankConfig(), 1024).shape
+    torch.Size([513, 40])
+    """
+    low, high = torch.tensor([config.fmin, config.fmax], dtype=torch.float64)
+    if config.scale == "mel":
+        low, high = 2595 * torch.log10(1 + low / 700), 2595 * torch.log10(1 + high / 700)
+        steps = torch.linspace(float(low), float(high), config.bands + 2, dtype=torch.float64)
+        edges = 700 * (10 ** (steps / 2595) - 1)
+    else:
+        steps = torch.linspace(
+            math.log(config.fmin), math.log(config.fmax), config.bands + 2, dtype=torch.float64
+        )
+        edges = torch.exp(steps)
+    bin_width = config.sample_rate / n_fft
+    bins = torch.arange(n_fft // 2 + 1, dtype=torch.float64).unsqueeze(1) * bin_width
+    centre = edges[1:-1]
+    below = (centre - edges[:-2]).clamp(min=bin_width)
+    above = (edges[2:] - centre).clamp(min=bin_width)
+    weights = torch.minimum(1 - (centre - bins) / below, 1 - (bins - centre) / above).clamp(min=0)
+    # Twice over the sum of Hann's window: a sinusoid of amplitude 1 peaks at 1.
+    return (weights * (config.gain * 4 / n_fft)).float()
+
+
+FrontendConfig: TypeAlias = StftConfig | FilterbankConfig
+Frontend: TypeAlias = Stft | Filterbank
+
+KINDS: dict[str, type[FrontendConfig]] = {"stft": StftConfig, "filterbank": FilterbankConfig}
+
+
+def to_dict(config: FrontendConfig) -> dict[str, Any]:
+    """Write a front-end's configuration down for JSON.
+
+    Parameters
+    ----------
+    config : StftConfig or FilterbankConfig
+
+    Returns
+    -------
+    dict
+        Its values, and its ``kind``.
+
+    Examples
+    --------
+    >>> to_dict(StftConfig())["kind"]
+    'stft'
+    """
+    kind = next(name for name, cls in KINDS.items() if isinstance(config, cls))
+    return {"kind": kind, **asdict(config)}
+
+
+def from_dict(stored: Mapping[str, Any]) -> FrontendConfig:
+    """Make a front-end's configuration from what :func:`to_dict` wrote.
+
+    Parameters
+    ----------
+    stored : mapping
+        From a model's ``config.json``.
+
+    Returns
+    -------
+    StftConfig or FilterbankConfig
+
+    Raises
+    ------
+    ModelError
+        If its kind is not known or its values are wrong.
+
+    Examples
+    --------
+    >>> from_dict(to_dict(FilterbankConfig(bands=80))).bands
+    80
+    """
+    values = dict(stored)
+    kind = values.pop("kind", None)
+    if kind not in KINDS:
+        raise ModelError(f"front-end: unknown kind {kind!r}; use one of {', '.join(KINDS)}")
+    try:
+        return KINDS[kind](**values)
+    except TypeError as error:
+        raise ModelError(f"front-end: {error}") from error
+
+
+def fingerprint(frontend: Frontend) -> list[float]:
     """Numbers that change when what the front-end computes changes.
 
     Parameters
     ----------
-    frontend : Stft
+    frontend : Stft or Filterbank
         The module to pin.
 
     Returns
@@ -152,18 +403,19 @@ def fingerprint(frontend: Stft) -> list[float]:
     config = frontend.config
     samples = torch.arange(4 * config.n_fft, dtype=torch.float64)
     # A linear chirp over the whole band touches every bin and every window position.
-    chirp = torch.sin(math.pi / 2 * samples**2 / samples.numel()).float().to(frontend.window.device)
+    where = next(frontend.buffers()).device
+    chirp = torch.sin(math.pi / 2 * samples**2 / samples.numel()).float().to(where)
     with torch.no_grad():
-        magnitude = frontend(chirp).abs()
+        magnitude = frontend(chirp).abs().flatten(end_dim=-2)
     return [float(f"{band.mean().item():.6g}") for band in magnitude.tensor_split(8, dim=0)]
 
 
-def check_fingerprint(frontend: Stft, stored: list[float], name: str) -> None:
+def check_fingerprint(frontend: Frontend, stored: list[float], name: str) -> None:
     """Compare a front-end with the numbers stored at training time.
 
     Parameters
     ----------
-    frontend : Stft
+    frontend : Stft or Filterbank
         The module as built now.
     stored : list of float
         What :func:`fingerprint` gave at training time.

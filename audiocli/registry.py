@@ -14,6 +14,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,14 @@ __all__ = [
     "CONFIG",
     "FORMAT",
     "WEIGHTS",
+    "add_scores",
     "ModelEntry",
     "command_line",
     "commit",
     "find",
     "list_models",
     "open_folder",
+    "refuse_finished",
     "roots",
     "sha256",
     "verify",
@@ -196,6 +199,30 @@ def open_folder(folder: Path) -> ModelEntry:
     return ModelEntry(folder, config)
 
 
+def refuse_finished(folder: Path) -> None:
+    """Refuse to train into a folder that holds a finished model.
+
+    Parameters
+    ----------
+    folder : Path
+        Where training is to write.
+
+    Raises
+    ------
+    UsageError
+        If there is a model, and no checkpoint to go on from.
+
+    Examples
+    --------
+    >>> refuse_finished(Path("no-such-model"))
+    """
+    if (folder / CONFIG).exists() and not (folder / "checkpoint").exists():
+        raise UsageError(
+            f"{folder}: holds a model already, and no checkpoint to go on from; "
+            "choose another folder"
+        )
+
+
 def list_models(task: str | None = None) -> list[ModelEntry]:
     """List the models that can be named, the first found of each name.
 
@@ -355,6 +382,37 @@ def write_config(folder: Path, config: dict[str, Any]) -> None:
         partial = folder / f".{name}.part"
         partial.write_text(text, "utf-8")
         partial.replace(folder / name)
+
+
+def add_scores(entry: ModelEntry, scores: Sequence[Mapping[str, Any]]) -> None:
+    """Write scores into a model folder, configuration and card.
+
+    Parameters
+    ----------
+    entry : ModelEntry
+        The model.
+    scores : sequence of mapping
+        Each with ``metric``, ``value``, ``unit``, ``measure``, ``data`` and ``command``. One of the
+        same metric, measure and data is replaced; the new ones come first.
+
+    Examples
+    --------
+    >>> import shutil, tempfile
+    >>> words = ("metric", "value", "unit", "measure", "data", "command")
+    >>> score = dict(zip(words, ("F", 1, "%", "25 ms", "drums", "audiocli ...")))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     copy = Path(shutil.copytree(find("separate", "drnn-mir1k").folder, folder + "/m"))
+    ...     add_scores(open_folder(copy), [score])
+    ...     open_folder(copy).score
+    'F 1 %'
+    """
+    same = {(score["metric"], score["measure"], score["data"]) for score in scores}
+    kept = [
+        score
+        for score in entry.config.get("scores") or []
+        if (score["metric"], score["measure"], score["data"]) not in same
+    ]
+    write_config(entry.folder, {**entry.config, "scores": [*map(dict, scores), *kept]})
 
 
 def commit() -> str | None:

@@ -37,6 +37,7 @@ __all__ = [
     "SAMPLE_RATE",
     "Syllable",
     "bass",
+    "consonant_seconds",
     "electric_piano",
     "pan",
     "reverberate",
@@ -288,14 +289,35 @@ class _Consonant:
 
 _CONSONANTS: dict[str, _Consonant] = {
     "": _Consonant(0.03, 0.6),
-    "m": _Consonant(0.07, 0.35, (280.0, 1000.0, 2400.0)),
-    "n": _Consonant(0.06, 0.35, (280.0, 1600.0, 2600.0)),
-    "l": _Consonant(0.06, 0.45, (380.0, 1100.0, 2900.0)),
-    "d": _Consonant(0.02, 0.15, (300.0, 1800.0, 2900.0), (2500.0, 6000.0, 0.15, 0.008)),
-    "t": _Consonant(0.04, 0.0, (350.0, 1900.0, 2900.0), (3500.0, 9000.0, 0.16, 0.014)),
-    "k": _Consonant(0.04, 0.0, (350.0, 2000.0, 2600.0), (1500.0, 4000.0, 0.2, 0.014)),
-    "s": _Consonant(0.08, 0.0, (350.0, 1800.0, 2900.0), (5000.0, 11000.0, 0.12, 0.050)),
+    "m": _Consonant(0.04, 0.6, (280.0, 1000.0, 2400.0)),
+    "n": _Consonant(0.04, 0.6, (280.0, 1600.0, 2600.0)),
+    "l": _Consonant(0.04, 0.7, (380.0, 1100.0, 2900.0)),
+    "d": _Consonant(0.02, 0.3, (300.0, 1800.0, 2900.0), (2500.0, 6000.0, 0.15, 0.008)),
+    "t": _Consonant(0.025, 0.0, (350.0, 1900.0, 2900.0), (3500.0, 9000.0, 0.16, 0.014)),
+    "k": _Consonant(0.025, 0.0, (350.0, 2000.0, 2600.0), (1500.0, 4000.0, 0.2, 0.014)),
+    "s": _Consonant(0.04, 0.0, (350.0, 1800.0, 2900.0), (5000.0, 11000.0, 0.12, 0.030)),
 }
+
+
+def consonant_seconds(consonant: str) -> float:
+    """Tell how long a syllable's consonant lasts before its vowel.
+
+    Parameters
+    ----------
+    consonant : str
+        One of ``m n l d t k s``, or empty.
+
+    Returns
+    -------
+    float
+        In seconds.
+
+    Examples
+    --------
+    >>> consonant_seconds("s")
+    0.04
+    """
+    return _CONSONANTS[consonant].seconds
 
 
 @dataclass(frozen=True)
@@ -391,7 +413,7 @@ def _articulate(phrase: Sequence[Syllable], frames: int) -> tuple[Signal, Signal
         formants[start:] = consonant.formants or vowel
         formants[opened:] = vowel
         if start:
-            loudness[max(0, start - closing) : start] *= 0.4 * consonant.voicing
+            loudness[max(0, start - closing) : start] *= consonant.voicing
         loudness[start:opened] = consonant.voicing
         loudness[opened:stop] = np.linspace(1.0, 0.8, stop - opened)
     loudness[stop:] = np.linspace(0.8, 0.0, frames - stop)

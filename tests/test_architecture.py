@@ -21,13 +21,13 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
     frozenset(
         {
-            *("audio", "batch", "bss_eval", "dsp", "frontend"),
+            *("atomic", "audio", "batch", "bss_eval", "dsp", "frontend"),
         }
     ),
     frozenset(
         {
-            *("augment", "card", "demo", "formats", "losses", "models"),
-            *("plots", "registry", "stems", "synth", "training"),
+            *("annotated", "augment", "card", "clicks", "demo", "formats", "losses", "models"),
+            *("plots", "provenance", "registry", "render", "stems", "synth", "training"),
         }
     ),
     frozenset({"tasks"}),

@@ -25,7 +25,7 @@ from audiocli.batch.manifest import Manifest
 from audiocli.batch.workers import Outcome, Progress, Task, Worker, failure, outcomes, signals_raise
 from audiocli.errors import AudioCliError, UsageError
 
-__all__ = ["Listener", "Outcome", "Progress", "Summary", "Worker", "run"]
+__all__ = ["Collector", "Listener", "Outcome", "Progress", "Summary", "Worker", "run"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,48 @@ class Listener:
 
     def closed(self) -> None:
         """Hear that nothing more will come, however the run ended."""
+
+
+class Collector(Listener):
+    """Keeps the results of what is done, and passes on all it hears.
+
+    Parameters
+    ----------
+    listener : Listener, optional
+        Who hears it too.
+
+    Attributes
+    ----------
+    values : list
+        What the worker made of each job that is done, in the order of the jobs.
+
+    Examples
+    --------
+    >>> Collector().values
+    []
+    """
+
+    def __init__(self, listener: Listener | None = None) -> None:
+        self.listener = listener or Listener()
+        self.values: list[Any] = []
+
+    def started(self, total_jobs: int) -> None:
+        """Pass on."""
+        self.listener.started(total_jobs)
+
+    def advanced(self, job: Job, done_seconds: float, total_seconds: float | None) -> None:
+        """Pass on."""
+        self.listener.advanced(job, done_seconds, total_seconds)
+
+    def finished(self, outcome: Outcome) -> None:
+        """Keep the result, and pass on."""
+        if outcome.status == "done":
+            self.values.append(outcome.value)
+        self.listener.finished(outcome)
+
+    def closed(self) -> None:
+        """Pass on."""
+        self.listener.closed()
 
 
 def run(

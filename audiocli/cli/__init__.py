@@ -15,6 +15,7 @@ from audiocli import __version__
 from audiocli.cli.demo import demo
 from audiocli.cli.evaluate import evaluate
 from audiocli.cli.models import models
+from audiocli.cli.onsets import onsets
 from audiocli.cli.separate import separate
 from audiocli.cli.train import train
 from audiocli.errors import AudioCliError, UsageError
@@ -32,6 +33,7 @@ def cli() -> None:
     """
 
 
+cli.add_command(onsets)
 cli.add_command(separate)
 cli.add_command(train)
 cli.add_command(evaluate)

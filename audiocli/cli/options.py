@@ -41,3 +41,27 @@ def output_option(default: str | None, help: str) -> Callable[[Command], Command
         type=click.Path(path_type=Path),
         help=help,
     )
+
+
+PICTURES = (".png", ".svg", ".pdf")
+
+
+class PictureCommand(click.Command):
+    """A command whose ``--plot`` takes the next word only if that names a picture or a folder.
+
+    So ``--plot song.wav`` draws the song, and ``--plot a.png song.wav`` does it into a.png.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, with a value put behind every ``--plot`` that has none."""
+        words: list[str] = []
+        for index, word in enumerate(args):
+            following = args[index + 1] if index + 1 < len(args) else ""
+            named = following.lower().endswith((*PICTURES, "/"))
+            words.append("--plot=" if word == "--plot" and not named else word)
+        return super().parse_args(ctx, words)
+
+
+def plot_option(help: str) -> Callable[[Command], Command]:
+    """Add ``--plot [FILE]``, for a :class:`PictureCommand`."""
+    return click.option("--plot", metavar="[FILE]", help=help)

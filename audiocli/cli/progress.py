@@ -25,6 +25,8 @@ class Reporter(Listener):
         Only failures.
     verbose : bool
         A line for every file.
+    expected : callable
+        Told the number of files, before the first.
     results : callable
         Makes the lines of standard output from the outcome of a file that is done.
     """
@@ -34,9 +36,11 @@ class Reporter(Listener):
         *,
         quiet: bool = False,
         verbose: bool = False,
+        expected: Callable[[int], None] = lambda total: None,
         results: Callable[[Outcome], Iterable[str]] = lambda outcome: (),
     ) -> None:
         self.verbose = verbose
+        self.expected = expected
         self.results = results
         self.console = Console(stderr=True)
         self.progress = Progress(
@@ -60,6 +64,7 @@ class Reporter(Listener):
 
     def started(self, total_jobs: int) -> None:
         """Open the bar."""
+        self.expected(total_jobs)
         self.progress.start()
         self.bar = self.progress.add_task("", total=total_jobs, speed="")
 

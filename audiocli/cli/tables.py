@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from audiocli.tasks.separate.evaluation import Evaluation
 
-__all__ = ["print_table", "show_scores"]
+__all__ = ["print_table", "show_rows", "show_scores"]
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -79,3 +79,25 @@ def show_scores(evaluation: Evaluation, form: str) -> None:
             for total in evaluation.totals
         ]  # fmt: skip
         print_table("", columns, cells)
+
+
+def show_rows(rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any], form: str) -> None:
+    """Print a row a file and one for all.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Alike in their keys.
+    total : mapping
+        With the same keys.
+    form : {"table", "csv", "json"}
+        How to print them.
+    """
+    if form == "json":
+        click.echo(json.dumps({"files": list(rows), "total": total}, indent=1))
+    elif form == "csv":
+        writer = csv.DictWriter(sys.stdout, list(total))
+        writer.writeheader()
+        writer.writerows([*rows, total])
+    else:
+        print_table("", list(total), [list(row.values()) for row in (*rows, total)])

@@ -12,7 +12,6 @@ import importlib
 import inspect
 import os
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +23,13 @@ from torch import nn
 
 from audiocli import registry
 from audiocli.errors import ModelError, UsageError, suggest
-from audiocli.frontend import StftConfig, check_fingerprint, fingerprint
+from audiocli.frontend import (
+    FrontendConfig,
+    check_fingerprint,
+    fingerprint,
+    from_dict,
+    to_dict,
+)
 
 __all__ = [
     "architectures",
@@ -38,7 +43,7 @@ __all__ = [
 ]
 
 #: The files that hold registered architectures.
-FAMILIES = ("dense", "hourglass")
+FAMILIES = ("dense", "frame_crnn", "frame_rnn", "hourglass")
 
 _ARCHITECTURES: dict[str, type[nn.Module]] = {}
 
@@ -91,14 +96,14 @@ def architectures() -> dict[str, type[nn.Module]]:
     return dict(_ARCHITECTURES)
 
 
-def build(architecture: str, frontend: StftConfig, arguments: dict[str, Any]) -> nn.Module:
+def build(architecture: str, frontend: FrontendConfig, arguments: dict[str, Any]) -> nn.Module:
     """Make a network with fresh weights.
 
     Parameters
     ----------
     architecture : str
         A registered name.
-    frontend : StftConfig
+    frontend : StftConfig or FilterbankConfig
         What it listens through.
     arguments : dict
         Keyword arguments of the class.
@@ -114,6 +119,7 @@ def build(architecture: str, frontend: StftConfig, arguments: dict[str, Any]) ->
 
     Examples
     --------
+    >>> from audiocli.frontend import StftConfig
     >>> network = build("drnn", StftConfig(), {"hidden_size": 8})
     >>> network(torch.zeros(1, 4000)).shape
     torch.Size([1, 2, 4000])
@@ -237,9 +243,9 @@ def load(entry: registry.ModelEntry, where: torch.device | str = "cpu") -> nn.Mo
     registry.verify(entry)
     config = entry.config
     try:
-        frontend = StftConfig(**config["frontend"])
-    except TypeError as error:
-        raise ModelError(f"{entry.folder / registry.CONFIG}: front-end: {error}") from error
+        frontend = from_dict(config["frontend"])
+    except ModelError as error:
+        raise ModelError(f"{entry.folder / registry.CONFIG}: {error}") from error
     network = build(config["architecture"], frontend, config["arguments"])
     try:
         # Copied into the float32 that is there, whatever is stored.
@@ -247,7 +253,8 @@ def load(entry: registry.ModelEntry, where: torch.device | str = "cpu") -> nn.Mo
     except (SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"{entry.weights}: does not fit its config.json: {reason}") from error
-    check_fingerprint(network.stft, config["frontend_fingerprint"], entry.name)  # type: ignore[arg-type]
+    listener: Any = network.frontend
+    check_fingerprint(listener, config["frontend_fingerprint"], entry.name)
     return network.to(where).eval()
 
 
@@ -276,6 +283,7 @@ def save(
     Examples
     --------
     >>> import tempfile
+    >>> from audiocli.frontend import StftConfig
     >>> network = build("drnn", StftConfig(), {"hidden_size": 8})
     >>> config = {"task": "separate", "architecture": "drnn", "arguments": {"hidden_size": 8},
     ...           "labels": ["vocals", "accompaniment"], "decoder": {}, "training": {},
@@ -295,13 +303,13 @@ def save(
     partial = folder / ".weights.safetensors.part"
     save_file(weights, partial)
     partial.chmod(0o644)  # safetensors makes files that only their owner can read
-    stft: Any = network.stft
+    listener: Any = network.frontend
     complete = {
         "format": registry.FORMAT,
         "name": folder.resolve().name,
         **config,
-        "frontend": asdict(stft.config),
-        "frontend_fingerprint": fingerprint(stft),
+        "frontend": to_dict(listener.config),
+        "frontend_fingerprint": fingerprint(listener),
         "parameters": parameter_count(network),
         "weights_sha256": registry.sha256(partial),
     }

@@ -76,6 +76,11 @@ class MaskingNetwork(nn.Module):
         self.stft = Stft(frontend)
         self.num_sources = num_sources
 
+    @property
+    def frontend(self) -> Stft:
+        """What it listens through."""
+        return self.stft
+
     @abstractmethod
     def outputs(self, magnitude: Tensor) -> Tensor:
         """Estimate source magnitudes (batch, sources, bins, frames) from (batch, bins, frames)."""

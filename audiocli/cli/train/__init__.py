@@ -2,6 +2,7 @@
 
 import click
 
+from audiocli.cli.train.onsets import onsets
 from audiocli.cli.train.separate import separate
 
 
@@ -10,4 +11,5 @@ def train() -> None:
     """Train a network and write a model folder."""
 
 
+train.add_command(onsets)
 train.add_command(separate)

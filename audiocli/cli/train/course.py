@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from audiocli.training import Epoch, Recipe
 
 #: Options that are arguments of the network, where they are given.
 ARGUMENTS = (
@@ -23,15 +26,8 @@ RECIPE = ("epochs", "steps", "batch_size", "optimizer", "learning_rate", "patien
 
 def run_separate(options: dict[str, Any]) -> None:
     """Train a separation network as the options say."""
-    import torch
-    from rich.console import Console
-    from rich.progress import Progress
-
     from audiocli.tasks.separate.training import AUGMENTATIONS, Course, train
-    from audiocli.training import Epoch, Recipe
 
-    if options["threads"]:
-        torch.set_num_threads(options["threads"])
     arguments = {name: options[name] for name in ARGUMENTS if options[name] is not None}
     if options["arch"] == "conv-drnn" and "num_layers" in arguments:
         arguments["num_recurrent"] = arguments.pop("num_layers")
@@ -44,30 +40,92 @@ def run_separate(options: dict[str, Any]) -> None:
         gamma=options["gamma"],
         augmentation=AUGMENTATIONS[options["augment"]],
         seconds=options["seconds"],
-        recipe=Recipe(**{name: options[name] for name in RECIPE}),
+        recipe=_recipe(options),
     )
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
-        bar = progress.add_task("epoch", total=None)
-
-        def report(epoch: Epoch) -> None:
-            mark = " *" if epoch.best else ""
-            # Through the console that draws the bar, so that neither tears the other.
-            console.print(
-                f"epoch {epoch.number}/{course.recipe.epochs}  loss {epoch.loss:.4f}  "
-                f"dev GNSDR {epoch.score:.2f} dB{mark}  {epoch.seconds / 60:.1f} min",
-                highlight=False,
-                soft_wrap=True,
-            )
-
-        entry = train(
-            options["data"],
-            options["output"],
-            course,
-            dev=options["dev"],
-            licence=options["licence"],
-            device=options["device"],
-            report=report,
-            progress=lambda done, total: progress.update(bar, completed=done, total=total),
-        )
+    given: dict[str, Any] = {name: options[name] for name in ("dev", "licence", "device")}
+    with _Shown(options, "dev GNSDR {:.2f} dB") as shown:
+        entry = train(options["data"], options["output"], course, **given, **shown.listeners)
     click.echo(str(entry.folder))
+
+
+def run_onsets(options: dict[str, Any]) -> None:
+    """Train an onset detector as the options say."""
+    from audiocli.tasks.onsets.training import ARCHITECTURES, AUGMENTATIONS, Course, train
+
+    arguments = {
+        name: options[name] for name in ("hidden_size", "num_layers") if options[name] is not None
+    }
+    if options["channels"]:
+        arguments["channels"] = _numbers("--channels", options["channels"])
+    if options["num_layers"] and ARCHITECTURES[options["arch"]][0] == "frame-rnn":
+        arguments["recurrent_layers"] = list(range(1, options["num_layers"] + 1))
+    course = Course(
+        architecture=options["arch"],
+        arguments=arguments,
+        augmentation=AUGMENTATIONS[options["augment"]],
+        fuzz=options["fuzz"],
+        seconds=options["seconds"],
+        recipe=_recipe(options),
+    )
+    given: dict[str, Any] = {
+        name: options[name] for name in ("held_out", "dev", "licences", "device")
+    }
+    with _Shown(options, "dev F-measure {:.1f} %") as shown:
+        entry = train(options["data"], options["output"], course, **given, **shown.listeners)
+    click.echo(str(entry.folder))
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise click.UsageError(f"{option} {text}: use whole numbers with commas") from None
+
+
+def _recipe(options: dict[str, Any]) -> Recipe:
+    import torch
+
+    from audiocli.training import Recipe
+
+    if options["threads"]:
+        torch.set_num_threads(options["threads"])
+    return Recipe(**{name: options[name] for name in RECIPE})
+
+
+class _Shown:
+    """Shows how training goes: a bar on a terminal, and a line an epoch."""
+
+    def __init__(self, options: dict[str, Any], score: str) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self.epochs, self.score = options["epochs"], score
+        self.console = Console(stderr=True)
+        hidden = not sys.stderr.isatty()
+        self.progress = Progress(console=self.console, transient=True, disable=hidden)
+        self.bar = self.progress.add_task("epoch", total=None)
+
+    def __enter__(self) -> _Shown:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.progress.stop()
+
+    @property
+    def listeners(self) -> dict[str, Any]:
+        """What a training run tells how it goes."""
+        return {"report": self._report, "progress": self._advance}
+
+    def _report(self, epoch: Epoch) -> None:
+        # Through the console that draws the bar, so that neither tears the other.
+        self.console.print(
+            f"epoch {epoch.number}/{self.epochs}  loss {epoch.loss:.4f}  "
+            f"{self.score.format(epoch.score)}{' *' if epoch.best else ''}  "
+            f"{epoch.seconds / 60:.1f} min",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def _advance(self, done: int, total: int) -> None:
+        self.progress.update(self.bar, completed=done, total=total)

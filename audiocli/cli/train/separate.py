@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-COUNT = click.IntRange(1)
-POSITIVE = click.FloatRange(0, min_open=True)
+from audiocli.cli.train.options import COUNT, FOLDER, POSITIVE, training_options
 
 
 @click.command()
 @click.argument("data", nargs=-1, required=True, type=FOLDER)
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Model folder to write; a run that was stopped goes on from it.",
-)
 @click.option("--dev", type=FOLDER, help="Clips that choose the best epoch. [every tenth of DATA]")
 @click.option(
     "--arch",
@@ -70,31 +60,8 @@ POSITIVE = click.FloatRange(0, min_open=True)
     type=click.Choice(["none", "shift", "remix", "wide"]),
     help="none; circular shift; any voice over any music; also pitch, formants, EQ.",
 )
-@click.option(
-    "--seconds", default=4.0, show_default=True, type=POSITIVE, help="Length of an example."
-)
-@click.option("--epochs", default=40, show_default=True, type=COUNT, help="How often to score.")
-@click.option("--steps", default=100, show_default=True, type=COUNT, help="Batches an epoch.")
-@click.option("--batch-size", default=16, show_default=True, type=COUNT, help="Examples a batch.")
-@click.option(
-    "--optimizer",
-    default="adamw",
-    show_default=True,
-    type=click.Choice(["adamw", "lbfgs"]),
-    help="L-BFGS wants large batches.",
-)
-@click.option("--learning-rate", default=1e-3, show_default=True, type=POSITIVE, help="Its peak.")
-@click.option(
-    "--patience",
-    default=0,
-    type=click.IntRange(0),
-    help="Stop after so many epochs without gain. [never]",
-)
-@click.option("--half", is_flag=True, help="Train in bfloat16 where that is safe.")
-@click.option("--seed", default=0, show_default=True, help="Of everything random.")
+@training_options(epochs=40, steps=100, batch_size=16, seconds=4.0)
 @click.option("--licence", default="unspecified", help="Licence of the data, for the model card.")
-@click.option("--threads", type=COUNT, help="Processor threads. [all]")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps.")
 def separate(**options: Any) -> None:
     """Train a network that separates vocals from accompaniment.
 

@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from audiocli import registry
-from audiocli.batch import Listener, Outcome, Progress, Summary, Worker, run
+from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Input, Job
 from audiocli.bss_eval import FILTER_LENGTH, bss_eval, weighted_mean
 from audiocli.frontend import Stft
@@ -354,36 +354,11 @@ def evaluate(
     """
     clips = {clip.name: clip for clip in find_clips(folder)[::every]}
     jobs = [Job(Input(folder / name, name, Path(name)), ()) for name in clips]
-    heard = _Collector(listener or Listener())
+    heard = Collector(listener)
     make_worker = _MakeWorker(clips, model, device, equal_levels, oracles, n_jobs)
     summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, listener=heard)
-    return Evaluation(heard.scores, totals(heard.scores), summary)
-
-
-class _Collector(Listener):
-    """Keeps the scores, and passes on all it hears."""
-
-    def __init__(self, listener: Listener) -> None:
-        self.listener = listener
-        self.scores: list[ClipScore] = []
-
-    def started(self, total_jobs: int) -> None:
-        """Pass on."""
-        self.listener.started(total_jobs)
-
-    def advanced(self, job: Job, done_seconds: float, total_seconds: float | None) -> None:
-        """Pass on."""
-        self.listener.advanced(job, done_seconds, total_seconds)
-
-    def finished(self, outcome: Outcome) -> None:
-        """Keep the scores of a clip."""
-        if outcome.status == "done":
-            self.scores += outcome.value
-        self.listener.finished(outcome)
-
-    def closed(self) -> None:
-        """Pass on."""
-        self.listener.closed()
+    scores = [score for clip in heard.values for score in clip]
+    return Evaluation(scores, totals(scores), summary)
 
 
 def record_scores(model: str, scores: Sequence[Total], data: str) -> None:
@@ -418,10 +393,4 @@ def record_scores(model: str, scores: Sequence[Total], data: str) -> None:
         if total.system == "network"
         for metric in ("gnsdr", "gsir", "gsar")
     ]
-    names = [(score["metric"], score["measure"], score["data"]) for score in new]
-    kept = [
-        score
-        for score in entry.config.get("scores", [])
-        if (score["metric"], score["measure"], score["data"]) not in names
-    ]
-    registry.write_config(entry.folder, {**entry.config, "scores": new + kept})
+    registry.add_scores(entry, new)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from audiocli import models, registry
-from audiocli.audio import AudioInfo, AudioReader, AudioWriter, output_format, spooled
+from audiocli.audio import AudioInfo, AudioReader, AudioWriter, output_format
 from audiocli.audio.levels import Level
 from audiocli.audio.streaming import prefetch
 from audiocli.batch import Listener, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Input, Job, find_inputs, plan
+from audiocli.batch.stdin import standard_input
 from audiocli.errors import UsageError, suggest
 from audiocli.stems import SOURCES
 from audiocli.tasks.separate.separator import DEFAULT_MODEL, Audio, Separator
@@ -289,7 +289,7 @@ def separate_files(
     jobs = plan(found, name_outputs, overwrite=overwrite, resume=resume)
     # The manifest names the model by its weights, so that a renamed folder is still the same.
     settings = {"stems": list(stems), "container": container, "bits": bits, "template": template}
-    with _standard_input(jobs) as ready:
+    with standard_input(jobs) as ready:
         return run(
             ready,
             _MakeWorker(model, device, tuple(stems), container, bits, n_jobs),
@@ -330,16 +330,3 @@ def _outputs(
 def _container(item: Input) -> str:
     """Choose the container by the input's name, as the name of the output was chosen."""
     return "flac" if item.relative.suffix.lower() == ".flac" else "wav"
-
-
-@contextmanager
-def _standard_input(jobs: Sequence[Job]) -> Iterator[list[Job]]:
-    """Put a file in the place of standard input, if it is among the inputs."""
-    with ExitStack() as stack:
-        ready = []
-        for job in jobs:
-            if job.input.path == Path("-"):
-                path = stack.enter_context(spooled(sys.stdin.buffer))
-                job = replace(job, input=replace(job.input, path=path))
-            ready.append(job)
-        yield ready

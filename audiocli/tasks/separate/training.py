@@ -5,7 +5,6 @@ The other half of :mod:`audiocli.tasks.separate`.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,13 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli import __version__, models, registry
+from audiocli import models, registry
 from audiocli.augment import colour, excerpt
 from audiocli.bss_eval import bss_eval, weighted_mean
 from audiocli.errors import DataError, ModelError, UsageError, suggest
 from audiocli.frontend import Stft, StftConfig
 from audiocli.losses import divergence_loss, snr_loss, squared_loss
 from audiocli.models.masking import MaskingNetwork
+from audiocli.provenance import DataSet, named, training_facts
 from audiocli.stems import SOURCES, Clip, find_clips, unit_power
 from audiocli.tasks.separate.separator import LEVEL, estimate
 from audiocli.training import Epoch, Recipe, fit
@@ -335,11 +335,7 @@ def train(
     ...     train([stems], Path(folder) / "model", small, dev=stems).task
     'separate'
     """
-    if (output / registry.CONFIG).exists() and not (output / "checkpoint").exists():
-        raise UsageError(
-            f"{output}: holds a model already, and no checkpoint to go on from; "
-            "choose another folder"
-        )
+    registry.refuse_finished(output)
     found, held_out = _split(data, dev)
     rate = course.frontend.sample_rate
     clips = [unit_power(clip.load_mono(rate), name=clip.name) for clip in found]
@@ -350,8 +346,8 @@ def train(
     first = examples(clips, course, np.random.default_rng(course.recipe.seed), stft)
     network.calibrate(network.stft(first.sum(dim=1)).abs())
     network.to(where)
-    names = ", ".join(_named(folder) for folder in data)
-    chosen_on = _named(dev) if dev is not None else f"every tenth clip of {names}"
+    names = ", ".join(named(folder) for folder in data)
+    chosen_on = named(dev) if dev is not None else f"every tenth clip of {names}"
     facts = _facts(data, chosen_on, course, licence, found, clips)
     settings = {key: value for key, value in asdict(course).items() if key != "recipe"}
     settings["data"] = [clip.name for clip in found]
@@ -388,11 +384,6 @@ def _split(data: Sequence[Path], dev: Path | None) -> tuple[list[Clip], list[Cli
     return [clip for index, clip in enumerate(found) if index % 10], found[::10]
 
 
-def _named(folder: Path) -> str:
-    """Name a data folder without the way that leads to it on this machine."""
-    return "/".join(folder.resolve().parts[-2:])
-
-
 def _facts(
     data: Sequence[Path],
     chosen_on: str,
@@ -404,12 +395,11 @@ def _facts(
     """Gather what the configuration says of the training."""
     name, arguments = ARCHITECTURES[course.architecture]
     minutes = sum(clip.shape[1] for clip in clips) / course.frontend.sample_rate / 60
-    command = registry.command_line()
-    described = {
-        "name": ", ".join(_named(folder) for folder in data),
-        "clips": len(found),
-        "minutes": round(minutes, 1),
-        "licence": licence,
+    names = ", ".join(named(folder) for folder in data)
+    settings = {
+        key: value
+        for key, value in asdict(course).items()
+        if key not in ("architecture", "arguments", "frontend")
     }
     return {
         "task": "separate",
@@ -418,27 +408,15 @@ def _facts(
         "labels": list(SOURCES),
         "decoder": {"segment_seconds": 20.0, "context_seconds": 3.0, "fade_seconds": 0.25},
         "licence": licence,
-        "training": {
-            "data": [described],
-            "split": f"the epoch was chosen on {chosen_on}",
-            "course": {
-                key: value
-                for key, value in asdict(course).items()
-                if key not in ("architecture", "arguments", "frontend")
-            },
-            "command": command,
-            "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
-            "version": __version__,
-            "commit": registry.commit(),
-        },
-        "scores": [
+        **training_facts(
+            [DataSet(names, len(found), round(minutes, 1), licence)],
+            f"the epoch was chosen on {chosen_on}",
+            settings,
             {
                 "metric": "vocals GNSDR",
-                "value": None,  # the best epoch's
                 "unit": "dB",
                 "measure": "BSS Eval 3",
                 "data": f"the clips that chose the epoch: {chosen_on}",
-                "command": command,
-            }
-        ],
+            },
+        ),
     }

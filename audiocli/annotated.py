@@ -1,0 +1,177 @@
+"""Recordings with their annotations beside them, to train and to score with.
+
+In a folder and all folders below it, an audio file NAME.EXT belongs with NAME.SUFFIX in the
+same place, whatever format :mod:`audiocli.audio` reads. Hidden files are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from audiocli.batch.inputs import find_inputs
+from audiocli.errors import DataError
+
+__all__ = ["Recording", "find_recordings", "matching", "split"]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """An audio file and its annotation.
+
+    Parameters
+    ----------
+    name : str
+        Path below the folder, without the extension, with ``/`` on every system.
+    audio, annotation : Path
+        The two files.
+    folder : Path
+        Where it was found, as the user gave it.
+
+    Examples
+    --------
+    >>> folder = Path("data")
+    >>> Recording("a", folder / "a.wav", folder / "a.onsets", folder).title
+    'data/a'
+    """
+
+    name: str
+    audio: Path
+    annotation: Path
+    folder: Path
+
+    @property
+    def title(self) -> str:
+        """Name with the folder's own, without the way that leads to it on this machine."""
+        return f"{self.folder.resolve().name}/{self.name}"
+
+
+def find_recordings(folder: Path, suffixes: Sequence[str]) -> list[Recording]:
+    """Find the annotated recordings in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Searched to its depth.
+    suffixes : sequence of str
+        Endings of annotations, the preferred first, say ``[".onsets", ".csv"]``.
+
+    Returns
+    -------
+    list of Recording
+        In natural order; audio without an annotation is left out.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     for file in ("a.wav", "a.onsets", "b.wav"):
+    ...         _ = Path(name, file).write_bytes(b"")
+    ...     [recording.name for recording in find_recordings(Path(name), [".onsets"])]
+    ['a']
+    """
+    found: dict[str, Recording] = {}
+    for item in find_inputs([str(folder)]):
+        if item.problem is not None:
+            continue
+        name = item.relative.with_suffix("").as_posix()
+        for suffix in suffixes:
+            annotation = item.path.with_name(item.path.stem + suffix)
+            if annotation.is_file():
+                if name in found:
+                    raise DataError(
+                        f"{item.path}: {found[name].audio.name} beside it has the same name; "
+                        "which of them is annotated? Move one away"
+                    )
+                found[name] = Recording(name, item.path, annotation, folder)
+                break
+    if not found:
+        endings = ", ".join(suffixes)
+        raise DataError(f"{folder}: no audio file with an annotation beside it ({endings})")
+    return list(found.values())
+
+
+def matching(
+    recordings: Sequence[Recording], patterns: Sequence[str], option: str
+) -> list[Recording]:
+    """Take the recordings whose titles match any of the patterns.
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+    patterns : sequence of str
+        With ``*`` and ``?``, say ``mdb-drums/Z*``; none takes all.
+    option : str
+        What the user gave them by, for the message.
+
+    Returns
+    -------
+    list of Recording
+
+    Raises
+    ------
+    DataError
+        If a pattern matches nothing.
+
+    Examples
+    --------
+    >>> some = [Recording(n, Path(n), Path(n), Path("data")) for n in "abc"]
+    >>> [recording.name for recording in matching(some, ["data/b*"], "--only")]
+    ['b']
+    """
+    for pattern in patterns:
+        if not any(fnmatchcase(recording.title, pattern) for recording in recordings):
+            raise DataError(
+                f"{option} {pattern}: no recording is called that; "
+                f"they are called like {recordings[0].title}"
+            )
+    return [
+        recording
+        for recording in recordings
+        if not patterns or any(fnmatchcase(recording.title, pattern) for pattern in patterns)
+    ]
+
+
+def split(
+    recordings: Sequence[Recording], held_out: Sequence[str]
+) -> tuple[list[Recording], list[Recording]]:
+    """Part the recordings to train on from those that choose the best epoch.
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+    held_out : sequence of str
+        Patterns of the titles to hold out, say ``mdb-drums/Z*``; without any, every tenth
+        recording is held out.
+
+    Returns
+    -------
+    training, dev : list of Recording
+
+    Raises
+    ------
+    DataError
+        If a pattern matches nothing, or nothing is left on one side.
+
+    Examples
+    --------
+    >>> some = [Recording(n, Path(n), Path(n), Path("data")) for n in "abc"]
+    >>> [[r.name for r in part] for part in split(some, ["data/b*"])]
+    [['a', 'c'], ['b']]
+    """
+    chosen = matching(recordings, held_out, "--hold-out") if held_out else recordings[::10]
+    dev = list(chosen)
+    training = [recording for recording in recordings if recording not in dev]
+    if not training or not dev:
+        raise DataError(
+            f"{len(recordings)} recordings: none is left to train on, or to choose the best epoch "
+            "with; hold out some of them, not all"
+        )
+    return training, dev

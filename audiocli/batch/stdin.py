@@ -1,0 +1,45 @@
+"""Put a file in the place of standard input, because decoders need to seek."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from audiocli.batch.inputs import Job
+
+__all__ = ["standard_input"]
+
+
+@contextmanager
+def standard_input(jobs: Sequence[Job]) -> Iterator[list[Job]]:
+    """Store standard input in a file, if it is among the inputs.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        As planned.
+
+    Yields
+    ------
+    list of Job
+        The same, with a file to open in the place of ``-``; it is deleted on leaving.
+
+    Examples
+    --------
+    >>> with standard_input([]) as ready:
+    ...     ready
+    []
+    """
+    with ExitStack() as stack:
+        ready = []
+        for job in jobs:
+            if job.input.path == Path("-"):
+                from audiocli.audio import spooled  # here because it loads numpy
+
+                path = stack.enter_context(spooled(sys.stdin.buffer))
+                job = replace(job, input=replace(job.input, path=path))
+            ready.append(job)
+        yield ready

@@ -1,0 +1,64 @@
+"""``audiocli train onsets``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from audiocli.cli.train.options import COUNT, FOLDER, training_options
+
+
+@click.command()
+@click.argument("data", nargs=-1, required=True, type=FOLDER)
+@click.option(
+    "--hold-out",
+    "held_out",
+    metavar="PATTERN",
+    multiple=True,
+    help="Recordings of DATA that choose the best epoch, as FOLDER/NAME with * and ?; may be "
+    "repeated. [every tenth of DATA, without --dev]",
+)
+@click.option(
+    "--dev", type=FOLDER, multiple=True, help="More of them, from a folder; may be repeated."
+)
+@click.option(
+    "--arch",
+    default="crnn",
+    show_default=True,
+    type=click.Choice(["rnn", "brnn", "lstm", "blstm", "crnn", "online"]),
+    help="blstm: Eyben et al. 2010; crnn: the default detector; online: without the future.",
+)
+@click.option("--hidden-size", type=COUNT, help="Units of a layer and direction. [20; crnn: 96]")
+@click.option("--layers", "num_layers", type=COUNT, help="Recurrent layers. [3; crnn: 2]")
+@click.option("--channels", help="Channels of the convolutions. [crnn: 24,48,64]")
+@click.option(
+    "--augment",
+    default="wide",
+    show_default=True,
+    type=click.Choice(["none", "wide"]),
+    help="wide: pitch and tempo, level, EQ, rooms, noise, mixtures, saturation.",
+)
+@click.option(
+    "--fuzz",
+    default=0.02,
+    show_default=True,
+    type=click.FloatRange(0, 0.1),
+    help="Half width of the target around an onset, in seconds; 0 marks one frame.",
+)
+@training_options(epochs=20, steps=150, batch_size=16, seconds=5.0)
+@click.option(
+    "--licence",
+    "licences",
+    multiple=True,
+    help="Licence of each DATA in their order, for the model card; may be repeated.",
+)
+def onsets(**options: Any) -> None:
+    """Train a network that detects onsets.
+
+    DATA: folders of recordings with NAME.onsets, NAME.csv or NAME.jams beside them (times in
+    seconds); every folder is drawn from as often as the others, whatever its size.
+    """
+    from audiocli.cli.train.course import run_onsets
+
+    run_onsets(options)

@@ -1,0 +1,303 @@
+"""Pictures of what the analyses find, one figure function a task.
+
+Matplotlib is loaded when a picture is drawn, and without its global state, so
+that pictures can be drawn in worker processes and where there is no screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from audiocli.atomic import write_whole
+from audiocli.audio import AudioReader
+from audiocli.errors import UsageError
+from audiocli.frontend import Filterbank, FilterbankConfig
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["PICTURES", "Overview", "overview", "plot_onsets"]
+
+Array = NDArray[np.float64]
+
+PICTURES = (".png", ".svg", ".pdf")
+BANDS = 96
+WINDOW = 2048  # samples, at the file's rate
+SHORTEST_HOP = 0.005  # seconds
+DYNAMIC_RANGE = 70.0  # dB below the loudest that a spectrogram shows
+PANEL_SECONDS, MAX_PANELS = 15.0, 8
+WAVE, MARK, CURVE = "#4c6a92", "#d1495b", "#22577a"
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What of a recording fits on a picture.
+
+    Parameters
+    ----------
+    seconds : float
+        Its length.
+    step : float
+        Seconds from one column to the next.
+    lows, highs : ndarray, shape (columns,)
+        Smallest and largest sample around each column.
+    spectrogram : ndarray, shape (bands, columns)
+        In dB.
+    frequencies : ndarray, shape (bands,)
+        Centres of the bands, in Hz.
+
+    Examples
+    --------
+    >>> column = np.zeros(1)
+    >>> Overview(1.0, 1.0, column, column, np.zeros((2, 1)), np.array([100.0, 200.0])).seconds
+    1.0
+    """
+
+    seconds: float
+    step: float
+    lows: Array
+    highs: Array
+    spectrogram: Array
+    frequencies: Array
+
+
+def overview(path: Path, *, name: str | None = None, columns: int = 16_000) -> Overview:
+    """Look over a file, in constant memory whatever its length.
+
+    Parameters
+    ----------
+    path : Path
+        Any audio file.
+    name : str, optional
+        How to call it in messages.
+    columns : int
+        How many columns there are at most.
+
+    Returns
+    -------
+    Overview
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import soundfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "a.wav"
+    ...     soundfile.write(file, np.zeros(8000), 8000)
+    ...     overview(file).spectrogram.shape
+    (96, 201)
+    """
+    with AudioReader(path, name=name) as reader:
+        rate = reader.info.sample_rate
+        length = reader.info.frames or sum(block.shape[1] for block in reader.blocks())
+        hop = max(round(SHORTEST_HOP * rate), -(-length // columns))
+        config = FilterbankConfig(
+            rate, (WINDOW,), hop, BANDS, fmin=30.0, fmax=rate / 2, difference=False
+        )
+        bank = Filterbank(config)
+        lows, highs, images = [], [], []
+        pending = np.zeros(WINDOW // 2, np.float32)  # half a window before the first sample
+        rest = np.zeros(0, np.float32)
+
+        def look(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+            count = 1 + (len(audio) - WINDOW) // hop
+            if count < 1:
+                return audio
+            heard = torch.from_numpy(audio[: (count - 1) * hop + WINDOW])
+            with torch.inference_mode():
+                images.append(bank.frames(heard.unsqueeze(0))[0, 0].numpy())
+            return audio[count * hop :]
+
+        for block in reader.blocks():
+            mono = block.mean(axis=0)
+            pending = look(np.concatenate([pending, mono]))
+            rest = np.concatenate([rest, mono])
+            whole = len(rest) - len(rest) % hop
+            pieces, rest = rest[:whole].reshape(-1, hop), rest[whole:]
+            lows.append(pieces.min(axis=1))
+            highs.append(pieces.max(axis=1))
+        look(np.concatenate([pending, np.zeros(WINDOW // 2 + hop, np.float32)]))
+    lows.append(rest[:1] if not len(rest) else rest.min(keepdims=True))
+    highs.append(rest[:1] if not len(rest) else rest.max(keepdims=True))
+    # The bank gives log10(1 + gain * magnitude); back to magnitude, then to dB.
+    magnitude = (10 ** np.concatenate(images, axis=1).astype(np.float64) - 1) / config.gain
+    decibels = 20 * np.log10(np.maximum(magnitude, 1e-6))
+    frequencies = 700 * (10 ** (np.linspace(*_mel_ends(config), BANDS + 2)[1:-1] / 2595) - 1)
+    low, high = (np.concatenate(part).astype(np.float64) for part in (lows, highs))
+    return Overview(length / rate, hop / rate, low, high, decibels, frequencies)
+
+
+def _mel_ends(config: FilterbankConfig) -> tuple[float, float]:
+    low, high = 2595 * np.log10(1 + np.array([config.fmin, config.fmax]) / 700)
+    return float(low), float(high)
+
+
+def plot_onsets(
+    path: Path,
+    seen: Overview,
+    times: Array,
+    curve: NDArray[np.float32],
+    frame_rate: float,
+    threshold: float,
+    *,
+    title: str = "",
+    overwrite: bool = False,
+) -> None:
+    """Draw waveform, spectrogram and onset strength with the onsets found.
+
+    Parameters
+    ----------
+    path : Path
+        ``.png``, ``.svg`` or ``.pdf``.
+    seen : Overview
+        The recording.
+    times : ndarray, shape (onsets,)
+        In seconds.
+    curve : ndarray, shape (frames,)
+        Onset strength between 0 and 1.
+    frame_rate : float
+        Frames a second of the curve.
+    threshold : float
+        What a peak must reach.
+    title : str
+        Above the picture.
+    overwrite : bool
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    UsageError
+        If the extension is another, matplotlib is not installed, or the file is there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> column = np.zeros(200)
+    >>> seen = Overview(1.0, 0.005, column, column, np.zeros((9, 201)), np.geomspace(50, 4000, 9))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     picture = Path(folder) / "a.png"
+    ...     plot_onsets(picture, seen, np.array([0.5]), np.zeros(101), 100.0, 0.4)
+    ...     picture.stat().st_size > 10_000
+    True
+    """
+    if path.suffix.lower() not in PICTURES:
+        raise UsageError(f"{path}: a picture's name ends in {', '.join(PICTURES)}")
+    figure, panels = _panels(seen, rows=(1.0, 1.7, 0.9))
+    loudest = float(seen.spectrogram.max())
+    for (start, end), (wave, image, strength) in panels:
+        _draw_wave(wave, seen, start, end)
+        _draw_spectrogram(image, seen, start, end, loudest)
+        first = max(int(start * frame_rate), 0)
+        last = min(int(end * frame_rate) + 2, len(curve))
+        place = np.arange(first, last) / frame_rate
+        strength.fill_between(place, curve[first:last], color=CURVE, alpha=0.35, linewidth=0)
+        strength.plot(place, curve[first:last], color=CURVE, linewidth=0.8)
+        strength.axhline(threshold, color="0.35", linewidth=0.8, linestyle="--")
+        strength.set(ylim=(0, 1.05), yticks=[0, 0.5, 1], ylabel="onset\nstrength")
+        here = times[(times >= start) & (times < end)]
+        wave.vlines(here, -1, 1, color=MARK, linewidth=0.7, alpha=0.9)
+        image.vlines(here, 0, BANDS, color="white", linewidth=0.6, alpha=0.55)
+        strength.vlines(here, 0, 1.05, color=MARK, linewidth=0.7, alpha=0.9)
+    count = f"{len(times)} onset{'' if len(times) == 1 else 's'}"
+    _save(figure, path, f"{title}    {count}".strip(), overwrite=overwrite)
+
+
+def _panels(
+    seen: Overview, rows: Sequence[float]
+) -> tuple[Figure, list[tuple[tuple[float, float], list[Axes]]]]:
+    """Lay out a figure: a long recording goes on in the next panel, as text in the next line."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UsageError("pictures need matplotlib; run: pip install matplotlib") from error
+    count = int(np.clip(np.ceil(seen.seconds / PANEL_SECONDS - 0.25), 1, MAX_PANELS))
+    width = max(seen.seconds / count, 1e-3)
+    figure = Figure(figsize=(13, 0.5 + 1.15 * sum(rows) * count), layout="constrained")
+    panels = []
+    for index, part in enumerate(figure.subfigures(count, 1, squeeze=False)[:, 0]):
+        axes = part.subplots(len(rows), 1, sharex=True, height_ratios=list(rows))
+        span = (index * width, (index + 1) * width)
+        axes[0].set_xlim(*span)
+        for axis in axes:
+            axis.tick_params(labelsize=8)
+            axis.yaxis.label.set_size(8)
+            axis.spines[["top", "right"]].set_visible(False)
+        axes[-1].xaxis.set_major_formatter(_clock)
+        axes[-1].set_xlabel("time (s)" if seen.seconds < 60 else "time (min:s)", fontsize=8)
+        panels.append((span, list(axes)))
+    return figure, panels
+
+
+def _clock(seconds: float, position: int | None = None) -> str:
+    """Write a time on an axis: seconds, or minutes and seconds from a minute on."""
+    if seconds < 60:
+        return f"{seconds:g}"
+    return f"{int(seconds // 60)}:{seconds % 60:02.0f}"
+
+
+def _draw_wave(axis: Axes, seen: Overview, start: float, end: float) -> None:
+    columns = _columns(seen, start, end, len(seen.lows))
+    # The middle of a column's samples; the scale is the recording's own, for quiet ones.
+    place = (np.arange(columns.start, columns.stop) + 0.5) * seen.step
+    axis.fill_between(place, seen.lows[columns], seen.highs[columns], color=WAVE, linewidth=0.3)
+    peak = max(float(np.abs([seen.lows.min(), seen.highs.max()]).max()), 1e-4)
+    axis.set(ylim=(-1.05 * peak, 1.05 * peak), ylabel="waveform")
+    axis.locator_params(axis="y", nbins=3)
+
+
+def _draw_spectrogram(axis: Axes, seen: Overview, start: float, end: float, loudest: float) -> None:
+    columns = _columns(seen, start, end, seen.spectrogram.shape[1])
+    left, right = ((edge - 0.5) * seen.step for edge in (columns.start, columns.stop))
+    axis.imshow(
+        seen.spectrogram[:, columns],
+        origin="lower",
+        aspect="auto",
+        extent=(left, right, 0, len(seen.frequencies)),
+        cmap="magma",
+        vmin=loudest - DYNAMIC_RANGE,
+        vmax=max(loudest, -60.0),  # silence stays dark
+        interpolation="nearest",
+    )
+    ticks = [hz for hz in (100, 300, 1000, 3000, 10_000) if hz < seen.frequencies[-1]]
+    places = np.interp(ticks, seen.frequencies, np.arange(len(seen.frequencies)) + 0.5)
+    labels = [f"{hz // 1000}k" if hz >= 1000 else str(hz) for hz in ticks]
+    axis.set_yticks(places, labels)
+    axis.set_xlim(start, end)
+    axis.set_ylabel("frequency (Hz)")
+
+
+def _columns(seen: Overview, start: float, end: float, count: int) -> slice:
+    first = max(int(start / seen.step) - 1, 0)
+    return slice(first, min(int(end / seen.step) + 2, count))
+
+
+def _save(figure: Figure, path: Path, title: str, *, overwrite: bool) -> None:
+    """Write a figure: same input, same bytes."""
+    import warnings
+
+    import matplotlib
+
+    # A dollar sign in a file's name is no mathematics.
+    figure.suptitle(title.replace("$", r"\$"), fontsize=10)
+    suffix = path.suffix.lower().removeprefix(".")
+    dates: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+    def fill(partial: Path) -> None:
+        with warnings.catch_warnings(), matplotlib.rc_context({"svg.hashsalt": "audiocli"}):
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # names may be in any script
+            figure.savefig(partial, format=suffix, dpi=130, metadata=dates.get(suffix))
+
+    write_whole(path, fill, overwrite=overwrite)

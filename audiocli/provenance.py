@@ -1,0 +1,104 @@
+"""What a model's configuration says of its making, gathered the same way for every task."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from audiocli import __version__, registry
+
+__all__ = ["DataSet", "named", "training_facts"]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Data that a model was trained on.
+
+    Parameters
+    ----------
+    name : str
+        What others know it by.
+    clips : int
+        Number of recordings.
+    minutes : float
+        Their length together.
+    licence : str
+        Of the data.
+
+    Examples
+    --------
+    >>> DataSet("mir1k/train", 171, 22.4, "research use").clips
+    171
+    """
+
+    name: str
+    clips: int
+    minutes: float
+    licence: str
+
+
+def named(folder: Path) -> str:
+    """Name a data folder without the way that leads to it on this machine.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    str
+        Its last two names.
+
+    Examples
+    --------
+    >>> named(Path("/home/me/mir1k/train"))
+    'mir1k/train'
+    """
+    return "/".join(folder.resolve().parts[-2:])
+
+
+def training_facts(
+    data: Sequence[DataSet], split: str, course: Mapping[str, Any], score: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Gather what a configuration says of a training run.
+
+    Parameters
+    ----------
+    data : sequence of DataSet
+        What it was trained on.
+    split : str
+        What chose the best epoch, in words.
+    course : mapping
+        The settings of the run.
+    score : mapping
+        ``metric``, ``unit``, ``measure`` and ``data`` of the score that chose the epoch.
+
+    Returns
+    -------
+    dict
+        ``training`` and ``scores``; the score's value is the best epoch's to fill in.
+
+    Examples
+    --------
+    >>> facts = training_facts([DataSet("a", 1, 1.0, "CC0")], "every tenth", {}, {"metric": "F"})
+    >>> facts["training"]["data"][0]["licence"]
+    'CC0'
+    """
+    command = registry.command_line()
+    return {
+        "training": {
+            "data": [asdict(each) for each in data],
+            "split": split,
+            "course": dict(course),
+            "command": command,
+            "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+            "version": __version__,
+            "commit": registry.commit(),
+        },
+        "scores": [{**score, "value": None, "command": command}],
+    }

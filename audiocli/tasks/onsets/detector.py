@@ -1,0 +1,313 @@
+"""From audio to onset times: network to activations, and activations to onsets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from audiocli import models, registry
+from audiocli.audio.streaming import resample
+from audiocli.errors import ModelError, UsageError
+from audiocli.models.framewise import FramewiseNetwork
+from audiocli.tasks.onsets.envelope import Envelope, backtracked, rises
+
+__all__ = ["DEFAULT_MODEL", "Decoder", "OnsetDetector", "Onsets", "activations", "decode"]
+
+Audio = NDArray[np.float32]
+Curve = NDArray[np.float32]
+Times = NDArray[np.float64]
+
+DEFAULT_MODEL = "crnn"
+#: Seconds of a long file that the network hears at once, and on each side besides.
+SEGMENT, CONTEXT = 20.0, 2.0
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How a curve of onset strength becomes onsets.
+
+    Parameters
+    ----------
+    threshold : float
+        A peak must reach this, between 0 and 1.
+    combine : float
+        Of peaks that lie closer than this, in seconds, the strongest counts.
+    min_gap : float
+        No onset comes sooner than this after another, in seconds; the first counts.
+
+    Raises
+    ------
+    UsageError
+        If a value cannot be.
+
+    Examples
+    --------
+    >>> Decoder().combine
+    0.03
+    """
+
+    threshold: float = 0.5
+    combine: float = 0.03
+    min_gap: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold <= 1:
+            raise UsageError(f"threshold {self.threshold:g}: must lie above 0 and not above 1")
+        if self.combine < 0 or self.min_gap < 0:
+            raise UsageError("combine and min-gap are seconds, 0 or more")
+
+
+def decode(curve: Curve, frame_rate: float, decoder: Decoder) -> tuple[Times, Curve]:
+    """Pick the peaks of a curve of onset strength.
+
+    Parameters
+    ----------
+    curve : ndarray, shape (frames,)
+        Between 0 and 1; frame t is at t / `frame_rate` seconds.
+    frame_rate : float
+        Frames a second.
+    decoder : Decoder
+        Threshold and distances.
+
+    Returns
+    -------
+    times : ndarray, shape (onsets,)
+        In seconds, rising; between frames by the parabola through the peak.
+    strengths : ndarray, shape (onsets,)
+        Height of the peaks.
+
+    Examples
+    --------
+    >>> curve = np.array([0, 0, 0.2, 0.9, 0.2, 0, 0], np.float32)
+    >>> times, strengths = decode(curve, 100.0, Decoder())
+    >>> times.tolist()
+    [0.03]
+    """
+    edged = np.pad(curve.astype(np.float64), 1, constant_values=-1.0)
+    left, here, right = edged[:-2], edged[1:-1], edged[2:]
+    peaks = np.flatnonzero((here >= decoder.threshold) & (here > left) & (here >= right))
+    bend = left[peaks] - 2 * here[peaks] + right[peaks]
+    # Outside of the curve stands -1: a peak in the first or last frame is not moved.
+    inner = (left[peaks] >= 0) & (right[peaks] >= 0) & (bend < 0)
+    shift = np.zeros(len(peaks))
+    shift[inner] = 0.5 * (left[peaks] - right[peaks])[inner] / bend[inner]
+    times = (peaks + shift) / frame_rate
+    kept = _strongest(times, here[peaks], decoder.combine)
+    if decoder.min_gap:
+        kept = _apart(times, kept, decoder.min_gap)
+    return np.maximum(times[kept], 0.0), here[peaks][kept].astype(np.float32)
+
+
+def _strongest(times: Times, heights: Times, combine: float) -> list[int]:
+    """Keep of any peaks closer than `combine` the strongest."""
+    kept: list[int] = []
+    for index in range(len(times)):
+        if kept and times[index] - times[kept[-1]] < combine:
+            if heights[index] > heights[kept[-1]]:
+                kept[-1] = index
+        else:
+            kept.append(index)
+    return kept
+
+
+def _apart(times: Times, indices: Iterable[int], gap: float) -> list[int]:
+    """Drop what follows within `gap` of the last that was kept."""
+    kept: list[int] = []
+    for index in indices:
+        if not kept or times[index] - times[kept[-1]] >= gap:
+            kept.append(index)
+    return kept
+
+
+def activations(network: FramewiseNetwork, blocks: Iterable[Audio]) -> Iterator[Curve]:
+    """Run a network over a stream, in constant memory.
+
+    Parameters
+    ----------
+    network : FramewiseNetwork
+        With one output a frame.
+    blocks : iterable of ndarray, shape (samples,)
+        Mono, at the network's rate.
+
+    Yields
+    ------
+    ndarray, shape (frames,)
+        Onset strength between 0 and 1; frame t is centred on sample t * hop_length. Long streams
+        go through the network in segments with a few seconds of context on each side.
+
+    Examples
+    --------
+    >>> from audiocli.frontend import FilterbankConfig
+    >>> network = models.build("frame-rnn", FilterbankConfig(), {})
+    >>> [curve.shape for curve in activations(network, [np.zeros(44100, np.float32)])]
+    [(101,)]
+    """
+    config = network.frontend.config
+    segment = round(SEGMENT * config.frame_rate)
+    context = round(CONTEXT * config.frame_rate)
+    hop, half = config.hop_length, config.n_fft // 2
+    buffer = np.zeros(half, np.float32)
+    first = begin = samples = 0  # frame at the buffer's start, next frame to give, samples so far
+
+    def give(end: int, heard_to: int) -> Curve:
+        nonlocal buffer, first, begin
+        heard = buffer[: (heard_to - first - 1) * hop + config.n_fft]
+        curve = _strengths(network, heard)[begin - first : end - first]
+        begin, kept = end, max(end - context, 0)
+        buffer, first = buffer[(kept - first) * hop :], kept
+        return curve
+
+    for block in blocks:
+        buffer = np.concatenate([buffer, block])
+        samples += len(block)
+        while first + 1 + (len(buffer) - config.n_fft) // hop >= begin + segment + context:
+            yield give(begin + segment, begin + segment + context)
+    total = 1 + samples // hop
+    buffer = np.pad(buffer, (0, half + hop))
+    while begin < total:
+        yield give(min(begin + segment, total), min(begin + segment + context, total))
+
+
+def _strengths(network: FramewiseNetwork, audio: Audio) -> Curve:
+    where = next(network.parameters()).device
+    with torch.inference_mode():
+        logits = network.of_frames(torch.from_numpy(audio).to(where).unsqueeze(0))
+        curve: Curve = torch.sigmoid(logits[0, 0].float()).cpu().numpy()
+    return curve
+
+
+@dataclass(frozen=True)
+class Onsets:
+    """The onsets of a recording.
+
+    Parameters
+    ----------
+    times : ndarray, shape (onsets,)
+        In seconds, rising.
+    strengths : ndarray, shape (onsets,)
+        What the network made of each, between 0 and 1.
+    saliences : ndarray, shape (onsets,)
+        By how much the level rises around each, in dB; 0 where it does not.
+    curve : ndarray, shape (frames,)
+        Onset strength.
+    frame_rate : float
+        Frames a second of the curve.
+    seconds : float
+        Length of the recording.
+
+    Examples
+    --------
+    >>> none = np.array([])
+    >>> Onsets(none, none, none, np.zeros(101), 100.0, 1.0).seconds
+    1.0
+    """
+
+    times: Times
+    strengths: Curve
+    saliences: Curve
+    curve: Curve
+    frame_rate: float
+    seconds: float
+
+
+class OnsetDetector:
+    """A trained onset detector, ready to run.
+
+    Parameters
+    ----------
+    model : str
+        A name that ``audiocli models list`` shows, or a model folder.
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    threshold, combine, min_gap : float, optional
+        As in :class:`Decoder`, in place of the model's own.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or it is damaged.
+    UsageError
+        If a value cannot be.
+
+    Examples
+    --------
+    >>> detector = OnsetDetector()
+    >>> click = np.zeros((1, 44100), np.float32)
+    >>> click[0, 22050:22100] = 0.9
+    >>> bool(np.all(np.abs(detector(click, 44100).times - 0.5) < 0.02))
+    True
+    """
+
+    def __init__(
+        self,
+        model: str = DEFAULT_MODEL,
+        *,
+        device: str = "auto",
+        threshold: float | None = None,
+        combine: float | None = None,
+        min_gap: float | None = None,
+    ) -> None:
+        self.entry = registry.find("onsets", model)
+        network = models.load(self.entry, models.device(device))
+        if not isinstance(network, FramewiseNetwork):
+            raise ModelError(f"{model}: its architecture is not one that detects onsets")
+        self.network = network
+        stored = self.entry.config.get("decoder", {})
+        try:
+            own = Decoder(**stored)
+        except (TypeError, UsageError) as error:
+            raise ModelError(f"{model}: its decoder settings are damaged: {stored}") from error
+        wanted = {"threshold": threshold, "combine": combine, "min_gap": min_gap}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        self.decoder = replace(own, **given)
+
+    @property
+    def rate(self) -> int:
+        """Sample rate at which the network works, in Hz."""
+        return self.network.frontend.config.sample_rate
+
+    def __call__(self, audio: Audio, sample_rate: int, *, backtrack: bool = False) -> Onsets:
+        """Detect the onsets of a whole signal.
+
+        Parameters
+        ----------
+        audio : ndarray, shape (channels, samples)
+        sample_rate : int
+            In Hz.
+        backtrack : bool
+            Move each onset to where the level is lowest before it.
+
+        Returns
+        -------
+        Onsets
+        """
+        return self.stream([audio], sample_rate, backtrack=backtrack)
+
+    def stream(
+        self, blocks: Iterable[Audio], sample_rate: int, *, backtrack: bool = False
+    ) -> Onsets:
+        """Detect the onsets of a stream of blocks (channels, samples).
+
+        What is kept of it, curves of 100 values a second, is a thousandth of the audio.
+        """
+        levels = Envelope(self.network.frontend.config.hop_length)
+        curve = np.concatenate(list(activations(self.network, levels.heard(
+            self._mono(blocks, sample_rate)
+        ))))  # fmt: skip
+        frame_rate = self.network.frontend.config.frame_rate
+        times, strengths = decode(curve, frame_rate, self.decoder)
+        envelope = levels.decibels()
+        saliences = rises(envelope, times, frame_rate)
+        if backtrack:
+            times = backtracked(envelope, times, frame_rate)
+        seconds = levels.samples / self.rate
+        return Onsets(times, strengths, saliences, curve, frame_rate, seconds)
+
+    def _mono(self, blocks: Iterable[Audio], sample_rate: int) -> Iterator[Audio]:
+        mixed = (block.mean(axis=0, keepdims=True) for block in blocks)
+        for block in resample(mixed, sample_rate, self.rate):
+            yield block[0]

@@ -1,0 +1,129 @@
+"""The level of a recording over time: its rise at an onset, and its lowest point before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Envelope", "backtracked", "rises"]
+
+Audio = NDArray[np.float32]
+Curve = NDArray[np.float32]
+Times = NDArray[np.float64]
+
+FLOOR = 1e-10  # power; -100 dB
+LOOK = 0.05  # seconds before and after an onset in which the level is compared
+FARTHEST = 0.1  # seconds that an onset is moved back at most
+
+
+class Envelope:
+    """Measures the level of a stream that passes through it.
+
+    Parameters
+    ----------
+    hop_length : int
+        Samples a value.
+
+    Examples
+    --------
+    >>> envelope = Envelope(100)
+    >>> _ = list(envelope.heard([np.ones(250, np.float32)]))
+    >>> envelope.decibels().round().tolist()
+    [0.0, 0.0, 0.0]
+    """
+
+    def __init__(self, hop_length: int) -> None:
+        self.hop_length = hop_length
+        self.samples = 0
+        self._powers: list[NDArray[np.float64]] = []
+        self._rest = np.zeros(0, np.float32)
+
+    def heard(self, blocks: Iterable[Audio]) -> Iterator[Audio]:
+        """Pass on blocks (samples,) and measure them."""
+        for block in blocks:
+            self.samples += len(block)
+            joined = np.concatenate([self._rest, block])
+            whole = len(joined) - len(joined) % self.hop_length
+            pieces = joined[:whole].reshape(-1, self.hop_length).astype(np.float64)
+            self._powers.append(np.mean(pieces**2, axis=1))
+            self._rest = joined[whole:]
+            yield block
+
+    def decibels(self) -> Curve:
+        """Give the level of every hop, in dB of full scale, -100 for silence."""
+        last = [np.mean(self._rest.astype(np.float64) ** 2)] if len(self._rest) else []
+        powers = np.concatenate([*self._powers, last])
+        return np.asarray(10 * np.log10(np.maximum(powers, FLOOR)), np.float32)
+
+
+def rises(envelope: Curve, times: Times, frame_rate: float) -> Curve:
+    """Tell by how much the level rises around each onset.
+
+    Parameters
+    ----------
+    envelope : ndarray, shape (frames,)
+        In dB.
+    times : ndarray, shape (onsets,)
+        In seconds.
+    frame_rate : float
+        Values a second of the envelope.
+
+    Returns
+    -------
+    ndarray, shape (onsets,)
+        The highest level in the 50 ms after it less the lowest in the 50 ms before, in dB, 0
+        where it does not rise.
+
+    Examples
+    --------
+    >>> envelope = np.repeat([-60.0, -20.0], 50).astype(np.float32)
+    >>> rises(envelope, np.array([0.5]), 100.0).tolist()
+    [40.0]
+    """
+    reach = round(LOOK * frame_rate)
+    steps = []
+    for place in np.round(times * frame_rate).astype(int):
+        before = envelope[max(place - reach, 0) : place + 1]
+        after = envelope[place : place + reach + 1]
+        rise = after.max() - before.min() if len(before) and len(after) else 0.0
+        steps.append(max(float(rise), 0.0))
+    return np.array(steps, np.float32)
+
+
+def backtracked(envelope: Curve, times: Times, frame_rate: float) -> Times:
+    """Move onsets back to where the level is lowest before them, to cut there without a click.
+
+    Parameters
+    ----------
+    envelope : ndarray, shape (frames,)
+        In dB.
+    times : ndarray, shape (onsets,)
+        In seconds, rising.
+    frame_rate : float
+        Values a second of the envelope.
+
+    Returns
+    -------
+    ndarray, shape (onsets,)
+        Each at most 100 ms earlier, and not before the onset before it.
+
+    Examples
+    --------
+    >>> envelope = np.array([-20, -30, -60, -40, -10, -10], np.float32)
+    >>> backtracked(envelope, np.array([0.04]), 100.0).tolist()
+    [0.025]
+    """
+    moved = []
+    earliest = 0.0
+    for time in times:
+        place = min(int(time * frame_rate), len(envelope) - 1)
+        lowest = place
+        first = max(place - round(FARTHEST * frame_rate), 0)
+        while lowest > first and envelope[lowest - 1] <= envelope[lowest]:
+            lowest -= 1
+        at = (lowest + 0.5) / frame_rate if lowest < place else time
+        moved.append(max(min(at, time), earliest))
+        earliest = time
+    return np.array(moved)

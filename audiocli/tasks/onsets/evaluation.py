@@ -1,0 +1,269 @@
+"""Score onset detectors on recordings whose onsets are known.
+
+Precision, recall and F-measure at tolerances of 25 ms (strict) and 50 ms (that of mir_eval), each
+true onset matched with one detection at most; true onsets within 30 ms of one before are part of
+it. Totals count all onsets together.
+
+References
+----------
+Böck, Krebs, Schedl: Evaluating the online capabilities of onset detection methods. ISMIR 2012.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocli import audio, registry
+from audiocli.annotated import Recording, find_recordings, matching
+from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
+from audiocli.batch.inputs import Input, Job
+from audiocli.formats import read_instants
+from audiocli.models import share_processor
+from audiocli.tasks.onsets.detector import DEFAULT_MODEL, OnsetDetector
+from audiocli.tasks.onsets.scoring import Match, match, merged
+from audiocli.tasks.onsets.training import ANNOTATIONS
+
+__all__ = ["DETECTORS", "WINDOWS", "Evaluation", "Score", "evaluate", "record_scores", "total"]
+
+#: Tolerances in seconds.
+WINDOWS = (0.025, 0.05)
+#: What can be scored beside our models.
+DETECTORS = ("audiocli", "librosa")
+
+Detect = Callable[[Path], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well the onsets of a recording, or of all, were found.
+
+    Parameters
+    ----------
+    name : str
+        The recording; empty for all together.
+    seconds : float
+        Length of the audio.
+    matches : tuple of Match
+        One for each of ``WINDOWS``.
+
+    Examples
+    --------
+    >>> Score("a", 3.0, (Match(8, 2, 2), Match(9, 1, 1))).row()["f_25"]
+    0.8
+    """
+
+    name: str
+    seconds: float
+    matches: tuple[Match, ...]
+
+    def row(self) -> dict[str, str | float | int]:
+        """Give what a table shows."""
+        row: dict[str, str | float | int] = {"file": self.name}
+        for window, found in zip(WINDOWS, self.matches, strict=True):
+            end = f"_{window * 1000:.0f}"
+            row["precision" + end] = round(found.precision, 4)
+            row["recall" + end] = round(found.recall, 4)
+            row["f" + end] = round(found.f_measure, 4)
+        row["onsets"] = self.matches[0].hits + self.matches[0].misses
+        row["detected"] = self.matches[0].hits + self.matches[0].false_alarms
+        return row
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores on a set of recordings.
+
+    Parameters
+    ----------
+    scores : list of Score
+        In the order of the recordings.
+    total : Score
+        Over all that could be scored.
+    summary : Summary
+        What failed.
+
+    Examples
+    --------
+    >>> Evaluation([], total([]), Summary(0, 0, 0, [], 0.0, 0.0)).total.seconds
+    0
+    """
+
+    scores: list[Score]
+    total: Score
+    summary: Summary
+
+
+def total(scores: Sequence[Score]) -> Score:
+    """Count the onsets of all recordings together.
+
+    Parameters
+    ----------
+    scores : sequence of Score
+
+    Returns
+    -------
+    Score
+
+    Examples
+    --------
+    >>> one = Score("a", 1.0, (Match(1, 0, 0), Match(1, 0, 0)))
+    >>> total([one, one]).matches[0].hits
+    2
+    """
+    nothing = Match(0, 0, 0)
+    sums = [sum((score.matches[i] for score in scores), nothing) for i in range(len(WINDOWS))]
+    return Score("", sum(score.seconds for score in scores), tuple(sums))
+
+
+def librosa_onsets(path: Path) -> NDArray[np.float64]:
+    """Detect onsets with librosa's own detector, at its defaults.
+
+    Parameters
+    ----------
+    path : Path
+        Any audio file.
+
+    Returns
+    -------
+    ndarray
+        Times in seconds.
+    """
+    import librosa
+
+    samples, rate = audio.read(path, mono=True)
+    found = librosa.onset.onset_detect(y=samples[0], sr=rate, units="time")
+    return np.asarray(found, np.float64)
+
+
+@dataclass(frozen=True)
+class _MakeWorker:
+    """Makes what scores a recording; pickled to worker processes."""
+
+    recordings: Mapping[str, Recording]
+    detector: str
+    model: str
+    threshold: float | None
+    device: str
+    n_jobs: int
+
+    def __call__(self) -> Worker:
+        share_processor(self.n_jobs)
+        detect: Detect = librosa_onsets
+        if self.detector == "audiocli":
+            ours = OnsetDetector(self.model, device=self.device, threshold=self.threshold)
+
+            def detect(path: Path) -> NDArray[np.float64]:
+                with audio.AudioReader(path) as reader:
+                    return ours.stream(reader.blocks(), reader.info.sample_rate).times
+
+        def work(job: Job, progress: Progress) -> tuple[float, Score]:
+            recording = self.recordings[job.input.name]
+            reference = merged(read_instants(recording.annotation))
+            found = np.sort(detect(recording.audio))
+            with audio.AudioReader(recording.audio) as reader:
+                seconds = reader.info.duration or 0.0
+            matches = tuple(match(reference, found, window) for window in WINDOWS)
+            return seconds, Score(recording.name, seconds, matches)
+
+        return work
+
+
+def evaluate(
+    folders: Sequence[Path],
+    model: str = DEFAULT_MODEL,
+    *,
+    only: Sequence[str] = (),
+    detector: str = "audiocli",
+    threshold: float | None = None,
+    n_jobs: int = 1,
+    device: str = "auto",
+    listener: Listener | None = None,
+) -> Evaluation:
+    """Score a model, or another detector, on folders of annotated recordings.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Recordings as :func:`audiocli.annotated.find_recordings` finds them.
+    model : str
+        A model's name or folder.
+    only : sequence of str
+        Patterns of recordings to take, say ``mdb-drums/Z*``; without any, all.
+    detector : {"audiocli", "librosa"}
+        What detects.
+    threshold : float, optional
+        In place of the model's own.
+    n_jobs : int
+        Worker processes.
+    device : str
+        As in :func:`audiocli.models.device`.
+    listener : Listener, optional
+        Hears how it goes.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    DataError
+        If there are no recordings.
+    ModelError
+        If the model cannot be loaded.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from audiocli.demo import write_demo
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_demo(Path(folder))
+    ...     scores = evaluate([Path(folder)])
+    >>> scores.total.matches[1].f_measure > 0.9
+    True
+    """
+    found = [each for folder in folders for each in find_recordings(folder, ANNOTATIONS)]
+    recordings = {each.title: each for each in matching(found, only, "--only")}
+    jobs = [Job(Input(each.audio, title, Path(title)), ()) for title, each in recordings.items()]
+    heard = Collector(listener)
+    make_worker = _MakeWorker(recordings, detector, model, threshold, device, n_jobs)
+    summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, listener=heard)
+    return Evaluation(heard.values, total(heard.values), summary)
+
+
+def record_scores(model: str, result: Score, data: str) -> None:
+    """Write the total into the model folder, configuration and card.
+
+    Parameters
+    ----------
+    model : str
+        The model's name or folder.
+    result : Score
+        The total of :func:`evaluate`.
+    data : str
+        What it was measured on, in words.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model.
+    """
+    entry = registry.find("onsets", model)
+    command = registry.command_line()
+    number = result.matches[0].hits + result.matches[0].misses
+    new = [
+        {
+            "metric": "F-measure",
+            "value": round(100 * found.f_measure, 1),
+            "unit": "%",
+            "measure": f"{window * 1000:.0f} ms",
+            "data": f"{data}; number of onsets: {number}",
+            "command": command,
+        }
+        for window, found in zip(WINDOWS, result.matches, strict=True)
+    ]
+    registry.add_scores(entry, new)

@@ -1,0 +1,273 @@
+"""Detect onsets while the sound is still coming, in constant memory for days of it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+
+import numpy as np
+import soxr
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audiocli.errors import AudioError, ModelError, UsageError
+from audiocli.models.frame_crnn import FrameCRNN
+from audiocli.tasks.onsets.detector import OnsetDetector
+
+__all__ = ["ENCODINGS", "ONLINE_MODEL", "OnlineDetector", "RawAudio", "open_stream"]
+
+Audio = NDArray[np.float32]
+
+ONLINE_MODEL = "online"
+#: What raw audio may consist of: numpy's name of a sample, and its full scale.
+ENCODINGS = {"s16le": ("<i2", 2.0**15), "s32le": ("<i4", 2.0**31), "f32le": ("<f4", 1.0)}
+
+
+class OnlineDetector:
+    """A unidirectional detector that is fed block by block.
+
+    Parameters
+    ----------
+    sample_rate : int
+        Of the audio to come, in Hz.
+    model : str
+        A name or a folder of a model that does not need the future.
+    device : str
+        As in :func:`audiocli.models.device`.
+    threshold, min_gap : float, optional
+        As in :class:`Decoder`. Of peaks closer than 30 ms the first counts, since the next
+        is not known yet.
+
+    Raises
+    ------
+    ModelError
+        If the model needs the future.
+
+    Examples
+    --------
+    >>> detector = OnlineDetector(44100)
+    >>> noise = np.random.default_rng(0).normal(scale=1e-4, size=44100).astype(np.float32)
+    >>> detector.feed(noise) + detector.finish()
+    []
+    """
+
+    def __init__(
+        self,
+        sample_rate: int,
+        model: str = ONLINE_MODEL,
+        *,
+        device: str = "auto",
+        threshold: float | None = None,
+        min_gap: float | None = None,
+    ) -> None:
+        detector = OnsetDetector(model, device=device, threshold=threshold, min_gap=min_gap)
+        network = detector.network
+        if not isinstance(network, FrameCRNN) or network.recurrence.bidirectional:
+            raise ModelError(f"{model}: needs the future, so it cannot run online; use 'online'")
+        self.network = network
+        own = detector.decoder
+        self.decoder = replace(own, min_gap=max(own.min_gap, own.combine), combine=0.0)
+        config = network.frontend.config
+        self.hop, self.n_fft, self.frame_rate = config.hop_length, config.n_fft, config.frame_rate
+        self.resampler = (
+            soxr.ResampleStream(sample_rate, config.sample_rate, 1, "float32", quality="MQ")
+            if sample_rate != config.sample_rate
+            else None
+        )
+        self.audio = np.zeros(self.n_fft // 2, np.float32)
+        self.images: Tensor | None = None  # the last frames that convolutions still need
+        self.state: tuple[Tensor, Tensor] | None = None
+        self.recent = [-1.0, -1.0]  # the two values of the curve before the next
+        self.frames = 0  # values of the curve so far
+        self.last = -np.inf  # time of the last onset
+
+    @property
+    def latency(self) -> float:
+        """Seconds from an onset until it is certain, without the time that computing takes."""
+        window = self.n_fft / 2 / self.hop
+        return (window + self.network.reach + 1.5) / self.frame_rate
+
+    def feed(self, audio: Audio) -> list[tuple[float, float]]:
+        """Hear the next samples.
+
+        Parameters
+        ----------
+        audio : ndarray, shape (samples,)
+            Mono.
+
+        Returns
+        -------
+        list of (float, float)
+            Time in seconds and strength of each onset that is now certain.
+        """
+        if self.resampler is not None:
+            audio = self.resampler.resample_chunk(audio)
+        self.audio = np.concatenate([self.audio, audio])
+        count = 1 + (len(self.audio) - self.n_fft) // self.hop
+        if count < 1:
+            return []
+        heard = self.audio[: (count - 1) * self.hop + self.n_fft]
+        self.audio = self.audio[count * self.hop :]
+        where = next(self.network.parameters()).device
+        with torch.inference_mode():
+            images = self.network.images(torch.from_numpy(heard).to(where).unsqueeze(0))
+        return self._see(images)
+
+    def finish(self) -> list[tuple[float, float]]:
+        """Say that nothing more will come, and get what was not yet certain."""
+        onsets: list[tuple[float, float]] = []
+        if self.resampler is not None:
+            rest = self.resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+            self.resampler = None
+            onsets += self.feed(rest)
+        onsets += self.feed(np.zeros(self.n_fft // 2, np.float32))
+        if self.images is not None:
+            onsets += self._see(self.images[..., -1:].expand(-1, -1, -1, self.network.reach))
+        return onsets + self._pick(-1.0)
+
+    def _see(self, images: Tensor) -> list[tuple[float, float]]:
+        reach = self.network.reach
+        if self.images is None:  # the first frame again and again, as offline
+            self.images = images[..., :1].expand(-1, -1, -1, reach)
+        self.images = torch.cat([self.images, images], dim=-1)
+        if self.images.shape[-1] <= 2 * reach:
+            return []
+        with torch.inference_mode():
+            logits, self.state = self.network.advance(self.images, self.state)
+        self.images = self.images[..., -2 * reach :]
+        curve = torch.sigmoid(logits[0, 0]).cpu().numpy()
+        return [onset for value in curve for onset in self._pick(float(value))]
+
+    def _pick(self, value: float) -> list[tuple[float, float]]:
+        """Take the next value of the curve; the one before it may now be known for a peak."""
+        left, here = self.recent
+        self.recent = [here, value]
+        self.frames += 1
+        if here < self.decoder.threshold or here <= left or here < value:
+            return []
+        bend = left - 2 * here + value
+        shift = 0.5 * (left - value) / bend if left >= 0 and value >= 0 and bend < 0 else 0.0
+        time = max((self.frames - 2 + shift) / self.frame_rate, 0.0)
+        if time - self.last < self.decoder.min_gap:
+            return []
+        self.last = time
+        return [(time, here)]
+
+
+@dataclass(frozen=True)
+class RawAudio:
+    """What the bytes of a pipe mean that has no header.
+
+    Parameters
+    ----------
+    sample_rate : int
+        In Hz.
+    channels : int
+        Interleaved.
+    encoding : str
+        One of ``ENCODINGS``.
+
+    Raises
+    ------
+    UsageError
+        On a value that cannot be.
+
+    Examples
+    --------
+    >>> RawAudio().encoding
+    's16le'
+    """
+
+    sample_rate: int = 44_100
+    channels: int = 1
+    encoding: str = "s16le"
+
+    def __post_init__(self) -> None:
+        if self.encoding not in ENCODINGS:
+            raise UsageError(f"unknown encoding {self.encoding!r}; use {', '.join(ENCODINGS)}")
+        if self.sample_rate < 4000 or self.channels < 1:
+            raise UsageError("raw audio has a sample rate of 4000 Hz or more, and a channel")
+
+
+def open_stream(stream: BinaryIO, raw: RawAudio) -> tuple[RawAudio, Iterator[Audio]]:
+    """Read mono audio from a pipe as it comes: a WAV file, or raw samples.
+
+    Parameters
+    ----------
+    stream : binary file
+        Read in small pieces, and never back.
+    raw : RawAudio
+        What the bytes mean if they do not begin with a WAV header.
+
+    Returns
+    -------
+    form : RawAudio
+        What the bytes do mean.
+    blocks : iterator of ndarray, shape (samples,)
+        Mono, full scale 1.0, as soon as they are there.
+
+    Raises
+    ------
+    AudioError
+        If the header is of a kind that cannot be read from a pipe.
+
+    Examples
+    --------
+    >>> import io
+    >>> form, blocks = open_stream(io.BytesIO(bytes(8)), RawAudio())
+    >>> [len(block) for block in blocks]
+    [4]
+    """
+    start = _exactly(stream, 12)
+    if start[:4] == b"RIFF" and start[8:] == b"WAVE":
+        return _wav(stream)
+    return raw, _blocks(stream, raw, start)
+
+
+def _exactly(stream: BinaryIO, size: int) -> bytes:
+    data = b""
+    while len(data) < size and (more := stream.read(size - len(data))):
+        data += more
+    return data
+
+
+def _wav(stream: BinaryIO) -> tuple[RawAudio, Iterator[Audio]]:
+    """Walk the chunks of a WAV header up to the samples."""
+    form: RawAudio | None = None
+    while len(header := _exactly(stream, 8)) == 8:
+        name, size = header[:4], struct.unpack("<I", header[4:])[0]
+        if name == b"data" and form is not None:
+            return form, _blocks(stream, form, b"")
+        body = _exactly(stream, size + size % 2)
+        if name == b"fmt " and len(body) >= 16:
+            kind, channels, rate, _, _, bits = struct.unpack("<HHIIHH", body[:16])
+            if kind == 0xFFFE and len(body) >= 26:  # the extensible form keeps its kind further on
+                kind = struct.unpack("<H", body[24:26])[0]
+            encoding = {(1, 16): "s16le", (1, 32): "s32le", (3, 32): "f32le"}.get((kind, bits))
+            if encoding is None:
+                raise AudioError(
+                    f"standard input: a WAV of {bits} bits, kind {kind}, cannot be read from a "
+                    "pipe; use 16 or 32 bits, or 32-bit float"
+                )
+            form = RawAudio(rate, channels, encoding)
+    raise AudioError("standard input: ends in the middle of a WAV header")
+
+
+def _blocks(stream: BinaryIO, form: RawAudio, start: bytes) -> Iterator[Audio]:
+    dtype, full_scale = ENCODINGS[form.encoding]
+    frame = np.dtype(dtype).itemsize * form.channels
+    read = getattr(stream, "read1", stream.read)  # what is there, not all that was asked for
+    pending = start
+    while True:
+        whole = len(pending) - len(pending) % frame
+        if whole:
+            samples = np.frombuffer(pending[:whole], dtype).reshape(-1, form.channels)
+            yield (samples.mean(axis=1) / full_scale).astype(np.float32)
+            pending = pending[whole:]
+        more = read(16_384)
+        if not more:
+            return
+        pending += more
