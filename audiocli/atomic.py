@@ -7,9 +7,9 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from audiocli.errors import UsageError
+from audiocli.errors import AudioCliError, UsageError
 
-__all__ = ["write_whole"]
+__all__ = ["publish", "write_whole"]
 
 
 def write_whole(path: Path, fill: Callable[[Path], None], *, overwrite: bool = False) -> None:
@@ -27,24 +27,75 @@ def write_whole(path: Path, fill: Callable[[Path], None], *, overwrite: bool = F
     Raises
     ------
     UsageError
-        If the file is there already, or cannot be written.
+        If the name is taken.
+    AudioCliError
+        If the file cannot be written.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_whole(Path(folder) / "a.txt", lambda path: path.touch())
-    ...     [path.name for path in Path(folder).iterdir()]
+    ...     write_whole(Path(folder) / "new" / "a.txt", lambda path: path.touch())
+    ...     [path.name for path in Path(folder).rglob("*.txt")]
     ['a.txt']
     """
-    if os.path.lexists(path) and not overwrite:
-        raise UsageError(f"{path}: exists already; use --overwrite to replace it")
-    partial = path.with_name(f".{secrets.token_hex(4)}.part{path.suffix}")
+    shown = os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
+    unique = f"{os.getpid()}.{secrets.token_hex(4)}.part"
+    partial = path.parent / f".{path.name[:40]}.{unique}{path.suffix}"  # a name has 255 bytes
+    taken = UsageError(f"{shown}: exists already; use --overwrite to replace it")
     try:
+        if os.path.lexists(path) and not overwrite:
+            raise taken
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{shown}: is a folder or device; name a file to write")
         path.parent.mkdir(parents=True, exist_ok=True)
-        fill(partial)
-        partial.replace(path)
+        try:
+            fill(partial)
+            publish(partial, path, overwrite=overwrite)
+        except FileExistsError as error:
+            raise taken from error
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+        raise AudioCliError(
+            f"{shown}: cannot be written ({error.strerror or error}); "
+            "check the name, the permissions and the free space"
+        ) from error
+
+
+def publish(partial: Path, path: Path, *, overwrite: bool) -> None:
+    """Give a complete file its name, unless another came first.
+
+    Parameters
+    ----------
+    partial : Path
+        The file, complete.
+    path : Path
+        Its name, in the same folder.
+    overwrite : bool
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    FileExistsError
+        If the name was taken meanwhile.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     partial, path = Path(folder) / "a.part", Path(folder) / "a.txt"
+    ...     partial.touch()
+    ...     publish(partial, path, overwrite=False)
+    ...     path.exists()
+    True
+    """
+    if not overwrite:
+        try:
+            os.link(partial, path)
+            return
+        except FileExistsError:
+            raise
+        except OSError:  # no hard links on this file system: claim the name first
+            path.touch(exist_ok=False)
+    os.replace(partial, path)

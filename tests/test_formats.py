@@ -19,13 +19,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audiocli import atomic
 from audiocli.errors import AudioCliError, DataError, UsageError
 from audiocli.formats import (
     FORMATS,
     Instants,
     Options,
     Segments,
-    files,
     find_format,
     format_of,
     read_instants,
@@ -617,7 +617,7 @@ def test_files_appear_complete(tmp_path: Path) -> None:
 
 def test_no_file_is_replaced_by_accident(tmp_path: Path) -> None:
     path = annotation(tmp_path, "a.csv", "mine")
-    with pytest.raises(UsageError, match=r"a\.csv: is there already"):
+    with pytest.raises(UsageError, match=r"a\.csv: exists already"):
         write(path, ONSETS)
     assert path.read_text() == "mine"
     write(path, ONSETS, overwrite=True)
@@ -638,8 +638,8 @@ def test_no_file_that_came_meanwhile_is_replaced(
             raise OSError("this file system has no hard links")
         link(source, target)
 
-    monkeypatch.setattr(files.os, "link", late)
-    with pytest.raises(UsageError, match="is there already"):
+    monkeypatch.setattr(atomic.os, "link", late)
+    with pytest.raises(UsageError, match="exists already"):
         write(path, ONSETS)
     assert path.read_text() == "theirs"
     assert os.listdir(tmp_path) == ["a.csv"]
@@ -651,7 +651,7 @@ def test_files_are_written_where_there_are_no_hard_links(
     def refuse(source: Any, target: Any) -> None:
         raise OSError("this file system has no hard links")
 
-    monkeypatch.setattr(files.os, "link", refuse)
+    monkeypatch.setattr(atomic.os, "link", refuse)
     write(tmp_path / "a.mid", ONSETS)
     assert mido.MidiFile(tmp_path / "a.mid").tracks
     assert os.listdir(tmp_path) == ["a.mid"]
@@ -663,7 +663,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     def full(source: Any, target: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "replace", full)
+    monkeypatch.setattr(atomic.os, "replace", full)
     with pytest.raises(AudioCliError, match=r"a\.csv: cannot be written \(No space left"):
         write(tmp_path / "a.csv", ONSETS, overwrite=True)
     assert (tmp_path / "a.csv").read_text() == "mine"

@@ -16,6 +16,7 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
+from audiocli.atomic import publish
 from audiocli.audio.info import (
     BITS,
     CHUNK,
@@ -371,18 +372,10 @@ class AudioWriter:
             self._discard()
 
     def _publish(self) -> None:
-        if not self._overwrite:
-            try:
-                os.link(self._temporary, self._path)
-                return
-            except FileExistsError as error:
-                raise self._taken() from error
-            except OSError:  # no hard links on this file system: claim the name first
-                try:
-                    self._path.touch(exist_ok=False)
-                except FileExistsError as error:
-                    raise self._taken() from error
-        os.replace(self._temporary, self._path)
+        try:
+            publish(self._temporary, self._path, overwrite=self._overwrite)
+        except FileExistsError as error:
+            raise self._taken() from error
 
     def _taken(self) -> AudioError:
         return AudioError(f"{self._shown}: is there already; move it, or allow overwriting")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from audiocli.atomic import write_whole
 from audiocli.audio.info import StrPath, printable
-from audiocli.errors import AudioCliError, UsageError, suggest
+from audiocli.errors import UsageError, suggest
 from audiocli.formats import documents, plain
 from audiocli.formats.annotations import Annotation, Instants, Options, Segments
 from audiocli.formats.midi import write_midi
@@ -234,46 +234,11 @@ def write(
         format = format_of(path, first.kind if first is not None else None)
     content = render(results, format, options)
     data = content.encode("utf-8") if isinstance(content, str) else content
-    shown = printable(str(path))
-    unique = f"{os.getpid()}.{secrets.token_hex(4)}.part"
-    temporary = path.parent / f".{path.name[:40]}.{unique}"  # a name has 255 bytes
-    try:
-        if os.path.lexists(path) and not overwrite:
-            raise _taken(path)
-        if path.exists() and not path.is_file():
-            raise UsageError(f"{shown}: is a folder or device; name a file to write")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(temporary, "xb") as file:
-                file.write(data)
-            _publish(temporary, path, overwrite)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise AudioCliError(
-            f"{shown}: cannot be written ({error.strerror}); "
-            "check the name, the permissions and the free space"
-        ) from error
+    write_whole(path, lambda partial: _fill(partial, data), overwrite=overwrite)
 
 
-def _publish(temporary: Path, path: Path, overwrite: bool) -> None:
-    """Give a complete file its name, unless another came first."""
-    if not overwrite:
-        try:
-            os.link(temporary, path)
-            return
-        except FileExistsError as error:
-            raise _taken(path) from error
-        except OSError:  # no hard links on this file system: claim the name first
-            try:
-                path.touch(exist_ok=False)
-            except FileExistsError as error:
-                raise _taken(path) from error
-    os.replace(temporary, path)
-
-
-def _taken(path: Path) -> UsageError:
-    return UsageError(f"{printable(str(path))}: is there already; move it, or allow overwriting")
+def _fill(file: Path, data: bytes) -> None:
+    file.write_bytes(data)
 
 
 def _encodable(content: str | bytes) -> str | bytes:

@@ -1,0 +1,130 @@
+"""Compare onset detectors on the same files: F-measure at 25 and 50 ms, and speed on one core.
+
+    python benchmarks/onsets.py DATA [DATA ...] [--only 'FOLDER/NAME*']
+
+DATA: folders of recordings with NAME.onsets, NAME.csv or NAME.jams beside them. Every detector
+that is installed takes part, at its own defaults: audiocli's models, librosa, aubio (its program
+`aubioonset`, or the Python package) and madmom. Accuracy and time are measured in one run on the
+same decoded files; the time is the processor's, on one thread, from file to onsets, after a first
+file that warms up imports and compilers. Speeds are given as ratios to real time and to librosa's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import soundfile
+import torch
+
+from audiocli import audio, registry
+from audiocli.annotated import find_recordings, matching
+from audiocli.formats import read_instants
+from audiocli.tasks.onsets import OnsetDetector
+from audiocli.tasks.onsets.evaluation import WINDOWS, librosa_onsets
+from audiocli.tasks.onsets.scoring import Match, match, merged
+from audiocli.tasks.onsets.training import ANNOTATIONS
+
+Detect = Callable[[Path], np.ndarray]
+
+
+def ours(name: str) -> Detect:
+    """One of our models, from file to times."""
+    detector = OnsetDetector(name, device="cpu")
+
+    def detect(path: Path) -> np.ndarray:
+        with audio.AudioReader(path) as reader:
+            return detector.stream(reader.blocks(), reader.info.sample_rate).times
+
+    return detect
+
+
+def aubio_program(path: Path) -> np.ndarray:
+    """Run aubio's own program."""
+    result = subprocess.run(["aubioonset", "-i", str(path)], capture_output=True, text=True)
+    return np.array([float(line) for line in result.stdout.split()])
+
+
+def detectors() -> dict[str, Detect]:
+    """List what is installed."""
+    found = {f"audiocli {entry.name}": ours(entry.name) for entry in registry.list_models("onsets")}
+    found["librosa"] = librosa_onsets
+    if shutil.which("aubioonset"):
+        found["aubio"] = aubio_program
+    try:
+        from madmom.features.onsets import (
+            CNNOnsetProcessor,
+            OnsetPeakPickingProcessor,
+            RNNOnsetProcessor,
+        )
+    except ImportError:
+        return found
+    cnn, rnn = CNNOnsetProcessor(), RNNOnsetProcessor()
+    pick_cnn = OnsetPeakPickingProcessor(threshold=0.54, smooth=0.05, fps=100)
+    pick_rnn = OnsetPeakPickingProcessor(threshold=0.35, smooth=0.07, fps=100)
+    found["madmom CNN"] = lambda path: pick_cnn(cnn(str(path)))
+    found["madmom BLSTM x8"] = lambda path: pick_rnn(rnn(str(path)))
+    return found
+
+
+def processor_time() -> float:
+    """Seconds of the processor that this process and its children have used."""
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in usage)
+
+
+def measure(detect: Detect, files: list[tuple[Path, np.ndarray]]) -> tuple[list[Match], float]:
+    """Run a detector over all files: matches for each window, and seconds of processor time."""
+    detect(files[0][0])
+    matches = [Match(0, 0, 0) for _ in WINDOWS]
+    spent = 0.0
+    for path, reference in files:
+        before = processor_time()
+        times = detect(path)
+        spent += processor_time() - before
+        for index, window in enumerate(WINDOWS):
+            matches[index] = matches[index] + match(reference, np.sort(times), window)
+    return matches, spent
+
+
+def main() -> None:
+    """Measure and print a table in Markdown."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", nargs="+", type=Path)
+    parser.add_argument("--only", action="append", default=[])
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    found = [each for folder in options.data for each in find_recordings(folder, ANNOTATIONS)]
+    chosen = matching(found, options.only, "--only")
+    with tempfile.TemporaryDirectory() as folder:
+        # As 16-bit WAV, which all of them read.
+        files, seconds = [], 0.0
+        for index, recording in enumerate(chosen):
+            samples, rate = audio.read(recording.audio, mono=True)
+            wav = Path(folder) / f"{index}.wav"
+            soundfile.write(wav, samples[0], rate, "PCM_16")
+            seconds += samples.shape[1] / rate
+            files.append((wav, merged(read_instants(recording.annotation))))
+        print(f"{len(files)} recordings, {seconds / 60:.1f} minutes\n")
+        print("| detector | F 25 ms | F 50 ms | times real time | over librosa |")
+        print("|---|---|---|---|---|")
+        results = {name: measure(detect, files) for name, detect in detectors().items()}
+        for name, (matches, spent) in results.items():
+            scores = " | ".join(f"{each.f_measure:.3f}" for each in matches)
+            ratio = results["librosa"][1] / spent
+            print(f"| {name} | {scores} | {seconds / spent:.0f} | {ratio:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
