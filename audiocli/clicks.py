@@ -15,7 +15,7 @@ __all__ = ["write_clicks"]
 
 Audio = NDArray[np.float32]
 
-PITCH = 2000.0  # Hz
+PITCH = 2000.0  # Hz; at low sample rates a quarter of the rate
 DECAY = 0.006  # seconds to 1/e
 LENGTH = 0.03  # seconds
 #: Peak of a click over the recording's root mean square; 12 dB carries over a dense mix.
@@ -90,7 +90,9 @@ def _clicked(
 ) -> Iterator[Audio]:
     """Add clicks to a stream of blocks."""
     t = np.arange(round(LENGTH * rate)) / rate
-    click = (height * np.sin(2 * np.pi * PITCH * t) * np.exp(-t / DECAY)).astype(np.float32)
+    click = (height * np.sin(2 * np.pi * min(PITCH, rate / 4) * t) * np.exp(-t / DECAY)).astype(
+        np.float32
+    )
     starts = np.round(times * rate).astype(int)
     begin = 0
     for block in blocks:

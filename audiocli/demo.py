@@ -346,7 +346,8 @@ def _chords() -> tuple[Chord, ...]:
 def _sing(rng: np.random.Generator) -> Iterator[Take]:
     for beat, text in PHRASES:
         step = float(beat * STEPS_A_BEAT)
-        phrase, notes = [], []
+        phrase: list[synth.Syllable] = []
+        notes: list[Note] = []
         for word in text.split(","):
             name, beats, syllable = word.split()
             start, stop = _sample(step), _sample(step + float(beats) * STEPS_A_BEAT)

@@ -374,7 +374,7 @@ def from_dict(stored: Mapping[str, Any]) -> FrontendConfig:
     """
     values = dict(stored)
     kind = values.pop("kind", None)
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ModelError(f"front-end: unknown kind {kind!r}; use one of {', '.join(KINDS)}")
     try:
         return KINDS[kind](**values)

@@ -143,9 +143,13 @@ def read_midi(path: Path) -> list[Part]:
     """
     try:
         midi = mido.MidiFile(path)
-    except (OSError, ValueError, EOFError, KeyError, IndexError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except (
+        OSError, ValueError, EOFError, KeyError, IndexError, mido.KeySignatureError
+    ) as error:  # fmt: skip
+        reason = getattr(error, "strerror", None) or str(error) or "it ends too soon"
         raise DataError(f"{path}: is not a MIDI file: {reason}") from error
+    if midi.ticks_per_beat <= 0:
+        raise DataError(f"{path}: counts time in frames of film; only beats can be read")
     clock = _Clock(midi)
     parts = []
     for track in midi.tracks:

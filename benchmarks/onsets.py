@@ -31,8 +31,8 @@ from audiocli.annotated import find_recordings, matching
 from audiocli.formats import read_instants
 from audiocli.tasks.onsets import OnsetDetector
 from audiocli.tasks.onsets.evaluation import WINDOWS, librosa_onsets
+from audiocli.tasks.onsets.examples import ANNOTATIONS
 from audiocli.tasks.onsets.scoring import Match, match, merged
-from audiocli.tasks.onsets.training import ANNOTATIONS
 
 Detect = Callable[[Path], np.ndarray]
 

@@ -50,7 +50,8 @@ def run_separate(options: dict[str, Any]) -> None:
 
 def run_onsets(options: dict[str, Any]) -> None:
     """Train an onset detector as the options say."""
-    from audiocli.tasks.onsets.training import ARCHITECTURES, AUGMENTATIONS, Course, train
+    from audiocli.tasks.onsets.examples import AUGMENTATIONS
+    from audiocli.tasks.onsets.training import ARCHITECTURES, Course, train
 
     arguments = {
         name: options[name] for name in ("hidden_size", "num_layers") if options[name] is not None

@@ -25,8 +25,8 @@ from audiocli.batch.inputs import Input, Job
 from audiocli.formats import read_instants
 from audiocli.models import share_processor
 from audiocli.tasks.onsets.detector import DEFAULT_MODEL, OnsetDetector
+from audiocli.tasks.onsets.examples import ANNOTATIONS
 from audiocli.tasks.onsets.scoring import Match, match, merged
-from audiocli.tasks.onsets.training import ANNOTATIONS
 
 __all__ = ["DETECTORS", "WINDOWS", "Evaluation", "Score", "evaluate", "record_scores", "total"]
 
@@ -144,7 +144,7 @@ def librosa_onsets(path: Path) -> NDArray[np.float64]:
 class _MakeWorker:
     """Makes what scores a recording; pickled to worker processes."""
 
-    recordings: Mapping[str, Recording]
+    recordings: Mapping[Path, Recording]
     detector: str
     model: str
     threshold: float | None
@@ -162,7 +162,7 @@ class _MakeWorker:
                     return ours.stream(reader.blocks(), reader.info.sample_rate).times
 
         def work(job: Job, progress: Progress) -> tuple[float, Score]:
-            recording = self.recordings[job.input.name]
+            recording = self.recordings[job.input.path]
             reference = merged(read_instants(recording.annotation))
             found = np.sort(detect(recording.audio))
             with audio.AudioReader(recording.audio) as reader:
@@ -227,8 +227,9 @@ def evaluate(
     True
     """
     found = [each for folder in folders for each in find_recordings(folder, ANNOTATIONS)]
-    recordings = {each.title: each for each in matching(found, only, "--only")}
-    jobs = [Job(Input(each.audio, title, Path(title)), ()) for title, each in recordings.items()]
+    # By path: two folders may have the same name.
+    recordings = {each.audio: each for each in matching(found, only, "--only")}
+    jobs = [Job(Input(path, each.title, Path(each.title)), ()) for path, each in recordings.items()]
     heard = Collector(listener)
     make_worker = _MakeWorker(recordings, detector, model, threshold, device, n_jobs)
     summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, listener=heard)

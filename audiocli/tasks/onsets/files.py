@@ -259,6 +259,8 @@ def write_curve(path: Path, onsets: Onsets, *, overwrite: bool = False) -> None:
     ...     path.read_text().split()
     ['time,strength', '0.0000,1.00000', '0.0100,1.00000']
     """
+    if path.suffix.lower() not in CURVES:
+        raise UsageError(f"{path}: must end in {', '.join(CURVES)}")
     times = np.arange(len(onsets.curve)) / onsets.frame_rate
 
     def fill(partial_file: Path) -> None:

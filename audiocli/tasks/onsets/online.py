@@ -240,7 +240,7 @@ def _wav(stream: BinaryIO) -> tuple[RawAudio, Iterator[Audio]]:
     while len(header := _exactly(stream, 8)) == 8:
         name, size = header[:4], struct.unpack("<I", header[4:])[0]
         if name == b"data" and form is not None:
-            return form, _blocks(stream, form, b"")
+            return form, _blocks(stream, form, b"", None if _unfilled(size) else size)
         body = _exactly(stream, size + size % 2)
         if name == b"fmt " and len(body) >= 16:
             kind, channels, rate, _, _, bits = struct.unpack("<HHIIHH", body[:16])
@@ -256,7 +256,15 @@ def _wav(stream: BinaryIO) -> tuple[RawAudio, Iterator[Audio]]:
     raise AudioError("standard input: ends in the middle of a WAV header")
 
 
-def _blocks(stream: BinaryIO, form: RawAudio, start: bytes) -> Iterator[Audio]:
+def _unfilled(size: int) -> bool:
+    """Tell whether a header was written before the length was known."""
+    return size == 0 or size >= 0xFFFF0000 or 0x7FFF0000 <= size <= 0x80000000
+
+
+def _blocks(
+    stream: BinaryIO, form: RawAudio, start: bytes, size: int | None = None
+) -> Iterator[Audio]:
+    """Read samples up to the end, or `size` bytes: other chunks may follow those of a WAV."""
     dtype, full_scale = ENCODINGS[form.encoding]
     frame = np.dtype(dtype).itemsize * form.channels
     read = getattr(stream, "read1", stream.read)  # what is there, not all that was asked for
@@ -267,7 +275,9 @@ def _blocks(stream: BinaryIO, form: RawAudio, start: bytes) -> Iterator[Audio]:
             samples = np.frombuffer(pending[:whole], dtype).reshape(-1, form.channels)
             yield (samples.mean(axis=1) / full_scale).astype(np.float32)
             pending = pending[whole:]
-        more = read(16_384)
+        more = read(16_384 if size is None else min(16_384, size))
         if not more:
             return
+        if size is not None:
+            size -= len(more)
         pending += more

@@ -11,30 +11,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soxr
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from audiocli import models, registry
-from audiocli.annotated import Recording, find_recordings, split
-from audiocli.audio import AudioReader
-from audiocli.audio.streaming import resample
-from audiocli.augment import background, filtered
+from audiocli.annotated import find_recordings, split
 from audiocli.errors import UsageError, suggest
-from audiocli.formats import read_instants
 from audiocli.frontend import FilterbankConfig
 from audiocli.models.framewise import FramewiseNetwork
 from audiocli.provenance import DataSet, named, training_facts
 from audiocli.tasks.onsets.detector import Decoder, activations, decode
-from audiocli.tasks.onsets.scoring import f_measure, match, merged
+from audiocli.tasks.onsets.examples import (
+    ANNOTATIONS,
+    AUGMENTATIONS,
+    Augmentation,
+    Excerpts,
+    Take,
+    examples,
+    load,
+)
+from audiocli.tasks.onsets.scoring import f_measure, match
 from audiocli.training import Epoch, Recipe, fit
 
-__all__ = ["ANNOTATIONS", "ARCHITECTURES", "AUGMENTATIONS", "Augmentation", "Course", "train"]
+__all__ = ["ARCHITECTURES", "Course", "loss", "score", "train"]
 
-#: What an annotation of onsets may be called, the preferred first.
-ANNOTATIONS = (".onsets", ".csv", ".jams")
 EYBEN = FilterbankConfig()
 FINE = FilterbankConfig(
     n_ffts=(1024, 2048, 4096), bands=160, scale="log", fmin=60.0, difference=False
@@ -52,53 +53,6 @@ ARCHITECTURES: dict[str, tuple[str, FilterbankConfig, dict[str, Any]]] = {
     "online": ("frame-crnn", QUICK, {"bidirectional": False}),
 }
 THRESHOLDS = np.arange(0.1, 0.81, 0.05)
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How recordings are varied from example to example.
-
-    Parameters
-    ----------
-    semitones : float
-        Resample by up to this much: pitch and tempo.
-    gain : float
-        Level of the loudest sample, down to this many dB below full scale.
-    decibels : float
-        Strength of a random equaliser.
-    room : float
-        Share of examples with reverberation.
-    noise : float
-        Share of examples with noise or hum.
-    quiet : float
-        Share of examples that hold noise, hum or silence and no onset at all.
-    mix : float
-        Share of examples in which two recordings sound at once.
-    drive : float
-        Share of examples driven into saturation, as loud masters are.
-
-    Examples
-    --------
-    >>> AUGMENTATIONS["none"].mix
-    0.0
-    """
-
-    semitones: float = 0.0
-    gain: float = 0.0
-    decibels: float = 0.0
-    room: float = 0.0
-    noise: float = 0.0
-    quiet: float = 0.0
-    mix: float = 0.0
-    drive: float = 0.0
-
-
-AUGMENTATIONS = {
-    "none": Augmentation(),
-    "wide": Augmentation(
-        semitones=4.0, gain=30.0, decibels=2.5, room=0.3, noise=0.5, quiet=0.05, mix=0.2, drive=0.1
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -151,6 +105,13 @@ class Course:
         """What the network listens through."""
         return ARCHITECTURES[self.architecture][1]
 
+    @property
+    def excerpts(self) -> Excerpts:
+        """What its examples are like."""
+        return Excerpts(
+            self.frontend, self.augmentation, self.fuzz, self.seconds, self.recipe.batch_size
+        )
+
     def build(self) -> FramewiseNetwork:
         """Make the network with fresh weights."""
         name, frontend, arguments = ARCHITECTURES[self.architecture]
@@ -158,188 +119,6 @@ class Course:
         network = models.build(name, frontend, {**arguments, **self.arguments})
         assert isinstance(network, FramewiseNetwork)  # narrows the type; all of the above are
         return network
-
-
-@dataclass(frozen=True)
-class Take:
-    """A recording in memory.
-
-    Parameters
-    ----------
-    audio : ndarray of int16, shape (samples,)
-        Mono, at the network's rate.
-    onsets : ndarray, shape (onsets,)
-        In seconds.
-    folder : str
-        Which data it belongs to.
-
-    Examples
-    --------
-    >>> Take(np.zeros(8, np.int16), np.array([]), "data").onsets.size
-    0
-    """
-
-    audio: NDArray[np.int16]
-    onsets: NDArray[np.float64]
-    folder: str
-
-
-def load(recording: Recording, sample_rate: int) -> Take:
-    """Read a recording and its onsets.
-
-    Parameters
-    ----------
-    recording : Recording
-    sample_rate : int
-        Rate wanted, in Hz.
-
-    Returns
-    -------
-    Take
-        Onsets within 30 ms of one before are part of it.
-
-    Raises
-    ------
-    AudioError, DataError
-        If a file cannot be read.
-    """
-    with AudioReader(recording.audio) as reader:
-        mono = (block.mean(axis=0, keepdims=True) for block in reader.blocks())
-        blocks = list(resample(mono, reader.info.sample_rate, sample_rate))
-    audio = np.concatenate(blocks, axis=1)[0]
-    # Half the memory of float32, at no loss that training would notice.
-    whole = np.round(np.clip(audio, -1, 1) * 32767).astype(np.int16)
-    return Take(whole, merged(read_instants(recording.annotation)), str(recording.folder))
-
-
-def examples(
-    takes: Sequence[Sequence[Take]], course: Course, rng: np.random.Generator
-) -> tuple[Tensor, Tensor]:
-    """Make a batch.
-
-    Parameters
-    ----------
-    takes : sequence of sequences of Take
-        Recordings by data set; each set is drawn from as often as the others.
-    course : Course
-        Length, number and variation of the examples.
-    rng : numpy.random.Generator
-        Draws them.
-
-    Returns
-    -------
-    audio : Tensor, shape (batch, samples)
-    targets : Tensor, shape (batch, frames)
-        Between 0 and 1.
-
-    Examples
-    --------
-    >>> take = Take(np.ones(88200, np.int16), np.array([0.5, 1.0]), "data")
-    >>> course = Course(seconds=1.0, recipe=Recipe(batch_size=3))
-    >>> audio, targets = examples([[take]], course, np.random.default_rng(0))
-    >>> audio.shape, targets.shape
-    (torch.Size([3, 44100]), torch.Size([3, 101]))
-    """
-    how, config = course.augmentation, course.frontend
-    samples = round(course.seconds * config.sample_rate)
-    frames = 1 + samples // config.hop_length
-    audio = np.zeros((course.recipe.batch_size, samples), np.float32)
-    targets = np.zeros((len(audio), frames), np.float32)
-    for signal, target in zip(audio, targets, strict=True):
-        if rng.random() >= how.quiet:
-            signal[:], onsets = _excerpt(takes, samples, course, rng)
-            if rng.random() < how.mix:
-                other, more = _excerpt(takes, samples, course, rng)
-                signal += other * 10 ** (rng.uniform(-12, 0) / 20)
-                onsets = np.concatenate([onsets, more])
-            target[:] = target_curve(onsets, frames, config.frame_rate, course.fuzz)
-            _spoil(signal, how, config.sample_rate, rng)
-        elif rng.random() < 0.9:
-            signal[:] = background(samples, config.sample_rate, rng)
-        signal *= 10 ** (-rng.uniform(0, how.gain) / 20)
-    return torch.from_numpy(audio), torch.from_numpy(targets)
-
-
-def _excerpt(
-    takes: Sequence[Sequence[Take]], samples: int, course: Course, rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Cut a piece of some recording: the signal with its peak at 1, and its onsets."""
-    how, rate = course.augmentation, course.frontend.sample_rate
-    group = takes[int(rng.integers(len(takes)))]
-    take = group[int(rng.integers(len(group)))]
-    ratio = 2 ** (rng.uniform(-how.semitones, how.semitones) / 12)
-    margin = 32  # what the filter of the resampler loses at the ends
-    needed = int(np.ceil(samples * ratio)) + 2 * margin
-    start = int(rng.integers(-rate // 4, max(len(take.audio) - needed // 2, 1)))
-    piece = take.audio[max(start, 0) : max(start + needed, 0)].astype(np.float32)
-    piece = np.pad(piece, (max(-start, 0), 0))
-    piece = np.pad(piece, (0, needed - len(piece)))
-    if ratio != 1:
-        piece = soxr.resample(piece, ratio, 1.0, quality="MQ")
-    signal = piece[round(margin / ratio) :][:samples]
-    signal = np.pad(signal, (0, samples - len(signal)))
-    onsets = (take.onsets - (start + margin) / rate) / ratio
-    onsets = onsets[(onsets > -0.1) & (onsets < samples / rate + 0.1)]
-    if how.decibels or how.room:
-        signal = filtered(signal, rate, rng, decibels=how.decibels, room=how.room)
-    return signal / max(float(np.abs(signal).max()), 1e-6), onsets
-
-
-def _spoil(
-    signal: NDArray[np.float32], how: Augmentation, sample_rate: int, rng: np.random.Generator
-) -> None:
-    """Add noise and saturation, in place, and bring the peak to 1."""
-    if rng.random() < how.noise:
-        level = 10 ** (-rng.uniform(20, 65) / 20)
-        signal += level * background(len(signal), sample_rate, rng)
-    if rng.random() < how.drive:
-        signal[:] = np.tanh(signal * rng.uniform(1, 6))
-    signal /= max(float(np.abs(signal).max()), 1e-6)
-
-
-def target_curve(
-    onsets: NDArray[np.float64], frames: int, frame_rate: float, fuzz: float
-) -> NDArray[np.float32]:
-    """Draw the curve that a network is to give.
-
-    Parameters
-    ----------
-    onsets : ndarray, shape (onsets,)
-        In seconds.
-    frames : int
-        Length of the curve.
-    frame_rate : float
-        Frames a second.
-    fuzz : float
-        The curve falls to 0 at this distance from an onset, in seconds; 0 marks the nearest
-        frame alone.
-
-    Returns
-    -------
-    ndarray, shape (frames,)
-        Between 0 and 1.
-
-    References
-    ----------
-    Schlüter, Böck: Improved musical onset detection with convolutional neural networks.
-    ICASSP 2014 (fuzzier training examples).
-
-    Examples
-    --------
-    >>> target_curve(np.array([0.02]), 5, 100.0, 0.02).tolist()
-    [0.0, 0.5, 1.0, 0.5, 0.0]
-    """
-    curve = np.zeros(frames, np.float32)
-    places = onsets * frame_rate
-    if fuzz == 0:
-        nearest = np.round(places).astype(int)
-        curve[nearest[(nearest >= 0) & (nearest < frames)]] = 1
-        return curve
-    width = fuzz * frame_rate
-    for place in places:
-        near = np.arange(max(int(place - width), 0), min(int(place + width) + 2, frames))
-        curve[near] = np.maximum(curve[near], 1 - np.abs(near - place) / width)
-    return curve
 
 
 def loss(network: FramewiseNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -390,10 +169,7 @@ def score(network: FramewiseNetwork, takes: Sequence[Take]) -> tuple[float, floa
     True
     """
     rate = network.frontend.config.frame_rate
-    curves = [
-        np.concatenate(list(activations(network, [take.audio.astype(np.float32) / 32768])))
-        for take in takes
-    ]
+    curves = [np.concatenate(list(activations(network, [take.signal]))) for take in takes]
     folders = sorted({take.folder for take in takes})
     best = (-1.0, float(THRESHOLDS[0]))
     for threshold in THRESHOLDS:
@@ -466,9 +242,11 @@ def train(
     rate = course.frontend.sample_rate
     takes = [load(recording, rate) for recording in found]
     groups = [[take for take in takes if take.folder == str(folder)] for folder in data]
+    drawn = [group for group in groups if group]  # of a folder, all may be held out
     scored = [load(recording, rate) for recording in chosen]
     network = course.build()
-    network.calibrate(examples(groups, course, np.random.default_rng(course.recipe.seed))[0])
+    first = examples(drawn, course.excerpts, np.random.default_rng(course.recipe.seed))
+    network.calibrate(first[0])
     where = models.device(device)
     network.to(where)
     facts = _facts(data, groups, course, licences, held_out, dev)
@@ -488,7 +266,7 @@ def train(
         models.save(net, output, {**facts, "decoder": {"threshold": best["threshold"]}})
 
     def batches(rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        audio, targets = examples(groups, course, rng)
+        audio, targets = examples(drawn, course.excerpts, rng)
         return audio.to(where), targets.to(where)
 
     fit(
@@ -526,6 +304,7 @@ def _facts(
             licence,
         )
         for folder, group, licence in zip(data, groups, licences, strict=True)
+        if group
     }
     parts = [named(folder) for folder in dev]
     parts += list(held_out) if held_out or dev else ["every tenth recording"]

@@ -1,0 +1,302 @@
+"""What the onset detectors are trained on: recordings in memory, and examples made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audiocli.annotated import Recording
+from audiocli.audio import AudioReader
+from audiocli.audio.streaming import resample
+from audiocli.augment import background, filtered
+from audiocli.formats import read_instants
+from audiocli.frontend import FilterbankConfig
+from audiocli.tasks.onsets.scoring import merged
+
+__all__ = [
+    "ANNOTATIONS",
+    "AUGMENTATIONS",
+    "Augmentation",
+    "Excerpts",
+    "Take",
+    "examples",
+    "load",
+    "target_curve",
+]
+
+#: What an annotation of onsets may be called, the preferred first.
+ANNOTATIONS = (".onsets", ".csv", ".jams")
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How recordings are varied from example to example.
+
+    Parameters
+    ----------
+    semitones : float
+        Resample by up to this much: pitch and tempo.
+    gain : float
+        Level of the loudest sample, down to this many dB below full scale.
+    decibels : float
+        Strength of a random equaliser.
+    room : float
+        Share of examples with reverberation.
+    noise : float
+        Share of examples with noise or hum.
+    quiet : float
+        Share of examples that hold noise, hum or silence and no onset at all.
+    mix : float
+        Share of examples in which two recordings sound at once.
+    drive : float
+        Share of examples driven into saturation, as loud masters are.
+
+    Examples
+    --------
+    >>> AUGMENTATIONS["none"].mix
+    0.0
+    """
+
+    semitones: float = 0.0
+    gain: float = 0.0
+    decibels: float = 0.0
+    room: float = 0.0
+    noise: float = 0.0
+    quiet: float = 0.0
+    mix: float = 0.0
+    drive: float = 0.0
+
+
+AUGMENTATIONS = {
+    "none": Augmentation(),
+    "wide": Augmentation(
+        semitones=4.0, gain=30.0, decibels=2.5, room=0.3, noise=0.5, quiet=0.05, mix=0.2, drive=0.1
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Excerpts:
+    """What examples are like.
+
+    Parameters
+    ----------
+    frontend : FilterbankConfig
+        Of the network that is to hear them.
+    augmentation : Augmentation
+        How recordings are varied.
+    fuzz : float
+        As in :func:`target_curve`.
+    seconds : float
+        Length of an example.
+    batch_size : int
+        How many are made at once.
+
+    Examples
+    --------
+    >>> Excerpts(FilterbankConfig(), AUGMENTATIONS["none"], 0.02, 1.0, 3).samples
+    44100
+    """
+
+    frontend: FilterbankConfig
+    augmentation: Augmentation
+    fuzz: float
+    seconds: float
+    batch_size: int
+
+    @property
+    def samples(self) -> int:
+        """Length of an example."""
+        return round(self.seconds * self.frontend.sample_rate)
+
+
+@dataclass(frozen=True)
+class Take:
+    """A recording in memory.
+
+    Parameters
+    ----------
+    audio : ndarray of int16, shape (samples,)
+        Mono, at the network's rate.
+    onsets : ndarray, shape (onsets,)
+        In seconds.
+    folder : str
+        Which data it belongs to.
+
+    Examples
+    --------
+    >>> Take(np.zeros(8, np.int16), np.array([]), "data").onsets.size
+    0
+    """
+
+    audio: NDArray[np.int16]
+    onsets: NDArray[np.float64]
+    folder: str
+
+    @property
+    def signal(self) -> NDArray[np.float32]:
+        """The audio at a full scale of 1.0."""
+        return self.audio.astype(np.float32) / np.float32(32768)
+
+
+def load(recording: Recording, sample_rate: int) -> Take:
+    """Read a recording and its onsets.
+
+    Parameters
+    ----------
+    recording : Recording
+    sample_rate : int
+        Rate wanted, in Hz.
+
+    Returns
+    -------
+    Take
+        Onsets within 30 ms of one before are part of it.
+
+    Raises
+    ------
+    AudioError, DataError
+        If a file cannot be read.
+    """
+    with AudioReader(recording.audio) as reader:
+        mono = (block.mean(axis=0, keepdims=True) for block in reader.blocks())
+        blocks = list(resample(mono, reader.info.sample_rate, sample_rate))
+    audio = np.concatenate(blocks, axis=1)[0]
+    # Half the memory of float32, at no loss that training would notice.
+    whole = np.round(np.clip(audio, -1, 1) * 32767).astype(np.int16)
+    return Take(whole, merged(read_instants(recording.annotation)), str(recording.folder))
+
+
+def examples(
+    takes: Sequence[Sequence[Take]], form: Excerpts, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Make a batch.
+
+    Parameters
+    ----------
+    takes : sequence of sequences of Take
+        Recordings by data set; each set is drawn from as often as the others.
+    form : Excerpts
+        Length, number and variation of the examples.
+    rng : numpy.random.Generator
+        Draws them.
+
+    Returns
+    -------
+    audio : Tensor, shape (batch, samples)
+    targets : Tensor, shape (batch, frames)
+        Between 0 and 1.
+
+    Examples
+    --------
+    >>> take = Take(np.ones(88200, np.int16), np.array([0.5, 1.0]), "data")
+    >>> form = Excerpts(FilterbankConfig(), AUGMENTATIONS["wide"], 0.02, 1.0, 3)
+    >>> audio, targets = examples([[take]], form, np.random.default_rng(0))
+    >>> audio.shape, targets.shape
+    (torch.Size([3, 44100]), torch.Size([3, 101]))
+    """
+    how, config, samples = form.augmentation, form.frontend, form.samples
+    frames = 1 + samples // config.hop_length
+    audio = np.zeros((form.batch_size, samples), np.float32)
+    targets = np.zeros((len(audio), frames), np.float32)
+    for signal, target in zip(audio, targets, strict=True):
+        if rng.random() >= how.quiet:
+            signal[:], onsets = _excerpt(takes, form, rng)
+            if rng.random() < how.mix:
+                other, more = _excerpt(takes, form, rng)
+                signal += other * 10 ** (rng.uniform(-12, 0) / 20)
+                onsets = np.concatenate([onsets, more])
+            target[:] = target_curve(onsets, frames, config.frame_rate, form.fuzz)
+            _spoil(signal, how, config.sample_rate, rng)
+        elif rng.random() < 0.9:
+            signal[:] = background(samples, config.sample_rate, rng)
+        signal *= 10 ** (-rng.uniform(0, how.gain) / 20)
+    return torch.from_numpy(audio), torch.from_numpy(targets)
+
+
+def _excerpt(
+    takes: Sequence[Sequence[Take]], form: Excerpts, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Cut a piece of some recording: the signal with its peak at 1, and its onsets."""
+    how, rate, samples = form.augmentation, form.frontend.sample_rate, form.samples
+    group = takes[int(rng.integers(len(takes)))]
+    take = group[int(rng.integers(len(group)))]
+    ratio = 2 ** (rng.uniform(-how.semitones, how.semitones) / 12)
+    margin = 32  # what the filter of the resampler loses at the ends
+    needed = int(np.ceil(samples * ratio)) + 2 * margin
+    start = int(rng.integers(-rate // 4, max(len(take.audio) - needed // 2, 1)))
+    piece = take.audio[max(start, 0) : max(start + needed, 0)].astype(np.float32)
+    piece = np.pad(piece, (max(-start, 0), 0))
+    piece = np.pad(piece, (0, needed - len(piece)))
+    if ratio != 1:
+        piece = soxr.resample(piece, ratio, 1.0, quality="MQ")
+    signal = piece[round(margin / ratio) :][:samples]
+    signal = np.pad(signal, (0, samples - len(signal)))
+    onsets = (take.onsets - (start + margin) / rate) / ratio
+    onsets = onsets[(onsets > -0.1) & (onsets < samples / rate + 0.1)]
+    if how.decibels or how.room:
+        signal = filtered(signal, rate, rng, decibels=how.decibels, room=how.room)
+    return signal / max(float(np.abs(signal).max()), 1e-6), onsets
+
+
+def _spoil(
+    signal: NDArray[np.float32], how: Augmentation, sample_rate: int, rng: np.random.Generator
+) -> None:
+    """Add noise and saturation, in place, and bring the peak to 1."""
+    if rng.random() < how.noise:
+        level = 10 ** (-rng.uniform(20, 65) / 20)
+        signal += level * background(len(signal), sample_rate, rng)
+    if rng.random() < how.drive:
+        signal[:] = np.tanh(signal * rng.uniform(1, 6))
+    signal /= max(float(np.abs(signal).max()), 1e-6)
+
+
+def target_curve(
+    onsets: NDArray[np.float64], frames: int, frame_rate: float, fuzz: float
+) -> NDArray[np.float32]:
+    """Draw the curve that a network is to give.
+
+    Parameters
+    ----------
+    onsets : ndarray, shape (onsets,)
+        In seconds.
+    frames : int
+        Length of the curve.
+    frame_rate : float
+        Frames a second.
+    fuzz : float
+        The curve falls to 0 at this distance from an onset, in seconds; 0 marks the nearest
+        frame alone.
+
+    Returns
+    -------
+    ndarray, shape (frames,)
+        Between 0 and 1.
+
+    References
+    ----------
+    Schlüter, Böck: Improved musical onset detection with convolutional neural networks.
+    ICASSP 2014 (fuzzier training examples).
+
+    Examples
+    --------
+    >>> target_curve(np.array([0.02]), 5, 100.0, 0.02).tolist()
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    curve = np.zeros(frames, np.float32)
+    places = onsets * frame_rate
+    if fuzz == 0:
+        nearest = np.round(places).astype(int)
+        curve[nearest[(nearest >= 0) & (nearest < frames)]] = 1
+        return curve
+    width = fuzz * frame_rate
+    for place in places:
+        near = np.arange(max(int(place - width), 0), min(int(place + width) + 2, frames))
+        curve[near] = np.maximum(curve[near], 1 - np.abs(near - place) / width)
+    return curve
