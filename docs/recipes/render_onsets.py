@@ -55,6 +55,10 @@ LEADS = (
 )
 PADS = (48, 49, 50, 89, 16, 19, 61)
 BASSES = (32, 33, 34, 35, 38)
+SOFTEST = 30  # velocity of a stroke that somebody would label
+
+Make = Callable[[np.random.Generator], "list[Part]"]
+Source = tuple[bool, str, Make]  # for training or not, name, what makes it
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Piece:
     output: Path
     seed: int
     fonts: tuple[Path, ...]
-    make: Callable[[np.random.Generator], list[Part]]
+    make: Make
 
 
 def window(parts: list[Part], seconds: float, rng: np.random.Generator) -> list[Part]:
@@ -100,7 +104,7 @@ def vary_velocities(part: Part, rng: np.random.Generator) -> Part:
 
 
 def drums(path: Path, softest: int, rng: np.random.Generator, seconds: float = 50.0) -> list[Part]:
-    """A drummer's performance, without ghost notes that nobody would label."""
+    """Take a drummer's performance, without ghost notes that nobody would label."""
     notes = tuple(
         replace(note, end=note.start + 0.3)
         for part in read_midi(path)
@@ -111,7 +115,7 @@ def drums(path: Path, softest: int, rng: np.random.Generator, seconds: float = 5
 
 
 def piano(path: Path, rng: np.random.Generator, seconds: float = 60.0) -> list[Part]:
-    """A pianist's performance."""
+    """Take a pianist's performance."""
     program = int(rng.choice(KEYS))
     parts = [replace(part, program=program, drums=False) for part in read_midi(path)]
     semitones = int(rng.integers(-4, 5))
@@ -132,7 +136,7 @@ def strummed(part: Part, rng: np.random.Generator) -> Part:
 
 
 def solo(path: Path, rng: np.random.Generator, seconds: float = 50.0) -> list[Part]:
-    """One instrument by itself: a tune, or a guitar's accompaniment."""
+    """Take one instrument by itself: a tune, or a guitar's accompaniment."""
     parts = {part.name: part for part in read_midi(path)}
     if rng.random() < 0.4 and "PIANO" in parts:
         chosen = replace(strummed(parts["PIANO"], rng), program=int(rng.choice(GUITARS)))
@@ -164,7 +168,7 @@ def bass_of(song: Path) -> Part:
 def pop(
     song: Path, grooves: list[tuple[Path, float]], softest: int, rng: np.random.Generator
 ) -> list[Part]:
-    """A song with a random band: tune, keys, at times bass and drums in its tempo."""
+    """Give a song a random band: tune, keys, at times bass and drums in its tempo."""
     parts = {part.name: part for part in read_midi(song / f"{song.name}.mid")}
     semitones = int(rng.integers(-5, 6))
     band = []
@@ -259,48 +263,48 @@ def pieces(
     with (data / "asap-piano" / "labels.csv").open() as table:
         works = list(csv.DictReader(table))
     grooves = {
-        split: [
+        training: [
             (data / "groove" / row["midi_filename"], float(row["bpm"]))
             for row in performances
             if row["split"] == split
             and row["beat_type"] == "beat"
             and row["time_signature"] == "4-4"
         ]
-        for split in ("train", "validation")
+        for training, split in ((True, "train"), (False, "validation"))
     }
     songs = sorted(path for path in (data / "pop909").iterdir() if path.is_dir())
     # Every twelfth work is kept from training, whoever plays it.
     names = sorted({row["work"] for row in works})
     kept = set(names[::12])
-    softest = 30
-    for split, folder, chosen in (
-        ("train", output, fonts),
-        ("validation", output / "unseen", unseen),
-    ):
-        training = split == "train"
-
-        def take(items: list, count: int) -> list:
-            count = max(1, round(count * share)) if training else count
-            return [items[i] for i in rng.permutation(len(items))[:count]]
-
-        part_of = [row for row in performances if row["split"] == split]
-        for row in take(part_of, 330 if training else 20):
-            path = data / "groove" / row["midi_filename"]
-            yield Piece(folder / "drums" / path.stem, int(rng.integers(1 << 30)), chosen,
-                        partial(drums, path, softest))  # fmt: skip
-        for row in take(
-            [row for row in works if (row["work"] in kept) != training], 220 if training else 20
-        ):
-            path = data / "asap-piano" / row["path"]
-            yield Piece(folder / "piano" / "_".join(Path(row["path"]).with_suffix("").parts), int(rng.integers(1 << 30)),
-                        chosen, partial(piano, path))  # fmt: skip
-        group = [song for song in songs if (int(song.name) <= 700) == training]
-        for song in take(group, 260 if training else 20):
-            yield Piece(folder / "pop" / song.name, int(rng.integers(1 << 30)), chosen,
-                        partial(pop, song, grooves[split], softest))  # fmt: skip
-        for song in take(group, 240 if training else 20):
-            yield Piece(folder / "solo" / song.name, int(rng.integers(1 << 30)), chosen,
-                        partial(solo, song / f"{song.name}.mid"))  # fmt: skip
+    kinds: list[tuple[str, list[Source], int]] = [
+        ("drums", [
+            (row["split"] == "train", Path(row["midi_filename"]).stem,
+             partial(drums, data / "groove" / row["midi_filename"], SOFTEST))
+            for row in performances
+            if row["split"] in ("train", "validation")
+        ], 330),
+        ("piano", [
+            (row["work"] not in kept, "_".join(Path(row["path"]).with_suffix("").parts),
+             partial(piano, data / "asap-piano" / row["path"]))
+            for row in works
+        ], 220),
+        ("pop", [
+            (int(song.name) <= 700, song.name,
+             partial(pop, song, grooves[int(song.name) <= 700], SOFTEST))
+            for song in songs
+        ], 260),
+        ("solo", [
+            (int(song.name) <= 700, song.name, partial(solo, song / f"{song.name}.mid"))
+            for song in songs
+        ], 240),
+    ]  # fmt: skip
+    for training, folder, chosen in ((True, output, fonts), (False, output / "unseen", unseen)):
+        for kind, sources, count in kinds:
+            fitting = [source for source in sources if source[0] == training]
+            wanted = max(1, round(count * share)) if training else 20
+            for index in rng.permutation(len(fitting))[:wanted]:
+                _, name, make = fitting[index]
+                yield Piece(folder / kind / name, int(rng.integers(1 << 30)), chosen, make)
 
 
 def main() -> None:
