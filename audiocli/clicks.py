@@ -90,9 +90,8 @@ def _clicked(
 ) -> Iterator[Audio]:
     """Add clicks to a stream of blocks."""
     t = np.arange(round(LENGTH * rate)) / rate
-    click = (height * np.sin(2 * np.pi * min(PITCH, rate / 4) * t) * np.exp(-t / DECAY)).astype(
-        np.float32
-    )
+    pitch = min(PITCH, rate / 4)
+    click = (height * np.sin(2 * np.pi * pitch * t) * np.exp(-t / DECAY)).astype(np.float32)
     starts = np.round(times * rate).astype(int)
     begin = 0
     for block in blocks:

@@ -55,6 +55,8 @@ LEADS = (
 )
 PADS = (48, 49, 50, 89, 16, 19, 61)
 BASSES = (32, 33, 34, 35, 38)
+#: Strokes that General MIDI has no place for, as the drummers' electronic kit sends them.
+TO_GENERAL_MIDI = {22: 42, 26: 46, 58: 43}
 SOFTEST = 30  # velocity of a stroke that somebody would label
 
 Make = Callable[[np.random.Generator], "list[Part]"]
@@ -103,15 +105,20 @@ def vary_velocities(part: Part, rng: np.random.Generator) -> Part:
     )
 
 
-def drums(path: Path, softest: int, rng: np.random.Generator, seconds: float = 50.0) -> list[Part]:
-    """Take a drummer's performance, without ghost notes that nobody would label."""
-    notes = tuple(
-        replace(note, end=note.start + 0.3)
+def performance(path: Path, softest: int) -> list[Note]:
+    """Read a drummer's strokes, without ghost notes that nobody would label."""
+    return [
+        replace(note, end=note.start + 0.3, pitch=TO_GENERAL_MIDI.get(note.pitch, note.pitch))
         for part in read_midi(path)
         for note in part.notes
         if note.velocity >= softest
-    )
-    return window([Part(notes, int(rng.choice(KITS)), drums=True)], seconds, rng)
+    ]
+
+
+def drums(path: Path, softest: int, rng: np.random.Generator, seconds: float = 50.0) -> list[Part]:
+    """Take a drummer's performance."""
+    part = Part(tuple(performance(path, softest)), int(rng.choice(KITS)), drums=True)
+    return window([part], seconds, rng)
 
 
 def piano(path: Path, rng: np.random.Generator, seconds: float = 60.0) -> list[Part]:
@@ -194,7 +201,7 @@ def drums_in_time(
     table = np.loadtxt(song / "beat_midi.txt", ndmin=2)
     beat = float(np.median(np.diff(table[:, 0])))
     path, bpm = grooves[int(rng.integers(len(grooves)))]
-    notes = [note for part in read_midi(path) for note in part.notes if note.velocity >= softest]
+    notes = performance(path, softest)
     factor = beat * bpm / 60
     while factor < 0.7:
         factor *= 2

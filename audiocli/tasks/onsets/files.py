@@ -395,6 +395,11 @@ def _destination(target: Path | None, form: str | None) -> tuple[str, Path | Non
     }
     if named:
         return form or formats.format_of(target, Instants.kind), None
+    if target.exists() and not target.is_dir():
+        raise UsageError(
+            f"{target}: is a file that does not end like a format; name a folder, or end the name "
+            f"in {', '.join(dict.fromkeys(each.extension for each in formats.FORMATS.values()))}"
+        )
     return form or "txt", target
 
 
