@@ -289,13 +289,13 @@ class _Consonant:
 
 _CONSONANTS: dict[str, _Consonant] = {
     "": _Consonant(0.03, 0.6),
-    "m": _Consonant(0.04, 0.6, (280.0, 1000.0, 2400.0)),
-    "n": _Consonant(0.04, 0.6, (280.0, 1600.0, 2600.0)),
-    "l": _Consonant(0.04, 0.7, (380.0, 1100.0, 2900.0)),
-    "d": _Consonant(0.02, 0.3, (300.0, 1800.0, 2900.0), (2500.0, 6000.0, 0.15, 0.008)),
-    "t": _Consonant(0.025, 0.0, (350.0, 1900.0, 2900.0), (3500.0, 9000.0, 0.16, 0.014)),
-    "k": _Consonant(0.025, 0.0, (350.0, 2000.0, 2600.0), (1500.0, 4000.0, 0.2, 0.014)),
-    "s": _Consonant(0.04, 0.0, (350.0, 1800.0, 2900.0), (5000.0, 11000.0, 0.12, 0.030)),
+    "m": _Consonant(0.025, 0.8, (280.0, 1000.0, 2400.0)),
+    "n": _Consonant(0.025, 0.8, (280.0, 1600.0, 2600.0)),
+    "l": _Consonant(0.025, 0.9, (380.0, 1100.0, 2900.0)),
+    "d": _Consonant(0.012, 0.5, (300.0, 1800.0, 2900.0), (2500.0, 6000.0, 0.15, 0.008)),
+    "t": _Consonant(0.015, 0.0, (350.0, 1900.0, 2900.0), (3500.0, 9000.0, 0.16, 0.014)),
+    "k": _Consonant(0.015, 0.0, (350.0, 2000.0, 2600.0), (1500.0, 4000.0, 0.2, 0.014)),
+    "s": _Consonant(0.025, 0.0, (350.0, 1800.0, 2900.0), (5000.0, 11000.0, 0.12, 0.030)),
 }
 
 
@@ -315,7 +315,7 @@ def consonant_seconds(consonant: str) -> float:
     Examples
     --------
     >>> consonant_seconds("s")
-    0.04
+    0.025
     """
     return _CONSONANTS[consonant].seconds
 
@@ -432,7 +432,7 @@ def _intone(phrase: Sequence[Syllable], frames: int, rng: np.random.Generator) -
     rate = 5.6 * (1.0 + _wander(frames, 1.0, 0.04, rng))  # Hz
     wave = np.sin(2 * np.pi * np.cumsum(rate) * _HOP / SAMPLE_RATE)
     unsteady = _wander(frames, 2.0, 0.05, rng) + _wander(frames, 100.0, 0.03, rng)
-    return _glide(pitch, 0.09) + _glide(vibrato, 0.1) * wave + unsteady
+    return _glide(pitch, 0.04) + _glide(vibrato, 0.1) * wave + unsteady
 
 
 def _glide(track: Signal, seconds: float, initial: float | None = None) -> Signal:
