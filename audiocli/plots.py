@@ -6,7 +6,7 @@ that pictures can be drawn in worker processes and where there is no screen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["PICTURES", "Overview", "overview", "plot_onsets"]
+__all__ = ["PICTURES", "Overview", "overview", "plot_features", "plot_onsets"]
 
 Array = NDArray[np.float64]
 
@@ -112,8 +112,10 @@ def overview(path: Path, *, name: str | None = None, columns: int = 16_000) -> O
         pending = np.zeros(WINDOW // 2, np.float32)  # half a window before the first sample
         rest = np.zeros(0, np.float32)
 
-        def look(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        def look(audio: NDArray[np.float32], *, last: bool = False) -> NDArray[np.float32]:
             count = 1 + (len(audio) - WINDOW) // hop
+            if not last:  # in long files a hop is longer than the window: it may not be there yet
+                count = min(count, len(audio) // hop)
             if count < 1:
                 return audio
             heard = torch.from_numpy(audio[: (count - 1) * hop + WINDOW])
@@ -129,7 +131,7 @@ def overview(path: Path, *, name: str | None = None, columns: int = 16_000) -> O
             pieces, rest = rest[:whole].reshape(-1, hop), rest[whole:]
             lows.append(pieces.min(axis=1))
             highs.append(pieces.max(axis=1))
-        look(np.concatenate([pending, np.zeros(WINDOW // 2 + hop, np.float32)]))
+        look(np.concatenate([pending, np.zeros(WINDOW // 2, np.float32)]), last=True)
     lows.append(rest[:1] if not len(rest) else rest.min(keepdims=True))
     highs.append(rest[:1] if not len(rest) else rest.max(keepdims=True))
     # The bank gives log10(1 + gain * magnitude); back to magnitude, then to dB.
@@ -290,7 +292,8 @@ def _save(figure: Figure, path: Path, title: str, *, overwrite: bool) -> None:
 
     import matplotlib
 
-    # A dollar sign in a file's name is no mathematics.
+    # A file's name may be no text, and a dollar sign in it is no mathematics.
+    title = title.encode("utf-8", "backslashreplace").decode("utf-8")
     figure.suptitle(title.replace("$", r"\$"), fontsize=10)
     suffix = path.suffix.lower().removeprefix(".")
     dates: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -298,6 +301,101 @@ def _save(figure: Figure, path: Path, title: str, *, overwrite: bool) -> None:
     def fill(partial: Path) -> None:
         with warnings.catch_warnings(), matplotlib.rc_context({"svg.hashsalt": "audiocli"}):
             warnings.filterwarnings("ignore", "Glyph .* missing")  # names may be in any script
+            _settle(figure)
             figure.savefig(partial, format=suffix, dpi=130, metadata=dates.get(suffix))
 
     write_whole(path, fill, overwrite=overwrite)
+
+
+def _settle(figure: Figure) -> None:
+    """Lay out once for all, without the last digits, which differ from run to run."""
+    layout = figure.get_layout_engine()
+    assert layout is not None  # narrows the type; the figure was made with one
+    layout.execute(figure)
+    figure.set_layout_engine("none")
+    for axis in figure.axes:
+        left, bottom, width, height = (round(float(x), 5) for x in axis.get_position().bounds)
+        axis.set_position((left, bottom, width, height))
+
+
+def plot_features(
+    path: Path,
+    seen: Overview,
+    curves: Mapping[str, NDArray[np.floating[Any]]],
+    frame_rate: float,
+    *,
+    title: str = "",
+    overwrite: bool = False,
+) -> None:
+    """Draw features under the spectrogram: one column as a curve, several as an image.
+
+    Parameters
+    ----------
+    path : Path
+        ``.png``, ``.svg`` or ``.pdf``.
+    seen : Overview
+        The recording.
+    curves : mapping of str to ndarray, shape (frames,) or (frames, columns)
+        Features by their labels. Each column of an image has the colours of its own range, so
+        that a large one, such as the first cepstral coefficient, does not hide the others.
+    frame_rate : float
+        Frames a second; the first is at 0.
+    title : str
+        Above the picture.
+    overwrite : bool
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    UsageError
+        If the extension is another, matplotlib is not installed, or the file is there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> column = np.zeros(200)
+    >>> seen = Overview(1.0, 0.005, column, column, np.zeros((9, 201)), np.geomspace(50, 4000, 9))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     picture = Path(folder) / "a.png"
+    ...     plot_features(picture, seen, {"rms": np.zeros(44), "mfcc": np.zeros((44, 3))}, 43.0)
+    ...     picture.stat().st_size > 10_000
+    True
+    """
+    if path.suffix.lower() not in PICTURES:
+        raise UsageError(f"{path}: a picture's name ends in {', '.join(PICTURES)}")
+    shaped = {label: values.reshape(len(values), -1) for label, values in curves.items()}
+    figure, panels = _panels(seen, rows=(1.7, *(0.75 for _ in shaped)))
+    loudest = float(seen.spectrogram.max())
+    for (start, end), (image, *axes) in panels:
+        _draw_spectrogram(image, seen, start, end, loudest)
+        for axis, (label, values) in zip(axes, shaped.items(), strict=True):
+            _draw_feature(axis, label, values, frame_rate, (start, end))
+    figure.align_ylabels([axis for _, axes in panels for axis in axes])
+    _save(figure, path, title, overwrite=overwrite)
+
+
+def _draw_feature(
+    axis: Axes,
+    label: str,
+    values: NDArray[np.floating[Any]],
+    frame_rate: float,
+    span: tuple[float, float],
+) -> None:
+    first = min(max(int(span[0] * frame_rate), 0), len(values))
+    last = min(int(span[1] * frame_rate) + 2, len(values))
+    low, high = values.min(axis=0, initial=0.0), values.max(axis=0, initial=0.0)
+    if values.shape[1] == 1:
+        margin = 0.05 * max(float(high[0] - low[0]), 1e-9)
+        place = np.arange(first, last) / frame_rate
+        axis.plot(place, values[first:last, 0], color=CURVE, linewidth=0.8)
+        axis.set_ylim(float(low[0]) - margin, float(high[0]) + margin)
+        axis.locator_params(axis="y", nbins=3)
+    else:
+        low, high = values.min(axis=0), values.max(axis=0)
+        scaled = (values[first:last] - low) / np.maximum(high - low, 1e-9)
+        edges = ((first - 0.5) / frame_rate, (last - 0.5) / frame_rate)
+        axis.imshow(scaled.T, origin="lower", aspect="auto", cmap="magma", vmin=0, vmax=1,
+                    extent=(*edges, 0, values.shape[1]), interpolation="nearest")  # fmt: skip
+        axis.set_yticks([0, values.shape[1]])
+    axis.set_xlim(*span)
+    axis.set_ylabel(label, rotation=0, ha="right", va="center")

@@ -89,7 +89,10 @@ def run_online(inputs: tuple[str, ...], options: dict[str, Any]) -> None:
 
     if inputs != ("-",):
         raise click.UsageError("--online reads standard input; give - as the only input")
-    useless = [f"--{name.replace('_', '-')}" for name in OFFLINE if options[name]]
+    # --plot alone has the value "", and 0 is a value too.
+    given = [name for name in OFFLINE if options[name] is not None and options[name] is not False]
+    called = {"form": "format", "clicks": "click"}
+    useless = [f"--{called.get(name, name).replace('_', '-')}" for name in given]
     if useless:
         raise click.UsageError(f"{', '.join(useless)}: cannot be used with --online")
     columns = _columns(options["columns"])

@@ -227,12 +227,12 @@ def pyin(frames: Floats, sample_rate: float, fmin: float, fmax: float, hop_lengt
     Each frame's candidates are the troughs that YIN would choose under some
     threshold, weighted with how likely that threshold is: Beta(2, 18), mean
     0.1. The best way through the candidates and an unvoiced state is found
-    by the Viterbi algorithm. Differences from Mauch and Dixon, as in
-    librosa: the threshold's distribution is integrated exactly, not in 100
-    steps; candidates keep their own frequency instead of a pitch bin's, so
-    the result is not quantised; the unvoiced state is one, and keeps no
-    pitch in memory; a deepest trough beyond all thresholds counts the less
-    the higher it is, which leaves fewer noises voiced.
+    by the Viterbi algorithm. Unlike in Mauch and Dixon's method and in
+    librosa's `pyin`, the threshold's distribution is integrated exactly, not
+    in 100 steps; candidates keep their own frequency instead of a pitch
+    bin's, so the result is not quantised; the unvoiced state is one, and
+    keeps no pitch in memory; a deepest trough beyond all thresholds counts
+    the less the higher it is, which leaves fewer noises voiced.
 
     Parameters
     ----------

@@ -1,0 +1,100 @@
+"""Recordings are found with their annotations, chosen by name, and parted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audiocli.annotated import Recording, find_recordings, matching, split
+from audiocli.errors import DataError
+
+SUFFIXES = (".onsets", ".csv", ".jams")
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+    return folder
+
+
+def recordings(*names: str) -> list[Recording]:
+    folder = Path("data")
+    return [Recording(name, folder / f"{name}.wav", folder / name, folder) for name in names]
+
+
+def test_audio_with_an_annotation_is_found_to_any_depth(tmp_path: Path) -> None:
+    touch(tmp_path, "b/c/deep.flac", "b/c/deep.csv", "take10.wav", "take10.onsets", "take9.mp3")
+    touch(tmp_path, "take9.onsets", "alone.wav", "notes.onsets", ".hidden.wav", ".hidden.onsets")
+    found = find_recordings(tmp_path, SUFFIXES)
+    assert [each.name for each in found] == ["b/c/deep", "take9", "take10"]
+    assert [each.annotation.suffix for each in found] == [".csv", ".onsets", ".onsets"]
+    assert all(each.audio.exists() and each.annotation.exists() for each in found)
+    assert found[0].title == f"{tmp_path.name}/b/c/deep"
+
+
+def test_the_preferred_annotation_is_taken(tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav", "a.jams", "a.csv")
+    for suffixes, best in ((SUFFIXES, ".csv"), (SUFFIXES[::-1], ".jams")):
+        (recording,) = find_recordings(tmp_path, suffixes)
+        assert recording.annotation.suffix == best
+
+
+def test_names_with_dots_and_brackets(tmp_path: Path) -> None:
+    touch(tmp_path, "a.b [1].wav", "a.b [1].onsets", "a.wav")
+    (recording,) = find_recordings(tmp_path, SUFFIXES)
+    assert recording.name == "a.b [1]"
+
+
+def test_two_files_for_one_annotation_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav", "a.flac", "a.onsets")
+    with pytest.raises(DataError, match="same name"):
+        find_recordings(tmp_path, SUFFIXES)
+
+
+def test_the_same_name_in_two_folders_is_none(tmp_path: Path) -> None:
+    touch(tmp_path, "x/a.wav", "x/a.onsets", "y/a.wav", "y/a.onsets")
+    assert [each.name for each in find_recordings(tmp_path, SUFFIXES)] == ["x/a", "y/a"]
+
+
+def test_nothing_annotated_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav", "a.txt", "b.onsets")
+    with pytest.raises(DataError, match=r"no audio file with an annotation.*\.onsets, \.csv"):
+        find_recordings(tmp_path, SUFFIXES)
+
+
+def test_titles_do_not_tell_where_the_data_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = touch(tmp_path / "drums", "a.wav", "a.onsets")
+    monkeypatch.chdir(folder)
+    (recording,) = find_recordings(Path("."), SUFFIXES)
+    assert recording.title == "drums/a"
+
+
+def test_patterns_choose_in_the_order_of_the_recordings() -> None:
+    some = recordings("Zoo/a", "b", "Zap")
+    assert [each.name for each in matching(some, ["data/Z*"], "--only")] == ["Zoo/a", "Zap"]
+    assert [each.name for each in matching(some, ["data/Z?p", "*b"], "--only")] == ["b", "Zap"]
+    assert matching(some, [], "--only") == some
+    with pytest.raises(DataError, match=r"^--only data/z\*: .* data/Zoo/a$"):
+        matching(some, ["data/z*"], "--only")
+
+
+@given(st.integers(2, 60))
+def test_every_tenth_chooses_the_best_epoch(count: int) -> None:
+    some = recordings(*map(str, range(count)))
+    training, dev = split(some, [])
+    assert dev == some[::10]
+    assert sorted(training + dev, key=some.index) == some
+
+
+def test_nothing_may_be_left_of_either_side() -> None:
+    for count, patterns in ((1, []), (3, ["data/*"])):
+        with pytest.raises(DataError, match="none is left"):
+            split(recordings(*map(str, range(count))), patterns)
+    with pytest.raises(DataError, match="^--hold-out x"):
+        split(recordings("a", "b"), ["x"])
