@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from audiocli import models, registry
 from audiocli.errors import ModelError, UsageError
-from audiocli.frontend import StftConfig
+from audiocli.frontend import FilterbankConfig, StftConfig
 from audiocli.models.masking import MaskingNetwork, soft_mask
 from audiocli.models.recurrent import ElmanLayer, HiddenStack, recurrent_layer
 
@@ -25,6 +25,8 @@ Array = NDArray[np.float64]
 SMALL: dict[str, dict[str, Any]] = {
     "drnn": {"hidden_size": 8},
     "conv-drnn": {"channels": [4, 6], "num_recurrent": 1},
+    "frame-rnn": {"hidden_size": 3},
+    "frame-crnn": {"channels": [2, 3], "embedding_size": 4, "hidden_size": 3},
 }
 #: More of each architecture's arguments, all of which must work.
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
@@ -37,14 +39,22 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("conv-drnn", {"cell": "gru", "bidirectional": False, "channels": [3, 5, 7]}),
 ]
 FRONTEND = StftConfig(n_fft=256, hop_length=128)
-NAMES = sorted(models.architectures())
+BANK = FilterbankConfig(8000, (128, 256), 80, 12, fmax=4000.0)
+ALL = sorted(models.architectures())
+NAMES = [name for name in ALL if not name.startswith("frame-")]
+FRAMEWISE = [name for name in ALL if name.startswith("frame-")]
+
+
+def any_small(name: str, seed: int = 0, **arguments: Any) -> nn.Module:
+    torch.manual_seed(seed)
+    frontend = FRONTEND if name in NAMES else BANK
+    return models.build(name, frontend, {**SMALL[name], **arguments}).eval()
 
 
 def small(name: str, seed: int = 0, **arguments: Any) -> MaskingNetwork:
-    torch.manual_seed(seed)
-    network = models.build(name, FRONTEND, {**SMALL[name], **arguments})
+    network = any_small(name, seed, **arguments)
     assert isinstance(network, MaskingNetwork)
-    return network.eval()
+    return network
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -52,7 +62,23 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def test_every_architecture_is_tested() -> None:
-    assert sorted(SMALL) == NAMES, "give every registered architecture small arguments here"
+    assert sorted(SMALL) == ALL, "give every registered architecture small arguments here"
+
+
+@pytest.mark.parametrize("name", FRAMEWISE)
+@pytest.mark.parametrize("samples", [0, 1, 79, 80, 5000])
+def test_a_logit_a_frame(name: str, samples: int) -> None:
+    with torch.no_grad():
+        logits = any_small(name, num_outputs=2)(noise(3, samples))
+    assert logits.shape == (3, 2, 1 + samples // 80)
+    assert torch.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_wrong_kind_of_front_end_is_one_clear_line(name: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        models.build(name, BANK if name in NAMES else FRONTEND, SMALL[name])
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -146,7 +172,7 @@ def test_unknown_architecture() -> None:
 
 @pytest.mark.parametrize(
     ("name", "wrong"),
-    [(name, {"no_such_argument": 1}) for name in NAMES]
+    [(name, {"no_such_argument": 1}) for name in ALL]
     + [
         ("drnn", {"hidden_size": -1}),
         ("drnn", {"hidden_size": "many"}),
@@ -163,11 +189,14 @@ def test_unknown_architecture() -> None:
         ("conv-drnn", {"channels": []}),
         ("conv-drnn", {"channels": [4, 5]}),
         ("conv-drnn", {"channels": [4] * 8}),
+        ("frame-rnn", {"cell": "elman"}),
+        ("frame-crnn", {"channels": []}),
+        ("frame-crnn", {"hidden_size": 0}),
     ],
 )
 def test_wrong_arguments_are_one_clear_line(name: str, wrong: dict[str, Any]) -> None:
     with pytest.raises(ModelError) as caught:
-        models.build(name, FRONTEND, {**SMALL[name], **wrong})
+        any_small(name, **wrong)
     assert "\n" not in str(caught.value)
 
 
@@ -187,8 +216,9 @@ def test_parameters_are_counted() -> None:
 
 
 def save(name: str, folder: Path, *, half: bool = False) -> tuple[nn.Module, registry.ModelEntry]:
-    network = small(name, seed=1)
-    network.calibrate(network.stft(noise(2, 4000)).abs())
+    network: Any = any_small(name, seed=1)
+    heard = noise(2, 4000)
+    network.calibrate(network.stft(heard).abs() if name in NAMES else heard)
     with torch.no_grad():
         network.train()(noise(2, 4000))  # fills the running statistics
     config = {
@@ -204,7 +234,7 @@ def save(name: str, folder: Path, *, half: bool = False) -> tuple[nn.Module, reg
     return network.eval(), entry
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_saved_and_loaded_is_the_same(name: str, tmp_path: Path) -> None:
     network, entry = save(name, tmp_path / "tiny")
     again = models.load(entry)
@@ -225,7 +255,7 @@ def test_saved_and_loaded_is_the_same(name: str, tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_half_precision_is_half_the_size_and_nearly_the_same(name: str, tmp_path: Path) -> None:
     _, full = save(name, tmp_path / "full")
     network, half = save(name, tmp_path / "half", half=True)

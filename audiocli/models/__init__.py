@@ -135,7 +135,8 @@ def build(architecture: str, frontend: FrontendConfig, arguments: dict[str, Any]
             )
     try:
         return known[architecture](frontend, **arguments)
-    except (TypeError, ValueError, RuntimeError) as error:  # a size below zero is torch's to refuse
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        # A size below zero is torch's to refuse; another kind of front-end lacks an attribute.
         raise ModelError(f"architecture {architecture!r}: {error}") from error
 
 

@@ -229,9 +229,9 @@ class OnsetDetector:
     Raises
     ------
     ModelError
-        If there is no such model, or it is damaged.
+        If the model is damaged.
     UsageError
-        If a value cannot be.
+        If there is no such model, or a value cannot be.
 
     Examples
     --------

@@ -168,7 +168,7 @@ class _MakeWorker:
             with audio.AudioReader(recording.audio) as reader:
                 seconds = reader.info.duration or 0.0
             matches = tuple(match(reference, found, window) for window in WINDOWS)
-            return seconds, Score(recording.name, seconds, matches)
+            return seconds, Score(recording.title, seconds, matches)
 
         return work
 
