@@ -456,12 +456,12 @@ def test_evaluate(run: Run, data: Path, model: Path) -> None:
     table = run(*words)
     assert table.status == 0
     assert [line.split()[0] for line in table.out.splitlines()] == [
-        "file", "drums/one", "drums/two", "other", "all"
+        "file", "data/drums/one", "data/drums/two", "data/other", "all"
     ]  # fmt: skip
     result = json.loads(run(*words, "--format", "json").out)
     assert result["total"]["f_25"] == 1.0 and result["total"]["onsets"] == 9
     only = json.loads(run(*words, "--format", "json", "--only", "data/drums/*").out)
-    assert [row["file"] for row in only["files"]] == ["drums/one", "drums/two"]
+    assert [row["file"] for row in only["files"]] == ["data/drums/one", "data/drums/two"]
     missed = run(*words, "--only", "data/nothing*")
     assert missed.status == 1 and "--only" in missed.err and "data/drums/one" in missed.err
     strict = json.loads(run(*words, "--format", "json", "--threshold", "1").out)
