@@ -23,6 +23,7 @@ __version__ = "0.1.0"
 #: Public name: the module that holds it, and what it is called there.
 _PUBLIC = {
     "AudioCliError": ("audiocli.errors", "AudioCliError"),
+    "FeatureExtractor": ("audiocli.tasks.features", "Extractor"),
     "OnlineDetector": ("audiocli.tasks.onsets", "OnlineDetector"),
     "OnsetDetector": ("audiocli.tasks.onsets", "OnsetDetector"),
     "Separator": ("audiocli.tasks.separate", "Separator"),
@@ -31,6 +32,7 @@ _PUBLIC = {
     "detect_files": ("audiocli.tasks.onsets", "detect_files"),
     "evaluate_onsets": ("audiocli.tasks.onsets.evaluation", "evaluate"),
     "evaluate_separation": ("audiocli.tasks.separate.evaluation", "evaluate"),
+    "extract_features": ("audiocli.tasks.features.files", "extract_files"),
     "find_model": ("audiocli.registry", "find"),
     "list_models": ("audiocli.registry", "list_models"),
     "read": ("audiocli.audio", "read"),

@@ -383,7 +383,7 @@ def _draw_feature(
 ) -> None:
     first = min(max(int(span[0] * frame_rate), 0), len(values))
     last = min(int(span[1] * frame_rate) + 2, len(values))
-    low, high = values.min(axis=0, initial=0.0), values.max(axis=0, initial=0.0)
+    low, high = values.min(axis=0), values.max(axis=0)
     if values.shape[1] == 1:
         margin = 0.05 * max(float(high[0] - low[0]), 1e-9)
         place = np.arange(first, last) / frame_rate
@@ -391,7 +391,6 @@ def _draw_feature(
         axis.set_ylim(float(low[0]) - margin, float(high[0]) + margin)
         axis.locator_params(axis="y", nbins=3)
     else:
-        low, high = values.min(axis=0), values.max(axis=0)
         scaled = (values[first:last] - low) / np.maximum(high - low, 1e-9)
         edges = ((first - 0.5) / frame_rate, (last - 0.5) / frame_rate)
         axis.imshow(scaled.T, origin="lower", aspect="auto", cmap="magma", vmin=0, vmax=1,

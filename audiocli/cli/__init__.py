@@ -14,6 +14,7 @@ import click
 from audiocli import __version__
 from audiocli.cli.demo import demo
 from audiocli.cli.evaluate import evaluate
+from audiocli.cli.features import features
 from audiocli.cli.models import models
 from audiocli.cli.onsets import onsets
 from audiocli.cli.separate import separate
@@ -33,6 +34,7 @@ def cli() -> None:
     """
 
 
+cli.add_command(features)
 cli.add_command(onsets)
 cli.add_command(separate)
 cli.add_command(train)

@@ -1,0 +1,342 @@
+"""From a stream of sound to features: one pass, one transform, constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocli.audio import streaming
+from audiocli.dsp.cepstral import delta
+from audiocli.dsp.frames import Framer
+from audiocli.dsp.pitch import Pitch, PitchTracker
+from audiocli.errors import UsageError
+from audiocli.tasks.features import catalogue
+from audiocli.tasks.features.block import Block, Settings
+from audiocli.tasks.features.catalogue import Feature
+from audiocli.tasks.features.statistics import Statistics, check
+
+__all__ = ["STATISTICS", "Column", "Extractor"]
+
+Floats = NDArray[np.floating[Any]]
+
+STATISTICS = ("mean", "std")
+#: Seconds of sound that are worked on at a time, so that what lies between stays in the cache.
+BLOCK_SECONDS = 5.0
+DELTA_WIDTH = 9
+#: Louder samples than these are no sound, and their powers would not fit into float32.
+LOUDEST = 1e6
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table of features.
+
+    Parameters
+    ----------
+    name : str
+        As in the table.
+    unit : str
+        "1" for a plain number.
+    description : str
+        What it tells.
+    source : str
+        Where its definition comes from.
+
+    Examples
+    --------
+    >>> Column("rms_mean", "full scale", "Root mean square", "librosa rms").name
+    'rms_mean'
+    """
+
+    name: str
+    unit: str
+    description: str
+    source: str
+
+
+class Extractor:
+    """Makes features of sound, in an array or a stream.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Features and sets of features, see :mod:`audiocli.tasks.features.catalogue`.
+    settings : Settings, optional
+        Rate, frames and hop.
+    statistics : sequence of str
+        Of a file's frames, see :func:`audiocli.tasks.features.statistics.check`.
+
+    Raises
+    ------
+    UsageError
+        If a name is unknown, or a feature cannot be made with these settings.
+
+    Examples
+    --------
+    >>> extractor = Extractor(["rms", "spectral_centroid"])
+    >>> sine = np.sin(2 * np.pi * 1000 * np.arange(44100) / 44100).astype(np.float32)
+    >>> row = extractor.summary([sine[None]], 44100)
+    >>> {name: round(float(value), 1) for name, value in row.items() if name.endswith("mean")}
+    {'rms_mean': 0.7, 'spectral_centroid_mean': 1014.3}
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str] = ("common",),
+        settings: Settings | None = None,
+        statistics: Sequence[str] = STATISTICS,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.features = catalogue.select(names)
+        self.statistics = check(statistics)
+        self._framewise = [feature for feature in self.features if not feature.whole]
+        needed = {feature.name for feature in self._framewise if feature.compute}
+        for feature in self.features:
+            needed |= {feature.delta_of, feature.summary_of} - {""}
+            needed |= {"f0"} if feature.voiced else set()
+        self._computed = [f for f in catalogue.FEATURES.values() if f.name in needed]
+        self._deltas = [feature for feature in self._framewise if feature.delta_of]
+        self._places: dict[str, slice] = {}  # of each feature, among all that is computed
+        width = 0
+        for feature in (*self._computed, *self._deltas):
+            count = len(feature.columns(self.settings))
+            self._places[feature.name] = slice(width, width + count)
+            width += count
+        self._pitched = any(feature.pitched for feature in self._computed)
+        self._try()
+
+    def _try(self) -> None:
+        """Hear a moment of silence: what these settings do not allow is refused here."""
+        for _ in self._stream([np.zeros((1, 1), np.float32)], self.settings.sample_rate):
+            pass
+
+    @property
+    def frame_columns(self) -> list[str]:
+        """Names of the columns of :meth:`frames`."""
+        return [name for f in self._framewise for name in f.columns(self.settings)]
+
+    def columns(self, *, frames: bool = False) -> list[Column]:
+        """Describe the columns of the table.
+
+        Parameters
+        ----------
+        frames : bool
+            Those of :meth:`frames`, and not those of :meth:`summary`.
+
+        Returns
+        -------
+        list of Column
+        """
+        described = []
+        for feature in self._framewise if frames else self.features:
+            for name in feature.columns(self.settings):
+                alone = frames or feature.whole
+                for statistic in ("",) if alone else self.statistics:
+                    text = feature.description
+                    text += f"; {statistic} of {_which(feature)}" if statistic else ""
+                    full = f"{name}_{statistic}" if statistic else name
+                    described.append(Column(full, feature.unit, text, feature.source))
+        return described
+
+    def frames(self, blocks: Iterable[Floats], sample_rate: int) -> Iterator[Floats]:
+        """Make the features of frames, in constant memory.
+
+        Frame t has its middle at sample t * hop_length.
+
+        Parameters
+        ----------
+        blocks : iterable of ndarray, shape (channels, samples)
+            Sound, full scale 1.0; channels are averaged.
+        sample_rate : int
+            Of the sound, in Hz.
+
+        Yields
+        ------
+        ndarray of float32, shape (frames, columns)
+            The features of some seconds, columns as in `frame_columns`.
+
+        Raises
+        ------
+        UsageError
+            If all features chosen are of whole files.
+        """
+        if not self._framewise:
+            raise UsageError(
+                f"{', '.join(f.name for f in self.features)}: of whole files only; name features "
+                "that frames have as well"
+            )
+        for values in self._stream(blocks, sample_rate):
+            yield np.concatenate([values[:, self._places[f.name]] for f in self._framewise], axis=1)
+
+    def summary(self, blocks: Iterable[Floats], sample_rate: int) -> dict[str, float]:
+        """Make statistics of the features of all frames, and the features of the whole.
+
+        Constant memory, but for percentiles: these keep the features of all frames, which with
+        the common set are about a sixth of the sound at 22050 Hz.
+
+        Parameters
+        ----------
+        blocks : iterable of ndarray, shape (channels, samples)
+            Sound, full scale 1.0; channels are averaged.
+        sample_rate : int
+            Of the sound, in Hz.
+
+        Returns
+        -------
+        dict of str to float
+            By the names of :meth:`columns`. Finite whatever the sound, also for silence.
+        """
+        meters = {f.name: f.meter(sample_rate) for f in self.features if f.meter}
+        taken = {voiced: self._statistics(voiced) for voiced in (False, True)}
+        curves: dict[str, list[Floats]] = {
+            f.summary_of: [np.zeros(0, np.float32)] for f in self.features if f.summarise
+        }
+
+        def metered() -> Iterator[Floats]:
+            for block in blocks:
+                for meter in meters.values():
+                    meter.add(block)
+                yield block
+
+        for values in self._stream(metered(), sample_rate):
+            for voiced, (features, statistics) in taken.items():
+                if features:
+                    rows = values[values[:, self._places["f0"].start] > 0] if voiced else values
+                    part = [rows[:, self._places[f.name]] for f in features]
+                    statistics.add(np.concatenate(part, axis=1))
+            for name, curve in curves.items():
+                curve.append(values[:, self._places[name].start].copy())
+        whole = {name: meter.result() for name, meter in meters.items()}
+        for feature in self.features:
+            if feature.summarise:
+                joined = np.concatenate(curves[feature.summary_of])
+                whole[feature.name] = feature.summarise(joined, self.settings)
+        return self._row(taken, whole)
+
+    def _statistics(self, voiced: bool) -> tuple[list[Feature], Statistics]:
+        """Make the statistics of features that are of voiced frames only, or of the others."""
+        features = [f for f in self._framewise if f.voiced == voiced]
+        columns = sum(len(f.columns(self.settings)) for f in features)
+        return features, Statistics(self.statistics, columns)
+
+    def _row(
+        self, taken: dict[bool, tuple[list[Feature], Statistics]], whole: dict[str, float]
+    ) -> dict[str, float]:
+        """Put numbers under the names of the columns."""
+        found = {voiced: iter(statistics.result()) for voiced, (_, statistics) in taken.items()}
+        row: dict[str, float] = {}
+        for feature in self.features:
+            if feature.whole:
+                row[feature.name] = whole[feature.name]
+                continue
+            for name in feature.columns(self.settings):
+                numbers = next(found[feature.voiced]).tolist()
+                row |= dict(zip((f"{name}_{s}" for s in self.statistics), numbers, strict=True))
+        return row
+
+    def _stream(self, blocks: Iterable[Floats], sample_rate: int) -> Iterator[Floats]:
+        """Give all that is computed, (frames, columns), deltas last."""
+        mono = (np.mean(block, axis=0, keepdims=True) for block in blocks)
+        heard = streaming.resample(mono, sample_rate, self.settings.sample_rate)
+        computed = (self._compute(block) for block in self._blocks(heard))
+        yield from self._with_deltas(computed) if self._deltas else computed
+
+    def _blocks(self, mono: Iterable[Floats]) -> Iterator[Block]:
+        """Cut sound into frames, with their pitch where it is needed."""
+        settings = self.settings
+        framers = Framer(settings.framing), Framer(settings.framing, "edge")
+        memory: dict[str, Any] = {}
+        size = round(BLOCK_SECONDS * settings.sample_rate)
+
+        def cut() -> Iterator[tuple[Floats, Floats]]:
+            for piece in _gathered(mono, size):
+                yield framers[0].push(piece), framers[1].push(piece)
+            yield framers[0].flush(), framers[1].flush()
+
+        for frames, edges, pitch in self._pitches(cut()):
+            if len(frames):
+                yield Block(settings, frames, edges, pitch, memory)
+
+    def _pitches(
+        self, pairs: Iterable[tuple[Floats, Floats]]
+    ) -> Iterator[tuple[Floats, Floats, Pitch | None]]:
+        """Follow the pitch; frames wait, as views of the sound, until theirs is decided."""
+        if not self._pitched:
+            yield from ((frames, edges, None) for frames, edges in pairs)
+            return
+        settings = self.settings
+        lowest, highest = settings.f0_range
+        tracker = PitchTracker(settings.sample_rate, lowest, highest, settings.hop_length)
+        waiting: list[tuple[Floats, Floats]] = []
+
+        def ready(pitch: Pitch) -> Iterator[tuple[Floats, Floats, Pitch]]:
+            done = 0
+            while done < len(pitch.f0):
+                frames, edges = waiting.pop(0)
+                count = min(len(frames), len(pitch.f0) - done)
+                if count < len(frames):
+                    waiting.insert(0, (frames[count:], edges[count:]))
+                part = slice(done, done + count)
+                known = Pitch(pitch.f0[part], pitch.voiced[part], pitch.probability[part])
+                yield frames[:count], edges[:count], known
+                done += count
+
+        for frames, edges in pairs:
+            if len(frames):
+                waiting.append((frames, edges))
+                yield from ready(tracker.push(frames))
+        yield from ready(tracker.finish())
+
+    def _compute(self, block: Block) -> Floats:
+        """Make the features of a block, (frames, columns)."""
+        width = sum(len(f.columns(self.settings)) for f in self._computed)
+        values = np.empty((len(block.frames), width), np.float32)
+        for feature in self._computed:
+            assert feature.compute is not None  # what has none is not computed but derived
+            made = feature.compute(block)
+            values[:, self._places[feature.name]] = made[:, None] if made.ndim == 1 else made
+        return values
+
+    def _with_deltas(self, computed: Iterable[Floats]) -> Iterator[Floats]:
+        """Put slopes beside the features, which come half a width late for that."""
+        half = DELTA_WIDTH // 2
+        kept: Floats | None = None
+        for values in computed:
+            before = np.repeat(values[:1], half, axis=0) if kept is None else kept
+            kept = np.concatenate([before, values])
+            yield self._sloped(kept)
+            kept = kept[max(len(kept) - 2 * half, 0) :]
+        if kept is not None:
+            yield self._sloped(np.concatenate([kept, np.repeat(kept[-1:], half, axis=0)]))
+
+    def _sloped(self, values: Floats) -> Floats:
+        """Give the frames that have four more on both sides, with their slopes."""
+        half = DELTA_WIDTH // 2
+        slopes = [
+            delta(values[:, self._places[f.delta_of]], DELTA_WIDTH, f.order, mode="valid")
+            for f in self._deltas
+        ]
+        return np.concatenate([values[half : half + len(slopes[0])], *slopes], axis=1)
+
+
+def _which(feature: Feature) -> str:
+    return "voiced frames" if feature.voiced else "frames"
+
+
+def _gathered(blocks: Iterable[Floats], size: int) -> Iterator[Floats]:
+    """Cut a stream, (1, samples) at a time, into (size,) and what is left, always alike."""
+    parts: list[Floats] = []
+    held = 0
+    for block in blocks:
+        parts.append(np.clip(block[0], -LOUDEST, LOUDEST))
+        held += block.shape[1]
+        while held >= size:
+            joined = np.concatenate(parts)
+            yield joined[:size]
+            parts, held = [joined[size:]], held - size
+    if held:
+        yield np.concatenate(parts)
