@@ -537,7 +537,7 @@ def test_scores_of_a_detector_that_is_right(tmp_path: Path) -> None:
     assert result.total.matches[0] == Match(14, 0, 0)
     assert result.total.seconds == pytest.approx(4.4)
     chosen = evaluate([one, two], model, only=["test/c"])
-    assert [score.name for score in chosen.scores] == ["c"]
+    assert [score.name for score in chosen.scores] == ["test/c"]
     with pytest.raises(DataError, match="--only"):
         evaluate([one], model, only=["test/z"])
     assert evaluate([one], "none", detector="librosa").total.matches[1].recall > 0.5

@@ -143,7 +143,7 @@ def test_train_then_detect_and_score_with_the_result(
     assert all(0 <= time <= 1 for time in found.times)
     scores = run("evaluate", "onsets", "data", "--model", "./net", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(scores.out)))
-    assert [row["file"] for row in rows] == ["0", "1", "2", "all"]
+    assert [row["file"] for row in rows] == ["data/0", "data/1", "data/2", "all"]
     assert rows[-1]["onsets"] == "9"
     # A finished model is not trained over.
     assert run(*words, "--seed", "1").status in (1, 2)
