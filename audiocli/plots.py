@@ -195,9 +195,7 @@ def plot_onsets(
     ...     picture.stat().st_size > 10_000
     True
     """
-    if path.suffix.lower() not in PICTURES:
-        raise UsageError(f"{path}: a picture's name ends in {', '.join(PICTURES)}")
-    figure, panels = _panels(seen, rows=(1.0, 1.7, 0.9))
+    figure, panels = _panels(path, seen, rows=(1.0, 1.7, 0.9))
     loudest = float(seen.spectrogram.max())
     for (start, end), (wave, image, strength) in panels:
         _draw_wave(wave, seen, start, end)
@@ -218,9 +216,11 @@ def plot_onsets(
 
 
 def _panels(
-    seen: Overview, rows: Sequence[float]
+    path: Path, seen: Overview, rows: Sequence[float]
 ) -> tuple[Figure, list[tuple[tuple[float, float], list[Axes]]]]:
     """Lay out a figure: a long recording goes on in the next panel, as text in the next line."""
+    if path.suffix.lower() not in PICTURES:
+        raise UsageError(f"{path}: a picture's name ends in {', '.join(PICTURES)}")
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -361,10 +361,8 @@ def plot_features(
     ...     picture.stat().st_size > 10_000
     True
     """
-    if path.suffix.lower() not in PICTURES:
-        raise UsageError(f"{path}: a picture's name ends in {', '.join(PICTURES)}")
     shaped = {label: values.reshape(len(values), -1) for label, values in curves.items()}
-    figure, panels = _panels(seen, rows=(1.7, *(0.75 for _ in shaped)))
+    figure, panels = _panels(path, seen, rows=(1.7, *(0.75 for _ in shaped)))
     loudest = float(seen.spectrogram.max())
     for (start, end), (image, *axes) in panels:
         _draw_spectrogram(image, seen, start, end, loudest)

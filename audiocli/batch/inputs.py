@@ -20,7 +20,7 @@ from pathlib import Path
 
 from audiocli.errors import UsageError
 
-__all__ = ["Input", "Job", "find_inputs", "plan", "real_path"]
+__all__ = ["Input", "Job", "check_joint_output", "find_inputs", "plan", "real_path"]
 
 
 @dataclass(frozen=True)
@@ -198,6 +198,41 @@ def plan(
             "--resume to do only what is missing, or choose another output folder"
         )
     return jobs
+
+
+def check_joint_output(
+    target: Path,
+    inputs: Sequence[Input],
+    *,
+    replace: bool,
+    fix: str = "use --overwrite to replace it",
+) -> None:
+    """Refuse one file for the results of all inputs where it would lose something.
+
+    Parameters
+    ----------
+    target : Path
+        The file.
+    inputs : sequence of Input
+        As found.
+    replace : bool
+        Whether what is there may be replaced.
+    fix : str
+        What to do otherwise.
+
+    Raises
+    ------
+    UsageError
+        If it is one of the inputs, or is there already.
+
+    Examples
+    --------
+    >>> check_joint_output(Path("no-such.csv"), [], replace=False)
+    """
+    if any(real_path(target) == real_path(item.path) for item in inputs):
+        raise UsageError(f"{target}: is an input, which would be lost; choose another name")
+    if os.path.lexists(target) and not replace:
+        raise UsageError(f"{target}: exists already; {fix}")
 
 
 def real_path(path: str | os.PathLike[str]) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from audiocli.atomic import write_whole
 from audiocli.audio import AudioReader
 from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
-from audiocli.batch.inputs import Input, Job, find_inputs, plan, real_path
+from audiocli.batch.inputs import Input, Job, check_joint_output, find_inputs, plan
 from audiocli.batch.stdin import standard_input
 from audiocli.errors import UsageError
 from audiocli.tasks.features import tables
@@ -269,7 +269,8 @@ def extract_files(
     }
     known: list[Part] = []
     if target is not None:
-        _check_target(target, found, overwrite, resume)
+        fix = "use --overwrite to replace it, or --resume to add to it"
+        check_joint_output(target, found, replace=overwrite or resume, fix=fix)
         manifest = manifest or Path(f"{target}.manifest.jsonl")
         if resume:
             known = _known(target, layout, form, manifest, made_with, found, relative)
@@ -309,16 +310,6 @@ def _check_frames(extractor: Extractor, plot: str | None) -> None:
     if plot is not None and len(drawn) > PLOTTED:
         raise UsageError(
             f"--plot draws {PLOTTED} features at most, not {len(drawn)}; choose some by --set"
-        )
-
-
-def _check_target(target: Path, found: Sequence[Input], overwrite: bool, resume: bool) -> None:
-    """Refuse a table where it would lose something, before any work."""
-    if any(real_path(target) == real_path(item.path) for item in found):
-        raise UsageError(f"{target}: is an input, which would be lost; choose another name")
-    if os.path.lexists(target) and not (overwrite or resume):
-        raise UsageError(
-            f"{target}: exists already; use --overwrite to replace it, or --resume to add to it"
         )
 
 

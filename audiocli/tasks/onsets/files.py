@@ -14,7 +14,7 @@ from audiocli.atomic import write_whole
 from audiocli.audio import AudioReader
 from audiocli.audio.streaming import prefetch
 from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
-from audiocli.batch.inputs import Input, Job, find_inputs, plan, real_path
+from audiocli.batch.inputs import Input, Job, check_joint_output, find_inputs, plan
 from audiocli.batch.stdin import standard_input
 from audiocli.clicks import write_clicks
 from audiocli.errors import UsageError
@@ -471,7 +471,4 @@ def _check_joined(
         )
     if resume:
         raise UsageError(f"--resume: {target} is written as a whole; name a folder as the output")
-    if any(real_path(target) == real_path(item.path) for item in found):
-        raise UsageError(f"{target}: is an input, which would be lost; choose another name")
-    if os.path.lexists(target) and not overwrite:
-        raise UsageError(f"{target}: exists already; use --overwrite to replace it")
+    check_joint_output(target, found, replace=overwrite)
