@@ -1,4 +1,4 @@
-"""Energy and level: closed forms, librosa, and BS.1770 written out from its tables."""
+"""Energy and level: closed forms, and librosa."""
 
 from __future__ import annotations
 
@@ -7,23 +7,19 @@ from collections.abc import Callable
 import librosa
 import numpy as np
 import pytest
-import scipy.signal
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from audiocli.dsp.energy import (
-    SILENT_LUFS,
     crest_factor,
     log_energy,
-    loudness,
     peak_dbfs,
     rms,
     short_time_energy,
     zero_crossing_rate,
 )
 from audiocli.dsp.frames import frame, pad_centred
-from audiocli.errors import UsageError
 
 Floats = NDArray[np.float32]
 OF_FRAMES = [short_time_energy, rms, log_energy, zero_crossing_rate, crest_factor, peak_dbfs]
@@ -133,73 +129,3 @@ def test_silence_has_a_value(feature: Callable[[Floats], Floats], value: float) 
 
 def test_the_floor_of_log_energy() -> None:
     assert log_energy(np.zeros((1, 4), np.float32), floor=1.0)[0] == 0
-
-
-def k_weighted_loudness(channels: Floats) -> float:
-    """Measure loudness at 48 kHz, with the filters from the tables of BS.1770."""
-    shelf = [1.53512485958697, -2.69169618940638, 1.19839281085285]
-    shelf_feedback = [1.0, -1.69065929318241, 0.73248077421585]
-    highpass, highpass_feedback = [1.0, -2.0, 1.0], [1.0, -1.99004745483398, 0.99007225036621]
-    weighted = scipy.signal.lfilter(shelf, shelf_feedback, channels.astype(float))
-    weighted = scipy.signal.lfilter(highpass, highpass_feedback, weighted)
-    starts = range(0, weighted.shape[1] - 19200 + 1, 4800)
-    power = np.array([np.square(weighted[:, s : s + 19200]).mean(axis=1).sum() for s in starts])
-
-    def lufs(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return -0.691 + 10 * np.log10(values)
-
-    power = power[lufs(power) > -70]
-    power = power[lufs(power) > lufs(power.mean()) - 10]
-    return float(lufs(power.mean()))
-
-
-def speech_like(channels: int) -> Floats:
-    """Make noise that comes and goes, with long pauses, 6 s at 48 kHz."""
-    time = np.arange(6 * 48000) / 48000
-    envelope = np.where(time % 2 < 1.2, np.abs(np.sin(2 * np.pi * 1.7 * time)), 1e-3)
-    return (noise(channels, len(time)) * envelope).astype(np.float32)
-
-
-@pytest.mark.parametrize("channels", [1, 2])
-def test_loudness_is_that_of_the_standard(channels: int) -> None:
-    signal = speech_like(channels)
-    assert loudness(signal, 48000) == pytest.approx(k_weighted_loudness(signal), abs=1e-3)
-
-
-def test_loudness_is_essentias() -> None:
-    essentia = pytest.importorskip("essentia.standard")
-    signal = speech_like(2)
-    measured = essentia.LoudnessEBUR128(sampleRate=48000)(np.ascontiguousarray(signal.T))[2]
-    assert loudness(signal, 48000) == pytest.approx(measured, abs=0.01)
-
-
-@pytest.mark.parametrize("sample_rate", [8000, 16000, 22050, 44100, 48000])
-def test_loudness_of_a_sine(sample_rate: int) -> None:
-    wave = sine(997, sample_rate, 2.0)
-    mono = loudness(wave, sample_rate)
-    assert mono == pytest.approx(-3.01, abs=0.05)
-    assert loudness(np.stack([wave, wave]), sample_rate) == pytest.approx(mono + 3.01, abs=0.01)
-    assert loudness(wave * np.float32(0.1), sample_rate) == pytest.approx(mono - 20, abs=0.01)
-
-
-def test_pauses_do_not_count() -> None:
-    wave = sine(997, 16000, 3.0, 0.3)
-    with_pause = np.concatenate([wave, np.zeros(10 * 16000, np.float32)])
-    assert loudness(with_pause, 16000) == pytest.approx(loudness(wave, 16000), abs=0.4)
-
-
-@pytest.mark.parametrize("samples", [0, 1, 3199])
-def test_short_signals_have_the_loudness_of_silence(samples: int) -> None:
-    assert loudness(np.ones(samples, np.float32), 8000) == SILENT_LUFS
-    assert loudness(sine(1000, 8000, 0.4), 8000) > -4  # just long enough
-
-
-def test_the_loudness_of_silence() -> None:
-    assert loudness(np.zeros(8000, np.float32), 8000) == SILENT_LUFS
-    assert loudness(sine(1000, 8000, 1.0, 1e-5), 8000) == SILENT_LUFS
-    assert loudness(np.zeros((2, 8000), np.float32), 8000) == SILENT_LUFS
-
-
-def test_too_many_channels_are_refused() -> None:
-    with pytest.raises(UsageError, match="up to 5 channels, not 6"):
-        loudness(np.zeros((6, 8000), np.float32), 8000)

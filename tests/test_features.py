@@ -18,11 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from audiocli.dsp.energy import loudness
 from audiocli.errors import UsageError
 from audiocli.tasks.features import FEATURES, SETS, Extractor, Settings, select
 from audiocli.tasks.features.files import extract_file, extract_files
-from audiocli.tasks.features.loudness import LoudnessMeter
 from audiocli.tasks.features.statistics import Statistics, check
 from audiocli.tasks.features.tables import FORMATS, Layout, Part, find_form, read, write
 
@@ -205,16 +203,6 @@ def test_another_rate_of_the_file_changes_little() -> None:
     high = Extractor(["spectral_centroid"]).summary([sine], 44_100)
     low = Extractor(["spectral_centroid"]).summary([sine[:, ::2]], 22_050)
     assert high["spectral_centroid_mean"] == pytest.approx(low["spectral_centroid_mean"], rel=0.01)
-
-
-@pytest.mark.parametrize(("rate", "channels", "samples"), [(44_100, 2, 99_999), (8000, 5, 3300)])
-def test_loudness_in_blocks_is_that_of_the_whole(rate: int, channels: int, samples: int) -> None:
-    sound = np.random.default_rng(0).standard_normal((channels, samples)).astype(np.float32)
-    sound *= np.linspace(0, 0.3, samples, dtype=np.float32)
-    meter = LoudnessMeter(rate)
-    for block in cut(sound, 10, 0, 1700, 1):
-        meter.add(block)
-    assert meter.result() == pytest.approx(loudness(sound, rate), abs=0.01)
 
 
 def test_a_long_file_takes_no_more_memory() -> None:

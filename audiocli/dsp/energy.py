@@ -1,8 +1,7 @@
 """Energy and level: features of the waveform itself.
 
 What a function gives for a frame it gives for any last axis: frames (frames, frame_length) become
-(frames,), and a whole signal (samples,) becomes one number. :func:`loudness` is a measure of whole
-signals only.
+(frames,), and a whole signal (samples,) becomes one number.
 """
 
 from __future__ import annotations
@@ -12,13 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.errors import UsageError
-
 __all__ = [
-    "SILENT_LUFS",
     "crest_factor",
     "log_energy",
-    "loudness",
     "peak_dbfs",
     "rms",
     "short_time_energy",
@@ -26,12 +21,6 @@ __all__ = [
 ]
 
 Floats = NDArray[np.floating[Any]]
-
-#: The loudness of silence: the absolute gate of BS.1770, below which nothing counts.
-SILENT_LUFS = -70.0
-
-#: BS.1770 measures in stretches of this many seconds.
-GATING_BLOCK = 0.4
 
 
 def short_time_energy(frames: Floats) -> Floats:
@@ -198,57 +187,3 @@ def _peak(frames: Floats) -> Floats:
     """Find max(|x|) without a copy of |x|."""
     peak: Floats = np.abs(np.maximum(frames.max(axis=-1), -frames.min(axis=-1)))  # abs: of -0.0
     return peak
-
-
-def loudness(signal: Floats, sample_rate: int) -> float:
-    """Measure the integrated loudness of a signal, as in broadcasting.
-
-    The K-weighted mean power of the stretches of 0.4 s (a new one each 0.1 s)
-    that are above -70 LUFS and less than 10 dB below the mean of those,
-    measured by pyloudnorm. The whole signal is needed at once.
-
-    Parameters
-    ----------
-    signal : ndarray, shape (samples,) or (channels, samples)
-        Full scale 1.0. Channels, up to 5, are left, right, centre, left and
-        right surround; their powers add up, so that two equal channels are
-        3 dB louder than one.
-    sample_rate : int
-        In Hz.
-
-    Returns
-    -------
-    float
-        In LUFS: -3.0 for a sine of 1 kHz and full scale in one channel. A
-        signal that is silent, or shorter than 0.4 s, has -70.
-
-    Raises
-    ------
-    UsageError
-        If there are more than 5 channels.
-
-    References
-    ----------
-    Recommendation ITU-R BS.1770-4, Algorithms to measure audio programme loudness and true-peak
-    audio level, 2015. C. Steinmetz, J. Reiss, pyloudnorm: a simple yet flexible loudness meter in
-    Python, 150th AES Convention, 2021.
-
-    Examples
-    --------
-    >>> sine = np.sin(2 * np.pi * 1000 * np.arange(48000) / 48000).astype(np.float32)
-    >>> round(loudness(sine, 48000), 1), loudness(0 * sine, 48000)
-    (-3.0, -70.0)
-    """
-    if signal.ndim == 2 and len(signal) > 5:
-        raise UsageError(
-            f"loudness: BS.1770 is for up to 5 channels, not {len(signal)}; mix them down first"
-        )
-    if signal.shape[-1] < GATING_BLOCK * sample_rate:
-        return SILENT_LUFS
-    # Imported here: only this measure needs it, and it loads scipy.signal.
-    import pyloudnorm
-
-    # These filters are those of the standard; pyloudnorm's default ones are 0.04 dB off.
-    meter = pyloudnorm.Meter(sample_rate, filter_class="DeMan", block_size=GATING_BLOCK)
-    lufs = float(meter.integrated_loudness(signal.T))
-    return max(lufs, SILENT_LUFS)  # silence has minus infinity

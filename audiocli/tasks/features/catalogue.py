@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from audiocli.dsp import bands, cepstral, energy, harmonic, perceptual, rhythm, spectral, tonal
 from audiocli.dsp import linear_prediction as prediction
+from audiocli.dsp.loudness import LoudnessMeter
 from audiocli.errors import UsageError, suggest
 from audiocli.tasks.features.block import CONTRAST_FROM, LPC_ORDER, Block, Settings
-from audiocli.tasks.features.loudness import LoudnessMeter
 
 __all__ = ["FEATURES", "SETS", "Feature", "select"]
 
@@ -269,7 +269,7 @@ _PERCEPTUAL = [
     Feature("rasta_plp", "perceptual", "ln", "The same after RASTA's band pass over time",
             "Hermansky 1994", _rasta, _numbered(13, 0)),
     Feature("loudness", "perceptual", "LUFS", "Integrated loudness of all channels of the file, "
-            "at its own rate; -70 for silence", "ITU-R BS.1770-4; pyloudnorm",
+            "at its own rate; -70 for silence", "ITU-R BS.1770-4",
             meter=LoudnessMeter),
 ]  # fmt: skip
 

@@ -1,0 +1,181 @@
+"""Loudness after ITU-R BS.1770, as in broadcasting: of a stream, or of a whole signal.
+
+The sound is weighted as hearing does (K-weighting), its power is taken over stretches of 0.4 s, a
+new one each 0.1 s, and those count that are above -70 LUFS and less than 10 dB below the mean of
+those. The gate makes pauses not count.
+
+The recommendation gives its filters for 48 kHz. For other rates they follow from the same analogue
+filters by the bilinear transform, as in libebur128, FFmpeg and pyloudnorm. At low rates that is not
+quite the same response: up to 0.08 dB more at 22.05 kHz, 0.15 at 16 kHz and 0.42 at 8 kHz.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+__all__ = ["SILENT_LUFS", "LoudnessMeter", "loudness"]
+
+Floats = NDArray[np.floating[Any]]
+
+#: The loudness of silence: the absolute gate, below which nothing counts.
+SILENT_LUFS = -70.0
+
+STEPS_A_SECOND = 10  # a gating block begins with each step, ...
+STEPS = 4  # ... and is so many steps long: 0.4 s
+RELATIVE_GATE = -10.0  # LU
+OFFSET = -0.691  # dB: takes back what the weighting adds to a sine of 1 kHz
+
+SURROUND = 1.41  # 1.5 dB: what comes from the side is louder
+#: Weights by the number of channels, in the order of WAV: left, right, centre, low frequencies,
+#: back, side. Four are left, right and two surround; 7.1 is after table 4 of the recommendation.
+CHANNEL_WEIGHTS: dict[int, tuple[float, ...]] = {
+    1: (1.0,),
+    2: (1.0, 1.0),
+    3: (1.0, 1.0, 1.0),
+    4: (1.0, 1.0, SURROUND, SURROUND),
+    5: (1.0, 1.0, 1.0, SURROUND, SURROUND),
+    6: (1.0, 1.0, 1.0, 0.0, SURROUND, SURROUND),
+    8: (1.0, 1.0, 1.0, 0.0, 1.0, 1.0, SURROUND, SURROUND),
+}
+
+# The analogue filters behind the recommendation's coefficients (De Man): Hz, quality, dB.
+SHELF_HZ, SHELF_Q, SHELF_DB = 1681.974450955533, 0.7071752369554196, 3.999843853973347
+SHELF_MIDDLE = 0.4996667741545416  # of the way up in dB, where the shelf has its frequency
+HIGH_PASS_HZ, HIGH_PASS_Q = 38.13547087602444, 0.5003270373238773
+
+
+class LoudnessMeter:
+    """Measure the integrated loudness of a stream, keeping ten numbers a second.
+
+    Parameters
+    ----------
+    sample_rate : int
+        Of the stream, in Hz.
+
+    References
+    ----------
+    Recommendation ITU-R BS.1770-4, Algorithms to measure audio programme loudness and true-peak
+    audio level, 2015. B. De Man, Evaluation of implementations of the EBU R128 loudness
+    measurement, 145th AES Convention, 2018.
+
+    Examples
+    --------
+    >>> meter = LoudnessMeter(48000)
+    >>> sine = np.sin(2 * np.pi * 1000 * np.arange(48000) / 48000)[None]
+    >>> meter.add(sine[:, :20000])
+    >>> meter.add(sine[:, 20000:])
+    >>> round(meter.result(), 1)
+    -3.0
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self._filters = _k_weighting(sample_rate)
+        self._states: list[Floats] = []
+        self._heard = 0  # samples
+        self._steps = [0.0]  # weighted energy, all channels together; the last is not complete
+
+    def add(self, block: Floats) -> None:
+        """Take in the next block.
+
+        Parameters
+        ----------
+        block : ndarray, shape (channels, samples)
+            Full scale 1.0; always as many channels. Up to 6, and 8, are in the order of WAV; of
+            another number the places are not known, so that their mean is measured.
+        """
+        if len(block) not in CHANNEL_WEIGHTS:
+            block = block.mean(axis=0, keepdims=True)
+        samples = block.shape[1]
+        if not samples:
+            return
+        weighted = block.astype(np.float64)
+        if not self._states:
+            self._states = [np.zeros((len(block), 2)) for _ in self._filters]
+        for index, (feedforward, feedback) in enumerate(self._filters):
+            weighted, self._states[index] = lfilter(
+                feedforward, feedback, weighted, axis=1, zi=self._states[index]
+            )
+        power = np.array(CHANNEL_WEIGHTS[len(block)]) @ np.square(weighted)
+        step = np.arange(self._heard, self._heard + samples) * STEPS_A_SECOND // self.sample_rate
+        starts = np.flatnonzero(np.diff(step, prepend=-1))
+        self._steps += [0.0] * (int(step[-1]) + 1 - len(self._steps))
+        for number, energy in zip(step[starts], np.add.reduceat(power, starts), strict=True):
+            self._steps[number] += float(energy)
+        self._heard += samples
+
+    def result(self) -> float:
+        """Give the integrated loudness of all that was taken in.
+
+        Returns
+        -------
+        float
+            In LUFS; -70 for silence, and for less than 0.4 s. A gating block that is not complete
+            at the end does not count.
+        """
+        complete = self._heard * STEPS_A_SECOND // self.sample_rate
+        if complete < STEPS:
+            return SILENT_LUFS
+        energy = np.convolve(self._steps[:complete], np.ones(STEPS), "valid")
+        power = energy * STEPS_A_SECOND / (STEPS * self.sample_rate)
+        power = power[_lufs(power) > SILENT_LUFS]
+        if not len(power):
+            return SILENT_LUFS
+        power = power[_lufs(power) > _lufs(power.mean()) + RELATIVE_GATE]
+        return float(_lufs(power.mean()))
+
+
+def loudness(signal: Floats, sample_rate: int) -> float:
+    """Measure the integrated loudness of a whole signal.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (samples,) or (channels, samples)
+        Full scale 1.0. The powers of channels add up, so that two equal ones are 3 dB louder than
+        one. See :meth:`LoudnessMeter.add` for their order.
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    float
+        In LUFS: -3.0 for a sine of 1 kHz and full scale in one channel. A signal that is silent,
+        or shorter than 0.4 s, has -70.
+
+    Examples
+    --------
+    >>> sine = np.sin(2 * np.pi * 1000 * np.arange(48000) / 48000).astype(np.float32)
+    >>> round(loudness(sine, 48000), 1), loudness(0 * sine, 48000)
+    (-3.0, -70.0)
+    """
+    meter = LoudnessMeter(sample_rate)
+    meter.add(np.atleast_2d(signal))
+    return meter.result()
+
+
+def _k_weighting(sample_rate: int) -> list[tuple[Floats, Floats]]:
+    """Make the two filters, a shelf and a high pass: coefficients forward and back."""
+    k = math.tan(math.pi * SHELF_HZ / sample_rate)
+    top = 10.0 ** (SHELF_DB / 20.0)
+    middle = top**SHELF_MIDDLE * k / SHELF_Q
+    shelf = np.array([top + middle + k * k, 2.0 * (k * k - top), top - middle + k * k])
+    shelf_back = np.array(
+        [1.0 + k / SHELF_Q + k * k, 2.0 * (k * k - 1.0), 1.0 - k / SHELF_Q + k * k]
+    )
+    k = math.tan(math.pi * HIGH_PASS_HZ / sample_rate)
+    pass_back = [1.0 + k / HIGH_PASS_Q + k * k, 2.0 * (k * k - 1.0), 1.0 - k / HIGH_PASS_Q + k * k]
+    return [
+        (shelf / shelf_back[0], shelf_back / shelf_back[0]),
+        # Not scaled forward: so stands it in the recommendation, and the offset allows for it.
+        (np.array([1.0, -2.0, 1.0]), np.array(pass_back) / pass_back[0]),
+    ]
+
+
+def _lufs(power: Floats) -> Floats:
+    level: Floats = OFFSET + 10.0 * np.log10(np.maximum(power, 1e-30))
+    return level
