@@ -17,7 +17,15 @@ from torch import Tensor
 
 from audiocli.frontend import Stft
 
-__all__ = ["background", "colour", "equalise", "excerpt", "filtered", "warp_formants"]
+__all__ = [
+    "background",
+    "colour",
+    "crackle",
+    "equalise",
+    "excerpt",
+    "filtered",
+    "warp_formants",
+]
 
 Signal = NDArray[np.float32]
 
@@ -236,6 +244,41 @@ def background(samples: int, sample_rate: int, rng: np.random.Generator) -> Sign
         place = np.maximum(np.arange(len(spectrum)), 1) * sample_rate / samples
         sound = np.fft.irfft(spectrum * np.maximum(place, 30.0) ** rng.uniform(-1.5, 0.5), samples)
     return np.asarray(sound / max(np.abs(sound).max(), 1e-9), np.float32)
+
+
+def crackle(samples: int, sample_rate: int, rng: np.random.Generator) -> Signal:
+    """Make clicks as cut samples, bad edits, dust and digital dropouts leave them: no sounds.
+
+    Parameters
+    ----------
+    samples : int
+        Length.
+    sample_rate : int
+        In Hz.
+    rng : numpy.random.Generator
+        Draws how many there are, where, and how loud; each is over in 3 ms.
+
+    Returns
+    -------
+    ndarray, shape (samples,)
+        Peak 1.
+
+    Examples
+    --------
+    >>> crackle(1000, 8000, np.random.default_rng(0)).shape
+    (1000,)
+    """
+    sound = np.zeros(samples, np.float32)
+    longest = max(round(0.003 * sample_rate), 2)
+    time = np.arange(longest) / sample_rate
+    seconds = samples / sample_rate
+    for _ in range(1 + rng.poisson(seconds * rng.uniform(0.2, 3))):
+        decay = math.exp(rng.uniform(math.log(3e-5), math.log(6e-4)))  # seconds to 1/e
+        click = np.exp(-time / decay) * 10 ** (-rng.uniform(0, 20) / 20)
+        start = int(rng.integers(samples))
+        part = sound[start : start + longest]
+        part += (rng.choice([-1, 1]) * click[: len(part)]).astype(np.float32)
+    return sound / max(float(np.abs(sound).max()), 1e-9)
 
 
 def filtered(

@@ -40,11 +40,12 @@ def render(config: dict[str, Any]) -> str:
         "## Training data",
         "",
     ]
-    for data in training.get("data", []):
-        lines.append(
-            f"- {data['name']}: {data['clips']} clips, {data['minutes']} minutes; "
-            f"licence: {data['licence']}"
-        )
+    earlier = training.get("earlier", [])
+    for course in earlier:
+        lines += ["First trained on", "", *_data(course), ""]
+    if earlier:
+        lines += ["Then on", ""]
+    lines += _data(training)
     if training.get("split"):
         lines += ["", f"Split: {training['split']}"]
     lines += ["", "## Scores", ""]
@@ -62,7 +63,11 @@ def render(config: dict[str, Any]) -> str:
     else:
         lines.append("None measured yet.")
     if training.get("command"):
-        lines += ["", "## Train it again", "", "```", training["command"], "```"]
+        commands = [course["command"] for course in (*earlier, training)]
+        lines += ["", "## Train it again", ""]
+        if earlier:
+            lines += ["In this order, each `--from` what the one before wrote:", ""]
+        lines += ["```", *commands, "```"]
         made = [
             f"{label}: {training[key]}"
             for key, label in (
@@ -77,3 +82,11 @@ def render(config: dict[str, Any]) -> str:
     if config.get("limits"):
         lines += ["", "## Limits", "", config["limits"]]
     return "\n".join(lines) + "\n"
+
+
+def _data(training: dict[str, Any]) -> list[str]:
+    return [
+        f"- {data['name']}: {data['clips']} clips, {data['minutes']} minutes; "
+        f"licence: {data['licence']}"
+        for data in training.get("data", [])
+    ]

@@ -62,8 +62,16 @@ def named(folder: Path) -> str:
     return "/".join(folder.resolve().parts[-2:])
 
 
+#: What a model that was trained on from another one keeps of the other one's training.
+KEPT = ("data", "split", "course", "command", "hours", "version", "commit")
+
+
 def training_facts(
-    data: Sequence[DataSet], split: str, course: Mapping[str, Any], score: Mapping[str, Any]
+    data: Sequence[DataSet],
+    split: str,
+    course: Mapping[str, Any],
+    score: Mapping[str, Any],
+    origin: registry.ModelEntry | None = None,
 ) -> dict[str, Any]:
     """Gather what a configuration says of a training run.
 
@@ -77,6 +85,8 @@ def training_facts(
         The settings of the run.
     score : mapping
         ``metric``, ``unit``, ``measure`` and ``data`` of the score that chose the epoch.
+    origin : ModelEntry, optional
+        The model that training went on from.
 
     Returns
     -------
@@ -90,6 +100,10 @@ def training_facts(
     'CC0'
     """
     command = registry.command_line()
+    earlier: list[dict[str, Any]] = []
+    if origin is not None:
+        before = origin.config.get("training") or {}
+        earlier = [*before.get("earlier", []), {key: before[key] for key in KEPT if key in before}]
     return {
         "training": {
             "data": [asdict(each) for each in data],
@@ -99,6 +113,7 @@ def training_facts(
             "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
             "version": __version__,
             "commit": registry.commit(),
+            **({"earlier": earlier} if earlier else {}),
         },
         "scores": [{**score, "value": None, "command": command}],
     }

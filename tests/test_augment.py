@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli.augment import colour, equalise, excerpt, warp_formants
+from audiocli.augment import colour, crackle, equalise, excerpt, warp_formants
 from audiocli.frontend import Stft, StftConfig
 
 RATE = 16_000
@@ -219,3 +219,15 @@ def test_excerpts_of_one_seed_are_one() -> None:
     ]
     np.testing.assert_array_equal(pieces[0], pieces[1])
     assert np.abs(pieces[0] - pieces[2]).max() > 0.1
+
+
+def test_crackle_is_faint_dust_and_nothing_rings() -> None:
+    lengths = []
+    for seed in range(50):
+        sound = crackle(RATE, RATE, np.random.default_rng(seed))
+        assert sound.dtype == np.float32 and np.abs(sound).max() == pytest.approx(1)
+        heard = np.flatnonzero(sound)
+        lengths += [len(part) for part in np.split(heard, np.flatnonzero(np.diff(heard) > 1) + 1)]
+    # Where two clicks meet they make one longer stretch; else each is over in 3 ms.
+    assert np.median(lengths) <= 0.003 * RATE + 1
+    assert len(lengths) >= 50

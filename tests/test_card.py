@@ -80,6 +80,16 @@ def test_a_bare_model_has_a_card_that_admits_it() -> None:
     assert "Limits" not in card
 
 
+def test_a_model_trained_on_from_another_tells_of_both() -> None:
+    second = {**FULL["training"], "command": "audiocli train separate songs --from a"}
+    second["earlier"] = [FULL["training"]]
+    lines = render({**FULL, "training": second}).splitlines()
+    again = lines.index("## Train it again")
+    commands = [line for line in lines[again:] if line.startswith("audiocli train")]
+    assert commands == [FULL["training"]["command"], second["command"]]
+    assert lines.index("First trained on") < lines.index("Then on")
+
+
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
 class TestShipped:
     def test_states_data_licence_and_split(self, folder: Path) -> None:

@@ -42,7 +42,7 @@ def run_separate(options: dict[str, Any]) -> None:
         seconds=options["seconds"],
         recipe=_recipe(options),
     )
-    given: dict[str, Any] = {name: options[name] for name in ("dev", "licence", "device")}
+    given: dict[str, Any] = {name: options[name] for name in ("dev", "licence", "start", "device")}
     with _Shown(options, "dev GNSDR {:.2f} dB") as shown:
         entry = train(options["data"], options["output"], course, **given, **shown.listeners)
     click.echo(str(entry.folder))
@@ -69,7 +69,7 @@ def run_onsets(options: dict[str, Any]) -> None:
         recipe=_recipe(options),
     )
     given: dict[str, Any] = {
-        name: options[name] for name in ("held_out", "dev", "licences", "device")
+        name: options[name] for name in ("held_out", "dev", "licences", "start", "device")
     }
     with _Shown(options, "dev F-measure {:.1f} %") as shown:
         entry = train(options["data"], options["output"], course, **given, **shown.listeners)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from audiocli.cli.train.options import COUNT, FOLDER, training_options
+from audiocli.cli.train.options import COUNT, FOLDER, start_option, training_options
 
 
 @click.command()
@@ -29,6 +29,7 @@ from audiocli.cli.train.options import COUNT, FOLDER, training_options
     type=click.Choice(["rnn", "brnn", "lstm", "blstm", "crnn", "online"]),
     help="blstm: Eyben et al. 2010; crnn: the default detector; online: without the future.",
 )
+@start_option
 @click.option("--hidden-size", type=COUNT, help="Units of a layer and direction. [20; crnn: 96]")
 @click.option("--layers", "num_layers", type=COUNT, help="Recurrent layers. [3; crnn: 2]")
 @click.option("--channels", help="Channels of the convolutions. [crnn: 24,48,64]")

@@ -14,6 +14,13 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 COUNT = click.IntRange(1)
 POSITIVE = click.FloatRange(0, min_open=True)
 
+start_option = click.option(
+    "--from",
+    "start",
+    metavar="MODEL",
+    help="Train on from this model, of the same --arch and sizes: a name or a folder.",
+)
+
 
 def training_options(
     *, epochs: int, steps: int, batch_size: int, seconds: float

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from audiocli.cli.train.options import COUNT, FOLDER, POSITIVE, training_options
+from audiocli.cli.train.options import COUNT, FOLDER, POSITIVE, start_option, training_options
 
 
 @click.command()
@@ -19,6 +19,7 @@ from audiocli.cli.train.options import COUNT, FOLDER, POSITIVE, training_options
     type=click.Choice(["dnn", "rnn", "drnn", "srnn", "conv-drnn"]),
     help="srnn: all layers recurrent; conv-drnn: weights shared along frequency.",
 )
+@start_option
 @click.option("--hidden-size", type=COUNT, help="Units of each hidden layer. [1000]")
 @click.option("--layers", "num_layers", type=click.IntRange(0), help="Hidden layers. [3]")
 @click.option(

@@ -14,7 +14,7 @@ from torch import Tensor
 from audiocli.annotated import Recording
 from audiocli.audio import AudioReader
 from audiocli.audio.streaming import resample
-from audiocli.augment import background, filtered
+from audiocli.augment import background, crackle, filtered
 from audiocli.formats import read_instants
 from audiocli.frontend import FilterbankConfig
 from audiocli.tasks.onsets.scoring import merged
@@ -56,6 +56,8 @@ class Augmentation:
         Share of examples in which two recordings sound at once.
     drive : float
         Share of examples driven into saturation, as loud masters are.
+    clicks : float
+        Share of examples with faint clicks that are no onsets.
 
     Examples
     --------
@@ -71,12 +73,21 @@ class Augmentation:
     quiet: float = 0.0
     mix: float = 0.0
     drive: float = 0.0
+    clicks: float = 0.0
 
 
 AUGMENTATIONS = {
     "none": Augmentation(),
     "wide": Augmentation(
-        semitones=4.0, gain=30.0, decibels=2.5, room=0.3, noise=0.5, quiet=0.05, mix=0.2, drive=0.1
+        semitones=4.0,
+        gain=30.0,
+        decibels=2.5,
+        room=0.3,
+        noise=0.5,
+        quiet=0.05,
+        mix=0.2,
+        drive=0.1,
+        clicks=0.2,
     ),
 }
 
@@ -252,6 +263,9 @@ def _spoil(
     if rng.random() < how.noise:
         level = 10 ** (-rng.uniform(20, 65) / 20)
         signal += level * background(len(signal), sample_rate, rng)
+    if rng.random() < how.clicks:
+        level = 10 ** (-rng.uniform(30, 60) / 20)
+        signal += level * crackle(len(signal), sample_rate, rng)
     if rng.random() < how.drive:
         signal[:] = np.tanh(signal * rng.uniform(1, 6))
     signal /= max(float(np.abs(signal).max()), 1e-6)

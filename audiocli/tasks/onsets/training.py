@@ -190,6 +190,7 @@ def train(
     held_out: Sequence[str] = (),
     dev: Sequence[Path] = (),
     licences: Sequence[str] = (),
+    start: str | None = None,
     device: str = "auto",
     report: Callable[[Epoch], None] = lambda epoch: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -213,6 +214,8 @@ def train(
         Folders whose recordings choose the best epoch; with neither, every tenth of `data` does.
     licences : sequence of str
         Of the folders in `data`, in their order, for the card.
+    start : str, optional
+        A model of the same architecture and sizes to go on from, by its name or folder.
     device : str
         As in :func:`audiocli.models.device`.
     report, progress : callable
@@ -245,14 +248,19 @@ def train(
     drawn = [group for group in groups if group]  # of a folder, all may be held out
     scored = [load(recording, rate) for recording in chosen]
     network = course.build()
-    first = examples(drawn, course.excerpts, np.random.default_rng(course.recipe.seed))
-    network.calibrate(first[0])
+    origin = None if start is None else registry.find("onsets", start)
+    if origin is None:
+        first = examples(drawn, course.excerpts, np.random.default_rng(course.recipe.seed))
+        network.calibrate(first[0])
+    else:
+        models.continue_from(network, origin)
     where = models.device(device)
     network.to(where)
-    facts = _facts(data, groups, course, licences, held_out, dev)
+    facts = _facts(data, groups, course, licences, held_out, dev, origin)
     settings = {key: value for key, value in asdict(course).items() if key != "recipe"}
     settings["data"] = [recording.title for recording in found]
     settings["dev"] = [recording.title for recording in chosen]
+    settings["start"] = origin.config["weights_sha256"] if origin else None
     best: dict[str, float] = {}
 
     def measure(net: FramewiseNetwork) -> float:
@@ -291,6 +299,7 @@ def _facts(
     licences: Sequence[str],
     held_out: Sequence[str],
     dev: Sequence[Path],
+    origin: registry.ModelEntry | None,
 ) -> dict[str, Any]:
     """Gather what the configuration says of the training."""
     name, frontend, arguments = ARCHITECTURES[course.architecture]
@@ -330,5 +339,6 @@ def _facts(
                 "measure": "25 ms, mean over data sets",
                 "data": f"the recordings that chose the epoch: {chosen_on}",
             },
+            origin,
         ),
     }

@@ -284,6 +284,7 @@ def train(
     *,
     dev: Path | None = None,
     licence: str = "unspecified",
+    start: str | None = None,
     device: str = "auto",
     report: Callable[[Epoch], None] = lambda epoch: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -304,6 +305,8 @@ def train(
         Clips that choose the best epoch; by default every tenth of `data`.
     licence : str
         Licence of the training data, for the card.
+    start : str, optional
+        A model of the same architecture and sizes to go on from, by its name or folder.
     device : str
         As in :func:`audiocli.models.device`.
     report, progress : callable
@@ -343,15 +346,20 @@ def train(
     network = course.build()
     where = models.device(device)
     stft = Stft(course.frontend)
-    first = examples(clips, course, np.random.default_rng(course.recipe.seed), stft)
-    network.calibrate(network.stft(first.sum(dim=1)).abs())
+    origin = None if start is None else registry.find("separate", start)
+    if origin is None:
+        first = examples(clips, course, np.random.default_rng(course.recipe.seed), stft)
+        network.calibrate(network.stft(first.sum(dim=1)).abs())
+    else:
+        models.continue_from(network, origin)
     network.to(where)
     names = ", ".join(named(folder) for folder in data)
     chosen_on = named(dev) if dev is not None else f"every tenth clip of {names}"
-    facts = _facts(data, chosen_on, course, licence, found, clips)
+    facts = _facts(data, chosen_on, course, licence, found, clips, origin)
     settings = {key: value for key, value in asdict(course).items() if key != "recipe"}
     settings["data"] = [clip.name for clip in found]
     settings["dev"] = [clip.name for clip in held_out]
+    settings["start"] = origin.config["weights_sha256"] if origin else None
 
     def keep(best: MaskingNetwork, epoch: Epoch) -> None:
         facts["training"]["hours"] = round(epoch.seconds / 3600, 2)
@@ -391,6 +399,7 @@ def _facts(
     licence: str,
     found: Sequence[Clip],
     clips: Sequence[Sources],
+    origin: registry.ModelEntry | None,
 ) -> dict[str, Any]:
     """Gather what the configuration says of the training."""
     name, arguments = ARCHITECTURES[course.architecture]
@@ -418,5 +427,6 @@ def _facts(
                 "measure": "BSS Eval 3",
                 "data": f"the clips that chose the epoch: {chosen_on}",
             },
+            origin,
         ),
     }
