@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 WINDOWS = ("sine", "hann")
-SCALES = ("mel", "log")
+SCALES = ("mel", "log", "linear")
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,11 @@ class StftConfig:
         """Number of frequency bins, from 0 Hz to half the sample rate."""
         return self.n_fft // 2 + 1
 
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second."""
+        return self.sample_rate / self.hop_length
+
 
 class Stft(nn.Module):
     """Short-time Fourier transform and its inverse.
@@ -116,20 +121,25 @@ class Stft(nn.Module):
 
         There is a frame at every hop from the first sample until no sample is left.
         """
-        leading = audio.shape[:-1]
         # Whole hops. Else the last samples may lie under one frame's end alone, where the inverse
         # divides by next to nothing: harmless until a mask touches the frame, then a loud click.
-        audio = F.pad(audio, (0, -audio.shape[-1] % self.config.hop_length))
+        return self._transform(F.pad(audio, (0, -audio.shape[-1] % self.config.hop_length)), True)
+
+    def frames(self, audio: Tensor) -> Tensor:
+        """Transform audio (..., samples) that has half a window on each side already."""
+        return self._transform(audio, False)
+
+    def _transform(self, audio: Tensor, center: bool) -> Tensor:
         spectrum = torch.stft(
             audio.reshape(-1, audio.shape[-1]),
             self.config.n_fft,
             self.config.hop_length,
             window=self.window,
-            center=True,
+            center=center,
             pad_mode="constant",
             return_complex=True,
         )
-        return spectrum.reshape(*leading, *spectrum.shape[-2:])
+        return spectrum.reshape(*audio.shape[:-1], *spectrum.shape[-2:])
 
     def inverse(self, spectrum: Tensor, length: int) -> Tensor:
         """Transform a spectrum (..., bins, frames) into audio (..., `length` samples)."""
@@ -160,8 +170,8 @@ class FilterbankConfig:
         Distance between frames, in samples.
     bands : int
         Number of triangular filters.
-    scale : {"mel", "log"}
-        Spacing of their centres.
+    scale : {"mel", "log", "linear"}
+        Spacing of their centres; with as many linear ones as bins, the spectrum itself.
     fmin, fmax : float
         Where the first begins and the last ends, in Hz.
     difference : bool
@@ -308,6 +318,8 @@ def triangles(config: FilterbankConfig, n_fft: int) -> Tensor:
         low, high = 2595 * torch.log10(1 + low / 700), 2595 * torch.log10(1 + high / 700)
         steps = torch.linspace(float(low), float(high), config.bands + 2, dtype=torch.float64)
         edges = 700 * (10 ** (steps / 2595) - 1)
+    elif config.scale == "linear":
+        edges = torch.linspace(float(low), float(high), config.bands + 2, dtype=torch.float64)
     else:
         steps = torch.linspace(
             math.log(config.fmin), math.log(config.fmax), config.bands + 2, dtype=torch.float64

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from audiocli import models, registry
 from audiocli.errors import ModelError, UsageError
 from audiocli.frontend import FilterbankConfig, StftConfig
+from audiocli.models.bases import BasisNetwork
 from audiocli.models.masking import MaskingNetwork, soft_mask
 from audiocli.models.recurrent import ElmanLayer, HiddenStack, recurrent_layer
 
@@ -27,6 +28,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "conv-drnn": {"channels": [4, 6], "num_recurrent": 1},
     "frame-rnn": {"hidden_size": 3},
     "frame-crnn": {"channels": [2, 3], "embedding_size": 4, "hidden_size": 3},
+    **{name: {"components": 3} for name in ("pca", "nmf", "dictionary", "kmeans")},
+    "autoencoder": {"components": 3, "hidden_size": 5},
 }
 #: More of each architecture's arguments, all of which must work.
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
@@ -41,7 +44,8 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
 FRONTEND = StftConfig(n_fft=256, hop_length=128)
 BANK = FilterbankConfig(8000, (128, 256), 80, 12, fmax=4000.0)
 ALL = sorted(models.architectures())
-NAMES = [name for name in ALL if not name.startswith("frame-")]
+NAMES = [name for name in ALL if issubclass(models.architectures()[name], MaskingNetwork)]
+BASES = [name for name in ALL if issubclass(models.architectures()[name], BasisNetwork)]
 FRAMEWISE = [name for name in ALL if name.startswith("frame-")]
 
 

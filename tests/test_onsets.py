@@ -30,6 +30,7 @@ from audiocli.annotated import find_recordings
 from audiocli.errors import AudioError, DataError, ModelError, UsageError
 from audiocli.formats import read_instants
 from audiocli.frontend import FilterbankConfig, StftConfig
+from audiocli.models import framewise
 from audiocli.models.framewise import FramewiseNetwork
 from audiocli.tasks.onsets import (
     Decoder,
@@ -40,7 +41,6 @@ from audiocli.tasks.onsets import (
     activations,
     as_instants,
     decode,
-    detector,
     open_stream,
 )
 from audiocli.tasks.onsets.envelope import Envelope, backtracked, rises
@@ -170,8 +170,8 @@ def test_segments_of_a_long_stream_do_not_show(monkeypatch: pytest.MonkeyPatch) 
         with torch.inference_mode():
             whole = torch.sigmoid(network(torch.from_numpy(audio[None])))[0, 0].numpy()
         with monkeypatch.context() as patch:
-            patch.setattr(detector, "SEGMENT", 0.5)
-            patch.setattr(detector, "CONTEXT", 0.4)
+            patch.setattr(framewise, "SEGMENT", 0.5)
+            patch.setattr(framewise, "CONTEXT", 0.4)
             curves = list(activations(network, pieces(audio, [1000, 7, 20_000])))
         assert len(curves) == 7
         # The memory of the random one fades; what is left of it is small.
@@ -564,6 +564,32 @@ def test_a_folder_may_be_held_out_as_a_whole(tmp_path: Path) -> None:
     assert entry.config["decoder"].keys() == {"threshold"}
     network = models.load(entry)
     assert isinstance(network, FramewiseNetwork)
+
+
+def test_training_goes_on_from_a_model(tmp_path: Path) -> None:
+    one, two = annotated(tmp_path / "one", "ab"), annotated(tmp_path / "two", "cd")
+    origin = train([one], tmp_path / "origin", tiny(), licences=["CC0"])
+    still = replace(tiny().recipe, learning_rate=1e-12, weight_decay=0.0, average=0.0)
+    entry = train([two], tmp_path / "on", tiny(recipe=still), start=str(origin.folder))
+    before, after = (models.load(each).state_dict() for each in (origin, entry))
+    for name, value in before.items():  # the input's scale too: it is not calibrated anew
+        if "running" not in name and "tracked" not in name:
+            assert torch.allclose(value, after[name], atol=1e-6), name
+    (earlier,) = entry.config["training"]["earlier"]
+    assert earlier["data"] == origin.config["training"]["data"]
+    assert earlier["command"] == origin.config["training"]["command"]
+    card = (entry.folder / "README.md").read_text("utf-8")
+    assert card.index("First trained on") < card.index("/one: ") < card.index("/two: ")
+
+
+def test_training_goes_on_only_from_what_fits(tmp_path: Path) -> None:
+    one = annotated(tmp_path / "one", "ab")
+    with pytest.raises(ModelError, match="another front-end; choose the --arch it has"):
+        train([one], tmp_path / "net", tiny(), start="crnn")
+    with pytest.raises(ModelError, match="of other sizes"):
+        train([one], tmp_path / "net", tiny(), start="blstm")
+    with pytest.raises(UsageError, match="no model 'crn'"):
+        train([one], tmp_path / "net", tiny(), start="crn")
 
 
 def test_courses_that_cannot_be() -> None:

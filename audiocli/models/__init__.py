@@ -34,6 +34,7 @@ from audiocli.frontend import (
 __all__ = [
     "architectures",
     "build",
+    "continue_from",
     "device",
     "load",
     "parameter_count",
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 #: The files that hold registered architectures.
-FAMILIES = ("dense", "frame_crnn", "frame_rnn", "hourglass")
+FAMILIES = ("bases", "dense", "frame_crnn", "frame_rnn", "hourglass")
 
 _ARCHITECTURES: dict[str, type[nn.Module]] = {}
 
@@ -89,7 +90,7 @@ def architectures() -> dict[str, type[nn.Module]]:
     Examples
     --------
     >>> sorted(architectures())[:2]
-    ['conv-drnn', 'drnn']
+    ['autoencoder', 'conv-drnn']
     """
     for family in FAMILIES:
         importlib.import_module(f"{__name__}.{family}")
@@ -257,6 +258,45 @@ def load(entry: registry.ModelEntry, where: torch.device | str = "cpu") -> nn.Mo
     listener: Any = network.frontend
     check_fingerprint(listener, config["frontend_fingerprint"], entry.name)
     return network.to(where).eval()
+
+
+def continue_from(network: nn.Module, entry: registry.ModelEntry) -> None:
+    """Fill a fresh network with a model's weights, to train on from there.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        As :func:`build` makes it.
+    entry : ModelEntry
+        A model of the same architecture, front-end and sizes.
+
+    Raises
+    ------
+    ModelError
+        If it is damaged, or of other sizes.
+
+    Examples
+    --------
+    >>> entry = registry.find("onsets", "blstm")
+    >>> config = entry.config
+    >>> frontend = from_dict(config["frontend"])
+    >>> continue_from(build(config["architecture"], frontend, config["arguments"]), entry)
+    """
+    trained = load(entry)
+    listener: Any = network.frontend
+    heard: Any = trained.frontend
+    if type(trained) is not type(network) or heard.config != listener.config:
+        raise ModelError(
+            f"{entry.name}: cannot be trained on from: its architecture is "
+            f"{entry.config['architecture']!r} with another front-end; choose the --arch it has"
+        )
+    try:
+        network.load_state_dict(trained.state_dict())
+    except RuntimeError as error:
+        sizes = entry.config["arguments"]
+        raise ModelError(
+            f"{entry.name}: cannot be trained on from: it is of other sizes: {sizes}"
+        ) from error
 
 
 def save(

@@ -91,6 +91,15 @@ class MaskingRNN(MaskingNetwork):
 
     def outputs(self, magnitude: Tensor) -> Tensor:
         """Estimate source magnitudes (batch, sources, bins, frames) from (batch, bins, frames)."""
+        output: Tensor = self.output(self._hidden(magnitude))
+        batch, length, _ = output.shape
+        return output.view(batch, length, self.num_sources, -1).permute(0, 2, 3, 1)
+
+    def features(self, magnitude: Tensor) -> Tensor:
+        """Compute the last hidden layer (batch, units, frames) of (batch, bins, frames)."""
+        return self._hidden(magnitude).transpose(1, 2)
+
+    def _hidden(self, magnitude: Tensor) -> Tensor:
         # Above zero, because the power's gradient is infinite there.
         compressed = magnitude.clamp(min=1e-8) ** self.power
         normal = (compressed - self.mean) / self.scale
@@ -98,6 +107,5 @@ class MaskingRNN(MaskingNetwork):
         frames = F.pad(normal, (side, side)).unfold(2, magnitude.shape[2], 1)
         # (batch, bins, context, frames) -> (batch, frames, bins * context)
         stacked = frames.permute(0, 3, 1, 2).flatten(2)
-        output: Tensor = self.output(self.hidden(stacked))
-        batch, length, _ = output.shape
-        return output.view(batch, length, self.num_sources, -1).permute(0, 2, 3, 1)
+        hidden: Tensor = self.hidden(stacked)
+        return hidden

@@ -105,9 +105,11 @@ class FrameCRNN(FramewiseNetwork):
 
     def outputs(self, images: Tensor) -> Tensor:
         """Compute logits (batch, outputs, frames) of images (batch, channels, bands, frames)."""
-        # The edge frames again and again, not silence: a cut is no onset.
-        padded = nn.functional.pad(images, (self.reach, self.reach, 0, 0), mode="replicate")
-        return self.advance(padded, None)[0]
+        return self.advance(self._padded(images), None)[0]
+
+    def features(self, images: Tensor) -> Tensor:
+        """Compute the last recurrent layer (batch, units, frames), the forward direction first."""
+        return self._states(self._padded(images), None)[0].transpose(1, 2)
 
     def advance(
         self, images: Tensor, state: tuple[Tensor, Tensor] | None
@@ -127,10 +129,23 @@ class FrameCRNN(FramewiseNetwork):
         state : tuple of Tensor
             For the next call.
         """
+        states, state = self._states(images, state)
+        with torch.autocast(images.device.type, enabled=False):
+            logits: Tensor = self.output(states)
+        return logits.transpose(1, 2), state
+
+    def _padded(self, images: Tensor) -> Tensor:
+        # The edge frames again and again, not silence: a cut is no onset.
+        return nn.functional.pad(images, (self.reach, self.reach, 0, 0), mode="replicate")
+
+    def _states(
+        self, images: Tensor, state: tuple[Tensor, Tensor] | None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Compute the last recurrent layer, (batch, frames, units)."""
         # Channels last in memory: convolutions with few channels run up to twice as fast.
         maps = self.convolutions(images.contiguous(memory_format=torch.channels_last))
         features = self.embedding(maps.permute(0, 3, 1, 2).flatten(2))
         with torch.autocast(images.device.type, enabled=False):  # small steps: half drifts
             states, state = self.recurrence(features.float(), state)
-            logits: Tensor = self.output(states)
-        return logits.transpose(1, 2), state
+        assert state is not None  # narrows the type
+        return states, state

@@ -71,5 +71,11 @@ class FrameRNN(FramewiseNetwork):
     def outputs(self, images: Tensor) -> Tensor:
         """Compute logits (batch, outputs, frames) of images (batch, channels, bands, frames)."""
         with torch.autocast(images.device.type, enabled=False):  # small steps: half drifts
-            logits: Tensor = self.output(self.hidden(images.flatten(1, 2).transpose(1, 2).float()))
+            logits: Tensor = self.output(self.features(images).transpose(1, 2))
         return logits.transpose(1, 2)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Compute the last hidden layer (batch, units, frames), the forward direction first."""
+        with torch.autocast(images.device.type, enabled=False):
+            states: Tensor = self.hidden(images.flatten(1, 2).transpose(1, 2).float())
+        return states.transpose(1, 2)

@@ -154,6 +154,18 @@ class ConvolutionalDRNN(MaskingNetwork):
 
     def outputs(self, magnitude: Tensor) -> Tensor:
         """Estimate source magnitudes (batch, sources, bins, frames) from (batch, bins, frames)."""
+        hidden, across = self._waist(magnitude)
+        for widen, decoder in zip(self.widen, self.decoders, strict=True):
+            hidden = decoder(widen(hidden) + across.pop())
+        output = F.softplus(self.output(hidden).float())
+        return F.pad(output, (0, 0, 0, 1), mode="replicate")
+
+    def features(self, magnitude: Tensor) -> Tensor:
+        """Compute the channels of the waist, (batch, channels, frames), as means over its bands."""
+        return self._waist(magnitude)[0].mean(dim=2)
+
+    def _waist(self, magnitude: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Compute the narrowest layer, after recurrence, and what is handed across to widen it."""
         # The highest bin is left out, so that the number of bands halves evenly.
         compressed = magnitude[:, :-1].clamp(min=1e-8) ** self.power / self.scale
         position: Tensor = self.position  # type: ignore[assignment]  # a buffer
@@ -166,8 +178,4 @@ class ConvolutionalDRNN(MaskingNetwork):
             if level < len(self.narrow):
                 across.append(hidden)
                 hidden = self.narrow[level](hidden)
-        hidden = self.recurrent(hidden)
-        for widen, decoder in zip(self.widen, self.decoders, strict=True):
-            hidden = decoder(widen(hidden) + across.pop())
-        output = F.softplus(self.output(hidden).float())
-        return F.pad(output, (0, 0, 0, 1), mode="replicate")
+        return self.recurrent(hidden), across

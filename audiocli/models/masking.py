@@ -15,7 +15,12 @@ from torch import Tensor, nn
 
 from audiocli.frontend import Stft, StftConfig
 
-__all__ = ["MaskingNetwork", "soft_mask"]
+__all__ = ["LEVEL", "SILENCE", "MaskingNetwork", "soft_mask"]
+
+#: The level that these networks hear: root mean square of the mixture.
+LEVEL = 1.0
+#: A mixture below this level is silence: float32 does not hold the gain that it would need.
+SILENCE = 1e-30
 
 #: Keeps the mask of a bin in which every output is zero at one half.
 EPSILON = 1e-6
@@ -84,6 +89,18 @@ class MaskingNetwork(nn.Module):
     @abstractmethod
     def outputs(self, magnitude: Tensor) -> Tensor:
         """Estimate source magnitudes (batch, sources, bins, frames) from (batch, bins, frames)."""
+
+    @abstractmethod
+    def features(self, magnitude: Tensor) -> Tensor:
+        """Compute the hidden layer (batch, units, frames) that embeds (batch, bins, frames)."""
+
+    def embed(self, audio: Tensor) -> Tensor:
+        """Compute the hidden layer (batch, units, frames) of audio (batch, samples)."""
+        return self.features(self.stft(audio).abs())
+
+    def embed_frames(self, audio: Tensor) -> Tensor:
+        """As :meth:`embed`, of audio that has half a window on each side already."""
+        return self.features(self.stft.frames(audio).abs())
 
     def calibrate(self, magnitude: Tensor) -> None:
         """Set fixed statistics of the input from example spectra; most networks have none."""

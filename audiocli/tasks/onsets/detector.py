@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from audiocli import models, registry
 from audiocli.audio.streaming import resample
 from audiocli.errors import ModelError, UsageError
-from audiocli.models.framewise import FramewiseNetwork
+from audiocli.models.framewise import FramewiseNetwork, in_segments
 from audiocli.tasks.onsets.envelope import Envelope, backtracked, rises
 
 __all__ = ["DEFAULT_MODEL", "Decoder", "OnsetDetector", "Onsets", "activations", "decode"]
@@ -22,8 +23,6 @@ Curve = NDArray[np.float32]
 Times = NDArray[np.float64]
 
 DEFAULT_MODEL = "crnn"
-#: Seconds of a long file that the network hears at once, and on each side besides.
-SEGMENT, CONTEXT = 20.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -147,37 +146,12 @@ def activations(network: FramewiseNetwork, blocks: Iterable[Audio]) -> Iterator[
     [(101,)]
     """
     config = network.frontend.config
-    segment = round(SEGMENT * config.frame_rate)
-    context = round(CONTEXT * config.frame_rate)
-    hop, half = config.hop_length, config.n_fft // 2
-    buffer = np.zeros(half, np.float32)
-    first = begin = samples = 0  # frame at the buffer's start, next frame to give, samples so far
 
-    def give(end: int, heard_to: int) -> Curve:
-        nonlocal buffer, first, begin
-        heard = buffer[: (heard_to - first - 1) * hop + config.n_fft]
-        curve = _strengths(network, heard)[begin - first : end - first]
-        begin, kept = end, max(end - context, 0)
-        buffer, first = buffer[(kept - first) * hop :], kept
-        return curve
+    def strengths(audio: Tensor) -> Tensor:
+        return torch.sigmoid(network.of_frames(audio)[:, :1].float())
 
-    for block in blocks:
-        buffer = np.concatenate([buffer, block])
-        samples += len(block)
-        while first + 1 + (len(buffer) - config.n_fft) // hop >= begin + segment + context:
-            yield give(begin + segment, begin + segment + context)
-    total = 1 + samples // hop
-    buffer = np.pad(buffer, (0, half + hop))
-    while begin < total:
-        yield give(min(begin + segment, total), min(begin + segment + context, total))
-
-
-def _strengths(network: FramewiseNetwork, audio: Audio) -> Curve:
-    where = next(network.parameters()).device
-    with torch.inference_mode():
-        logits = network.of_frames(torch.from_numpy(audio).to(where).unsqueeze(0))
-        curve: Curve = torch.sigmoid(logits[0, 0].float()).cpu().numpy()
-    return curve
+    for curve in in_segments(network, config, strengths, blocks):
+        yield curve[:, 0]
 
 
 @dataclass(frozen=True)

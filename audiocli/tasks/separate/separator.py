@@ -14,7 +14,7 @@ from audiocli import models, registry
 from audiocli.audio.levels import Level
 from audiocli.audio.streaming import Blockwise, overlap_add, rechunk, resample
 from audiocli.errors import ModelError
-from audiocli.models.masking import MaskingNetwork
+from audiocli.models.masking import LEVEL, SILENCE, MaskingNetwork
 from audiocli.stems import SOURCES
 
 __all__ = ["DEFAULT_MODEL", "LEVEL", "Separator", "decode", "estimate"]
@@ -22,10 +22,6 @@ __all__ = ["DEFAULT_MODEL", "LEVEL", "Separator", "decode", "estimate"]
 Audio = NDArray[np.float32]
 
 DEFAULT_MODEL = "drnn-mir1k"
-#: The level that networks hear: root mean square of the mixture.
-LEVEL = 1.0
-#: A mixture below this level is silence: float32 does not hold the gain that it would need.
-SILENCE = 1e-30
 
 
 class Separator:
