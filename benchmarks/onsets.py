@@ -1,17 +1,19 @@
 """Compare onset detectors on the same files: F-measure at 25 and 50 ms, and speed on one core.
 
-    python benchmarks/onsets.py DATA [DATA ...] [--only 'FOLDER/NAME*']
+    python benchmarks/onsets.py DATA [DATA ...] [--only 'FOLDER/NAME*'] [--madmom PYTHON]
 
 DATA: folders of recordings with NAME.onsets, NAME.csv or NAME.jams beside them. Every detector
-that is installed takes part, at its own defaults: audiocli's models, librosa, aubio (its program
-`aubioonset`, or the Python package) and madmom. Accuracy and time are measured in one run on the
-same decoded files; the time is the processor's, on one thread, from file to onsets, after a first
-file that warms up imports and compilers. Speeds are given as ratios to real time and to librosa's.
+that is installed takes part, at its own defaults: audiocli's models, librosa, aubio's program
+`aubioonset`, and madmom in an environment of its own (see `madmom_onsets.py`). Accuracy and time
+are measured in one run on the same decoded files; the time is the processor's, on one thread, from
+file to onsets, after a first file that warms up imports and compilers. Speeds are given as ratios
+to real time and to librosa's.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import shutil
@@ -60,19 +62,6 @@ def detectors() -> dict[str, Detect]:
     found["librosa"] = librosa_onsets
     if shutil.which("aubioonset"):
         found["aubio"] = aubio_program
-    try:
-        from madmom.features.onsets import (
-            CNNOnsetProcessor,
-            OnsetPeakPickingProcessor,
-            RNNOnsetProcessor,
-        )
-    except ImportError:
-        return found
-    cnn, rnn = CNNOnsetProcessor(), RNNOnsetProcessor()
-    pick_cnn = OnsetPeakPickingProcessor(threshold=0.54, smooth=0.05, fps=100)
-    pick_rnn = OnsetPeakPickingProcessor(threshold=0.35, smooth=0.07, fps=100)
-    found["madmom CNN"] = lambda path: pick_cnn(cnn(str(path)))
-    found["madmom BLSTM x8"] = lambda path: pick_rnn(rnn(str(path)))
     return found
 
 
@@ -96,6 +85,26 @@ def measure(detect: Detect, files: list[tuple[Path, np.ndarray]]) -> tuple[list[
     return matches, spent
 
 
+def measure_madmom(
+    python: str, files: list[tuple[Path, np.ndarray]]
+) -> dict[str, tuple[list[Match], float]]:
+    """Do the same with madmom's detectors, in their own environment."""
+    script = Path(__file__).with_name("madmom_onsets.py")
+    command = [python, str(script), *(str(path) for path, _ in files)]
+    printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    references = {str(path): reference for path, reference in files}
+    results: dict[str, tuple[list[Match], float]] = {}
+    for row in map(json.loads, printed.splitlines()):
+        name = f"madmom {row['detector']}"
+        matches, spent = results.get(name, ([Match(0, 0, 0) for _ in WINDOWS], 0.0))
+        times = np.sort(np.array(row["times"], np.float64))
+        reference = references[row["file"]]
+        more = [match(reference, times, window) for window in WINDOWS]
+        added = [one + other for one, other in zip(matches, more, strict=True)]
+        results[name] = added, spent + row["seconds"]
+    return results
+
+
 def main() -> None:
     """Measure and print a table in Markdown."""
     parser = argparse.ArgumentParser(
@@ -103,6 +112,7 @@ def main() -> None:
     )
     parser.add_argument("data", nargs="+", type=Path)
     parser.add_argument("--only", action="append", default=[])
+    parser.add_argument("--madmom", metavar="PYTHON", help="a Python that can import madmom")
     options = parser.parse_args()
     torch.set_num_threads(1)
     found = [each for folder in options.data for each in find_recordings(folder, ANNOTATIONS)]
@@ -120,6 +130,8 @@ def main() -> None:
         print("| detector | F 25 ms | F 50 ms | times real time | over librosa |")
         print("|---|---|---|---|---|")
         results = {name: measure(detect, files) for name, detect in detectors().items()}
+        if options.madmom:
+            results |= measure_madmom(options.madmom, files)
         for name, (matches, spent) in results.items():
             scores = " | ".join(f"{each.f_measure:.3f}" for each in matches)
             ratio = results["librosa"][1] / spent
