@@ -44,7 +44,7 @@ def training_options(
                      help="Its peak."),
         click.option("--patience", default=0, type=click.IntRange(0),
                      help="Stop after so many epochs without gain. [never]"),
-        click.option("--half", is_flag=True, help="Train in bfloat16 where that is safe."),
+        click.option("--half", is_flag=True, help="Train in bfloat16; slow on processors that lack it."),
         click.option("--seed", default=0, show_default=True, help="Of everything random."),
         click.option("--threads", type=COUNT, help="Processor threads. [all]"),
         click.option("--device", default="auto", show_default=True,
