@@ -181,6 +181,14 @@ def test_the_tempogram_is_librosa_s(win_length: int, step: int) -> None:
     np.testing.assert_allclose(found, theirs.T[::step], atol=1e-4)
 
 
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0, 3.0])
+def test_a_period_fits_three_times_into_what_is_heard(seconds: float) -> None:
+    for seed in range(20):
+        envelope = np.random.default_rng(seed).random(round(seconds * RATE / HOP))
+        found = tempo(envelope, RATE, HOP)
+        assert found == 0 or found > 0.95 * 3 * 60 / seconds
+
+
 @pytest.mark.parametrize("frames", [0, 1, 3, 40, 2000])
 @pytest.mark.parametrize("value", [0.0, 1.7])
 def test_what_does_not_move_has_no_rhythm(frames: int, value: float) -> None:

@@ -32,6 +32,10 @@ MIN_BPM, MAX_BPM = 30.0, 320.0
 #: So many multiples of a period are looked at: two bars of four beats.
 MULTIPLES = 8
 
+#: The part of a window that correlates at the longest lag, and how often a period must fit into a
+#: window, or else chance has many.
+LONGEST_LAG, LEAST_PERIODS = 0.75, 3
+
 
 def onset_envelope(spectrum: Floats, previous: Floats | None = None, max_size: int = 1) -> Floats:
     """Measure how much the spectrum rises from each frame to the next.
@@ -246,6 +250,8 @@ def tempo(
     `tempo` takes the best single lag, a whole number of frames, of the
     autocorrelation with its mean.
 
+    A period must fit three times into a window, so a short sound has no slow tempo.
+
     Octaves: a pulse of period P repeats at 2 P, 3 P and so on as well. So a
     steady click, which has no bars, is heard at its own rate up to 165 BPM,
     above at a half, from about 290 also at a third: at what is nearest to
@@ -331,7 +337,8 @@ def pulse_clarity(
     Returns
     -------
     float
-        From 0 (nothing repeats, or silence) to 1 (repeats exactly).
+        From 0 (nothing repeats, or silence) to 1 (repeats exactly). Of less than some seconds it
+        says little: chance repeats.
 
     Raises
     ------
@@ -376,7 +383,7 @@ def _repetition(envelope: Floats, win_length: int) -> Floats:
     is divided by that of the Hann window, or else short lags would win.
     """
     win_length = min(win_length, len(envelope))
-    lags = win_length * 3 // 4  # beyond, the overlap is too short
+    lags = int(win_length * LONGEST_LAG)  # beyond, the overlap is too short
     if lags < 3:
         return np.zeros(0)
     # Clicks lie between frames: so that a period of 21.5 frames is not torn into 21 and 22.
@@ -406,7 +413,8 @@ def _peaks_within(repeats: Floats, rate: float) -> list[int]:
     lags = 1 + np.flatnonzero((middle > repeats[:-2]) & (middle >= repeats[2:]) & (middle > 0))
     # A period may be half a frame longer or shorter than its lag.
     slow, fast = (lags - 0.5) * MIN_BPM, (lags + 0.5) * MAX_BPM
-    allowed: list[int] = lags[(slow <= rate) & (rate <= fast)].tolist()
+    short = lags * LEAST_PERIODS <= len(repeats) / LONGEST_LAG
+    allowed: list[int] = lags[(slow <= rate) & (rate <= fast) & short].tolist()
     return allowed
 
 
