@@ -22,6 +22,7 @@ types: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/update_help.py --check
+	$(BIN)/python docs/update_features.py --check
 
 # The package as others get it: built, installed in an empty environment, run elsewhere.
 wheel: $(VENV)/.installed-dev
@@ -32,6 +33,7 @@ unit: $(VENV)/.installed-dev
 
 help-pages: $(VENV)/.installed-dev
 	$(BIN)/python docs/update_help.py
+	$(BIN)/python docs/update_features.py
 
 clean:
 	rm -rf $(VENV) demo dist separated .mypy_cache .pytest_cache .ruff_cache

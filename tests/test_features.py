@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from audiocli.errors import UsageError
 from audiocli.tasks.features import FEATURES, SETS, Extractor, Settings, select
 from audiocli.tasks.features.files import extract_file, extract_files
+from audiocli.tasks.features.formulas import FORMULAS
 from audiocli.tasks.features.statistics import Statistics, check
 from audiocli.tasks.features.tables import FORMATS, Layout, Part, find_form, read, write
 
@@ -226,6 +227,7 @@ def test_every_feature_says_what_it_is() -> None:
         kinds = [feature.compute, feature.delta_of, feature.summarise, feature.meter]
         assert sum(bool(kind) for kind in kinds) == 1
     assert not FEATURES.keys() & SETS.keys()
+    assert FORMULAS.keys() == FEATURES.keys()
     columns = [name for feature in FEATURES.values() for name in feature.columns(Settings())]
     assert len(columns) == len(set(columns))
     assert all(set(names) <= FEATURES.keys() for names in SETS.values())
