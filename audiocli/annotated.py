@@ -10,11 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from audiocli.batch.inputs import find_inputs
 from audiocli.errors import DataError
 
 __all__ = ["Recording", "find_recordings", "matching", "split"]
+
+
+class Titled(Protocol):
+    """What has a title that patterns can match."""
+
+    @property
+    def title(self) -> str:
+        """FOLDER/NAME."""
+
+
+Each = TypeVar("Each", bound=Titled)
 
 
 @dataclass(frozen=True)
@@ -98,9 +110,7 @@ def find_recordings(folder: Path, suffixes: Sequence[str]) -> list[Recording]:
     return list(found.values())
 
 
-def matching(
-    recordings: Sequence[Recording], patterns: Sequence[str], option: str
-) -> list[Recording]:
+def matching(recordings: Sequence[Each], patterns: Sequence[str], option: str) -> list[Each]:
     """Take the recordings whose titles match any of the patterns.
 
     Parameters
@@ -139,9 +149,7 @@ def matching(
     ]
 
 
-def split(
-    recordings: Sequence[Recording], held_out: Sequence[str]
-) -> tuple[list[Recording], list[Recording]]:
+def split(recordings: Sequence[Each], held_out: Sequence[str]) -> tuple[list[Each], list[Each]]:
     """Part the recordings to train on from those that choose the best epoch.
 
     Parameters

@@ -269,6 +269,11 @@ class Filterbank(nn.Module):
         images = self.frames(F.pad(audio, (self.config.n_fft // 2, self.config.n_fft // 2)))
         return images.reshape(*leading, *images.shape[-3:])
 
+    @property
+    def centres(self) -> Tensor:
+        """Where the filters peak, in Hz: (bands,)."""
+        return _edges(self.config)[1:-1]
+
     def frames(self, audio: Tensor) -> Tensor:
         """Transform audio (..., samples) that has half the longest window on each side already."""
         config = self.config
@@ -313,6 +318,19 @@ def triangles(config: FilterbankConfig, n_fft: int) -> Tensor:
     >>> triangles(FilterbankConfig(), 1024).shape
     torch.Size([513, 40])
     """
+    edges = _edges(config)
+    bin_width = config.sample_rate / n_fft
+    bins = torch.arange(n_fft // 2 + 1, dtype=torch.float64).unsqueeze(1) * bin_width
+    centre = edges[1:-1]
+    below = (centre - edges[:-2]).clamp(min=bin_width)
+    above = (edges[2:] - centre).clamp(min=bin_width)
+    weights = torch.minimum(1 - (centre - bins) / below, 1 - (bins - centre) / above).clamp(min=0)
+    # Twice over the sum of Hann's window: a sinusoid of amplitude 1 peaks at 1.
+    return (weights * (config.gain * 4 / n_fft)).float()
+
+
+def _edges(config: FilterbankConfig) -> Tensor:
+    """Give where filters begin, peak and end, in Hz: (bands + 2,)."""
     low, high = torch.tensor([config.fmin, config.fmax], dtype=torch.float64)
     if config.scale == "mel":
         low, high = 2595 * torch.log10(1 + low / 700), 2595 * torch.log10(1 + high / 700)
@@ -325,14 +343,7 @@ def triangles(config: FilterbankConfig, n_fft: int) -> Tensor:
             math.log(config.fmin), math.log(config.fmax), config.bands + 2, dtype=torch.float64
         )
         edges = torch.exp(steps)
-    bin_width = config.sample_rate / n_fft
-    bins = torch.arange(n_fft // 2 + 1, dtype=torch.float64).unsqueeze(1) * bin_width
-    centre = edges[1:-1]
-    below = (centre - edges[:-2]).clamp(min=bin_width)
-    above = (edges[2:] - centre).clamp(min=bin_width)
-    weights = torch.minimum(1 - (centre - bins) / below, 1 - (bins - centre) / above).clamp(min=0)
-    # Twice over the sum of Hann's window: a sinusoid of amplitude 1 peaks at 1.
-    return (weights * (config.gain * 4 / n_fft)).float()
+    return edges
 
 
 FrontendConfig: TypeAlias = StftConfig | FilterbankConfig

@@ -173,13 +173,16 @@ class AudioReader:
         """Close the file."""
         self._decoder.close()
 
-    def blocks(self, frames: int = 65536) -> Iterator[Block]:
+    def blocks(self, frames: int = 65536, start: int = 0) -> Iterator[Block]:
         """Decode the file from its beginning; a second call starts anew and ends the first.
 
         Parameters
         ----------
         frames : int
             Samples per channel in each block but the last, which may be shorter.
+        start : int
+            Samples per channel to leave out at the beginning; where the format allows, they are
+            jumped over and not decoded.
 
         Yields
         ------
@@ -198,10 +201,11 @@ class AudioReader:
             self._decoder.close()
             self._decoder = open_decoder(self._path, self._name)
         self._started = True
-        return _in_blocks(self._checked_chunks(), frames)
+        return _in_blocks(self._checked_chunks(start), frames)
 
-    def _checked_chunks(self) -> Iterator[Block]:
-        rate, shown, done = self.info.sample_rate, printable(self._name), 0
+    def _checked_chunks(self, start: int) -> Iterator[Block]:
+        rate, shown = self.info.sample_rate, printable(self._name)
+        done = self._decoder.skip(start) if start else 0
         try:
             for chunk in self._decoder.chunks():
                 if not np.isfinite(chunk).all():
@@ -210,8 +214,10 @@ class AudioReader:
                         f"{shown}: holds NaN or infinity, first at {first / rate:.3f} s (sample "
                         f"{first}); repair or export it again: every sample must be a number"
                     )
+                left_out = max(start - done, 0)
                 done += chunk.shape[1]
-                yield chunk
+                if left_out < chunk.shape[1]:
+                    yield chunk[:, left_out:] if left_out else chunk
         except DecodingError as error:
             raise AudioError(
                 f"{shown}: is damaged or truncated: decoding stops after {done / rate:.2f} s"

@@ -50,6 +50,9 @@ class Decoder(Protocol):
     promised: float | None
     least_frames: int
 
+    def skip(self, frames: int) -> int:
+        """Jump over the first samples, before any is decoded; tells how many that were."""
+
     def chunks(self) -> Iterator[Block]:
         """Decode; raises DecodingError where that cannot go on."""
 
@@ -205,6 +208,14 @@ class _SndfileDecoder:
                         "export it again"
                     )
 
+    def skip(self, frames: int) -> int:
+        if self.info.frames is None or frames >= self.info.frames:
+            return 0
+        try:
+            return int(self._file.seek(frames))
+        except sf.LibsndfileError:
+            return 0
+
     def chunks(self) -> Iterator[Block]:
         while True:
             try:
@@ -305,6 +316,9 @@ class _FFmpegDecoder:
                     yield frame, stated
         except self._error as error:
             raise DecodingError(str(error)) from error
+
+    def skip(self, frames: int) -> int:
+        return 0
 
     def chunks(self) -> Iterator[Block]:
         info, done = self.info, 0

@@ -14,10 +14,32 @@ import click
 from audiocli.batch import Outcome
 
 if TYPE_CHECKING:
-    from audiocli.tasks.features import Extractor, Settings
+    from audiocli.tasks.features import Settings
+    from audiocli.tasks.features.extractor import Describer
     from audiocli.tasks.features.tables import Layout
 
-PASSED_ON = ("frames", "form", "plot", "files_from", "overwrite", "resume", "manifest")
+PASSED_ON = ("frames", "form", "plot", "files_from", "overwrite", "resume", "manifest", "basis",
+             "model", "device")  # fmt: skip
+#: Options of features made by hand, by the names of their values.
+BY_HAND = {"names": "--set", "frame": "--frame", "hop": "--hop", "rate": "--rate",
+           "rolloff": "--rolloff"}  # fmt: skip
+
+
+def refuse_both(context: click.Context) -> None:
+    """Refuse what chooses features made by hand where learned ones are asked for."""
+    learned = [f"--{name}" for name in ("basis", "model") if context.params[name] is not None]
+    given = [
+        option
+        for name, option in BY_HAND.items()
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if len(learned) > 1:
+        raise click.UsageError("--basis and --model: choose one of them")
+    if learned and given:
+        raise click.UsageError(
+            f"{', '.join(given)}: cannot be used with {learned[0]}, whose features, rate and "
+            "frames are those of the model"
+        )
 
 
 def run_files(inputs: tuple[str, ...], options: dict[str, Any]) -> None:
@@ -63,10 +85,12 @@ def describe(options: dict[str, Any]) -> None:
         print_table("", list(rows[0]), [list(row.values()) for row in rows])
 
 
-def _extractor(options: dict[str, Any]) -> Extractor:
-    from audiocli.tasks.features import Extractor
+def _extractor(options: dict[str, Any]) -> Describer:
+    from audiocli.tasks.features.files import describer
 
-    return Extractor(_words(options["names"]), _settings(options), _words(options["stats"]))
+    learned = {name: options[name] for name in ("basis", "model", "device")}
+    statistics = _words(options["stats"])
+    return describer(_words(options["names"]), _settings(options), statistics, **learned)()
 
 
 def _settings(options: dict[str, Any]) -> Settings:

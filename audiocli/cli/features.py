@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from audiocli.cli.options import PictureCommand, output_option, plot_option
+from audiocli.cli.options import PictureCommand, batch_options, output_option, plot_option
 
 FORMATS = ["csv", "parquet", "npz", "jsonl", "arff"]
 
 
 @click.command(cls=PictureCommand)
-@click.argument("inputs", nargs=-1)
+@batch_options(resume="Keep a table's rows, and add files that it lacks.")
 @click.option(
     "--set",
     "names",
@@ -33,6 +33,8 @@ FORMATS = ["csv", "parquet", "npz", "jsonl", "arff"]
 @click.option("--hop", help="From frame to frame: samples, or as 10ms. [a quarter of a frame]")
 @click.option("--rate", default=22_050, show_default=True, help="All sound is brought to it, Hz.")
 @click.option("--rolloff", default="85", show_default=True, help="Percentages of the roll-off.")
+@click.option("--basis", metavar="MODEL", help="Activations of a learned basis, and none of --set.")
+@click.option("--model", help="The last hidden layer of any model: a name or a folder.")
 @output_option(None, "The table; its ending says the format. [standard output]")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="[by the table's name; csv]")
 @click.option(
@@ -44,19 +46,11 @@ FORMATS = ["csv", "parquet", "npz", "jsonl", "arff"]
     help="Print the columns, with units and definitions, and do nothing else.",
 )
 @plot_option("Draw the features under the spectrogram. [NAME.features.png]")
-@click.option("--files-from", metavar="LIST", help="Take inputs from a list, one a line.")
-@click.option("--overwrite", is_flag=True, help="Replace outputs that are there.")
-@click.option("--resume", is_flag=True, help="Keep a table's rows, and add files that it lacks.")
 @click.option(
     "--manifest",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Account of what was done. [the table's name and .manifest.jsonl]",
 )
-@click.option(
-    "-j", "--jobs", default=1, show_default=True, type=click.IntRange(1), help="Worker processes."
-)
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-@click.option("-v", "--verbose", is_flag=True, help="Say what is done to each file.")
 def features(inputs: tuple[str, ...], **options: Any) -> None:
     """Make a table of features: a row for each file, or for each frame.
 
@@ -65,6 +59,7 @@ def features(inputs: tuple[str, ...], **options: Any) -> None:
     """
     from audiocli.cli import feature_rows
 
+    feature_rows.refuse_both(click.get_current_context())
     if options["describe"]:
         feature_rows.describe(options)
     else:

@@ -13,7 +13,7 @@ FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity", "sv", "midi
 
 
 @click.command(cls=PictureCommand)
-@batch_options
+@batch_options()
 @output_option(None, "A file for all, or a folder for a file each. [standard output]")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="[by the output's name; txt]")
 @click.option("--model", help="Name or model folder. [crnn; with --online: online]")

@@ -8,17 +8,22 @@ from typing import Any, TypeVar
 
 import click
 
+from audiocli.batch.placing import PICTURES
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def batch_options(command: Command) -> Command:
-    """Add the options of commands that run over many files."""
+def batch_options(
+    *,
+    resume: str = "Skip what the manifest says is done with the same settings.",
+) -> Callable[[Command], Command]:
+    """Add the options of commands that run over many files, with the command's own help."""
     options = [
         click.argument("inputs", nargs=-1),
         click.option("--files-from", metavar="LIST", help="Take inputs from a list, one a line."),
         click.option("--overwrite", is_flag=True, help="Replace outputs that are there."),
         click.option("--resume", is_flag=True,
-                     help="Skip what the manifest says is done with the same settings."),
+                     help=resume),
         click.option("-j", "--jobs", default=1, show_default=True, type=click.IntRange(1),
                      help="Worker processes, each with a model of its own."),
         click.option("--device", default="auto", show_default=True,
@@ -26,9 +31,16 @@ def batch_options(command: Command) -> Command:
         click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
         click.option("-v", "--verbose", is_flag=True, help="Say what is done to each file."),
     ]  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return _adding(options)
+
+
+def _adding(options: list[Callable[[Any], Any]]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def output_option(default: str | None, help: str) -> Callable[[Command], Command]:
@@ -41,9 +53,6 @@ def output_option(default: str | None, help: str) -> Callable[[Command], Command
         type=click.Path(path_type=Path),
         help=help,
     )
-
-
-PICTURES = (".png", ".svg", ".pdf")
 
 
 class PictureCommand(click.Command):

@@ -11,7 +11,7 @@ from audiocli.cli.options import batch_options, output_option
 
 
 @click.command()
-@batch_options
+@batch_options()
 @output_option("separated", "Folder for the stems; mirrors the folders given.")
 @click.option("--model", default="drnn-mir1k", show_default=True, help="Name or model folder.")
 @click.option("--stems", help="What to write. [vocals,accompaniment]")

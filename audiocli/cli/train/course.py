@@ -76,6 +76,38 @@ def run_onsets(options: dict[str, Any]) -> None:
     click.echo(str(entry.folder))
 
 
+def run_features(options: dict[str, Any]) -> None:
+    """Learn a basis of spectra as the options say."""
+    from audiocli.frontend import FilterbankConfig
+    from audiocli.tasks.features.training import Course, train
+
+    names = ("components", "hidden_size", "penalty")
+    rate, frame = options["rate"], options["frame"]
+    course = Course(
+        basis=options["basis"],
+        arguments={name: options[name] for name in names if options[name] is not None},
+        frontend=FilterbankConfig(
+            rate, (frame,), options["hop"] or max(frame // 4, 1), options["bands"],
+            options["scale"], fmin=30.0, fmax=rate / 2, difference=False,
+        ),
+        seconds=options["seconds"],
+        recipe=_recipe(options),
+    )  # fmt: skip
+    given: dict[str, Any] = {
+        name: options[name] for name in ("held_out", "dev", "licences", "device")
+    }
+    with _Shown(options, "held-out variance explained {:.2f} %") as shown:
+        entry = train(
+            options["data"],
+            options["output"],
+            course,
+            warn=lambda message: click.echo(f"audiocli: {message}", err=True),
+            **given,
+            **shown.listeners,
+        )
+    click.echo(str(entry.folder))
+
+
 def _numbers(option: str, text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,10 @@ from audiocli.tasks.features.block import Block, Settings
 from audiocli.tasks.features.catalogue import Feature
 from audiocli.tasks.features.statistics import Statistics, check
 
-__all__ = ["STATISTICS", "Column", "Extractor"]
+if TYPE_CHECKING:
+    from audiocli.plots import Overview
+
+__all__ = ["PLOTTED", "STATISTICS", "Column", "Describer", "Extractor"]
 
 Floats = NDArray[np.floating[Any]]
 
@@ -29,6 +33,8 @@ BLOCK_SECONDS = 5.0
 DELTA_WIDTH = 9
 #: Louder samples than these are no sound, and their powers would not fit into float32.
 LOUDEST = 1e6
+#: How many features fit on a picture.
+PLOTTED = 12
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,45 @@ class Column:
     source: str
 
 
+class Describer(Protocol):
+    """What describes frames and files by numbers: by features made by hand, or learned ones."""
+
+    #: Whether its products of matrices are so small that threads would wait for each other.
+    single_threaded: bool
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the features depend on, besides their columns; ready for JSON."""
+
+    def columns(self, *, frames: bool = False) -> list[Column]:
+        """Describe the columns of the table."""
+
+    def check_frames(self, *, plot: bool) -> None:
+        """Refuse frames, or a picture, where that cannot be."""
+
+    def frames(self, blocks: Iterable[Floats], sample_rate: int) -> Iterator[Floats]:
+        """Make the features of frames, some seconds at a time."""
+
+    def summary(self, blocks: Iterable[Floats], sample_rate: int) -> dict[str, float]:
+        """Make the row of a file."""
+
+    def draw(
+        self,
+        path: Path,
+        seen: Overview,
+        blocks: Iterable[Floats],
+        sample_rate: int,
+        *,
+        title: str,
+        overwrite: bool,
+    ) -> None:
+        """Draw the features of frames under the spectrogram."""
+
+
 class Extractor:
     """Makes features of sound, in an array or a stream.
 
@@ -83,6 +128,8 @@ class Extractor:
     >>> {name: round(float(value), 1) for name, value in row.items() if name.endswith("mean")}
     {'rms_mean': 0.7, 'spectral_centroid_mean': 1014.3}
     """
+
+    single_threaded = True
 
     def __init__(
         self,
@@ -113,6 +160,29 @@ class Extractor:
         """Hear a moment of silence: what these settings do not allow is refused here."""
         for _ in self._stream([np.zeros((1, 1), np.float32)], self.settings.sample_rate):
             pass
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second."""
+        return self.settings.frame_rate
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the features depend on, besides their columns."""
+        return asdict(self.settings)
+
+    def check_frames(self, *, plot: bool) -> None:
+        """Refuse frames and pictures of features of whole files only, and too many pictures."""
+        if not self._framewise:
+            names = ", ".join(feature.name for feature in self.features)
+            raise UsageError(
+                f"{names}: of whole files only; choose features that frames have as well"
+            )
+        if plot and len(self._framewise) > PLOTTED:
+            raise UsageError(
+                f"--plot draws {PLOTTED} features at most, not {len(self._framewise)}; "
+                "choose some by --set"
+            )
 
     @property
     def frame_columns(self) -> list[str]:
@@ -164,11 +234,7 @@ class Extractor:
         UsageError
             If all features chosen are of whole files.
         """
-        if not self._framewise:
-            raise UsageError(
-                f"{', '.join(f.name for f in self.features)}: of whole files only; name features "
-                "that frames have as well"
-            )
+        self.check_frames(plot=False)
         for values in self._stream(blocks, sample_rate):
             yield np.concatenate([values[:, self._places[f.name]] for f in self._framewise], axis=1)
 
@@ -216,6 +282,29 @@ class Extractor:
                 joined = np.concatenate(curves[feature.summary_of])
                 whole[feature.name] = feature.summarise(joined, self.settings)
         return self._row(taken, whole)
+
+    def draw(
+        self,
+        path: Path,
+        seen: Overview,
+        blocks: Iterable[Floats],
+        sample_rate: int,
+        *,
+        title: str,
+        overwrite: bool,
+    ) -> None:
+        """Draw the features of frames under the spectrogram."""
+        from audiocli.plots import plot_features  # loads torch
+
+        values = np.concatenate(list(self.frames(blocks, sample_rate)))
+        curves: dict[str, Floats] = {}
+        place = 0
+        for feature in self._framewise:
+            count = len(feature.columns(self.settings))
+            unit = "" if feature.unit == "1" else f"\n({feature.unit})"
+            curves[feature.name.replace("_", " ") + unit] = values[:, place : place + count]
+            place += count
+        plot_features(path, seen, curves, self.frame_rate, title=title, overwrite=overwrite)
 
     def _statistics(self, voiced: bool) -> tuple[list[Feature], Statistics]:
         """Make the statistics of features that are of voiced frames only, or of the others."""

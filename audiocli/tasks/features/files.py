@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,60 +18,102 @@ from audiocli.atomic import write_whole
 from audiocli.audio import AudioReader
 from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Input, Job, check_joint_output, find_inputs, plan
+from audiocli.batch.placing import PICTURES, below, placed
 from audiocli.batch.stdin import standard_input
 from audiocli.errors import UsageError
 from audiocli.tasks.features import tables
 from audiocli.tasks.features.block import Settings
-from audiocli.tasks.features.extractor import STATISTICS, Extractor
+from audiocli.tasks.features.extractor import STATISTICS, Describer, Extractor
 from audiocli.tasks.features.tables import Layout, Part
 
-__all__ = ["PLOTTED", "extract_file", "extract_files", "layout_of"]
+__all__ = ["describer", "extract_file", "extract_files", "layout_of"]
 
 Floats = NDArray[np.floating[Any]]
 
 #: Samples decoded at once, at the file's rate.
 BLOCK = 1 << 16
-#: How many features fit on a picture.
-PLOTTED = 12
 
 
 @dataclass(frozen=True)
 class _Request:
     """All that a worker needs to know, but the job; pickled to worker processes."""
 
-    names: tuple[str, ...]
-    settings: Settings
-    statistics: tuple[str, ...]
+    make: Callable[[], Describer]
     frames: bool
     relative: bool
+    n_jobs: int
 
     def __call__(self) -> Worker:
         import threadpoolctl
 
-        extractor = Extractor(self.names, self.settings, self.statistics)
+        made = self.make()
         threads = threadpoolctl.ThreadpoolController()
+        if not made.single_threaded:
+            from audiocli.models import share_processor
+
+            share_processor(self.n_jobs)
 
         def work(job: Job, progress: Progress) -> tuple[float, Part]:
             item = job.input
-            # The products of matrices are small: threads would wait for each other, and that
-            # takes more time than the features.
-            with threads.limit(limits=1):
+            with threads.limit(limits=1 if made.single_threaded else None):
                 seconds, values = extract_file(
-                    extractor, item.path, name=item.name, frames=self.frames, progress=progress
+                    made, item.path, name=item.name, frames=self.frames, progress=progress
                 )
             if job.outputs:
-                _plot(extractor, job)
+                _plot(made, job)
             return seconds, Part(_label(item, self.relative), values)
 
         return work
 
 
-def layout_of(extractor: Extractor, *, frames: bool = False) -> Layout:
+def describer(
+    names: Sequence[str] = ("common",),
+    settings: Settings | None = None,
+    statistics: Sequence[str] = STATISTICS,
+    *,
+    basis: str | None = None,
+    model: str | None = None,
+    device: str = "auto",
+) -> Callable[[], Describer]:
+    """Choose what describes sound; called, it loads what it needs.
+
+    Parameters
+    ----------
+    names, settings, statistics, basis, model, device
+        As in :func:`extract_files`.
+
+    Returns
+    -------
+    callable
+        Makes an :class:`Extractor`, a ``Basis`` or an ``Embedder``.
+
+    Raises
+    ------
+    UsageError
+        If both a basis and a model are asked for.
+
+    Examples
+    --------
+    >>> describer(["rms"], statistics=["max"])().columns()[0].name
+    'rms_max'
+    """
+    if basis is not None and model is not None:
+        raise UsageError("--basis and --model: choose one of them")
+    if basis is None and model is None:
+        return partial(Extractor, tuple(names), settings, tuple(statistics))
+    from audiocli.tasks.features.learned import Basis, Embedder  # loads torch
+
+    if basis is not None:
+        return partial(Basis, basis, tuple(statistics), device=device)
+    return partial(Embedder, str(model), tuple(statistics), device=device)
+
+
+def layout_of(extractor: Describer, *, frames: bool = False) -> Layout:
     """Give the columns of an extractor's table.
 
     Parameters
     ----------
-    extractor : Extractor
+    extractor : Extractor, Basis or Embedder
         What makes the features.
     frames : bool
         A row a frame, and not a row a file.
@@ -85,11 +128,11 @@ def layout_of(extractor: Extractor, *, frames: bool = False) -> Layout:
     ('file', 'rms_mean')
     """
     columns = tuple(column.name for column in extractor.columns(frames=frames))
-    return Layout(columns, extractor.settings.frame_rate if frames else None)
+    return Layout(columns, extractor.frame_rate if frames else None)
 
 
 def extract_file(
-    extractor: Extractor,
+    extractor: Describer,
     source: Path,
     *,
     name: str | None = None,
@@ -100,7 +143,7 @@ def extract_file(
 
     Parameters
     ----------
-    extractor : Extractor
+    extractor : Extractor, Basis or Embedder
         What to make.
     source : Path
         Any audio file.
@@ -134,47 +177,49 @@ def extract_file(
     >>> seconds, values.shape
     (1.0, (1, 172))
     """
-    heard = 0
-
-    def counted(blocks: Iterator[Floats], rate: int, total: float | None) -> Iterator[Floats]:
-        nonlocal heard
-        for block in blocks:
-            yield block
-            heard += block.shape[-1]
-            progress(heard / rate, total)
-
     with AudioReader(source, name=name) as reader:
+        blocks = _Decoded(reader, progress)
         rate = reader.info.sample_rate
-        blocks = counted(reader.blocks(BLOCK), rate, reader.info.duration)
         if frames:
             values = np.concatenate(list(extractor.frames(blocks, rate)))
         else:
             values = np.array([list(extractor.summary(blocks, rate).values())])
-    return heard / rate, values
+    return blocks.heard / rate, values
 
 
-def _plot(extractor: Extractor, job: Job) -> None:
+class _Decoded:
+    """The blocks of a file, as often as they are asked for."""
+
+    def __init__(self, reader: AudioReader, progress: Progress) -> None:
+        self.reader = reader
+        self.progress = progress
+        self.heard = 0  # samples, the last time
+
+    def __iter__(self) -> Iterator[Floats]:
+        self.heard = 0
+        info = self.reader.info
+        for block in self.reader.blocks(BLOCK):
+            yield block
+            self.heard += block.shape[-1]
+            self.progress(self.heard / info.sample_rate, info.duration)
+
+
+def _plot(extractor: Describer, job: Job) -> None:
     """Draw the features of frames, whatever the table holds."""
     from audiocli import plots  # loads torch
 
     item = job.input
-    _, values = extract_file(extractor, item.path, name=item.name, frames=True)
-    curves: dict[str, Floats] = {}
-    place = 0
-    for feature in extractor.features:
-        if not feature.whole:
-            count = len(feature.columns(extractor.settings))
-            unit = "" if feature.unit == "1" else f"\n({feature.unit})"
-            curves[feature.name.replace("_", " ") + unit] = values[:, place : place + count]
-            place += count
-    plots.plot_features(
-        job.outputs[0],
-        plots.overview(item.path, name=item.name),
-        curves,
-        extractor.settings.frame_rate,
-        title=item.name,
-        overwrite=job.replace,
-    )
+    seen = plots.overview(item.path, name=item.name)
+    with AudioReader(item.path, name=item.name) as reader:
+        blocks = _Decoded(reader, lambda done, total: None)
+        extractor.draw(
+            job.outputs[0],
+            seen,
+            blocks,
+            reader.info.sample_rate,
+            title=item.name,
+            overwrite=job.replace,
+        )
 
 
 def extract_files(
@@ -184,6 +229,8 @@ def extract_files(
     names: Sequence[str] = ("common",),
     settings: Settings | None = None,
     statistics: Sequence[str] = STATISTICS,
+    basis: str | None = None,
+    model: str | None = None,
     frames: bool = False,
     form: str | None = None,
     plot: str | None = None,
@@ -192,6 +239,7 @@ def extract_files(
     resume: bool = False,
     manifest: Path | None = None,
     n_jobs: int = 1,
+    device: str = "auto",
     listener: Listener | None = None,
 ) -> Summary:
     """Make one table of the features of files and folders; what ``audiocli features`` does.
@@ -211,6 +259,11 @@ def extract_files(
         Rate, frames and hop.
     statistics : sequence of str
         ``mean``, ``std``, ``min``, ``max``, ``median``, ``p10`` and the like.
+    basis : str, optional
+        A model for the task ``features``, in the place of names and settings: a basis of spectra
+        learned from data.
+    model : str, optional
+        Likewise a model of any task: its last hidden layer.
     frames : bool
         A row a frame, with its time, and not a row a file.
     form : str, optional
@@ -229,6 +282,8 @@ def extract_files(
         By default the table's name and ``.manifest.jsonl``.
     n_jobs : int
         Worker processes.
+    device : str
+        Where a basis or model runs, as in :func:`audiocli.models.device`.
     listener : Listener, optional
         Hears how it goes; the outcome of a file that is done holds its :class:`Part`.
 
@@ -240,6 +295,8 @@ def extract_files(
     ------
     UsageError
         If the request cannot be carried out as asked; nothing was written then.
+    ModelError
+        If the basis or model cannot be loaded.
 
     Examples
     --------
@@ -250,10 +307,11 @@ def extract_files(
     ...     extract_files([folder + "/song.wav"], folder + "/features.csv").done
     1
     """
-    extractor = Extractor(names, settings, statistics)
+    make = describer(names, settings, statistics, basis=basis, model=model, device=device)
+    extractor = make()
     layout = layout_of(extractor, frames=frames)
     if frames or plot is not None:
-        _check_frames(extractor, plot)
+        extractor.check_frames(plot=plot is not None)
     target = None if output is None else Path(output)
     if target is not None and target.is_dir():
         raise UsageError(f"{target}: is a folder; name a file, as in {target / 'features.csv'}")
@@ -264,7 +322,7 @@ def extract_files(
     pictures = _Pictures(plot, len(found) > 1)
     jobs = plan(found, pictures, overwrite=overwrite, resume=resume)
     made_with = {
-        **asdict(extractor.settings),
+        **extractor.facts,
         **{"columns": list(layout.columns), "frames": frames, "plot": plot is not None},
     }
     known: list[Part] = []
@@ -277,7 +335,7 @@ def extract_files(
     elif resume:
         raise UsageError("--resume adds to a table; name it by --output")
     rows = Collector(listener) if target is not None else None
-    request = _Request(tuple(names), extractor.settings, tuple(statistics), frames, relative)
+    request = _Request(make, frames, relative, n_jobs)
     try:
         with standard_input(jobs) as ready:
             return run(
@@ -299,18 +357,6 @@ def extract_files(
 def _label(item: Input, relative: bool) -> str:
     """Give the name of a file in the table."""
     return item.relative.as_posix() if relative else item.name
-
-
-def _check_frames(extractor: Extractor, plot: str | None) -> None:
-    """Refuse frames and pictures of features that are of files only, and too many pictures."""
-    drawn = [feature for feature in extractor.features if not feature.whole]
-    if not drawn:
-        names = ", ".join(feature.name for feature in extractor.features)
-        raise UsageError(f"{names}: of whole files only; choose features that frames have as well")
-    if plot is not None and len(drawn) > PLOTTED:
-        raise UsageError(
-            f"--plot draws {PLOTTED} features at most, not {len(drawn)}; choose some by --set"
-        )
 
 
 def _known(
@@ -361,7 +407,7 @@ class _Pictures:
     def __call__(self, item: Input) -> list[Path]:
         if self.place is None:
             return []
-        path = Path(self.place)
-        if self.several or not self.place or path.is_dir() or self.place.endswith(("/", os.sep)):
-            return [path / item.relative.parent / f"{item.relative.stem}.features.png"]
-        return [path]
+        ending = ".features.png"
+        if not self.place:
+            return [below(Path(), item, ending)]
+        return [placed("--plot", self.place, item, ending, PICTURES, self.several)]

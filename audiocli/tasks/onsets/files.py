@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from audiocli.audio import AudioReader
 from audiocli.audio.streaming import prefetch
 from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Input, Job, check_joint_output, find_inputs, plan
+from audiocli.batch.placing import PICTURES, below, placed
 from audiocli.batch.stdin import standard_input
 from audiocli.clicks import write_clicks
 from audiocli.errors import UsageError
@@ -428,37 +428,24 @@ class _Naming:
 
     def _result(self, item: Input) -> Path:
         assert self.folder is not None
-        return self._below(self.folder, item, formats.FORMATS[self.form].extension)
+        return below(self.folder, item, formats.FORMATS[self.form].extension)
 
     def _plot(self, item: Input) -> Path:
         place = self.products.plot or ""
         if not place:
-            return self._below(self.folder or Path(), item, ".onsets.png")
-        return self._placed("--plot", place, item, ".png", plots.PICTURES)
+            return below(self.folder or Path(), item, ".onsets.png")
+        return placed("--plot", place, item, ".png", PICTURES, self.several)
 
     def _click(self, item: Input) -> Path:
         suffix = item.relative.suffix.lower()
         default = suffix if suffix in SOUNDS else ".wav"
-        return self._placed("--click", str(self.products.click), item, f".clicks{default}", SOUNDS)
+        place = str(self.products.click)
+        return placed("--click", place, item, f".clicks{default}", SOUNDS, self.several)
 
     def _activations(self, item: Input) -> Path:
         place = str(self.products.activations)
-        return self._placed("--activations", place, item, ".activations.csv", CURVES)
-
-    def _placed(
-        self, option: str, place: str, item: Input, ending: str, allowed: Sequence[str]
-    ) -> Path:
-        path = Path(place)
-        if self.several or path.is_dir() or place.endswith(("/", os.sep)):
-            return self._below(path, item, ending)
-        if path.suffix.lower() not in allowed:
-            raise UsageError(
-                f"{option} {place}: must end in {', '.join(allowed)}, or be a folder that is there"
-            )
-        return path
-
-    def _below(self, folder: Path, item: Input, ending: str) -> Path:
-        return folder / item.relative.parent / (item.relative.stem + ending)
+        ending = ".activations.csv"
+        return placed("--activations", place, item, ending, CURVES, self.several)
 
 
 def _check_joined(

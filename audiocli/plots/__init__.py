@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from audiocli.atomic import write_whole
 from audiocli.audio import AudioReader
+from audiocli.batch.placing import PICTURES
 from audiocli.errors import UsageError
 from audiocli.frontend import Filterbank, FilterbankConfig
 
@@ -28,7 +29,6 @@ __all__ = ["PICTURES", "Overview", "overview", "plot_features", "plot_onsets"]
 
 Array = NDArray[np.float64]
 
-PICTURES = (".png", ".svg", ".pdf")
 BANDS = 96
 WINDOW = 2048  # samples, at the file's rate
 SHORTEST_HOP = 0.005  # seconds
@@ -216,9 +216,12 @@ def plot_onsets(
 
 
 def _panels(
-    path: Path, seen: Overview, rows: Sequence[float]
+    path: Path, seen: Overview, rows: Sequence[float], side: float = 0.0
 ) -> tuple[Figure, list[tuple[tuple[float, float], list[Axes]]]]:
-    """Lay out a figure: a long recording goes on in the next panel, as text in the next line."""
+    """Lay out a figure: a long recording goes on in the next panel, as text in the next line.
+
+    With a `side`, a part of the width, there is room beside the first row; its axes come last.
+    """
     if path.suffix.lower() not in PICTURES:
         raise UsageError(f"{path}: a picture's name ends in {', '.join(PICTURES)}")
     try:
@@ -230,16 +233,23 @@ def _panels(
     figure = Figure(figsize=(13, 0.5 + 1.15 * sum(rows) * count), layout="constrained")
     panels = []
     for index, part in enumerate(figure.subfigures(count, 1, squeeze=False)[:, 0]):
-        axes = part.subplots(len(rows), 1, sharex=True, height_ratios=list(rows))
+        grid = part.add_gridspec(
+            len(rows), 2 if side else 1, height_ratios=rows, width_ratios=[side, 1] if side else [1]
+        )
         span = (index * width, (index + 1) * width)
-        axes[0].set_xlim(*span)
+        first = part.add_subplot(grid[0, -1], xlim=span)
+        axes = [first]
+        axes += [part.add_subplot(grid[row, -1], sharex=first) for row in range(1, len(rows))]
+        for axis in axes[:-1]:
+            axis.tick_params(labelbottom=False)
         for axis in axes:
             axis.tick_params(labelsize=8)
             axis.yaxis.label.set_size(8)
             axis.spines[["top", "right"]].set_visible(False)
         axes[-1].xaxis.set_major_formatter(_clock)
         axes[-1].set_xlabel("time (s)" if seen.seconds < 60 else "time (min:s)", fontsize=8)
-        panels.append((span, list(axes)))
+        beside = [part.add_subplot(grid[0, 0])] if side else []
+        panels.append((span, axes + beside))
     return figure, panels
 
 

@@ -1,0 +1,84 @@
+"""Where the products of an input go that are named by an option: pictures, clicks, curves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from audiocli.batch.inputs import Input
+from audiocli.errors import UsageError
+
+__all__ = ["PICTURES", "below", "placed"]
+
+#: What a picture's name may end in.
+PICTURES = (".png", ".svg", ".pdf")
+
+
+def below(folder: Path, item: Input, ending: str) -> Path:
+    """Name a product in a folder that mirrors that of the inputs.
+
+    Parameters
+    ----------
+    folder : Path
+    item : Input
+        What it is made of.
+    ending : str
+        In the place of the input's own.
+
+    Returns
+    -------
+    Path
+
+    Examples
+    --------
+    >>> below(Path("out"), Input(Path("a/b.wav"), "a/b.wav", Path("b.wav")), ".onsets.png").name
+    'b.onsets.png'
+    """
+    return folder / item.relative.parent / (item.relative.stem + ending)
+
+
+def placed(
+    option: str, place: str, item: Input, ending: str, allowed: Sequence[str], several: bool
+) -> Path:
+    """Name a product whose place the user gave: a file, or a folder for those of all inputs.
+
+    Parameters
+    ----------
+    option : str
+        What the place was given by, for the message.
+    place : str
+        A folder where there are several inputs, where it is there or where it ends in a slash;
+        else a file.
+    item : Input
+        What it is made of.
+    ending : str
+        In the place of the input's own, in a folder.
+    allowed : sequence of str
+        What a file may end in.
+    several : bool
+        Whether there are other inputs.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    UsageError
+        If it is a file that ends in none of these.
+
+    Examples
+    --------
+    >>> song = Input(Path("song.wav"), "song.wav", Path("song.wav"))
+    >>> placed("--plot", "no/such/", song, ".onsets.png", PICTURES, False).name
+    'song.onsets.png'
+    """
+    path = Path(place)
+    if several or path.is_dir() or place.endswith(("/", os.sep)):
+        return below(path, item, ending)
+    if path.suffix.lower() not in allowed:
+        raise UsageError(
+            f"{option} {place}: must end in {', '.join(allowed)}, or be a folder that is there"
+        )
+    return path

@@ -1,0 +1,69 @@
+"""``audiocli evaluate features``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("data", nargs=-1, required=True, type=FOLDER)
+@click.option("--basis", default="pca", show_default=True, help="Name or model folder.")
+@click.option(
+    "--only",
+    metavar="PATTERN",
+    multiple=True,
+    help="Recordings to take, as FOLDER/NAME with * and ?; may be repeated. [all]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="How to print a row a file, and the total.",
+)
+@click.option(
+    "--record",
+    metavar="NOTE",
+    help="Write the total into the model's configuration and card, NOTE as the data.",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    "n_jobs",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Worker processes.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def features(
+    data: tuple[Path, ...],
+    basis: str,
+    form: str,
+    record: str | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Score a learned basis: how much of the spectra it gives back.
+
+    DATA: folders of recordings of any kind. Relative error: squared error of the reconstruction
+    over the squared distance from the mean spectrum of the training data; 1 minus the variance
+    explained. The total counts all frames together.
+    """
+    from audiocli.cli.progress import Reporter, finish
+    from audiocli.cli.tables import show_rows
+    from audiocli.tasks.features.evaluation import evaluate, record_scores
+
+    evaluation = evaluate(data, basis, listener=Reporter(quiet=quiet), **options)
+    rows = [score.row() for score in evaluation.scores]
+    show_rows(rows, {**evaluation.total.row(), "file": "all"}, form)
+    if record:
+        record_scores(basis, evaluation.total, record)
+    finish(evaluation.summary, quiet=quiet)

@@ -1,0 +1,76 @@
+"""``audiocli train features``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from audiocli.cli.train.options import COUNT, FOLDER, training_options
+
+#: Options that mean something to one basis only.
+ONLY = {
+    "autoencoder": {"hidden_size", "optimizer", "learning_rate", "half"},
+    "dictionary": {"penalty"},
+}
+
+
+@click.command()
+@click.argument("data", nargs=-1, required=True, type=FOLDER)
+@click.option(
+    "--hold-out",
+    "held_out",
+    metavar="PATTERN",
+    multiple=True,
+    help="Recordings of DATA that score and choose the best epoch, as FOLDER/NAME with * and ?; "
+    "may be repeated. [every tenth of DATA, without --dev]",
+)
+@click.option(
+    "--dev", type=FOLDER, multiple=True, help="More of them, from a folder; may be repeated."
+)
+@click.option(
+    "--basis",
+    default="pca",
+    show_default=True,
+    type=click.Choice(["pca", "nmf", "dictionary", "kmeans", "autoencoder"]),
+    help="What is learned: see docs/learned-features.md.",
+)
+@click.option("--components", default=32, show_default=True, type=COUNT, help="How many.")
+@click.option(
+    "--penalty", type=click.FloatRange(0), help="dictionary: more makes codes sparser. [0.2]"
+)
+@click.option("--hidden-size", type=COUNT, help="autoencoder: units around the middle. [256]")
+@click.option("--bands", default=128, show_default=True, type=COUNT, help="Of the spectra.")
+@click.option(
+    "--scale",
+    default="mel",
+    show_default=True,
+    type=click.Choice(["mel", "log", "linear"]),
+    help="Spacing of the bands.",
+)
+@click.option("--rate", default=22_050, show_default=True, type=COUNT, help="In Hz.")
+@click.option("--frame", default=2048, show_default=True, type=COUNT, help="Samples, even.")
+@click.option("--hop", type=COUNT, help="From frame to frame, in samples. [a quarter of a frame]")
+@training_options(epochs=10, steps=100, batch_size=1024, seconds=2.0)
+@click.option(
+    "--licence",
+    "licences",
+    multiple=True,
+    help="Licence of each DATA in their order, for the model card; may be repeated.",
+)
+def features(**options: Any) -> None:
+    """Learn a basis of spectra: features made by data and not by hand.
+
+    DATA: folders of recordings of any kind, without annotations; every folder is drawn from as
+    often as the others, whatever its size. An example of a batch is a frame.
+    """
+    from audiocli.cli.train.course import run_features
+
+    context = click.get_current_context()
+    for basis, names in ONLY.items():
+        for name in sorted(names):
+            given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+            if given and options["basis"] != basis:
+                option = "--" + name.replace("_", "-")
+                raise click.UsageError(f"{option}: is for --basis {basis} alone")
+    run_features(options)

@@ -1,0 +1,255 @@
+"""Score learned bases: how much of the spectra of recordings they give back.
+
+With x the log-magnitude spectrum of a frame as the network hears it, y its reconstruction and m
+the mean spectrum of the training data, the relative error is ``sum |x - y|^2 / sum |x - m|^2``
+over the frames of a file, or of all: 0 is perfect, and 1 is no better than always saying m. One
+minus this is the variance explained, about the mean of the training data. The error in dB is
+``20 sqrt(mean (x - y)^2)`` over frames and bands: x is a logarithm to base 10.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiocli import registry
+from audiocli.annotated import matching
+from audiocli.audio import AudioReader
+from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
+from audiocli.batch.inputs import Input, Job, find_inputs
+from audiocli.errors import DataError
+from audiocli.models import share_processor
+from audiocli.tasks.features.learned import Basis
+
+__all__ = ["Evaluation", "Score", "evaluate", "record_scores", "total"]
+
+#: Samples decoded at once, at the file's rate.
+BLOCK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Score:
+    """How much of a recording, or of all, a basis gives back.
+
+    Parameters
+    ----------
+    name : str
+        The recording; empty for all together.
+    frames : int
+        Number of frames.
+    bands : int
+        Numbers a frame.
+    wrong, spread : float
+        Squared error, and squared distance from the mean spectrum, summed over frames and bands.
+
+    Examples
+    --------
+    >>> Score("a", 100, 10, 40.0, 160.0).relative
+    0.25
+    """
+
+    name: str
+    frames: int
+    bands: int
+    wrong: float
+    spread: float
+
+    @property
+    def relative(self) -> float:
+        """Squared error over squared distance from the mean."""
+        return self.wrong / max(self.spread, 1e-12)
+
+    @property
+    def decibels(self) -> float:
+        """Root mean square of the error, in dB."""
+        return 20 * math.sqrt(self.wrong / max(self.frames * self.bands, 1))
+
+    def row(self) -> dict[str, str | float | int]:
+        """Give what a table shows."""
+        return {
+            "file": self.name,
+            "relative_error": round(self.relative, 4),
+            "explained": round(1 - self.relative, 4),
+            "error_db": round(self.decibels, 3),
+            "frames": self.frames,
+        }
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores on a set of recordings.
+
+    Parameters
+    ----------
+    scores : list of Score
+        In the order of the recordings.
+    total : Score
+        Over all that could be scored.
+    summary : Summary
+        What failed.
+
+    Examples
+    --------
+    >>> Evaluation([], total([]), Summary(0, 0, 0, [], 0.0, 0.0)).total.frames
+    0
+    """
+
+    scores: list[Score]
+    total: Score
+    summary: Summary
+
+
+def total(scores: Sequence[Score]) -> Score:
+    """Count the frames of all recordings together.
+
+    Parameters
+    ----------
+    scores : sequence of Score
+
+    Returns
+    -------
+    Score
+
+    Examples
+    --------
+    >>> total([Score("a", 1, 2, 1.0, 2.0), Score("b", 3, 2, 0.0, 2.0)]).relative
+    0.25
+    """
+    return Score(
+        "",
+        sum(score.frames for score in scores),
+        max((score.bands for score in scores), default=0),
+        sum(score.wrong for score in scores),
+        sum(score.spread for score in scores),
+    )
+
+
+@dataclass(frozen=True)
+class _Titled:
+    """A recording with the name that patterns match."""
+
+    path: Path
+    title: str
+
+
+@dataclass(frozen=True)
+class _MakeWorker:
+    """Makes what scores a recording; pickled to worker processes."""
+
+    titles: Mapping[Path, str]
+    model: str
+    device: str
+    n_jobs: int
+
+    def __call__(self) -> Worker:
+        share_processor(self.n_jobs)
+        basis = Basis(self.model, device=self.device)
+
+        def work(job: Job, progress: Progress) -> tuple[float, Score]:
+            frames, wrong, spread = 0, 0.0, 0.0
+            with AudioReader(job.input.path, name=job.input.name) as reader:
+                rate = reader.info.sample_rate
+                for values in basis.measured(reader.blocks(BLOCK), rate):
+                    frames += len(values)
+                    wrong += float(values[:, -2].sum(dtype="float64"))
+                    spread += float(values[:, -1].sum(dtype="float64"))
+                    progress(frames / basis.frame_rate, reader.info.duration)
+            name = self.titles[job.input.path]
+            score = Score(name, frames, basis.network.size, wrong, spread)
+            return frames / basis.frame_rate, score
+
+        return work
+
+
+def evaluate(
+    folders: Sequence[Path],
+    model: str,
+    *,
+    only: Sequence[str] = (),
+    n_jobs: int = 1,
+    device: str = "auto",
+    listener: Listener | None = None,
+) -> Evaluation:
+    """Score a basis on folders of recordings.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Searched to their depth for audio.
+    model : str
+        A model's name or folder.
+    only : sequence of str
+        Patterns of recordings to take, say ``songs/Z*``; without any, all.
+    n_jobs : int
+        Worker processes.
+    device : str
+        As in :func:`audiocli.models.device`.
+    listener : Listener, optional
+        Hears how it goes.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    DataError
+        If there are no recordings.
+    ModelError
+        If the model cannot be loaded, or is no basis.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from audiocli.demo import write_demo
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_demo(Path(folder))
+    ...     result = evaluate([Path(folder)], "pca", only=["*/song"])
+    >>> 0 < result.total.relative < 1
+    True
+    """
+    registry.find("features", model)
+    found: dict[Path, _Titled] = {}
+    for folder in folders:
+        for item in find_inputs([str(folder)]):
+            title = f"{folder.resolve().name}/{item.relative.with_suffix('').as_posix()}"
+            found.setdefault(item.path, _Titled(item.path, title))
+    if not found:
+        raise DataError(f"{', '.join(map(str, folders))}: no audio file there")
+    taken = {each.path: each.title for each in matching(list(found.values()), only, "--only")}
+    jobs = [Job(Input(path, title, Path(title)), ()) for path, title in taken.items()]
+    heard = Collector(listener)
+    make_worker = _MakeWorker(taken, model, device, n_jobs)
+    summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, listener=heard)
+    return Evaluation(heard.values, total(heard.values), summary)
+
+
+def record_scores(model: str, result: Score, data: str) -> None:
+    """Write the total into the model folder, configuration and card.
+
+    Parameters
+    ----------
+    model : str
+        The model's name or folder.
+    result : Score
+        The total of :func:`evaluate`.
+    data : str
+        What it was measured on, in words.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model.
+    """
+    entry = registry.find("features", model)
+    score = {
+        "metric": "relative squared error",
+        "value": round(100 * result.relative, 2),
+        "unit": "%",
+        "measure": "of log-magnitude spectra, against their distance from the mean",
+        "data": f"{data}; number of frames: {result.frames}",
+        "command": registry.command_line(),
+    }
+    registry.add_scores(entry, [score])
