@@ -33,6 +33,7 @@ BANDS = 96
 WINDOW = 2048  # samples, at the file's rate
 SHORTEST_HOP = 0.005  # seconds
 DYNAMIC_RANGE = 70.0  # dB below the loudest that a spectrogram shows
+TALL = 48  # columns of an image that needs more room
 PANEL_SECONDS, MAX_PANELS = 15.0, 8
 WAVE, MARK, CURVE = "#4c6a92", "#d1495b", "#22577a"
 
@@ -372,7 +373,8 @@ def plot_features(
     True
     """
     shaped = {label: values.reshape(len(values), -1) for label, values in curves.items()}
-    figure, panels = _panels(path, seen, rows=(1.7, *(0.75 for _ in shaped)))
+    heights = [1.7 if values.shape[1] > TALL else 0.75 for values in shaped.values()]
+    figure, panels = _panels(path, seen, rows=(1.7, *heights))
     loudest = float(seen.spectrogram.max())
     for (start, end), (image, *axes) in panels:
         _draw_spectrogram(image, seen, start, end, loudest)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiocli.plots import CURVE, Overview, _draw_spectrogram, _panels, _save
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["plot_basis"]
 
@@ -41,7 +44,7 @@ def plot_basis(
     frequencies : ndarray, shape (bands,)
         Centres of the bands, in Hz.
     activations : ndarray, shape (frames, components)
-        On one scale for all components.
+        Each is drawn at its own scale.
     error : ndarray, shape (frames,)
         Of the reconstruction, in dB.
     frame_rate : float
@@ -67,50 +70,66 @@ def plot_basis(
     ...     picture.stat().st_size > 10_000
     True
     """
-    figure, panels = _panels(path, seen, rows=(1.7, 1.3, 0.6), side=0.35)
+    figure, panels = _panels(path, seen, rows=(1.7, 1.3, 0.6), side=0.26)
     loudest = float(seen.spectrogram.max())
-    rows = np.stack([
-        np.interp(seen.frequencies, frequencies, shape, left=np.nan, right=np.nan)
-        for shape in shapes
-    ], axis=1)  # fmt: skip
-    rows /= np.maximum(np.nanmax(np.abs(rows), axis=0, initial=0.0), 1e-12)
-    signed = bool(np.nanmin(rows) < -0.01), bool(activations.min() < 0)
-    top = max(float(np.quantile(np.abs(activations), 0.998)), 1e-12)
+    # Loud components would hide the others: each has the colours of its own range.
+    peaks = np.quantile(np.abs(activations), 0.998, axis=0)
+    scaled = activations / np.maximum(peaks, max(1e-3 * float(peaks.max(initial=0.0)), 1e-9))
+    highest = 1.05 * max(float(error.max(initial=0.0)), 1e-3)
     for (start, end), (image, code, curve, beside) in panels:
         _draw_spectrogram(image, seen, start, end, loudest)
-        beside.imshow(
-            rows,
-            origin="lower",
-            aspect="auto",
-            interpolation="nearest",
-            extent=(0.5, len(shapes) + 0.5, 0, len(rows)),
-            **_colours(signed[0], 1.0),
-        )
-        labels = [label.get_text() for label in image.get_yticklabels()]
-        beside.set_yticks(image.get_yticks(), labels)
-        beside.set_xlabel("component", fontsize=8)
-        beside.set_ylabel("frequency (Hz)", fontsize=8)
-        beside.tick_params(labelsize=8)
+        _draw_shapes(beside, image, seen, shapes, frequencies)
         image.set_ylabel("")
-        first = min(max(int(start * frame_rate), 0), len(activations))
-        last = min(int(end * frame_rate) + 2, len(activations))
-        edges = ((first - 0.5) / frame_rate, (last - 0.5) / frame_rate)
-        code.imshow(
-            activations[first:last].T,
-            origin="lower",
-            aspect="auto",
-            interpolation="nearest",
-            extent=(*edges, 0.5, len(shapes) + 0.5),
-            **_colours(signed[1], top),
-        )
+        first = min(max(int(start * frame_rate), 0), len(scaled))
+        last = min(int(end * frame_rate) + 2, len(scaled))
+        left, right = ((edge - 0.5) / frame_rate for edge in (first, last))
+        _draw_grid(code, scaled[first:last].T, (left, right, 0.5, len(shapes) + 0.5))
         code.set(ylabel="component", xlim=(start, end))
         place = np.arange(first, last) / frame_rate
+        curve.fill_between(place, error[first:last], color=CURVE, alpha=0.35, linewidth=0)
         curve.plot(place, error[first:last], color=CURVE, linewidth=0.8)
-        curve.set(ylim=(0, 1.05 * max(float(error.max()), 1e-3)), ylabel="error\n(dB)")
+        curve.set(ylim=(0, highest), ylabel="error\n(dB)")
         curve.locator_params(axis="y", nbins=3)
+    figure.align_ylabels([axis for _, axes in panels for axis in axes[:-1]])
     _save(figure, path, title, overwrite=overwrite)
 
 
-def _colours(signed: bool, top: float) -> dict[str, Any]:
-    """Colour what has a sign around white, and what has none from black up."""
-    return {"cmap": "RdBu_r" if signed else "magma", "vmin": -top if signed else 0.0, "vmax": top}
+def _draw_shapes(
+    axis: Axes,
+    image: Axes,
+    seen: Overview,
+    shapes: NDArray[np.floating[Any]],
+    frequencies: NDArray[np.floating[Any]],
+) -> None:
+    """Draw bases, one a column, on the frequencies of the spectrogram."""
+    columns = [
+        np.interp(seen.frequencies, frequencies, shape, left=np.nan, right=np.nan)
+        for shape in shapes
+    ]
+    values = np.stack(columns, axis=1)
+    values /= np.maximum(np.nanmax(np.abs(values), axis=0, initial=0.0), 1e-12)
+    _draw_grid(axis, values, (0.5, len(shapes) + 0.5, 0, len(values)))
+    labels = [label.get_text() for label in image.get_yticklabels()]
+    axis.set_yticks(image.get_yticks(), labels)
+    axis.xaxis.tick_top()
+    axis.xaxis.set_label_position("top")
+    axis.set_xlabel("component", fontsize=8)
+    axis.set_ylabel("frequency (Hz)", fontsize=8)
+    axis.tick_params(labelsize=8)
+
+
+def _draw_grid(
+    axis: Axes, values: NDArray[np.floating[Any]], extent: tuple[float, float, float, float]
+) -> None:
+    """Draw values up to 1: what has a sign around white, what has none from black up."""
+    signed = bool(values.size and np.nanmin(values) < -0.01)
+    axis.imshow(
+        values,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        extent=extent,
+        cmap="RdBu_r" if signed else "magma",
+        vmin=-1.0 if signed else 0.0,
+        vmax=1.0,
+    )
