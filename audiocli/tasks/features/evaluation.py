@@ -130,7 +130,7 @@ def total(scores: Sequence[Score]) -> Score:
 class _Titled:
     """A recording with the name that patterns match."""
 
-    path: Path
+    item: Input
     title: str
 
 
@@ -214,14 +214,17 @@ def evaluate(
     found: dict[Path, _Titled] = {}
     for folder in folders:
         for item in find_inputs([str(folder)]):
+            if item.problem is not None:
+                continue
             title = f"{folder.resolve().name}/{item.relative.with_suffix('').as_posix()}"
-            found.setdefault(item.path, _Titled(item.path, title))
+            found.setdefault(item.path, _Titled(item, title))
     if not found:
         raise DataError(f"{', '.join(map(str, folders))}: no audio file there")
-    taken = {each.path: each.title for each in matching(list(found.values()), only, "--only")}
-    jobs = [Job(Input(path, title, Path(title)), ()) for path, title in taken.items()]
+    taken = matching(list(found.values()), only, "--only")
+    titles = {each.item.path: each.title for each in taken}
+    jobs = [Job(each.item, ()) for each in taken]
     heard = Collector(listener)
-    make_worker = _MakeWorker(taken, model, device, n_jobs)
+    make_worker = _MakeWorker(titles, model, device, n_jobs)
     summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, listener=heard)
     return Evaluation(heard.values, total(heard.values), summary)
 
