@@ -23,6 +23,7 @@ from __future__ import annotations
 from abc import abstractmethod
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiocli.errors import ModelError
@@ -349,17 +350,16 @@ def sparse_code(
     """
     with torch.no_grad():
         gram = bases @ bases.T
-        power = gram.diagonal().clamp(min=1e-12)
-        wanted = bases @ frames.reshape(-1, frames.shape[-1]).T  # (components, frames)
+        power = gram.diagonal().clamp(min=1e-12).unsqueeze(1)
+        others = (gram - torch.diag(gram.diagonal())) / power
+        wanted = bases @ frames.reshape(-1, frames.shape[-1]).T / power  # (components, frames)
+        least = (penalty / power).flatten().tolist()
         codes = torch.zeros_like(wanted)
         for _ in range(MAX_SWEEPS):
-            changed = torch.zeros((), device=codes.device)
-            for k in range(len(codes)):
-                pull = wanted[k] - gram[k] @ codes + power[k] * codes[k]
-                shrunk = (pull.abs() - penalty).clamp(min=0) * pull.sign()
-                value = (shrunk.clamp(min=0) if positive else shrunk) / power[k]
-                changed = torch.maximum(changed, (value - codes[k]).abs().amax(dim=0))
-                codes[k] = value
-            if changed <= TOLERANCE * codes.abs().max():
+            before = codes.clone()
+            for k, low in enumerate(least):
+                pull = torch.addmv(wanted[k], codes.T, others[k], alpha=-1)
+                codes[k] = (pull - low).clamp_(min=0) if positive else F.softshrink(pull, low)
+            if (codes - before).abs().max() <= TOLERANCE * codes.abs().max():
                 break
     return codes.T.reshape(*frames.shape[:-1], len(bases))
