@@ -23,6 +23,8 @@ __version__ = "0.1.0"
 #: Public name: the module that holds it, and what it is called there.
 _PUBLIC = {
     "AudioCliError": ("audiocli.errors", "AudioCliError"),
+    "FeatureBasis": ("audiocli.tasks.features.learned", "Basis"),
+    "FeatureEmbedder": ("audiocli.tasks.features.learned", "Embedder"),
     "FeatureExtractor": ("audiocli.tasks.features", "Extractor"),
     "OnlineDetector": ("audiocli.tasks.onsets", "OnlineDetector"),
     "OnsetDetector": ("audiocli.tasks.onsets", "OnsetDetector"),
@@ -30,6 +32,7 @@ _PUBLIC = {
     "demo_song": ("audiocli.demo", "compose"),
     "detect_file": ("audiocli.tasks.onsets", "detect_file"),
     "detect_files": ("audiocli.tasks.onsets", "detect_files"),
+    "evaluate_features": ("audiocli.tasks.features.evaluation", "evaluate"),
     "evaluate_onsets": ("audiocli.tasks.onsets.evaluation", "evaluate"),
     "evaluate_separation": ("audiocli.tasks.separate.evaluation", "evaluate"),
     "extract_features": ("audiocli.tasks.features.files", "extract_files"),
@@ -38,6 +41,7 @@ _PUBLIC = {
     "read": ("audiocli.audio", "read"),
     "separate_file": ("audiocli.tasks.separate", "separate_file"),
     "separate_files": ("audiocli.tasks.separate", "separate_files"),
+    "train_features": ("audiocli.tasks.features.training", "train"),
     "train_onsets": ("audiocli.tasks.onsets.training", "train"),
     "train_separation": ("audiocli.tasks.separate.training", "train"),
     "write_demo": ("audiocli.demo", "write_demo"),

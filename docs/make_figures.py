@@ -4,13 +4,15 @@
 
 needs matplotlib, which is among the ``dev`` extras. ``separation.png`` shows the spectrograms of
 the mixture, of what the model makes of it and of the true stems; ``masks.png`` shows the mask
-that the network computes beside the ideal one.
+that the network computes beside the ideal one; ``bases.png`` shows the parts that non-negative
+matrix factorisation has learned, and what they make of the song.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import tempfile
 from pathlib import Path
 
 import matplotlib
@@ -19,6 +21,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+import soundfile
 import soxr
 import torch
 from matplotlib.axes import Axes
@@ -30,6 +33,8 @@ from PIL import Image
 from audiocli.audio.levels import Level
 from audiocli.demo import SAMPLE_RATE, compose
 from audiocli.frontend import Stft, StftConfig
+from audiocli.plots import overview
+from audiocli.tasks.features.learned import Basis
 from audiocli.tasks.separate.separator import LEVEL, Separator
 
 Signal = NDArray[np.float32]
@@ -161,6 +166,21 @@ def draw_masks(separator: Separator, file: Path) -> None:
     save(figure, file)
 
 
+def draw_bases(separator: Separator, file: Path) -> None:
+    """Draw a learned basis and its activations, as ``audiocli features --plot`` does."""
+    audio = (compose().mixture / 32768).astype(np.float32)
+    stretch = audio[:, round(START * SAMPLE_RATE) : round(STOP * SAMPLE_RATE)]
+    with tempfile.TemporaryDirectory() as folder:
+        song, drawn = Path(folder, "song.wav"), Path(folder, "bases.png")
+        soundfile.write(song, stretch.T, SAMPLE_RATE)
+        basis = Basis("nmf", device="cpu")
+        seen = overview(song)
+        basis.draw(drawn, seen, [stretch], SAMPLE_RATE, title="demo song", overwrite=False)
+        picture = Image.open(drawn).convert("RGB")
+    picture = picture.resize((picture.width * 2 // 3, picture.height * 2 // 3), Image.LANCZOS)
+    picture.quantize(256, dither=Image.Dither.NONE).save(file)
+
+
 def main() -> None:
     """Draw all pictures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -169,7 +189,8 @@ def main() -> None:
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     separator = Separator(options.model, device="cpu")
-    for name, draw in (("separation.png", draw_separation), ("masks.png", draw_masks)):
+    pictures = {"separation.png": draw_separation, "masks.png": draw_masks, "bases.png": draw_bases}
+    for name, draw in pictures.items():
         draw(separator, options.output / name)
         print(options.output / name)
 
