@@ -178,7 +178,7 @@ def test_magnitudes_are_librosas(n_fft: int, hop_length: int) -> None:
 
 
 def test_empty_bands_are_not_filled_by_rounding() -> None:
-    """A loud low tone with nothing above: far below float32's rounding of it, the skirt is right."""
+    """Have a loud low tone, and look at the skirt far below float32's rounding of it."""
     loud = np.sin(2 * np.pi * 64 * np.arange(8192) / 2048).astype(np.float32)
     loud[4096:] += np.float32(1e-3) * noise(4096)  # rows are transformed together
     power = power_spectrum(frame(loud, 2048, 2048), hann(2048))
