@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from audiocli.audio import streaming
 from audiocli.audio.streaming import Blockwise, overlap_add, prefetch, rechunk, resample
 
 Block = NDArray[np.float32]
@@ -264,3 +265,20 @@ def test_prefetches_stand_in_a_row() -> None:
     doubled.close()
     assert prefetch_threads() == []
     assert source.closed_in == "prefetch"
+
+
+def test_memory_goes_back_after_every_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(streaming, "_malloc_trim", lambda: calls.append)
+    list(overlap_add([noise(1, 1000)], lambda x: x, Blockwise(100, 20, 10)))
+    assert len(calls) == 10 and set(calls) == {0}
+
+
+def test_memory_is_left_alone_where_the_c_library_has_no_such_thing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streaming.sys, "platform", "darwin")
+    streaming._malloc_trim.cache_clear()
+    assert streaming._malloc_trim() is None
+    streaming.give_back_memory()
+    streaming._malloc_trim.cache_clear()

@@ -7,17 +7,20 @@ shell pipeline; :func:`prefetch` runs what stands before it in a thread.
 
 from __future__ import annotations
 
+import ctypes
 import queue
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-__all__ = ["Blockwise", "overlap_add", "prefetch", "rechunk", "resample"]
+__all__ = ["Blockwise", "give_back_memory", "overlap_add", "prefetch", "rechunk", "resample"]
 
 Block = NDArray[np.float32]
 T = TypeVar("T")
@@ -169,6 +172,7 @@ def overlap_add(
                 buffer = np.concatenate([buffer, block], axis=-1)
         heard = buffer[..., : before + reach] if not ended else buffer
         out = process(heard)[..., before:]
+        give_back_memory()
         if tail is not None:
             out = out.copy()
             head = min(cut.fade, out.shape[-1])
@@ -182,6 +186,30 @@ def overlap_add(
         keep = min(cut.context, start)
         buffer = buffer[..., start - keep :]
         before = keep
+
+
+def give_back_memory() -> None:
+    """Give memory that is free again back to the system.
+
+    The C library of Linux keeps freed memory in pieces between what is in use. Where large arrays
+    come and go beside small ones, for each segment of a stream, these pieces grow by some hundred
+    megabytes an hour. Called once a segment, this keeps them from it. Elsewhere it does nothing.
+
+    Examples
+    --------
+    >>> give_back_memory()
+    """
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _malloc_trim() -> Any:
+    """Find glibc's function; other C libraries have none."""
+    if not sys.platform.startswith("linux"):
+        return None
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
 def prefetch(items: Iterable[T], depth: int = 4) -> Generator[T, None, None]:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from audiocli.audio.streaming import give_back_memory
 from audiocli.frontend import Filterbank, FilterbankConfig, FrontendConfig
 
 __all__ = ["FramewiseNetwork", "in_segments"]
@@ -137,6 +138,7 @@ def in_segments(
         with torch.inference_mode():
             computed = compute(torch.from_numpy(heard).to(where).unsqueeze(0))[0].float()
             values: NDArray[np.float32] = computed.cpu().numpy().T[begin - first : end - first]
+        give_back_memory()
         begin, kept = end, max(end - context, 0)
         buffer, first = buffer[(kept - first) * hop :], kept
         return values
