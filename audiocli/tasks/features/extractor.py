@@ -329,7 +329,9 @@ class Extractor:
 
     def _stream(self, blocks: Iterable[Floats], sample_rate: int) -> Iterator[Floats]:
         """Give all that is computed, (frames, columns), deltas last."""
-        mono = (np.mean(block, axis=0, keepdims=True) for block in blocks)
+        # Bounded before anything is added up, or the sum itself would overflow.
+        clipped = (np.clip(block, -LOUDEST, LOUDEST) for block in blocks)
+        mono = (np.mean(block, axis=0, keepdims=True) for block in clipped)
         heard = streaming.resample(mono, sample_rate, self.settings.sample_rate)
         computed = (self._compute(block) for block in self._blocks(heard))
         yield from self._with_deltas(computed) if self._deltas else computed
@@ -421,7 +423,7 @@ def _gathered(blocks: Iterable[Floats], size: int) -> Iterator[Floats]:
     parts: list[Floats] = []
     held = 0
     for block in blocks:
-        parts.append(np.clip(block[0], -LOUDEST, LOUDEST))
+        parts.append(block[0])
         held += block.shape[1]
         while held >= size:
             joined = np.concatenate(parts)

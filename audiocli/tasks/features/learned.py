@@ -148,7 +148,7 @@ class Embedder:
                 level.hear(np.clip(block, -LOUDEST, LOUDEST).astype(np.float32))
             gain = LEVEL / level.rms if level.rms > SILENCE else 0.0
         mono = (
-            np.clip(block.mean(axis=0, keepdims=True), -LOUDEST, LOUDEST).astype(np.float32)
+            np.clip(block, -LOUDEST, LOUDEST).mean(axis=0, keepdims=True).astype(np.float32)
             for block in blocks
         )
         heard = streaming.resample(mono, sample_rate, self.config.sample_rate)
