@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -92,7 +93,7 @@ def learn(name: str, frames: Array, components: int) -> Describe:
         seeded = {"batch_size": 1024, "random_state": 0}
         learner = {
             "pca": lambda: decomposition.PCA(components, random_state=0),
-            "nmf": lambda: decomposition.MiniBatchNMF(components, **seeded),
+            "nmf": lambda: decomposition.MiniBatchNMF(components, max_iter=10, **seeded),
             "kmeans": lambda: MiniBatchKMeans(components, n_init=3, **seeded),
             "dictionary": lambda: decomposition.MiniBatchDictionaryLearning(
                 components, alpha=0.2, fit_algorithm="cd", max_iter=10, **seeded
@@ -138,6 +139,7 @@ def accuracies(
         classifier = make_pipeline(StandardScaler(), SVC(C=10.0))
         classifier.fit(rows[train], names[train])
         found.append(float((classifier.predict(rows[test]) == names[test]).mean()))
+        print(f"fold {len(found)}: {found[-1]:.3f} with {columns} columns", file=sys.stderr)
     return found, columns
 
 
