@@ -6,7 +6,7 @@ same place, whatever format :mod:`audiocli.audio` reads. Hidden files are left o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from audiocli.batch.inputs import find_inputs
 from audiocli.errors import DataError
 
-__all__ = ["Recording", "find_recordings", "matching", "split"]
+__all__ = ["Recording", "find_recordings", "gather", "matching", "split", "title"]
 
 
 class Titled(Protocol):
@@ -56,8 +56,31 @@ class Recording:
 
     @property
     def title(self) -> str:
-        """Name with the folder's own, without the way that leads to it on this machine."""
-        return f"{self.folder.resolve().name}/{self.name}"
+        """Name with the folder's own, see :func:`title`."""
+        return title(self.folder, self.name)
+
+
+def title(folder: Path, name: str) -> str:
+    """Name a recording without the way that leads to its folder on this machine.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it was found.
+    name : str
+        Its path below the folder, without the extension.
+
+    Returns
+    -------
+    str
+        What patterns are matched with.
+
+    Examples
+    --------
+    >>> title(Path("/home/me/drums"), "rock/a")
+    'drums/rock/a'
+    """
+    return f"{folder.resolve().name}/{name}"
 
 
 def find_recordings(folder: Path, suffixes: Sequence[str]) -> list[Recording]:
@@ -183,3 +206,47 @@ def split(recordings: Sequence[Each], held_out: Sequence[str]) -> tuple[list[Eac
             "with; hold out some of them, not all"
         )
     return training, dev
+
+
+def gather(
+    find: Callable[[Path], Sequence[Each]],
+    data: Sequence[Path],
+    held_out: Sequence[str],
+    dev: Sequence[Path],
+) -> tuple[list[Each], list[Each]]:
+    """Find the recordings to train on, and those that choose the best epoch.
+
+    Parameters
+    ----------
+    find : callable
+        Finds the recordings of a folder.
+    data : sequence of Path
+        Folders to train on; one may be named twice, for twice the share.
+    held_out : sequence of str
+        Patterns of recordings in `data` that choose instead.
+    dev : sequence of Path
+        Folders whose recordings choose; with neither, every tenth of `data` does.
+
+    Returns
+    -------
+    training, chosen : list
+        Each recording once.
+
+    Raises
+    ------
+    DataError
+        As :func:`split`, or as `find` does.
+
+    Examples
+    --------
+    >>> def find(folder): return [Recording("a", Path("a"), Path("a"), folder)]
+    >>> one, two = Path("one"), Path("two")
+    >>> [[each.title for each in part] for part in gather(find, [one, one], [], [two])]
+    [['one/a'], ['two/a']]
+    """
+    training = [each for folder in dict.fromkeys(data) for each in find(folder)]
+    chosen = [each for folder in dev for each in find(folder)]
+    if held_out or not dev:
+        training, kept = split(training, held_out)
+        chosen += kept
+    return training, chosen

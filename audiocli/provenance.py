@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from audiocli import __version__, registry
+from audiocli.errors import UsageError
 
-__all__ = ["DataSet", "named", "training_facts"]
+__all__ = ["DataSet", "chosen_on", "data_sets", "licence_of_each", "named", "training_facts"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,91 @@ def named(folder: Path) -> str:
     'mir1k/train'
     """
     return "/".join(folder.resolve().parts[-2:])
+
+
+def licence_of_each(data: Sequence[Path], given: Sequence[str]) -> list[str]:
+    """Give every data folder its licence.
+
+    Parameters
+    ----------
+    data : sequence of Path
+    given : sequence of str
+        In the order of `data`; those that are missing at the end are ``unspecified``.
+
+    Returns
+    -------
+    list of str
+        As many as `data`.
+
+    Raises
+    ------
+    UsageError
+        If there are more licences than folders.
+
+    Examples
+    --------
+    >>> licence_of_each([Path("a"), Path("b")], ["CC0"])
+    ['CC0', 'unspecified']
+    """
+    if len(given) > len(data):
+        raise UsageError(f"{len(given)} licences for {len(data)} data folders; give one for each")
+    return [*given, *["unspecified"] * (len(data) - len(given))]
+
+
+def data_sets(
+    data: Sequence[Path], amounts: Sequence[tuple[int, float]], licences: Sequence[str]
+) -> list[DataSet]:
+    """Describe the folders that a model was trained on.
+
+    Parameters
+    ----------
+    data : sequence of Path
+        A folder that is named twice, for twice its share, is described once.
+    amounts : sequence of tuple
+        Of each, the number of clips and their minutes; what has none is left out.
+    licences : sequence of str
+        Of each.
+
+    Returns
+    -------
+    list of DataSet
+
+    Examples
+    --------
+    >>> folders = [Path("/data/a"), Path("/data/b"), Path("/data/a")]
+    >>> sets = data_sets(folders, [(2, 1.0), (0, 0.0), (2, 1.0)], ["CC0", "MIT", "CC0"])
+    >>> [each.name for each in sets]
+    ['data/a']
+    """
+    sets = {
+        folder: DataSet(named(folder), clips, minutes, licence)
+        for folder, (clips, minutes), licence in zip(data, amounts, licences, strict=True)
+        if clips
+    }
+    return list(sets.values())
+
+
+def chosen_on(dev: Sequence[Path], held_out: Sequence[str]) -> str:
+    """Say in words which recordings chose the best epoch.
+
+    Parameters
+    ----------
+    dev : sequence of Path
+        Folders.
+    held_out : sequence of str
+        Patterns. With neither it is every tenth recording, see :func:`audiocli.annotated.gather`.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> chosen_on([Path("/data/dev")], ["singing/1*"]), chosen_on([], [])
+    ('data/dev, singing/1*', 'every tenth recording')
+    """
+    parts = [*map(named, dev), *held_out]
+    return ", ".join(parts) if parts else "every tenth recording"
 
 
 #: What a model that was trained on from another one keeps of the other one's training.

@@ -16,3 +16,6 @@ os.environ.pop("AUDIOCLI_MODELS", None)
 # Busy machines are slow, which is no failure; every run draws the same examples.
 settings.register_profile("audiocli", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("audiocli")
+
+# Here, because it imports the package; a fixture that all tests have.
+from commands import run  # noqa: E402, F401

@@ -6,16 +6,14 @@ import csv
 import io
 import json
 import os
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from commands import Run
 
-from audiocli.cli import main
 from audiocli.cli.features import FORMATS, features
 from audiocli.tasks.features import SETS
 from audiocli.tasks.features.tables import FORMATS as KNOWN
@@ -23,34 +21,9 @@ from audiocli.tasks.features.tables import FORMATS as KNOWN
 RATE = 22_050
 
 
-@dataclass(frozen=True)
-class Done:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def rows(self) -> list[dict[str, str]]:
-        return list(csv.DictReader(io.StringIO(self.out)))
-
-
-Run = Callable[..., Done]
-
-
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    def run(*arguments: object) -> Done:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["audiocli", "features", *map(str, arguments)])
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        captured = capsys.readouterr()
-        return Done(status, captured.out, captured.err)
-
-    return run
+def run(run: Run) -> Run:
+    return partial(run, "features")
 
 
 @pytest.fixture

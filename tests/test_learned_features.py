@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from commands import Run
 
 from audiocli import models, registry
 from audiocli.audio import AudioReader
-from audiocli.cli import main
 from audiocli.errors import DataError, ModelError, UsageError
 from audiocli.frontend import Filterbank, FilterbankConfig, StftConfig
 from audiocli.models import framewise
@@ -33,36 +29,6 @@ from audiocli.training import Recipe
 
 RATE = 8000
 SMALL = FilterbankConfig(RATE, (256,), 128, 20, fmin=30.0, fmax=4000.0, difference=False)
-
-
-@dataclass(frozen=True)
-class Done:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def rows(self) -> list[dict[str, str]]:
-        return list(csv.DictReader(io.StringIO(self.out)))
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    def run(*arguments: object) -> Done:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["audiocli", *map(str, arguments)])
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        captured = capsys.readouterr()
-        return Done(status, captured.out, captured.err)
-
-    return run
 
 
 def chord(seconds: float, seed: int) -> np.ndarray:

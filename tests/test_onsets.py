@@ -592,6 +592,12 @@ def test_training_goes_on_only_from_what_fits(tmp_path: Path) -> None:
         train([one], tmp_path / "net", tiny(), start="crn")
 
 
+def test_more_licences_than_data_are_refused(tmp_path: Path) -> None:
+    one = annotated(tmp_path / "one", "ab")
+    with pytest.raises(UsageError, match="2 licences for 1 data folders"):
+        train([one], tmp_path / "net", tiny(), licences=["CC0", "MIT"])
+
+
 def test_courses_that_cannot_be() -> None:
     for wrong in ({"architecture": "crn"}, {"seconds": 0.1}, {"fuzz": 0.5}):
         with pytest.raises(UsageError):

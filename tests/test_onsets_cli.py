@@ -9,8 +9,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -19,9 +17,10 @@ import mido
 import numpy as np
 import pytest
 import soundfile
+from commands import Run
 from onset_networks import RATE, bursts, save_random, save_rise
 
-from audiocli.cli import cli, main
+from audiocli.cli import cli
 from audiocli.cli.onsets import FORMATS
 from audiocli.cli.train.onsets import onsets as train_onsets
 from audiocli.formats import FORMATS as KNOWN
@@ -31,40 +30,6 @@ from audiocli.tasks.onsets.examples import AUGMENTATIONS
 from audiocli.tasks.onsets.training import ARCHITECTURES
 
 TRUTH = [0.2, 0.45, 0.8]
-
-
-@dataclass(frozen=True)
-class Done:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def times(self) -> list[float]:
-        return [float(line.split("\t")[0]) for line in self.out.splitlines()]
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run a command in this process: torch need not be loaded again for each."""
-
-    def run(*arguments: object, stdin: bytes = b"") -> Done:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["audiocli", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return Done(status, captured.out, captured.err)
-
-    return run
 
 
 @pytest.fixture(scope="module")

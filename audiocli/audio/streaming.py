@@ -193,7 +193,7 @@ def give_back_memory() -> None:
 
     The C library of Linux keeps freed memory in pieces between what is in use. Where large arrays
     come and go beside small ones, for each segment of a stream, these pieces grow by some hundred
-    megabytes an hour. Called once a segment, this keeps them from it. Elsewhere it does nothing.
+    megabytes an hour. Called now and then, this keeps them from it. Elsewhere it does nothing.
 
     Examples
     --------

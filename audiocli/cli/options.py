@@ -12,6 +12,8 @@ from audiocli.batch.placing import PICTURES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
 
 def batch_options(
     *,
@@ -31,10 +33,12 @@ def batch_options(
         click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
         click.option("-v", "--verbose", is_flag=True, help="Say what is done to each file."),
     ]  # fmt: skip
-    return _adding(options)
+    return adding(options)
 
 
-def _adding(options: list[Callable[[Any], Any]]) -> Callable[[Command], Command]:
+def adding(options: list[Callable[[Any], Any]]) -> Callable[[Command], Command]:
+    """Make one decorator of several, the first on top."""
+
     def decorate(command: Command) -> Command:
         for option in reversed(options):
             command = option(command)

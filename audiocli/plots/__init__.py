@@ -201,11 +201,7 @@ def plot_onsets(
     for (start, end), (wave, image, strength) in panels:
         _draw_wave(wave, seen, start, end)
         _draw_spectrogram(image, seen, start, end, loudest)
-        first = max(int(start * frame_rate), 0)
-        last = min(int(end * frame_rate) + 2, len(curve))
-        place = np.arange(first, last) / frame_rate
-        strength.fill_between(place, curve[first:last], color=CURVE, alpha=0.35, linewidth=0)
-        strength.plot(place, curve[first:last], color=CURVE, linewidth=0.8)
+        _draw_area(strength, curve, frame_rate, (start, end))
         strength.axhline(threshold, color="0.35", linewidth=0.8, linestyle="--")
         strength.set(ylim=(0, 1.05), yticks=[0, 0.5, 1], ylabel="onset\nstrength")
         here = times[(times >= start) & (times < end)]
@@ -384,6 +380,22 @@ def plot_features(
     _save(figure, path, title, overwrite=overwrite)
 
 
+def _draw_area(
+    axis: Axes, curve: NDArray[np.floating[Any]], frame_rate: float, span: tuple[float, float]
+) -> None:
+    """Draw a curve of frames above what lies under it."""
+    shown = _frames(span, frame_rate, len(curve))
+    place = np.arange(shown.start, shown.stop) / frame_rate
+    axis.fill_between(place, curve[shown], color=CURVE, alpha=0.35, linewidth=0)
+    axis.plot(place, curve[shown], color=CURVE, linewidth=0.8)
+
+
+def _frames(span: tuple[float, float], frame_rate: float, count: int) -> slice:
+    """Give those of the frames that a panel shows."""
+    first = min(max(int(span[0] * frame_rate), 0), count)
+    return slice(first, min(int(span[1] * frame_rate) + 2, count))
+
+
 def _draw_feature(
     axis: Axes,
     label: str,
@@ -391,18 +403,17 @@ def _draw_feature(
     frame_rate: float,
     span: tuple[float, float],
 ) -> None:
-    first = min(max(int(span[0] * frame_rate), 0), len(values))
-    last = min(int(span[1] * frame_rate) + 2, len(values))
+    shown = _frames(span, frame_rate, len(values))
     low, high = values.min(axis=0), values.max(axis=0)
     if values.shape[1] == 1:
         margin = 0.05 * max(float(high[0] - low[0]), 1e-9)
-        place = np.arange(first, last) / frame_rate
-        axis.plot(place, values[first:last, 0], color=CURVE, linewidth=0.8)
+        place = np.arange(shown.start, shown.stop) / frame_rate
+        axis.plot(place, values[shown, 0], color=CURVE, linewidth=0.8)
         axis.set_ylim(float(low[0]) - margin, float(high[0]) + margin)
         axis.locator_params(axis="y", nbins=3)
     else:
-        scaled = (values[first:last] - low) / np.maximum(high - low, 1e-9)
-        edges = ((first - 0.5) / frame_rate, (last - 0.5) / frame_rate)
+        scaled = (values[shown] - low) / np.maximum(high - low, 1e-9)
+        edges = ((shown.start - 0.5) / frame_rate, (shown.stop - 0.5) / frame_rate)
         axis.imshow(scaled.T, origin="lower", aspect="auto", cmap="magma", vmin=0, vmax=1,
                     extent=(*edges, 0, values.shape[1]), interpolation="nearest")  # fmt: skip
         axis.set_yticks([0, values.shape[1]])

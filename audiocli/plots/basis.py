@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.plots import CURVE, Overview, _draw_spectrogram, _panels, _save
+from audiocli.plots import Overview, _draw_area, _draw_spectrogram, _frames, _panels, _save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,14 +80,11 @@ def plot_basis(
         _draw_spectrogram(image, seen, start, end, loudest)
         _draw_shapes(beside, image, seen, shapes, frequencies)
         image.set_ylabel("")
-        first = min(max(int(start * frame_rate), 0), len(scaled))
-        last = min(int(end * frame_rate) + 2, len(scaled))
-        left, right = ((edge - 0.5) / frame_rate for edge in (first, last))
-        _draw_grid(code, scaled[first:last].T, (left, right, 0.5, len(shapes) + 0.5))
+        shown = _frames((start, end), frame_rate, len(scaled))
+        left, right = ((edge - 0.5) / frame_rate for edge in (shown.start, shown.stop))
+        _draw_grid(code, scaled[shown].T, (left, right, 0.5, len(shapes) + 0.5))
         code.set(ylabel="component", xlim=(start, end))
-        place = np.arange(first, last) / frame_rate
-        curve.fill_between(place, error[first:last], color=CURVE, alpha=0.35, linewidth=0)
-        curve.plot(place, error[first:last], color=CURVE, linewidth=0.8)
+        _draw_area(curve, error, frame_rate, (start, end))
         curve.set(ylim=(0, highest), ylabel="error\n(dB)")
         curve.locator_params(axis="y", nbins=3)
     figure.align_ylabels([axis for _, axes in panels for axis in axes[:-1]])

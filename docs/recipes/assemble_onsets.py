@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from audiocli import audio
 from audiocli.audio.streaming import resample
 from audiocli.render import LABEL_LEAD, RISE
+from audiocli.tasks.onsets.scoring import merged
 
 RATE = 44_100
 PLUCKED = ("guitar", "banjo", "mandolin")
@@ -34,7 +35,6 @@ UNSEEN_GUITAR = "jim-g3-anechoic"
 CLEAR_PLUCKED, CLEAR_OTHER = 0.03, 0.06
 FIRST_PEAK = 0.15  # seconds in which it must come
 BEFORE = 0.04  # seconds of what is heard before a note: fingers, breath
-MERGE = 0.03
 SECONDS = 40.0
 
 Signal = NDArray[np.float32]
@@ -143,11 +143,8 @@ def produce(index: int, folder: Path, found: list[Sample], seed: int) -> None:
         sound, times = tune(chosen, group is plucked, rng)
         total += sound * np.float32(1 if part == 0 else 10 ** (-rng.uniform(0, 8) / 20))
         onsets += times
-    kept: list[float] = []
-    for time in sorted(onsets):
-        if not kept or time - kept[-1] > MERGE:
-            kept.append(time)
-    (folder / f"{index:03d}.onsets").write_text("".join(f"{time:.6f}\n" for time in kept))
+    lines = "".join(f"{time:.6f}\n" for time in merged(np.array(onsets)))
+    (folder / f"{index:03d}.onsets").write_text(lines)
     hidden = folder / f".{index:03d}.flac"
     soundfile.write(hidden, 0.9 * total / np.abs(total).max(), RATE, "PCM_16", format="FLAC")
     hidden.rename(target)

@@ -7,42 +7,15 @@ from typing import Any
 
 import click
 
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+from audiocli.cli.evaluate.options import evaluation_options, only_option
+from audiocli.cli.options import FOLDER
 
 
 @click.command()
 @click.argument("data", nargs=-1, required=True, type=FOLDER)
 @click.option("--basis", default="pca", show_default=True, help="Name or model folder.")
-@click.option(
-    "--only",
-    metavar="PATTERN",
-    multiple=True,
-    help="Recordings to take, as FOLDER/NAME with * and ?; may be repeated. [all]",
-)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-    help="How to print a row a file, and the total.",
-)
-@click.option(
-    "--record",
-    metavar="NOTE",
-    help="Write the total into the model's configuration and card, NOTE as the data.",
-)
-@click.option(
-    "-j",
-    "--jobs",
-    "n_jobs",
-    default=1,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Worker processes.",
-)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@only_option
+@evaluation_options(shown="How to print a row a file, and the total.")
 def features(
     data: tuple[Path, ...],
     basis: str,

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-AT_LEAST_ONE = click.IntRange(1)
+from audiocli.cli.evaluate.options import evaluation_options
+from audiocli.cli.options import FOLDER
 
 
 @click.command()
-@click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("data", type=FOLDER)
 @click.option("--model", default="drnn-mir1k", show_default=True, help="Name or model folder.")
 @click.option(
     "--mix",
@@ -21,33 +22,10 @@ AT_LEAST_ONE = click.IntRange(1)
     help="Mix the sources at 0 dB, as the papers do, or at their own levels.",
 )
 @click.option(
-    "--every", default=1, show_default=True, type=AT_LEAST_ONE, help="Take each Nth clip only."
+    "--every", default=1, show_default=True, type=click.IntRange(1), help="Take each Nth clip only."
 )
 @click.option("--no-oracles", is_flag=True, help="Leave out the rows of the oracle masks.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-    help="table: totals; csv: clips, then totals; json: both.",
-)
-@click.option(
-    "--record",
-    metavar="NOTE",
-    help="Write the totals into the model's configuration and card, NOTE as the data.",
-)
-@click.option(
-    "-j",
-    "--jobs",
-    "n_jobs",
-    default=1,
-    show_default=True,
-    type=AT_LEAST_ONE,
-    help="Worker processes.",
-)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N, mps.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@evaluation_options(shown="table: totals; csv: clips, then totals; json: both.")
 def separate(
     data: Path,
     model: str,

@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from audiocli.cli.train.options import COUNT, FOLDER, training_options
+from audiocli.cli.options import FOLDER
+from audiocli.cli.train.options import (
+    COUNT,
+    dev_option,
+    hold_out_option,
+    licences_option,
+    training_options,
+)
 
 #: Options that mean something to one basis only.
 ONLY = {
@@ -17,17 +24,8 @@ ONLY = {
 
 @click.command()
 @click.argument("data", nargs=-1, required=True, type=FOLDER)
-@click.option(
-    "--hold-out",
-    "held_out",
-    metavar="PATTERN",
-    multiple=True,
-    help="Recordings of DATA that score and choose the best epoch, as FOLDER/NAME with * and ?; "
-    "may be repeated. [every tenth of DATA, without --dev]",
-)
-@click.option(
-    "--dev", type=FOLDER, multiple=True, help="More of them, from a folder; may be repeated."
-)
+@hold_out_option
+@dev_option
 @click.option(
     "--basis",
     default="pca",
@@ -52,12 +50,7 @@ ONLY = {
 @click.option("--frame", default=2048, show_default=True, type=COUNT, help="Samples, even.")
 @click.option("--hop", type=COUNT, help="From frame to frame, in samples. [a quarter of a frame]")
 @training_options(epochs=10, steps=100, batch_size=1024, seconds=2.0)
-@click.option(
-    "--licence",
-    "licences",
-    multiple=True,
-    help="Licence of each DATA in their order, for the model card; may be repeated.",
-)
+@licences_option
 def features(**options: Any) -> None:
     """Learn a basis of spectra: features made by data and not by hand.
 

@@ -6,22 +6,21 @@ from typing import Any
 
 import click
 
-from audiocli.cli.train.options import COUNT, FOLDER, start_option, training_options
+from audiocli.cli.options import FOLDER
+from audiocli.cli.train.options import (
+    COUNT,
+    dev_option,
+    hold_out_option,
+    licences_option,
+    start_option,
+    training_options,
+)
 
 
 @click.command()
 @click.argument("data", nargs=-1, required=True, type=FOLDER)
-@click.option(
-    "--hold-out",
-    "held_out",
-    metavar="PATTERN",
-    multiple=True,
-    help="Recordings of DATA that choose the best epoch, as FOLDER/NAME with * and ?; may be "
-    "repeated. [every tenth of DATA, without --dev]",
-)
-@click.option(
-    "--dev", type=FOLDER, multiple=True, help="More of them, from a folder; may be repeated."
-)
+@hold_out_option
+@dev_option
 @click.option(
     "--arch",
     default="crnn",
@@ -48,12 +47,7 @@ from audiocli.cli.train.options import COUNT, FOLDER, start_option, training_opt
     help="Half width of the target around an onset, in seconds; 0 marks one frame.",
 )
 @training_options(epochs=20, steps=150, batch_size=16, seconds=5.0)
-@click.option(
-    "--licence",
-    "licences",
-    multiple=True,
-    help="Licence of each DATA in their order, for the model card; may be repeated.",
-)
+@licences_option
 def onsets(**options: Any) -> None:
     """Train a network that detects onsets.
 

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+from audiocli.cli.options import FOLDER, Command, adding
 
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 COUNT = click.IntRange(1)
 POSITIVE = click.FloatRange(0, min_open=True)
 
+hold_out_option = click.option(
+    "--hold-out",
+    "held_out",
+    metavar="PATTERN",
+    multiple=True,
+    help="Recordings of DATA that choose the best epoch, as FOLDER/NAME with * and ?; may be "
+    "repeated. [every tenth of DATA, without --dev]",
+)
+dev_option = click.option(
+    "--dev", type=FOLDER, multiple=True, help="More of them, from a folder; may be repeated."
+)
+licences_option = click.option(
+    "--licence",
+    "licences",
+    multiple=True,
+    help="Licence of each DATA in their order, for the model card; may be repeated.",
+)
 start_option = click.option(
     "--from",
     "start",
@@ -51,10 +66,4 @@ def training_options(
         click.option("--device", default="auto", show_default=True,
                      help="auto, cpu, cuda, cuda:N, mps."),
     ]  # fmt: skip
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
+    return adding(options)

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from audiocli.cli.train.options import COUNT, FOLDER, POSITIVE, start_option, training_options
+from audiocli.cli.options import FOLDER
+from audiocli.cli.train.options import COUNT, POSITIVE, start_option, training_options
 
 
 @click.command()

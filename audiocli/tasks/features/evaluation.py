@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiocli import registry
-from audiocli.annotated import matching
+from audiocli.annotated import matching, title
 from audiocli.audio import AudioReader
 from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Input, Job, find_inputs
@@ -24,9 +24,6 @@ from audiocli.models import share_processor
 from audiocli.tasks.features.learned import Basis
 
 __all__ = ["Evaluation", "Score", "evaluate", "record_scores", "total"]
-
-#: Samples decoded at once, at the file's rate.
-BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -151,7 +148,7 @@ class _MakeWorker:
             frames, wrong, spread = 0, 0.0, 0.0
             with AudioReader(job.input.path, name=job.input.name) as reader:
                 rate = reader.info.sample_rate
-                for values in basis.measured(reader.blocks(BLOCK), rate):
+                for values in basis.measured(reader.blocks(), rate):
                     frames += len(values)
                     wrong += float(values[:, -2].sum(dtype="float64"))
                     spread += float(values[:, -1].sum(dtype="float64"))
@@ -216,8 +213,8 @@ def evaluate(
         for item in find_inputs([str(folder)]):
             if item.problem is not None:
                 continue
-            title = f"{folder.resolve().name}/{item.relative.with_suffix('').as_posix()}"
-            found.setdefault(item.path, _Titled(item, title))
+            called = title(folder, item.relative.with_suffix("").as_posix())
+            found.setdefault(item.path, _Titled(item, called))
     if not found:
         raise DataError(f"{', '.join(map(str, folders))}: no audio file there")
     taken = matching(list(found.values()), only, "--only")

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audiocli.annotated import title
 from audiocli.audio import AudioReader
 from audiocli.batch.inputs import find_inputs
 from audiocli.errors import AudioError, DataError
@@ -48,8 +49,8 @@ class Sound:
 
     @property
     def title(self) -> str:
-        """Name with the folder's own, without the way that leads to it on this machine."""
-        return f"{self.folder.resolve().name}/{self.name}"
+        """Name with the folder's own, see :func:`audiocli.annotated.title`."""
+        return title(self.folder, self.name)
 
 
 def find_sounds(folder: Path, warn: Callable[[str], None] = lambda message: None) -> list[Sound]:

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiocli import models, registry
-from audiocli.annotated import split
+from audiocli.annotated import gather
 from audiocli.errors import UsageError, suggest
 from audiocli.frontend import Filterbank, FilterbankConfig
 from audiocli.models.bases import Autoencoder, BasisNetwork
-from audiocli.provenance import DataSet, named, training_facts
+from audiocli.provenance import chosen_on, data_sets, licence_of_each, training_facts
 from audiocli.tasks.features.material import Excerpts, Sound, find_sounds
 from audiocli.training import Epoch, Recipe, fit
 
@@ -200,17 +200,12 @@ def train(
     """
     registry.refuse_finished(output)
     network = course.build()
-    folders = list(dict.fromkeys(data))  # one may be named twice, for twice the share
-    found = [each for folder in folders for each in find_sounds(folder, warn)]
-    chosen = [each for folder in dev for each in find_sounds(folder, warn)]
-    if held_out or not dev:
-        found, kept = split(found, held_out)
-        chosen += kept
+    found, chosen = gather(lambda folder: find_sounds(folder, warn), data, held_out, dev)
     groups = [[sound for sound in found if sound.folder == folder] for folder in data]
     bank = Filterbank(course.frontend)
     rng = np.random.default_rng(course.recipe.seed)
     excerpts = Excerpts([group for group in groups if group], bank, course.seconds)
-    by_folder = [[s for s in chosen if s.folder == each] for each in (*folders, *dev)]
+    by_folder = [[s for s in chosen if s.folder == each] for each in (*dict.fromkeys(data), *dev)]
     unheard = Excerpts([group for group in by_folder if group], bank, course.seconds)
     scored = unheard.frames(SCORING, rng)
     _calibrate(network, course.basis, excerpts.frames(CALIBRATING, rng))
@@ -359,20 +354,13 @@ def _facts(
     dev: Sequence[Path],
 ) -> dict[str, Any]:
     """Gather what the configuration says of the training."""
-    licences = [*licences, *["unspecified"] * (len(data) - len(licences))]
-    sets = {
-        folder: DataSet(
-            named(folder),
-            len(group),
-            max(round(sum(sound.seconds for sound in group) / 60, 1), 0.1),
-            licence,
-        )
-        for folder, group, licence in zip(data, groups, licences, strict=False)
-        if group
-    }
-    parts = [named(folder) for folder in dev]
-    parts += list(held_out) if held_out or dev else ["every tenth recording"]
-    chosen_on = ", ".join(parts)
+    licences = licence_of_each(data, licences)
+    seconds = [sum(sound.seconds for sound in group) for group in groups]
+    amounts = [
+        (len(group), max(round(heard / 60, 1), 0.1))
+        for group, heard in zip(groups, seconds, strict=True)
+    ]
+    choosing = chosen_on(dev, held_out)
     left_out = ("basis", "arguments", "frontend")
     return {
         "task": "features",
@@ -381,14 +369,14 @@ def _facts(
         "labels": ["activations"],
         "licence": "; ".join(dict.fromkeys(licences)),
         **training_facts(
-            list(sets.values()),
-            f"the epoch was chosen on frames of {chosen_on}, which were not trained on",
+            data_sets(data, amounts, licences),
+            f"the epoch was chosen on frames of {choosing}, which were not trained on",
             {key: value for key, value in asdict(course).items() if key not in left_out},
             {
                 "metric": "relative squared error",
                 "unit": "%",
                 "measure": "of log-magnitude spectra, against their distance from the mean",
-                "data": f"{SCORING} frames of the recordings that chose the epoch: {chosen_on}",
+                "data": f"{SCORING} frames of the recordings that chose the epoch: {choosing}",
             },
         ),
     }

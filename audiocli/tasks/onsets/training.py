@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from audiocli import models, registry
-from audiocli.annotated import find_recordings, split
+from audiocli.annotated import find_recordings, gather
 from audiocli.errors import UsageError, suggest
 from audiocli.frontend import FilterbankConfig
 from audiocli.models.framewise import FramewiseNetwork
-from audiocli.provenance import DataSet, named, training_facts
+from audiocli.provenance import chosen_on, data_sets, licence_of_each, training_facts
 from audiocli.tasks.onsets.detector import Decoder, activations, decode
 from audiocli.tasks.onsets.examples import (
     ANNOTATIONS,
@@ -236,31 +237,23 @@ def train(
         If the checkpoint there is of another course, or training diverges.
     """
     registry.refuse_finished(output)
-    folders = list(dict.fromkeys(data))  # one may be named twice, for twice the share
-    found = [each for folder in folders for each in find_recordings(folder, ANNOTATIONS)]
-    chosen = [each for folder in dev for each in find_recordings(folder, ANNOTATIONS)]
-    if held_out or not dev:
-        found, kept = split(found, held_out)
-        chosen += kept
+    found, chosen = gather(partial(find_recordings, suffixes=ANNOTATIONS), data, held_out, dev)
     rate = course.frontend.sample_rate
     takes = [load(recording, rate) for recording in found]
     groups = [[take for take in takes if take.folder == str(folder)] for folder in data]
     drawn = [group for group in groups if group]  # of a folder, all may be held out
     scored = [load(recording, rate) for recording in chosen]
-    network = course.build()
     origin = None if start is None else registry.find("onsets", start)
-    if origin is None:
-        first = examples(drawn, course.excerpts, np.random.default_rng(course.recipe.seed))
-        network.calibrate(first[0])
-    else:
-        models.continue_from(network, origin)
+    network = _begin(course, drawn, origin)
     where = models.device(device)
     network.to(where)
     facts = _facts(data, groups, course, licences, held_out, dev, origin)
-    settings = {key: value for key, value in asdict(course).items() if key != "recipe"}
-    settings["data"] = [recording.title for recording in found]
-    settings["dev"] = [recording.title for recording in chosen]
-    settings["start"] = origin.config["weights_sha256"] if origin else None
+    settings = {
+        **{key: value for key, value in asdict(course).items() if key != "recipe"},
+        "data": [recording.title for recording in found],
+        "dev": [recording.title for recording in chosen],
+        "start": origin.config["weights_sha256"] if origin else None,
+    }
     best: dict[str, float] = {}
 
     def measure(net: FramewiseNetwork) -> float:
@@ -292,6 +285,19 @@ def train(
     return registry.open_folder(output)
 
 
+def _begin(
+    course: Course, drawn: Sequence[Sequence[Take]], origin: registry.ModelEntry | None
+) -> FramewiseNetwork:
+    """Make the network that training begins with."""
+    network = course.build()
+    if origin is not None:
+        models.continue_from(network, origin)
+        return network
+    audio, _ = examples(drawn, course.excerpts, np.random.default_rng(course.recipe.seed))
+    network.calibrate(audio)
+    return network
+
+
 def _facts(
     data: Sequence[Path],
     groups: Sequence[Sequence[Take]],
@@ -304,20 +310,12 @@ def _facts(
     """Gather what the configuration says of the training."""
     name, frontend, arguments = ARCHITECTURES[course.architecture]
     rate = frontend.sample_rate
-    licences = [*licences, *["unspecified"] * (len(data) - len(licences))]
-    sets = {
-        folder: DataSet(
-            named(folder),
-            len(group),
-            round(sum(len(take.audio) for take in group) / rate / 60, 1),
-            licence,
-        )
-        for folder, group, licence in zip(data, groups, licences, strict=True)
-        if group
-    }
-    parts = [named(folder) for folder in dev]
-    parts += list(held_out) if held_out or dev else ["every tenth recording"]
-    chosen_on = ", ".join(parts)
+    licences = licence_of_each(data, licences)
+    amounts = [
+        (len(group), round(sum(len(take.audio) for take in group) / rate / 60, 1))
+        for group in groups
+    ]
+    choosing = chosen_on(dev, held_out)
     settings = {
         key: value
         for key, value in asdict(course).items()
@@ -330,14 +328,14 @@ def _facts(
         "labels": ["onset"],
         "licence": "; ".join(dict.fromkeys(licences)),
         **training_facts(
-            list(sets.values()),
-            f"the epoch and the threshold were chosen on {chosen_on}, which were not trained on",
+            data_sets(data, amounts, licences),
+            f"the epoch and the threshold were chosen on {choosing}, which were not trained on",
             settings,
             {
                 "metric": "F-measure",
                 "unit": "%",
                 "measure": "25 ms, mean over data sets",
-                "data": f"the recordings that chose the epoch: {chosen_on}",
+                "data": f"the recordings that chose the epoch: {choosing}",
             },
             origin,
         ),
