@@ -180,6 +180,9 @@ class FilterbankConfig:
     gain : float
         Magnitudes enter as ``log10(1 + gain * magnitude)``; a sinusoid of full scale has
         magnitude 1.
+    win_lengths : tuple of int
+        Where windows are shorter than the transforms `n_ffts` (the rest is zero), their
+        lengths; none where they are as long.
 
     Raises
     ------
@@ -206,13 +209,25 @@ class FilterbankConfig:
     fmax: float = 16_000.0
     difference: bool = True
     gain: float = 10_000.0
+    win_lengths: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_ffts", tuple(self.n_ffts))  # JSON knows lists only
+        object.__setattr__(self, "win_lengths", tuple(self.win_lengths))
         if self.scale not in SCALES:
             raise ModelError(f"front-end: unknown scale {self.scale!r}; use one of {SCALES}")
         if not self.n_ffts or any(n_fft < 2 or n_fft % 2 for n_fft in self.n_ffts):
             raise ModelError(f"front-end: window lengths {self.n_ffts} must be even")
+        if self.win_lengths and (
+            len(self.win_lengths) != len(self.n_ffts)
+            or any(
+                w < 2 or w % 2 or w > n for w, n in zip(self.win_lengths, self.n_ffts, strict=True)
+            )
+        ):
+            raise ModelError(
+                f"front-end: win_lengths {self.win_lengths} must be even, one for each of "
+                f"{self.n_ffts} and none longer"
+            )
         if self.hop_length < 1 or self.bands < 1:
             raise ModelError("front-end: hop_length and bands must be 1 or more")
         if not 0 < self.fmin < self.fmax <= self.sample_rate / 2:
@@ -256,9 +271,13 @@ class Filterbank(nn.Module):
         super().__init__()
         self.config = config
         for index, n_fft in enumerate(config.n_ffts):
+            length = config.win_lengths[index] if config.win_lengths else n_fft
+            margin = (n_fft - length) // 2
+            window = F.pad(torch.hann_window(length), (margin, margin))
+            filters = triangles(config, n_fft) * (n_fft / length)
             # All of this follows from the configuration, so it is not a weight.
-            self.register_buffer(f"window{index}", torch.hann_window(n_fft), persistent=False)
-            self.register_buffer(f"filters{index}", triangles(config, n_fft), persistent=False)
+            self.register_buffer(f"window{index}", window, persistent=False)
+            self.register_buffer(f"filters{index}", filters, persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
         """Transform audio (..., samples) into images (..., channels, bands, frames).

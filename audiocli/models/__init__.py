@@ -44,7 +44,16 @@ __all__ = [
 ]
 
 #: The files that hold registered architectures.
-FAMILIES = ("bases", "dense", "frame_crnn", "frame_rnn", "hourglass")
+FAMILIES = (
+    "bases",
+    "clip_layers",
+    "clip_mobile",
+    "clipwise",
+    "dense",
+    "frame_crnn",
+    "frame_rnn",
+    "hourglass",
+)
 
 _ARCHITECTURES: dict[str, type[nn.Module]] = {}
 

@@ -212,6 +212,17 @@ def plot_onsets(
     _save(figure, path, f"{title}    {count}".strip(), overwrite=overwrite)
 
 
+def _figure(path: Path, width: float, height: float) -> Figure:
+    """Make an empty figure, in inches, for a file of this name."""
+    if path.suffix.lower() not in PICTURES:
+        raise UsageError(f"{path}: a picture's name ends in {', '.join(PICTURES)}")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UsageError("pictures need matplotlib; run: pip install matplotlib") from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
 def _panels(
     path: Path, seen: Overview, rows: Sequence[float], side: float = 0.0
 ) -> tuple[Figure, list[tuple[tuple[float, float], list[Axes]]]]:
@@ -219,15 +230,9 @@ def _panels(
 
     With a `side`, a part of the width, there is room beside the first row; its axes come last.
     """
-    if path.suffix.lower() not in PICTURES:
-        raise UsageError(f"{path}: a picture's name ends in {', '.join(PICTURES)}")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UsageError("pictures need matplotlib; run: pip install matplotlib") from error
     count = int(np.clip(np.ceil(seen.seconds / PANEL_SECONDS - 0.25), 1, MAX_PANELS))
     width = max(seen.seconds / count, 1e-3)
-    figure = Figure(figsize=(13, 0.5 + 1.15 * sum(rows) * count), layout="constrained")
+    figure = _figure(path, 13, 0.5 + 1.15 * sum(rows) * count)
     panels = []
     for index, part in enumerate(figure.subfigures(count, 1, squeeze=False)[:, 0]):
         grid = part.add_gridspec(
@@ -299,9 +304,7 @@ def _save(figure: Figure, path: Path, title: str, *, overwrite: bool) -> None:
 
     import matplotlib
 
-    # A file's name may be no text, and a dollar sign in it is no mathematics.
-    title = title.encode("utf-8", "backslashreplace").decode("utf-8")
-    figure.suptitle(title.replace("$", r"\$"), fontsize=10)
+    figure.suptitle(_plain(title), fontsize=10)
     suffix = path.suffix.lower().removeprefix(".")
     dates: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
@@ -312,6 +315,14 @@ def _save(figure: Figure, path: Path, title: str, *, overwrite: bool) -> None:
             figure.savefig(partial, format=suffix, dpi=130, metadata=dates.get(suffix))
 
     write_whole(path, fill, overwrite=overwrite)
+
+
+def _plain(text: str) -> str:
+    """Keep matplotlib from reading more into a text, such as a file's name, than there is.
+
+    It may be no text at all, and a dollar sign in it is no mathematics.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("$", r"\$")
 
 
 def _settle(figure: Figure) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from audiocli.tasks.classify.clips import Selection
     from audiocli.training import Epoch, Recipe
 
 #: Options that are arguments of the network, where they are given.
@@ -106,6 +107,66 @@ def run_features(options: dict[str, Any]) -> None:
             **shown.listeners,
         )
     click.echo(str(entry.folder))
+
+
+def run_classes(task: str, options: dict[str, Any]) -> None:
+    """Train a classifier or tagger as the options say."""
+    from audiocli.tasks.classify import heads, training
+    from audiocli.tasks.classify.examples import AUGMENTATIONS
+    from audiocli.tasks.classify.material import gather
+
+    selection = selection_of(options)
+    augmentation = AUGMENTATIONS[options["augment"]]
+    recipe = _recipe(options)
+    given = {name: options[name] for name in ("held_out", "dev", "licences")}
+    if options["arch"] == "head":
+        fitting = heads.Fitting(task, options["encoder"], augmentation, seed=options["seed"])
+        entry = heads.train(
+            options["data"], options["output"], fitting, selection, parts=options["parts"],
+            fold=_fold(options["fold"]), device=options["device"], **given,
+        )  # fmt: skip
+        click.echo(str(entry.folder))
+        return
+    if options["parts"]:
+        raise click.UsageError("--cross-validate: is for --arch head alone; use --fold")
+    names = ("hidden_size", "num_layers")
+    arguments = {name: options[name] for name in names if options[name] is not None}
+    if options["channels"]:
+        arguments["channels"] = _numbers("--channels", options["channels"])
+    course = training.Course(
+        task, options["arch"], arguments, options["start"], augmentation, options["seconds"], recipe
+    )
+    split = gather(options["data"], selection, task, fold=_fold(options["fold"]), **given)
+    score = "dev accuracy {:.1f} %" if task == "classify" else "dev ROC AUC {:.1f} %"
+    with _Shown(options, score) as shown:
+        entry = training.train(
+            split, options["output"], course, as_encoder=options["as_encoder"],
+            device=options["device"], **shown.listeners,
+        )  # fmt: skip
+    click.echo(str(entry.folder))
+
+
+def selection_of(options: dict[str, Any]) -> Selection:
+    """Say which labels and groups the options mean."""
+    from audiocli.tasks.classify.clips import Selection
+
+    renamed = {}
+    for pair in options["rename"]:
+        old, equals, new = pair.partition("=")
+        if not equals:
+            raise click.UsageError(f"--rename {pair}: use OLD=NEW")
+        renamed[old] = new
+    columns = tuple(options["columns"]) or ("label",)
+    return Selection(columns, options["group"], renamed, options["least"])
+
+
+def _fold(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    place, slash, parts = text.partition("/")
+    if not (slash and place.isdecimal() and parts.isdecimal()):
+        raise click.UsageError(f"--fold {text}: use I/N, say 0/5")
+    return int(place), int(parts)
 
 
 def _numbers(option: str, text: str) -> list[int]:

@@ -1,0 +1,127 @@
+"""``audiocli train classify`` and ``audiocli train tag``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from audiocli.cli.options import Command, adding
+from audiocli.cli.train.options import COUNT, dev_option, licences_option, training_options
+
+ARCHITECTURES = [
+    "head", "perceptron", "mlp", "rnn", "brnn", "lstm", "blstm", "cnn", "crnn", "mobile",
+]  # fmt: skip
+DATA = click.Path(exists=True, path_type=Path)
+
+
+def class_options(*, columns: str) -> Callable[[Command], Command]:
+    """Add what both commands take; `columns` says which one is read by default."""
+
+    def add(command: Command) -> Command:
+        for decorate in reversed(
+            [
+                click.argument("data", nargs=-1, required=True, type=DATA),
+                click.option(
+                    "--arch",
+                    default="head",
+                    show_default=True,
+                    type=click.Choice(ARCHITECTURES),
+                    help="head: a linear layer on a shipped encoder, in seconds; the others learn "
+                    "from the first layer on.",
+                ),
+                click.option(
+                    "--encoder", default="general", show_default=True, help="What a head hears by."
+                ),
+                click.option(
+                    "--from",
+                    "start",
+                    metavar="MODEL",
+                    help="Train on from the trunk of this encoder or classifier, of the same "
+                    "--arch.",
+                ),
+                selection_options(columns=columns),
+                click.option(
+                    "--hold-out",
+                    "held_out",
+                    metavar="PATTERN",
+                    multiple=True,
+                    help="Clips of DATA that judge, as FOLDER/NAME with * and ?, or COLUMN=VALUE; "
+                    "may be repeated.",
+                ),
+                dev_option,
+                click.option(
+                    "--fold",
+                    metavar="I/N",
+                    help="Hold out part I of N, from 0, without a group in two parts. [0/10]",
+                ),
+                click.option(
+                    "--cross-validate",
+                    "parts",
+                    type=click.IntRange(2),
+                    help="head: judge on each of so many parts in turn, then train on all.",
+                ),
+                click.option("--hidden-size", type=COUNT, help="Units of a layer and direction."),
+                click.option("--layers", "num_layers", type=COUNT, help="Hidden layers."),
+                click.option("--channels", help="Channels of the convolutions, with commas."),
+                click.option(
+                    "--augment",
+                    type=click.Choice(["none", "steady", "wide"]),
+                    default="wide",
+                    show_default=True,
+                    help="steady leaves the pitch alone.",
+                ),
+                click.option(
+                    "--as-encoder",
+                    is_flag=True,
+                    help="Keep the trunk alone, for others to put heads on.",
+                ),
+                training_options(epochs=20, steps=100, batch_size=32, seconds=4.0),
+                licences_option,
+            ]
+        ):
+            command = decorate(command)
+        return command
+
+    return add
+
+
+def selection_options(*, columns: str) -> Callable[[Command], Command]:
+    """Add what says which labels and groups a table has."""
+    return adding([
+        click.option("--label", "columns", multiple=True, metavar="COLUMN",
+                     help=f"Column of labels.csv that holds them; may be repeated. [{columns}]"),
+        click.option("--group", metavar="COLUMN",
+                     help="What must not be on both sides of a split: artist, speaker, fold."),
+        click.option("--rename", multiple=True, metavar="OLD=NEW",
+                     help="Call a label something else; NEW empty leaves it out."),
+        click.option("--least", default=1, show_default=True, type=COUNT,
+                     help="Leave out labels that fewer clips have."),
+    ])  # fmt: skip
+
+
+@click.command()
+@class_options(columns="label")
+def classify(**options: Any) -> None:
+    """Train a network that tells classes of clips.
+
+    DATA: folders with a labels.csv (columns path and label), such tables, or folders with a
+    folder for each class.
+    """
+    from audiocli.cli.train.course import run_classes
+
+    run_classes("classify", options)
+
+
+@click.command()
+@class_options(columns="label")
+def tag(**options: Any) -> None:
+    """Train a network that gives clips any number of tags.
+
+    DATA: as for `train classify`; several labels of a clip stand in one cell, with ; between.
+    """
+    from audiocli.cli.train.course import run_classes
+
+    run_classes("tag", options)

@@ -1,0 +1,93 @@
+"""Depthwise separable convolutions: the trunk of the encoders that others put heads on.
+
+References
+----------
+Howard et al.: MobileNets: Efficient convolutional neural networks for mobile vision applications.
+arXiv 1704.04861, 2017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from audiocli.errors import ModelError
+from audiocli.frontend import FilterbankConfig
+from audiocli.models import register
+from audiocli.models.clipwise import ClipNetwork
+
+__all__ = ["ClipMobile"]
+
+
+class _Convolution(nn.Sequential):
+    """A convolution, the normalisation of each channel over the batch, and a ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int) -> None:
+        # An even number of frames is halved exactly if the border is on the right alone.
+        border = (0, 1, 0, 1) if stride == 2 else (kernel // 2,) * 4
+        super().__init__(
+            nn.ZeroPad2d(border),
+            nn.Conv2d(inputs, outputs, kernel, stride, groups=groups, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+        )
+
+
+@register("clip-mobile")
+class ClipMobile(ClipNetwork):
+    """MobileNet on a log-mel spectrogram, its last map averaged over the bands.
+
+    Parameters
+    ----------
+    frontend : FilterbankConfig
+        Front-end.
+    num_outputs : int
+        Logits a clip; 0 for an encoder.
+    channels : sequence of int
+        Channels of the first convolution and of each separable one.
+    strides : sequence of int
+        Their strides, 1 or 2.
+    dropout : float
+        Share of the pooled features dropped in training.
+
+    Examples
+    --------
+    >>> config = FilterbankConfig(bands=16, difference=False)
+    >>> network = ClipMobile(config, num_outputs=3, channels=[4, 8], strides=[2, 2])
+    >>> network(torch.randn(2, 22050)).shape, network.embed(torch.randn(2, 22050)).shape
+    (torch.Size([2, 3]), torch.Size([2, 8, 13]))
+    """
+
+    def __init__(
+        self,
+        frontend: FilterbankConfig,
+        *,
+        num_outputs: int = 0,
+        channels: Sequence[int] = (32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512),
+        strides: Sequence[int] = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1),
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__(frontend)
+        if not channels or len(channels) != len(strides) or not set(strides) <= {1, 2}:
+            raise ModelError("clip-mobile: give as many strides, 1 or 2, as channels")
+        layers: list[nn.Module] = [_Convolution(frontend.channels, channels[0], 3, strides[0], 1)]
+        for inputs, outputs, stride in zip(channels, channels[1:], strides[1:], strict=False):
+            layers.append(_Convolution(inputs, inputs, 3, stride, inputs))
+            layers.append(_Convolution(inputs, outputs, 1, 1, 1))
+        self.layers = nn.Sequential(*layers)
+        self.units = channels[-1]
+        self.stride = 2 ** sum(stride == 2 for stride in strides)
+        self.finish(num_outputs, dropout)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Compute (batch, units, steps) of images (batch, channels, bands, frames)."""
+        # Time first, as the literature's weights have it, and channels last in memory.
+        missing = -images.shape[-1] % self.stride
+        images = (
+            nn.functional.pad(images, (0, missing, 0, 0), mode="replicate") if missing else images
+        )
+        maps = images.transpose(2, 3).contiguous(memory_format=torch.channels_last)
+        features: Tensor = self.layers(maps).mean(dim=3)
+        return features

@@ -1,0 +1,246 @@
+"""What the networks share that say something of a whole clip: a class, some tags, who speaks.
+
+A trunk turns images into features of short steps (batch, units, steps); their mean and their
+deviation over the clip, the pooled features, go through a linear layer to the logits. A trunk
+without outputs is an encoder: others put heads of their own on its features.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from audiocli.audio.streaming import give_back_memory
+from audiocli.errors import ModelError
+from audiocli.frontend import Filterbank, FilterbankConfig
+from audiocli.models import register
+from audiocli.models.framewise import FramewiseNetwork
+
+__all__ = ["ClipNetwork", "Head", "levelled", "pool", "steps_of_stream"]
+
+Audio = NDArray[np.float32]
+
+#: A clip is brought to this peak before a network hears it, unless it is quieter than the floor.
+PEAK, FLOOR = 0.5, 1e-3
+#: Seconds of a long stream that a network hears at once, and on each side besides.
+SEGMENT, CONTEXT = 20.48, 1.28
+SEGMENTS_KEPT = 15
+
+
+def levelled(audio: Tensor) -> Tensor:
+    """Bring audio (batch, samples) to one peak, so that the level of a recording says nothing.
+
+    Parameters
+    ----------
+    audio : Tensor, shape (batch, samples)
+
+    Returns
+    -------
+    Tensor
+        Peaks at 0.5; what is below -60 dB keeps 54 dB of gain at most.
+
+    Examples
+    --------
+    >>> levelled(torch.tensor([[0.1, -0.25]])).tolist()
+    [[0.20000000298023224, -0.5]]
+    """
+    return audio * (PEAK / audio.abs().amax(dim=-1, keepdim=True).clamp(min=FLOOR))
+
+
+def pool(features: Tensor) -> Tensor:
+    """Describe a clip by the mean and the deviation of the features of its steps.
+
+    Parameters
+    ----------
+    features : Tensor, shape (batch, units, steps)
+
+    Returns
+    -------
+    Tensor, shape (batch, 2 * units)
+
+    Examples
+    --------
+    >>> pool(torch.tensor([[[1.0, 3.0]]])).tolist()
+    [[2.0, 1.0]]
+    """
+    mean = features.mean(dim=-1)
+    variance = (features - mean.unsqueeze(-1)).square().mean(dim=-1)
+    return torch.cat([mean, (variance + 1e-12).sqrt()], dim=-1)
+
+
+class ClipNetwork(FramewiseNetwork):
+    """Base: audio in, logits for each clip out.
+
+    A child gives :meth:`features` and sets :attr:`units` and :attr:`stride`, then calls
+    :meth:`finish`.
+
+    Parameters
+    ----------
+    frontend : FilterbankConfig
+        What the network listens through.
+
+    Attributes
+    ----------
+    units : int
+        Features of a step.
+    stride : int
+        Frames a step.
+
+    Examples
+    --------
+    >>> class Bands(ClipNetwork):
+    ...     def __init__(self, frontend):
+    ...         super().__init__(frontend)
+    ...         self.units, self.stride = frontend.channels * frontend.bands, 1
+    ...         self.finish(num_outputs=3, dropout=0.0)
+    ...     def features(self, images):
+    ...         return images.flatten(1, 2)
+    >>> Bands(FilterbankConfig())(torch.zeros(2, 44100)).shape
+    torch.Size([2, 3])
+    """
+
+    units: int
+    stride: int
+
+    def finish(self, num_outputs: int, dropout: float) -> None:
+        """Add the layer that makes logits of pooled features; none for an encoder."""
+        if num_outputs < 0:
+            raise ModelError(f"num_outputs {num_outputs}: cannot be negative")
+        self.head = Head(self.frontend.config, inputs=2 * self.units, num_outputs=num_outputs,
+                         dropout=dropout) if num_outputs else None  # fmt: skip
+
+    @abstractmethod
+    def features(self, images: Tensor) -> Tensor:
+        """Compute (batch, units, steps) of images (batch, channels, bands, frames)."""
+
+    def outputs(self, images: Tensor) -> Tensor:
+        """Compute logits (batch, outputs) of images (batch, channels, bands, frames)."""
+        if self.head is None:
+            raise ModelError("an encoder has no outputs of its own")
+        logits: Tensor = self.head(pool(self.features(images)))
+        return logits
+
+    def images(self, audio: Tensor) -> Tensor:
+        """Listen to audio (batch, samples) that has half the longest window on each side."""
+        return super().images(levelled(audio))
+
+    def calibrate(self, audio: Tensor) -> None:
+        """Set mean and scale of the input from example audio (batch, samples)."""
+        super().calibrate(levelled(audio))
+
+    def pooled(self, audio: Tensor) -> Tensor:
+        """Compute the pooled features (batch, 2 * units) of audio (batch, samples)."""
+        return pool(self.embed(audio))
+
+
+@register("head")
+class Head(nn.Module):
+    """Pooled features to logits: a linear layer, or one hidden layer before it.
+
+    Parameters
+    ----------
+    frontend : FilterbankConfig
+        Of the encoder; a head hears through that alone.
+    inputs : int
+        Pooled features.
+    num_outputs : int
+        Logits.
+    hidden_size : int
+        Units of the hidden layer; 0 leaves it out.
+    dropout : float
+        Share of the inputs of each layer dropped in training.
+
+    Examples
+    --------
+    >>> Head(FilterbankConfig(), inputs=8, num_outputs=3)(torch.zeros(2, 8)).shape
+    torch.Size([2, 3])
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        frontend: FilterbankConfig,
+        *,
+        inputs: int,
+        num_outputs: int,
+        hidden_size: int = 0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.frontend = Filterbank(frontend)
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("scale", torch.ones(inputs))
+        layers: list[nn.Module] = [nn.Dropout(dropout)]
+        if hidden_size:
+            layers += [nn.Linear(inputs, hidden_size), nn.ReLU(), nn.Dropout(dropout)]
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden_size or inputs, num_outputs))
+
+    def calibrate(self, pooled: Tensor) -> None:
+        """Set mean and scale of the input from examples (clips, inputs)."""
+        with torch.no_grad():
+            self.mean.copy_(pooled.mean(dim=0))
+            self.scale.copy_(pooled.std(dim=0, correction=0).clamp(min=1e-3))
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """Compute logits (batch, outputs) of pooled features (batch, inputs)."""
+        logits: Tensor = self.layers((pooled - self.mean) / self.scale)
+        return logits
+
+
+def steps_of_stream(network: ClipNetwork, blocks: Iterable[Audio]) -> Iterator[Audio]:
+    """Compute the features of a stream, step by step, in constant memory.
+
+    Parameters
+    ----------
+    network : ClipNetwork
+    blocks : iterable of ndarray, shape (samples,)
+        Mono, at the network's rate.
+
+    Yields
+    ------
+    ndarray, shape (steps, units)
+        Step t begins at frame t * stride. Long streams go through the network in segments with
+        some context on each side; each segment is levelled by itself.
+
+    Examples
+    --------
+    >>> from audiocli.models import build
+    >>> network = build("clip-mlp", FilterbankConfig(), {"num_outputs": 2, "hidden_size": 8})
+    >>> [part.shape for part in steps_of_stream(network, [np.zeros(44100, np.float32)])]
+    [(11, 8)]
+    """
+    config = network.frontend.config
+    where = next(network.buffers()).device
+    hop, half = config.hop_length * network.stride, config.n_fft // 2
+    segment, context = (max(1, round(t * config.sample_rate / hop)) for t in (SEGMENT, CONTEXT))
+    buffer = np.zeros(half, np.float32)
+    first = begin = samples = 0  # step at the buffer's start, next step to give, samples so far
+
+    def give(end: int, heard: Audio) -> Audio:
+        nonlocal buffer, first, begin
+        with torch.inference_mode():
+            computed = network.embed_frames(torch.from_numpy(heard).to(where).unsqueeze(0))
+        values: Audio = computed[0].float().cpu().numpy().T[begin - first : end - first]
+        begin, kept = end, max(end - context, 0)
+        buffer, first = buffer[(kept - first) * hop :], kept
+        if begin % (SEGMENTS_KEPT * segment) == 0:
+            give_back_memory()
+        return values
+
+    for block in blocks:
+        buffer = np.concatenate([buffer, block])
+        samples += len(block)
+        while len(buffer) >= (begin + segment + context - first) * hop + config.n_fft:
+            length = (begin + segment + context - first) * hop + config.n_fft
+            yield give(begin + segment, buffer[:length])
+    buffer = np.pad(buffer, (0, half))
+    total = -(-(1 + samples // config.hop_length) // network.stride)
+    if begin < total:
+        yield give(total, buffer)

@@ -1,0 +1,359 @@
+"""From audio to probabilities of classes: models loaded once, one pass over a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import tee, zip_longest
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from audiocli import models, registry
+from audiocli.audio.streaming import Block, resample
+from audiocli.errors import ModelError, UsageError
+from audiocli.models.clipwise import ClipNetwork, steps_of_stream
+from audiocli.tasks.classify.decisions import Track, decode, merged, probable
+
+__all__ = [
+    "Classifier",
+    "Encoder",
+    "Track",
+    "decode",
+    "encoder_of",
+    "load_trunk",
+    "merged",
+]
+
+Floats = NDArray[np.float32]
+
+
+class _Listener:
+    """An encoder, and the heads of the models that listen through it."""
+
+    def __init__(self, network: ClipNetwork) -> None:
+        self.network = network
+        self.heads: dict[int, nn.Module] = {}  # by the model's place
+
+    @property
+    def rate(self) -> int:
+        return self.network.frontend.config.sample_rate
+
+    @property
+    def step(self) -> float:
+        """Seconds a step."""
+        return self.network.stride / self.network.frontend.config.frame_rate
+
+
+class Classifier:
+    """Models that say what a recording is, loaded once.
+
+    Parameters
+    ----------
+    task : {"classify", "tag"} or None
+        What the models are made for; None takes both, their names with the task before them.
+    names : sequence of str
+        Names or model folders.
+    device : str
+        As in :func:`audiocli.models.device`.
+    segment, hop : float, optional
+        Say something of every `segment` seconds, each `hop` seconds (by default as long), and
+        not of the recording as a whole.
+
+    Raises
+    ------
+    UsageError
+        If a model is not known, or segments have no length.
+    ModelError
+        If a model is damaged, or its encoder is not the one it was trained with.
+
+    Examples
+    --------
+    >>> classifier = Classifier("classify", ["event"])
+    >>> [track] = classifier.stream([np.zeros((1, 16000), np.float32)], 16000)
+    >>> track.probabilities.shape
+    (1, 10)
+    """
+
+    def __init__(
+        self,
+        task: str | None,
+        names: Sequence[str],
+        *,
+        device: str = "auto",
+        segment: float | None = None,
+        hop: float | None = None,
+    ) -> None:
+        if (segment is not None and segment <= 0) or (hop is not None and hop <= 0):
+            raise UsageError("segments and their hop must be longer than 0 s")
+        self.segment, self.hop = segment, hop or segment
+        self.entries = [_find(task, name) for name in names]
+        where = models.device(device)
+        listeners: dict[str, _Listener] = {}
+        for place, entry in enumerate(self.entries):
+            source = encoder_of(entry)
+            key = str(source.config["weights_sha256"])
+            if key not in listeners:
+                listeners[key] = _Listener(load_trunk(source, where))
+            own = listeners[key].network.head
+            head = own if source is entry else models.load(entry, where)
+            assert head is not None  # of a model without an encoder; `load_trunk` saw to it
+            listeners[key].heads[place] = head
+        self._listeners = list(listeners.values())
+
+    def stream(self, blocks: Iterable[Block], sample_rate: int) -> list[Track]:
+        """Listen to a recording once, in constant memory, with every model.
+
+        Parameters
+        ----------
+        blocks : iterable of ndarray, shape (channels, samples)
+            Consecutive pieces; the models hear the channels' mean.
+        sample_rate : int
+            In Hz.
+
+        Returns
+        -------
+        list of Track
+            One for each model, in their order.
+        """
+        counted = _Counted(blocks)
+        gathered = [_Gatherer(each, self.segment, self.hop) for each in self._listeners]
+        streams = _steps(self._listeners, counted, sample_rate)
+        with torch.inference_mode():
+            for parts in zip_longest(*streams):
+                for gatherer, part in zip(gathered, parts, strict=True):
+                    if part is not None:
+                        gatherer.add(part)
+        seconds = counted.samples / sample_rate
+        logits = {}
+        for gatherer in gathered:
+            spans = gatherer.spans(seconds)
+            logits.update({place: (rows, spans) for place, rows in gatherer.finish().items()})
+        return [
+            _track(entry, rows, spans, seconds)
+            for entry, (rows, spans) in zip(
+                self.entries, (logits[place] for place in range(len(self.entries))), strict=True
+            )
+        ]
+
+
+class Encoder:
+    """A trunk that says what a recording is like, in numbers: for comparison by example.
+
+    Parameters
+    ----------
+    name : str
+        Name or model folder.
+    device : str
+        As in :func:`audiocli.models.device`.
+
+    Raises
+    ------
+    UsageError, ModelError
+        As :class:`Classifier`.
+
+    Examples
+    --------
+    >>> encoder = Encoder("general")
+    >>> encoder.stream([np.zeros((1, 16000), np.float32)], 16000).shape
+    (512,)
+    """
+
+    def __init__(self, name: str = "voice", *, device: str = "auto") -> None:
+        self.entry = registry.find("encode", name)
+        self._network = load_trunk(self.entry, models.device(device))
+
+    def stream(self, blocks: Iterable[Block], sample_rate: int) -> Floats:
+        """Compute the mean features (units,) of a recording, in constant memory."""
+        gatherer = _Gatherer(_Listener(self._network), None, None)
+        for part in _heard(self._network, blocks, sample_rate):
+            gatherer.add(part)
+        return gatherer.whole()[: self._network.units]
+
+
+def encoder_of(entry: registry.ModelEntry) -> registry.ModelEntry:
+    """Find what a model listens through: the encoder it names, or itself.
+
+    Parameters
+    ----------
+    entry : ModelEntry
+        A classifier or tagger.
+
+    Returns
+    -------
+    ModelEntry
+
+    Raises
+    ------
+    ModelError
+        If the encoder is missing, or is not the one that the model was trained with.
+
+    Examples
+    --------
+    >>> encoder_of(registry.find("classify", "event")).task
+    'encode'
+    """
+    named = entry.config.get("encoder")
+    if not named:
+        return entry
+    beside = entry.folder.parent.parent / "encode" / named["name"]
+    where = str(beside) if (beside / registry.CONFIG).is_file() else named["name"]
+    try:
+        encoder = registry.find("encode", where)
+    except UsageError as error:
+        raise ModelError(f"{entry.name}: its encoder is missing: {error}") from error
+    if encoder.config["weights_sha256"] != named["weights_sha256"]:
+        raise ModelError(
+            f"{entry.name}: was trained with another encoder of the name {named['name']!r}; "
+            "take both folders from one source"
+        )
+    return encoder
+
+
+def load_trunk(entry: registry.ModelEntry, where: torch.device) -> ClipNetwork:
+    """Load the network that listens.
+
+    Parameters
+    ----------
+    entry : ModelEntry
+        An encoder, or a classifier with a trunk of its own.
+    where : torch.device
+        Where it is to run.
+
+    Returns
+    -------
+    ClipNetwork
+
+    Raises
+    ------
+    ModelError
+        If it is damaged or of another kind.
+    """
+    network = models.load(entry, where)
+    if not isinstance(network, ClipNetwork) or (entry.task != "encode" and network.head is None):
+        raise ModelError(
+            f"{entry.name}: is a {entry.config['architecture']!r}, which tells no classes of clips"
+        )
+    return network
+
+
+def _find(task: str | None, name: str) -> registry.ModelEntry:
+    if task is None and "/" in name and name.split("/")[0] in ("classify", "tag"):
+        task = name.split("/")[0]
+    entry = registry.find(task, name)
+    if entry.task not in ("classify", "tag"):
+        raise ModelError(f"{name}: is a model for {entry.task!r}, not for classes or tags")
+    return entry
+
+
+class _Counted:
+    """Mono blocks, and how many samples there were."""
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        self.blocks, self.samples = blocks, 0
+
+    def __iter__(self) -> Iterator[Block]:
+        for block in self.blocks:
+            self.samples += block.shape[-1]
+            yield block.mean(axis=0, keepdims=True)
+
+
+def _steps(
+    listeners: Sequence[_Listener], blocks: Iterable[Block], sample_rate: int
+) -> list[Iterator[Floats]]:
+    """Give each listener the stream, resampled once for each rate."""
+    rates = sorted({listener.rate for listener in listeners})
+    by_rate: dict[int, list[Iterator[Block]]] = {}
+    for rate, copy in zip(rates, tee(blocks, len(rates)), strict=True):
+        wanted = sum(listener.rate == rate for listener in listeners)
+        by_rate[rate] = list(tee(resample(copy, sample_rate, rate), wanted))
+    return [
+        steps_of_stream(listener.network, (block[0] for block in by_rate[listener.rate].pop()))
+        for listener in listeners
+    ]
+
+
+def _heard(network: ClipNetwork, blocks: Iterable[Block], sample_rate: int) -> Iterator[Floats]:
+    [steps] = _steps([_Listener(network)], _Counted(blocks), sample_rate)
+    return steps
+
+
+class _Gatherer:
+    """Pools the steps of a stream, as a whole or segment by segment, and asks the heads."""
+
+    def __init__(self, listener: _Listener, segment: float | None, hop: float | None) -> None:
+        self.listener = listener
+        units = listener.network.units
+        self.count, self.sums = 0, np.zeros((2, units))
+        self.length = None if segment is None else max(1, round(segment / listener.step))
+        self.hop = None if hop is None else max(1, round(hop / listener.step))
+        self.kept, self.first = np.zeros((0, units), np.float32), 0
+        self.pooled: list[Floats] = []
+
+    def add(self, part: Floats) -> None:
+        """Take the next steps (steps, units)."""
+        self.count += len(part)
+        if self.length is None or self.hop is None:
+            wide = part.astype(np.float64)
+            self.sums += wide.sum(axis=0), np.square(wide).sum(axis=0)
+            return
+        self.kept = np.concatenate([self.kept, part])
+        while (begin := len(self.pooled) * self.hop) + self.length <= self.count:
+            self._take(begin, begin + self.length)
+
+    def _take(self, begin: int, end: int) -> None:
+        rows = self.kept[begin - self.first : end - self.first]
+        self.pooled.append(np.concatenate([rows.mean(axis=0), rows.std(axis=0)]))
+        drop = max(len(self.pooled) * (self.hop or 1) - self.first, 0)
+        self.first += min(drop, len(self.kept))
+        self.kept = self.kept[drop:]
+
+    def whole(self) -> Floats:
+        """Pool all steps together."""
+        mean, square = self.sums / max(self.count, 1)
+        deviation = np.sqrt(np.maximum(square - np.square(mean), 1e-12))
+        return np.concatenate([mean, deviation]).astype(np.float32)
+
+    def spans(self, seconds: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Close the last segment, and say where each begins and ends, in seconds."""
+        if self.length is None or self.hop is None:
+            return np.zeros(1), np.array([seconds])
+        begin = len(self.pooled) * self.hop
+        if not self.pooled or begin + self.length - self.hop < self.count:
+            self._take(begin, self.count)
+        step = self.listener.step
+        starts = np.arange(len(self.pooled), dtype=np.float64) * (self.hop * step)
+        ends: NDArray[np.float64] = np.minimum(starts + self.length * step, seconds)
+        return starts, ends
+
+    def finish(self) -> dict[int, Floats]:
+        """Compute the logits (segments, labels) of each model, by its place."""
+        pooled = [self.whole()] if self.length is None else self.pooled
+        where = next(self.listener.network.buffers()).device
+        heard = torch.from_numpy(np.stack(pooled).astype(np.float32)).to(where)
+        with torch.inference_mode():
+            return {
+                place: head(heard).float().cpu().numpy()
+                for place, head in self.listener.heads.items()
+            }
+
+
+def _track(
+    entry: registry.ModelEntry,
+    logits: Floats,
+    spans: tuple[NDArray[np.float64], NDArray[np.float64]],
+    seconds: float,
+) -> Track:
+    """Turn logits into calibrated probabilities."""
+    decoder = entry.config.get("decoder") or {}
+    probabilities = probable(logits / float(decoder.get("temperature", 1.0)), entry.task)
+    threshold = decoder.get("threshold", 0.5) if entry.task == "tag" else decoder.get("unknown", 0)
+    labels = tuple(str(label) for label in entry.config["labels"])
+    axes = {
+        str(name): probabilities @ np.array([signs.get(label, 0.0) for label in labels], np.float32)
+        for name, signs in (entry.config.get("axes") or {}).items()
+    }
+    return Track(
+        entry.name, entry.task, labels, probabilities, *spans, seconds, float(threshold), axes
+    )

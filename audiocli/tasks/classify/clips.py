@@ -1,0 +1,291 @@
+"""Labelled clips: a folder a class, or a table of paths and labels; and how to part them.
+
+A folder with a ``labels.csv`` in it holds what the table names, in its column ``path``; the
+labels stand in a column of choice, several of them with ``;`` between. Without one, the folders
+inside are the classes.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from audiocli.annotated import title
+from audiocli.batch.inputs import find_inputs
+from audiocli.errors import DataError
+
+__all__ = ["TABLE", "Clip", "Selection", "find_clips", "folds", "label_set", "select"]
+
+TABLE = "labels.csv"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording and what is known of it.
+
+    Parameters
+    ----------
+    path : Path
+        The audio.
+    name : str
+        Its path below the folder, with ``/`` on every system.
+    folder : Path
+        Where it was found.
+    labels : tuple of str
+        One for a classifier; any number for a tagger.
+    facts : dict of str to str
+        The table's other columns: artist, speaker, fold.
+
+    Examples
+    --------
+    >>> Clip(Path("a.wav"), "a.wav", Path("data"), ("rock",)).labels
+    ('rock',)
+    """
+
+    path: Path
+    name: str
+    folder: Path
+    labels: tuple[str, ...]
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """FOLDER/NAME, what patterns are matched with."""
+        return title(self.folder, self.name)
+
+    def group(self, column: str | None) -> str:
+        """Name what must not be on both sides of a split: the column's value, or the clip."""
+        value = self.facts.get(column, "") if column else ""
+        return value or self.title
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which labels and clips to take.
+
+    Parameters
+    ----------
+    columns : tuple of str
+        The table's columns that hold labels.
+    group : str, optional
+        The column that says what belongs together, say ``artist``.
+    renamed : dict of str to str
+        Labels that are called something else here; an empty name leaves the label out.
+    least : int
+        Labels that fewer clips have are left out.
+
+    Examples
+    --------
+    >>> Selection().columns
+    ('label',)
+    """
+
+    columns: tuple[str, ...] = ("label",)
+    group: str | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    least: int = 1
+
+
+def find_clips(folder: Path, selection: Selection) -> list[Clip]:
+    """Find the labelled clips of a folder or a table.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder, or a CSV file whose paths are relative to its own folder.
+    selection : Selection
+        Which columns hold the labels.
+
+    Returns
+    -------
+    list of Clip
+        Clips without a label are left out.
+
+    Raises
+    ------
+    DataError
+        If there are none, a column is missing, or a file that the table names.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     for label in ("cat", "dog"):
+    ...         Path(name, label).mkdir()
+    ...         _ = Path(name, label, "a.wav").write_bytes(b"")
+    ...     [(clip.name, clip.labels) for clip in find_clips(Path(name), Selection())]
+    [('cat/a.wav', ('cat',)), ('dog/a.wav', ('dog',))]
+    """
+    table = folder if folder.is_file() else folder / TABLE
+    found = _listed(table, selection) if table.is_file() else _in_folders(folder)
+    clips = [replace(clip, labels=_renamed(clip.labels, selection.renamed)) for clip in found]
+    clips = [clip for clip in clips if clip.labels]
+    if not clips:
+        raise DataError(
+            f"{folder}: no labelled audio; give a folder with {TABLE} (columns path and "
+            f"{', '.join(selection.columns)}), or one with a folder for each class"
+        )
+    return clips
+
+
+def _renamed(labels: Sequence[str], names: Mapping[str, str]) -> tuple[str, ...]:
+    new = (names.get(label, label) for label in labels)
+    return tuple(dict.fromkeys(label for label in new if label))
+
+
+def _listed(table: Path, selection: Selection) -> list[Clip]:
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{table}: cannot be read: {error}") from error
+    known = list(rows[0]) if rows else []
+    for column in ("path", *selection.columns, *([selection.group] if selection.group else [])):
+        if column not in known:
+            raise DataError(
+                f"{table}: has no column {column!r}; it has {', '.join(map(str, known)) or 'none'}"
+            )
+    clips = []
+    for number, row in enumerate(rows, 2):
+        path = table.parent / (row["path"] or "")
+        if not row["path"] or not path.is_file():
+            raise DataError(f"{table}, line {number}: there is no file {row['path']!r}")
+        cells = ";".join(row[column] or "" for column in selection.columns)
+        labels = tuple(part.strip() for part in cells.split(";") if part.strip())
+        clips.append(Clip(path, row["path"], table.parent, labels, row))
+    return clips
+
+
+def _in_folders(folder: Path) -> list[Clip]:
+    clips = []
+    for item in find_inputs([str(folder)]):
+        parts = item.relative.parts
+        if item.problem is None and len(parts) > 1:
+            name = item.relative.as_posix()
+            clips.append(Clip(item.path, name, folder, (parts[0],), {"label": parts[0]}))
+    return clips
+
+
+def label_set(clips: Sequence[Clip], least: int = 1) -> list[str]:
+    """List the labels that enough clips have.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+    least : int
+        Clips that a label must have.
+
+    Returns
+    -------
+    list of str
+        Sorted.
+
+    Examples
+    --------
+    >>> clip = Clip(Path("a"), "a", Path("d"), ("x", "y"))
+    >>> label_set([clip, replace(clip, labels=("y",))], least=2)
+    ['y']
+    """
+    counts: dict[str, int] = {}
+    for clip in clips:
+        for label in clip.labels:
+            counts[label] = counts.get(label, 0) + 1
+    return sorted(label for label, count in counts.items() if count >= least)
+
+
+def select(clips: Sequence[Clip], patterns: Sequence[str], option: str) -> list[Clip]:
+    """Take the clips that any of the patterns means.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+    patterns : sequence of str
+        Titles as FOLDER/NAME with ``*`` and ``?``, or COLUMN=VALUE, say ``speaker=theo``.
+    option : str
+        What the user gave them by, for the message.
+
+    Returns
+    -------
+    list of Clip
+
+    Raises
+    ------
+    DataError
+        If a pattern means no clip.
+
+    Examples
+    --------
+    >>> some = [Clip(Path(n), n, Path("data"), ("x",), {"fold": n}) for n in "abc"]
+    >>> [clip.name for clip in select(some, ["fold=b", "data/c"], "--only")]
+    ['b', 'c']
+    """
+    taken = []
+    for pattern in patterns:
+        fitting = [clip for clip in clips if _means(pattern, clip)]
+        if not fitting:
+            raise DataError(
+                f"{option} {pattern}: no clip is meant by that; they are called like "
+                f"{clips[0].title if clips else 'FOLDER/NAME'}, and a COLUMN=VALUE of the table "
+                "means all clips that have it"
+            )
+        taken += fitting
+    chosen = {clip.path for clip in taken}
+    return [clip for clip in clips if clip.path in chosen]
+
+
+def _means(pattern: str, clip: Clip) -> bool:
+    column, equals, value = pattern.partition("=")
+    if equals and column in clip.facts:
+        return fnmatchcase(clip.facts[column], value)
+    return fnmatchcase(clip.title, pattern)
+
+
+def folds(clips: Sequence[Clip], group: str | None, count: int) -> list[list[int]]:
+    """Part clips so that no group is in two parts, and labels are spread evenly.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+    group : str, optional
+        The column of the groups; without it each clip is one.
+    count : int
+        How many parts.
+
+    Returns
+    -------
+    list of list of int
+        The places of each part's clips. The same clips always give the same parts.
+
+    Raises
+    ------
+    DataError
+        If there are fewer groups than parts.
+
+    Examples
+    --------
+    >>> some = [Clip(Path(n), n, Path("d"), ("x",), {"by": n[0]}) for n in ("a1", "a2", "b1")]
+    >>> folds(some, "by", 2)
+    [[0, 1], [2]]
+    """
+    groups: dict[str, list[int]] = {}
+    for place, clip in enumerate(clips):
+        groups.setdefault(clip.group(group), []).append(place)
+    if len(groups) < count:
+        raise DataError(f"{len(groups)} groups cannot be parted into {count} folds")
+    parts: list[list[int]] = [[] for _ in range(count)]
+    tallies: list[dict[str, int]] = [{} for _ in range(count)]
+
+    def burden(part: int, labels: Sequence[str]) -> tuple[int, int]:
+        return sum(tallies[part].get(label, 0) for label in labels), len(parts[part])
+
+    # The largest first, each to where its labels are scarcest.
+    for _, places in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])):
+        labels = [label for place in places for label in clips[place].labels]
+        part = min(range(count), key=lambda index: burden(index, labels))
+        parts[part] += places
+        for label in labels:
+            tallies[part][label] = tallies[part].get(label, 0) + 1
+    return [sorted(part) for part in parts]

@@ -1,0 +1,183 @@
+"""From probabilities to answers, in plain numpy: labels, tags, events along time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocli.formats import Segments
+
+__all__ = ["UNKNOWN", "Track", "decode", "merged", "probable"]
+
+Floats = NDArray[np.float32]
+#: What a recording is called that is like none of the classes.
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Track:
+    """What a model says of a recording.
+
+    Parameters
+    ----------
+    model : str
+        The model's name.
+    task : {"classify", "tag"}
+        One label of many, or any number of them.
+    labels : tuple of str
+        What it knows.
+    probabilities : ndarray, shape (segments, labels)
+        Between 0 and 1; of a classifier the rows add up to 1.
+    starts, ends : ndarray, shape (segments,)
+        In seconds.
+    seconds : float
+        Length of the recording.
+    threshold : float
+        The model's own: a best label below it is no answer, a tag below it is not given.
+    axes : dict of str to ndarray, shape (segments,)
+        Scales from -1 to 1 that the model derives from its labels: of mood, valence and arousal.
+
+    Examples
+    --------
+    >>> row = np.array([[0.25, 0.75]], np.float32)
+    >>> Track("m", "classify", ("a", "b"), row, np.zeros(1), np.ones(1), 1.0, 0.0).best
+    ['b']
+    """
+
+    model: str
+    task: str
+    labels: tuple[str, ...]
+    probabilities: Floats
+    starts: NDArray[np.float64]
+    ends: NDArray[np.float64]
+    seconds: float
+    threshold: float
+    axes: Mapping[str, Floats] = field(default_factory=dict)
+
+    @property
+    def best(self) -> list[str]:
+        """The likeliest label of each segment."""
+        return [self.labels[index] for index in self.probabilities.argmax(axis=1)]
+
+
+def probable(logits: Floats, task: str) -> Floats:
+    """Turn logits into probabilities.
+
+    Parameters
+    ----------
+    logits : ndarray, shape (..., labels)
+    task : {"classify", "tag"}
+
+    Returns
+    -------
+    ndarray
+        The softmax of a classifier's, the logistic function of a tagger's.
+
+    Examples
+    --------
+    >>> probable(np.zeros((1, 2), np.float32), "classify").tolist()
+    [[0.5, 0.5]]
+    """
+    if task == "tag":
+        likely: Floats = (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)
+        return likely
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares: Floats = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return shares
+
+
+def decode(
+    track: Track, *, top: int | None = None, threshold: float | None = None
+) -> list[list[tuple[str, float]]]:
+    """Say what each segment is.
+
+    Parameters
+    ----------
+    track : Track
+    top : int, optional
+        So many labels, the best; by default all of a classifier's, and the tags that reach the
+        threshold.
+    threshold : float, optional
+        In place of the model's own.
+
+    Returns
+    -------
+    list of list of tuple
+        For each segment the labels and their probabilities, the best first. Where the best of a
+        classifier is below the threshold, ``unknown`` comes before it, with what is missing to 1.
+
+    Examples
+    --------
+    >>> row = np.array([[0.25, 0.75]], np.float32)
+    >>> track = Track("m", "classify", ("a", "b"), row, np.zeros(1), np.ones(1), 1.0, 0.5)
+    >>> decode(track, top=1)
+    [[('b', 0.75)]]
+    >>> decode(track, top=2, threshold=0.8)
+    [[('unknown', 0.25), ('b', 0.75)]]
+    """
+    limit = track.threshold if threshold is None else threshold
+    found = []
+    for row in track.probabilities:
+        order = np.argsort(-row, kind="stable")
+        ranked = [(track.labels[index], float(row[index])) for index in order]
+        if track.task == "tag":
+            given = [each for each in ranked if each[1] >= limit]
+            ranked = given if top is None or threshold is not None else ranked
+        elif ranked[0][1] < limit and UNKNOWN not in track.labels:
+            ranked = [(UNKNOWN, 1 - ranked[0][1]), *ranked]
+        found.append(ranked[:top])
+    return found
+
+
+def merged(track: Track, *, threshold: float | None = None) -> Segments:
+    """Join neighbouring segments of one label to events.
+
+    Parameters
+    ----------
+    track : Track
+        Of a classifier, or of a tagger: then each tag that reaches the threshold has events.
+    threshold : float, optional
+        In place of the model's own.
+
+    Returns
+    -------
+    Segments
+        With the mean probability of each; what is unknown is left out. Where segments overlap,
+        one ends and the next begins half-way between their middles.
+
+    Examples
+    --------
+    >>> rows = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8]], np.float32)
+    >>> starts = np.arange(3.0)
+    >>> events = merged(Track("m", "classify", ("a", "b"), rows, starts, starts + 1, 3.0, 0.0))
+    >>> events.labels, events.ends.tolist()
+    (('a', 'b'), [2.0, 3.0])
+    """
+    middle = (track.starts + track.ends) / 2
+    edges = np.concatenate([track.starts[:1], (middle[1:] + middle[:-1]) / 2, track.ends[-1:]])
+    if len(middle) > 1 and np.allclose(track.starts[1:], track.ends[:-1]):
+        edges[1:-1] = track.ends[:-1]
+    limit = track.threshold if threshold is None else threshold
+    active = track.probabilities >= limit
+    if track.task != "tag":
+        best = track.probabilities.argmax(axis=1)
+        active &= np.arange(len(track.labels)) == best[:, np.newaxis]
+    events = []
+    for index, label in enumerate(track.labels):
+        steps = np.diff(np.concatenate([[0], active[:, index], [0]]).astype(int))
+        for begin, end in zip(np.flatnonzero(steps > 0), np.flatnonzero(steps < 0), strict=True):
+            sure = float(track.probabilities[begin:end, index].mean())
+            events.append((float(edges[begin]), float(edges[end]), label, sure))
+    events.sort()
+    return Segments(
+        np.array([event[0] for event in events]),
+        np.array([event[1] for event in events]),
+        [event[2] for event in events],
+        name="tag" if track.task == "tag" else "class",
+        confidences=np.array([event[3] for event in events]),
+        duration=track.seconds,
+        metadata={"model": track.model},
+    )

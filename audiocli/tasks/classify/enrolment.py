@@ -1,0 +1,379 @@
+"""Recognise people by example: a few clips of each are heard once, and nothing is trained.
+
+An encoder makes a vector of each clip. Vectors lose what all clips share (the encoder's own mean)
+and their length; a person is the mean of their clips, and a new clip is whose mean it is most like,
+by cosine. Below a threshold it is nobody's.
+
+References
+----------
+Snell, Swersky, Zemel: Prototypical networks for few-shot learning. NeurIPS 2017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocli.audio import AudioReader
+from audiocli.batch.inputs import find_inputs
+from audiocli.errors import AudioError, DataError, ModelError
+from audiocli.registry import ModelEntry
+from audiocli.tasks.classify.scoring import equal_error_rate
+
+__all__ = [
+    "FEWEST",
+    "UNKNOWN",
+    "Comparison",
+    "Enrolment",
+    "SoundEncoder",
+    "compare",
+    "enrol",
+    "recognise",
+]
+
+UNKNOWN = "unknown"
+#: Clips of a person, at least.
+FEWEST = 3
+# For encoders that were not calibrated, where the clips cannot tell either.
+THRESHOLD, SLOPE = 0.5, 12.0
+STRICTEST = 0.95  # where clips of one person differ much, somebody should still be recognised
+
+Vector = NDArray[np.float64]
+
+
+class SoundEncoder(Protocol):
+    """What makes a vector of a recording, as :class:`audiocli.tasks.classify.classifier.Encoder`.
+
+    Attributes
+    ----------
+    entry : ModelEntry
+        The model. In its configuration, ``decoder`` may hold ``mean``, the mean of many vectors,
+        and ``threshold`` and ``slope``, which make a probability of a cosine of two clips.
+    """
+
+    @property
+    def entry(self) -> ModelEntry:
+        """The model."""
+
+    def stream(self, blocks: Iterable[NDArray[np.float32]], sample_rate: int) -> NDArray[Any]:
+        """Give the mean vector (units,) of a recording."""
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """People, by what their voices are like.
+
+    Parameters
+    ----------
+    names : tuple of str
+        One a person.
+    centroids : ndarray, shape (people, units)
+        Their directions, each of length 1.
+    mean : ndarray, shape (units,)
+        What is subtracted from a vector before it is compared.
+    threshold : float
+        A cosine with a centroid below this is nobody's.
+    scale : float
+        How fast the probability rises with the cosine, around the threshold.
+
+    Examples
+    --------
+    >>> Enrolment(("ann", "bob"), np.eye(2), np.zeros(2), 0.5, 10.0).names
+    ('ann', 'bob')
+    """
+
+    names: tuple[str, ...]
+    centroids: Vector
+    mean: Vector
+    threshold: float
+    scale: float
+
+
+class Comparison(NamedTuple):
+    """How alike two recordings are.
+
+    Parameters
+    ----------
+    cosine : float
+        Of their vectors, -1 to 1.
+    probability : float
+        That it is the same speaker, where both cases are as likely before.
+
+    Examples
+    --------
+    >>> Comparison(0.8, 0.95).probability
+    0.95
+    """
+
+    cosine: float
+    probability: float
+
+
+def enrol(
+    folder: Path,
+    encoder: SoundEncoder,
+    *,
+    threshold: float | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> Enrolment:
+    """Hear the clips of some people.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder a person, with three clips or more; the folder's name is the person's.
+    encoder : SoundEncoder
+        Makes the vectors.
+    threshold : float, optional
+        Least cosine with a person's centroid. By default the larger of what the encoder's
+        configuration states for two clips, carried over to centroids, and of what tells these
+        people from each other.
+    warn : callable, optional
+        Hears of each clip that cannot be read, and is left out.
+
+    Returns
+    -------
+    Enrolment
+
+    Raises
+    ------
+    DataError
+        If there are no people, or too few clips of one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import soundfile
+    >>> class Loudness:
+    ...     entry = ModelEntry(Path("loudness"), {})
+    ...
+    ...     def stream(self, blocks, sample_rate):
+    ...         return np.array([1.0, np.mean([np.abs(block).mean() for block in blocks])])
+    >>> with tempfile.TemporaryDirectory() as people:
+    ...     for name, level in (("ann", 0.1), ("bob", 0.9)):
+    ...         Path(people, name).mkdir()
+    ...         for take in "123":
+    ...             soundfile.write(Path(people, name, f"{take}.wav"), np.full(800, level), 8000)
+    ...     enrol(Path(people), Loudness()).names
+    ('ann', 'bob')
+    """
+    heard = [
+        (person.name, _clips(person, encoder, warn or (lambda message: None)))
+        for person in _people(folder)
+    ]
+    mean = _mean(encoder, heard[0][1].shape[1])
+    clips = [_directions(vectors, mean) for _, vectors in heard]
+    sums = np.stack([part.mean(axis=0) for part in clips])
+    lengths = np.linalg.norm(sums, axis=1)
+    decoder = _decoder(encoder)
+    # A centroid of length 1 is nearer to all than single clips are: the cosine of a clip with it
+    # is the mean of those with the person's clips, divided by the length of their mean.
+    nearer = max(float(lengths.mean()), 1e-3)
+    if threshold is None:
+        # The more people there are, the more a stranger may be like one: then the clips demand
+        # more than the model's own threshold, which is for two clips.
+        found = [_open_set_threshold(clips)] if len(clips) > 1 else []
+        if "threshold" in decoder:
+            found.append(min(float(decoder["threshold"]) / nearer, STRICTEST))
+        threshold = max(found, default=THRESHOLD)
+    return Enrolment(
+        names=tuple(name for name, _ in heard),
+        centroids=sums / np.maximum(lengths, 1e-12)[:, None],
+        mean=mean,
+        threshold=threshold,
+        scale=float(decoder.get("slope", SLOPE)) * nearer,
+    )
+
+
+def _people(folder: Path) -> list[Path]:
+    """Find the folders of people, by name."""
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(
+            f"{folder}: cannot be opened: {error.strerror}; give a folder that holds a folder for "
+            f"each person, with {FEWEST} clips or more"
+        ) from error
+    people = [path for path in inside if path.is_dir() and not path.name.startswith(".")]
+    if not people:
+        raise DataError(
+            f"{folder}: holds no folders; make one for each person, named after them, with "
+            f"{FEWEST} clips or more"
+        )
+    if any(person.name == UNKNOWN for person in people):
+        raise DataError(
+            f"{folder / UNKNOWN}: this name is the answer for all who are not enrolled; "
+            "rename the folder, or take it away"
+        )
+    return people
+
+
+def _clips(person: Path, encoder: SoundEncoder, warn: Callable[[str], None]) -> Vector:
+    """Make vectors (clips, units) of what can be read."""
+    vectors = []
+    for item in find_inputs([str(person)]):
+        if item.problem is not None:
+            warn(item.problem)
+            continue
+        try:
+            vectors.append(_heard(item.path, encoder))
+        except AudioError as error:
+            warn(str(error))
+    if len(vectors) < FEWEST:
+        count = f"{len(vectors)} clip{'' if len(vectors) == 1 else 's'} that can be read"
+        raise DataError(
+            f"{person}: holds {count}, and {person.name} needs {FEWEST} or more; "
+            "add clips, or take the folder away"
+        )
+    return np.stack(vectors)
+
+
+def _heard(path: Path, encoder: SoundEncoder) -> Vector:
+    with AudioReader(path) as reader:
+        return np.asarray(encoder.stream(reader.blocks(), reader.info.sample_rate), np.float64)
+
+
+def _decoder(encoder: SoundEncoder) -> Mapping[str, Any]:
+    decoder: Mapping[str, Any] = encoder.entry.config.get("decoder") or {}
+    return decoder
+
+
+def _mean(encoder: SoundEncoder, units: int) -> Vector:
+    """Give what all vectors share, by the encoder's configuration."""
+    mean = np.asarray(_decoder(encoder).get("mean", np.zeros(units)), np.float64)
+    if mean.shape != (units,):
+        raise ModelError(
+            f"{encoder.entry.folder}: decoder.mean in its config.json has shape {mean.shape}, "
+            f"where vectors have {units} numbers; fetch or train the model again"
+        )
+    return mean
+
+
+def _directions(vectors: Vector, mean: Vector | float = 0.0) -> Vector:
+    """Centre vectors and bring them to length 1."""
+    centred = vectors - mean
+    length = np.linalg.norm(centred, axis=-1, keepdims=True)
+    directed: Vector = centred / np.maximum(length, 1e-12)
+    return directed
+
+
+def _open_set_threshold(clips: list[Vector]) -> float:
+    """Find where clips are as rarely refused as strangers are accepted.
+
+    Each clip is heard twice: by its person's other clips, and, as a stranger, by all others.
+    """
+    centroids = _directions(np.stack([part.mean(axis=0) for part in clips]))
+    same, different = [], []
+    for person, part in enumerate(clips):
+        others = _directions(part.sum(axis=0) - part)
+        same += np.sum(part * others, axis=1).tolist()
+        strangers = np.delete(centroids, person, axis=0)
+        different += (part @ strangers.T).max(axis=1).tolist()
+    return equal_error_rate(same, different)[1]
+
+
+def recognise(
+    enrolment: Enrolment, vector: NDArray[Any], threshold: float | None = None
+) -> list[tuple[str, float]]:
+    """Say whose clip it is.
+
+    Parameters
+    ----------
+    enrolment : Enrolment
+        The people.
+    vector : ndarray, shape (units,)
+        As the encoder gives it.
+    threshold : float, optional
+        Least cosine, in place of the enrolment's own.
+
+    Returns
+    -------
+    list of (str, float)
+        All people with their probabilities, the best first. Where nobody reaches the threshold,
+        ``unknown`` comes before them; else what is missing to 1 is the probability of somebody
+        else.
+
+    Raises
+    ------
+    ValueError
+        If the vector has another length: it is another encoder's.
+
+    Examples
+    --------
+    >>> people = Enrolment(("ann", "bob"), np.eye(2), np.zeros(2), 0.5, 10.0)
+    >>> recognise(people, np.array([0.2, 3.0]))[0][0]
+    'bob'
+    >>> recognise(people, np.array([-1.0, -1.0]))[0][0]
+    'unknown'
+    """
+    if np.shape(vector) != enrolment.mean.shape:
+        raise ValueError(f"a vector of shape {np.shape(vector)}, not {enrolment.mean.shape}")
+    least = enrolment.threshold if threshold is None else threshold
+    cosines = enrolment.centroids @ _directions(np.asarray(vector, np.float64), enrolment.mean)
+    best = float(cosines.max())
+    known = _logistic(enrolment.scale * (best - least))
+    shares = np.exp(enrolment.scale * (cosines - best))
+    shares *= known / shares.sum()
+    order = np.argsort(-cosines, kind="stable")
+    people = [(enrolment.names[place], float(shares[place])) for place in order]
+    return people if best >= least else [(UNKNOWN, 1 - known), *people]
+
+
+def compare(first: Path, second: Path, encoder: SoundEncoder) -> Comparison:
+    """Compare the speakers of two recordings.
+
+    Parameters
+    ----------
+    first, second : Path
+        Any audio files.
+    encoder : SoundEncoder
+        Makes the vectors.
+
+    Returns
+    -------
+    Comparison
+        The cosine, and the probability that it is the same speaker.
+
+    Raises
+    ------
+    AudioError
+        If a file cannot be read.
+    ModelError
+        If the encoder was not calibrated for this.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import soundfile
+    >>> class Loudness:
+    ...     entry = ModelEntry(Path("loudness"), {"decoder": {"threshold": 0.9, "slope": 50}})
+    ...
+    ...     def stream(self, blocks, sample_rate):
+    ...         return np.array([1.0, np.mean([np.abs(block).mean() for block in blocks])])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     clip = Path(folder, "a.wav")
+    ...     soundfile.write(clip, np.full(800, 0.5), 8000)
+    ...     round(compare(clip, clip, Loudness()).probability, 2)
+    0.99
+    """
+    decoder = _decoder(encoder)
+    if not {"threshold", "slope"} <= decoder.keys():
+        raise ModelError(
+            f"{encoder.entry.folder}: its config.json has no decoder.threshold and decoder.slope, "
+            "which make a probability of a cosine; use an encoder of voices"
+        )
+    vectors = np.stack([_heard(path, encoder) for path in (first, second)])
+    one, other = _directions(vectors, _mean(encoder, vectors.shape[1]))
+    cosine = float(np.clip(one @ other, -1, 1))
+    return Comparison(
+        cosine, _logistic(float(decoder["slope"]) * (cosine - float(decoder["threshold"])))
+    )
+
+
+def _logistic(value: float) -> float:
+    return float(0.5 * (1 + np.tanh(0.5 * value)))

@@ -1,0 +1,266 @@
+"""Fit a linear layer on an encoder's features: seconds of work, and the same result each time.
+
+Multinomial logistic regression (a logistic one for each tag) with a penalty on the weights, by
+L-BFGS on all examples at once. Each clip is heard as it is and in a few variations.
+
+References
+----------
+Alain, Bengio: Understanding intermediate layers using linear classifier probes. ICLR 2017 workshop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from audiocli import models, registry
+from audiocli.errors import UsageError
+from audiocli.models.clipwise import ClipNetwork, Head
+from audiocli.tasks.classify.classifier import load_trunk
+from audiocli.tasks.classify.clips import Clip, Selection, folds
+from audiocli.tasks.classify.examples import AUGMENTATIONS, Augmentation, load, varied
+from audiocli.tasks.classify.material import Split, agreement, gather, model_facts
+
+__all__ = ["Fitting", "fit_head", "train"]
+
+Floats = NDArray[np.float32]
+#: Penalties that are tried; the one that judges best is taken.
+PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """How a head is fitted.
+
+    Parameters
+    ----------
+    task : {"classify", "tag"}
+    encoder : str
+        Name or model folder.
+    augmentation : Augmentation
+        How the variations differ; mixup and masks are not used here.
+    variations : int
+        Of each clip, besides itself; 0 where nothing is to be varied.
+    seed : int
+        Of the variations.
+
+    Examples
+    --------
+    >>> Fitting("classify", "general").variations
+    2
+    """
+
+    task: str
+    encoder: str
+    augmentation: Augmentation = AUGMENTATIONS["wide"]
+    variations: int = 2
+    seed: int = 0
+
+
+def fit_head(
+    head: Head, pooled: Floats, targets: Floats, task: str, penalty: float, weights: Floats
+) -> None:
+    """Fit a linear head in place.
+
+    Parameters
+    ----------
+    head : Head
+        Without a hidden layer.
+    pooled : ndarray, shape (examples, inputs)
+    targets : ndarray, shape (examples, labels)
+    task : {"classify", "tag"}
+    penalty : float
+        Half of it times the squared weights is added to the mean cross entropy.
+    weights : ndarray, shape (examples,)
+        What each example counts; their mean should be 1.
+
+    Examples
+    --------
+    >>> from audiocli.frontend import FilterbankConfig
+    >>> head = Head(FilterbankConfig(), inputs=1, num_outputs=2)
+    >>> x, y = np.array([[-1.0], [1.0]], np.float32), np.eye(2, dtype=np.float32)
+    >>> fit_head(head, x, y, "classify", 0.01, np.ones(2, np.float32))
+    >>> head(torch.tensor([[-2.0], [2.0]])).argmax(dim=1).tolist()
+    [0, 1]
+    """
+    heard, wanted = torch.from_numpy(pooled), torch.from_numpy(targets)
+    share = torch.from_numpy(weights)
+    head.calibrate(heard)
+    linear = head.layers[-1]
+    assert isinstance(linear, nn.Linear)  # narrows the type
+    nn.init.zeros_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    scaled = (heard - head.mean) / head.scale
+    optimizer = torch.optim.LBFGS(
+        linear.parameters(), max_iter=300, history_size=20, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> float:
+        optimizer.zero_grad()
+        logits = linear(scaled)
+        if task == "tag":
+            each = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(dim=1)
+        else:
+            each = F.cross_entropy(logits, wanted, reduction="none")
+        cost: Tensor = (each * share).mean() + penalty / 2 * linear.weight.square().sum()
+        cost.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        return cost.item()
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+
+
+class _Heard:
+    """The pooled features of clips: as they are, and varied."""
+
+    def __init__(self, network: ClipNetwork, fitting: Fitting, clips: Sequence[Clip]) -> None:
+        rate = network.frontend.config.sample_rate
+        rng = np.random.default_rng(fitting.seed)
+        plain = fitting.augmentation == AUGMENTATIONS["none"]
+        count = 0 if plain else fitting.variations
+        self.rows = np.zeros((1 + count, len(clips), 2 * network.units), np.float32)
+        for place, clip in enumerate(clips):
+            audio = load(clip, rate)
+            self.rows[0, place] = _pooled(network, audio.astype(np.float32) / np.float32(32768))
+            for row in self.rows[1:]:
+                # At least two thirds of it, so that the class is still to be heard.
+                length = max(round(len(audio) * rng.uniform(0.67, 1.0)), 1)
+                row[place] = _pooled(
+                    network, varied(audio, length, rate, fitting.augmentation, rng)
+                )
+
+    def examples(self, places: Sequence[int]) -> Floats:
+        """All variations of some clips: (variations * clips, inputs)."""
+        chosen: Floats = self.rows[:, places].reshape(-1, self.rows.shape[2])
+        return chosen
+
+    @property
+    def variations(self) -> int:
+        """How often each clip is heard."""
+        return len(self.rows)
+
+
+def _pooled(network: ClipNetwork, signal: Floats) -> Floats:
+    where = next(network.buffers()).device
+    audio = torch.from_numpy(signal).to(where)
+    audio = F.pad(audio, (0, max(network.frontend.config.n_fft - len(audio), 0)))
+    with torch.inference_mode():
+        values: Floats = network.pooled(audio.unsqueeze(0))[0].float().cpu().numpy()
+    return values
+
+
+def train(
+    data: Sequence[Path],
+    output: Path,
+    fitting: Fitting,
+    selection: Selection,
+    *,
+    held_out: Sequence[str] = (),
+    fold: tuple[int, int] | None = None,
+    dev: Sequence[Path] = (),
+    parts: int | None = None,
+    licences: Sequence[str] = (),
+    device: str = "auto",
+) -> registry.ModelEntry:
+    """Fit a head on an encoder and write its model folder.
+
+    Parameters
+    ----------
+    data, selection, held_out, fold, dev, licences
+        As in :func:`audiocli.tasks.classify.material.gather`.
+    output : Path
+        The model folder.
+    fitting : Fitting
+    parts : int, optional
+        Cross-validate: each of so many parts is judged by a head fitted to the others, and the
+        head that is kept is fitted to all. Scores and calibration are those of the parts.
+    device : str
+        As in :func:`audiocli.models.device`.
+
+    Returns
+    -------
+    ModelEntry
+
+    Raises
+    ------
+    UsageError, DataError, ModelError
+        As `gather` does; if `output` holds a model already.
+    """
+    if (output / registry.CONFIG).exists():
+        raise UsageError(f"{output}: holds a model already; choose another folder")
+    entry = registry.find("encode", fitting.encoder)
+    network = load_trunk(entry, models.device(device))
+    split = gather(data, selection, fitting.task, held_out=held_out, dev=dev, licences=licences,
+                   fold=(0, parts) if parts else fold)  # fmt: skip
+    if parts:
+        clips = [*split.training, *split.dev]
+        split = _validated(split, clips, parts)
+        held = folds(clips, selection.group, parts)
+        rounds = [([i for i in range(len(clips)) if i not in set(part)], part) for part in held]
+    else:
+        clips = [*split.training, *split.dev]
+        count = len(split.training)
+        rounds = [(list(range(count)), list(range(count, len(clips))))]
+    heard = _Heard(network, fitting, clips)
+    truth = split.targets(clips)
+    judged = [place for _, part in rounds for place in part]
+    trials = {
+        penalty: np.concatenate(
+            [_judge(network, fitting, heard, truth, one, two, penalty) for one, two in rounds]
+        )
+        for penalty in PENALTIES
+    }
+    marks = {
+        penalty: agreement(logits, truth[judged], fitting.task)
+        for penalty, logits in trials.items()
+    }
+    penalty = max(marks, key=lambda each: marks[each])
+    kept = list(range(len(clips))) if parts else rounds[0][0]
+    head = _fitted(network, fitting, heard, truth, kept, penalty)
+    judging = Split(**{**vars(split), "dev": [clips[place] for place in judged]})
+    settings = {**asdict(fitting), "penalty": penalty}
+    facts = model_facts(split, fitting.task, settings)
+    found = judging.judged(trials[penalty], fitting.task)
+    encoder = {"name": entry.name, "weights_sha256": entry.config["weights_sha256"]}
+    arguments = {"inputs": 2 * network.units, "num_outputs": len(split.labels)}
+    config = {**facts, **found, "encoder": encoder, "architecture": "head"}
+    return models.save(head, output, {**config, "arguments": arguments}, half=True)
+
+
+def _validated(split: Split, clips: list[Clip], parts: int) -> Split:
+    by = f" by {split.selection.group}" if split.selection.group else ""
+    words = f"cross-validation in {parts} parts{by}; the weights are trained on all parts"
+    return Split(**{**vars(split), "training": clips, "held_out": words})
+
+
+def _judge(
+    network: ClipNetwork, fitting: Fitting, heard: _Heard, truth: Floats,
+    training: Sequence[int], judged: Sequence[int], penalty: float,
+) -> Floats:  # fmt: skip
+    """Fit to some clips, and give the logits of others."""
+    head = _fitted(network, fitting, heard, truth, training, penalty)
+    with torch.inference_mode():
+        logits: Floats = head(torch.from_numpy(heard.rows[0, judged])).numpy()
+    return logits
+
+
+def _fitted(
+    network: ClipNetwork, fitting: Fitting, heard: _Heard, truth: Floats,
+    places: Sequence[int], penalty: float,
+) -> Head:  # fmt: skip
+    torch.manual_seed(fitting.seed)
+    head = Head(network.frontend.config, inputs=2 * network.units, num_outputs=truth.shape[1])
+    targets = np.tile(truth[places], (heard.variations, 1))
+    weights = np.ones(len(targets), np.float32)
+    if fitting.task == "classify":  # every class counts the same
+        share = targets.mean(axis=0)
+        weights = (targets @ (1 / np.maximum(share, 1e-6))).astype(np.float32)
+        weights /= weights.mean()
+    fit_head(head, heard.examples(places), targets, fitting.task, penalty, weights)
+    return head.eval()

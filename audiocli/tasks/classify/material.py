@@ -1,0 +1,315 @@
+"""What classifiers are trained and judged on: splits, and what a model says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocli import registry
+from audiocli.errors import DataError, UsageError
+from audiocli.provenance import data_sets, licence_of_each, training_facts
+from audiocli.tasks.classify import scoring
+from audiocli.tasks.classify.clips import Clip, Selection, find_clips, folds, label_set, select
+from audiocli.tasks.classify.decisions import probable
+from audiocli.tasks.classify.examples import load
+
+__all__ = [
+    "Split",
+    "agreement",
+    "chosen_scores",
+    "gather",
+    "load_all",
+    "model_facts",
+    "target_matrix",
+]
+
+Floats = NDArray[np.float32]
+#: A held-out clip that was named rightly is called unknown this often.
+REFUSED = 0.05
+
+
+@dataclass(frozen=True)
+class Split:
+    """Clips to train on, and clips of other groups that judge.
+
+    Parameters
+    ----------
+    training, dev : list of Clip
+    labels : list of str
+        In the order of the network's outputs.
+    selection : Selection
+        How they were chosen.
+    data : list of Path
+        The folders they are from.
+    licences : list of str
+        Of each.
+    held_out : str
+        What judges, in words.
+
+    Examples
+    --------
+    >>> clip = Clip(Path("a"), "a", Path("d"), ("x",))
+    >>> split = Split([clip], [], ["w", "x"], Selection(), [Path("d")], ["CC0"], "nothing")
+    >>> split.targets([clip]).tolist()
+    [[0.0, 1.0]]
+    """
+
+    training: list[Clip]
+    dev: list[Clip]
+    labels: list[str]
+    selection: Selection
+    data: list[Path]
+    licences: list[str]
+    held_out: str
+
+    def targets(self, clips: Sequence[Clip]) -> Floats:
+        """Mark the labels of clips: (clips, labels)."""
+        return target_matrix(clips, self.labels)
+
+    def judged(self, logits: Floats, task: str) -> dict[str, Any]:
+        """Make ``decoder`` and ``scores`` of a model from its logits (dev clips, labels)."""
+        groups = [clip.group(self.selection.group) for clip in self.dev]
+        truth = self.targets(self.dev)
+        decoder, scores = chosen_scores(logits, truth, task, groups)
+        facts = {
+            "data": f"{self.held_out}; number of clips: {len(self.dev)}",
+            "command": registry.command_line(),
+        }
+        return {"decoder": decoder, "scores": [{**score, **facts} for score in scores]}
+
+
+def target_matrix(clips: Sequence[Clip], labels: Sequence[str]) -> Floats:
+    """Mark the labels of clips.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+    labels : sequence of str
+        In the order of the columns; others are left out.
+
+    Returns
+    -------
+    ndarray of float32, shape (clips, labels)
+        1 where a clip has the label.
+
+    Examples
+    --------
+    >>> target_matrix([Clip(Path("a"), "a", Path("d"), ("x",))], ["x", "y"]).tolist()
+    [[1.0, 0.0]]
+    """
+    place = {label: index for index, label in enumerate(labels)}
+    targets = np.zeros((len(clips), len(labels)), np.float32)
+    for row, clip in zip(targets, clips, strict=True):
+        for label in clip.labels:
+            if label in place:
+                row[place[label]] = 1
+    return targets
+
+
+def gather(
+    data: Sequence[Path],
+    selection: Selection,
+    task: str,
+    *,
+    held_out: Sequence[str] = (),
+    fold: tuple[int, int] | None = None,
+    dev: Sequence[Path] = (),
+    licences: Sequence[str] = (),
+) -> Split:
+    """Find labelled clips and part them, without a group on both sides.
+
+    Parameters
+    ----------
+    data : sequence of Path
+        Folders or tables, see :mod:`audiocli.tasks.classify.clips`.
+    selection : Selection
+        Labels and groups.
+    task : {"classify", "tag"}
+        A classifier's clips have one label each.
+    held_out : sequence of str
+        Patterns of the clips that judge, see :func:`audiocli.tasks.classify.clips.select`.
+    fold : tuple of int, optional
+        Hold out the part of this place, from 0, of so many parts: (place, parts).
+    dev : sequence of Path
+        Folders whose clips judge. With none of the three, the first of ten parts does.
+    licences : sequence of str
+        Of `data`, for the card.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    DataError
+        If there are no clips, one has several labels, or nothing is left on one side.
+    UsageError
+        If a group is on both sides, or the fold is not one of its parts.
+    """
+    found = [clip for folder in data for clip in find_clips(folder, selection)]
+    if task == "classify":
+        for clip in found:
+            if len(clip.labels) > 1:
+                raise DataError(f"{clip.path}: has several labels ({'; '.join(clip.labels)}); "
+                                "a classifier takes one: train tag takes any number")  # fmt: skip
+    labels = label_set(found, selection.least)
+    found = [clip for clip in found if any(label in labels for label in clip.labels)]
+    judging = [clip for folder in dev for clip in find_clips(folder, selection)]
+    words = [folder.resolve().name for folder in dev]
+    if fold is None and not held_out and not dev:
+        fold = (0, min(10, len({clip.group(selection.group) for clip in found})))
+    chosen: list[Clip] = select(found, held_out, "--hold-out") if held_out else []
+    words += held_out
+    if fold is not None:
+        place, parts = fold
+        if not 0 <= place < parts or parts < 2:
+            raise UsageError(f"fold {place} of {parts}: parts are two or more, and count from 0")
+        chosen += [found[index] for index in folds(found, selection.group, parts)[place]]
+        words.append(f"part {place} of {parts}")
+    paths = {clip.path for clip in chosen}
+    training = [clip for clip in found if clip.path not in paths]
+    judging += [clip for clip in found if clip.path in paths]
+    judging = [clip for clip in judging if any(label in labels for label in clip.labels)]
+    if not training or not judging:
+        raise DataError(f"{len(found)} clips: none is left to train on, or to judge by; "
+                        "hold out some of them, not all")  # fmt: skip
+    shared = _groups(training, selection.group) & _groups(judging, selection.group)
+    if shared:
+        raise UsageError(
+            f"--group {selection.group}: {sorted(shared)[0]!r} is on both sides of the split; hold "
+            "out whole groups, as COLUMN=VALUE or by --folds"
+        )
+    by = f" by {selection.group}" if selection.group else ""
+    names = ", ".join(words)
+    return Split(training, judging, labels, selection, list(data),
+                 licence_of_each(data, licences), f"{names}{by}, not trained on")  # fmt: skip
+
+
+def _groups(clips: Sequence[Clip], column: str | None) -> set[str]:
+    return {clip.group(column) for clip in clips} if column else set()
+
+
+def load_all(clips: Sequence[Clip], sample_rate: int) -> list[NDArray[np.int16]]:
+    """Read clips into memory, see :func:`audiocli.tasks.classify.examples.load`."""
+    return [load(clip, sample_rate) for clip in clips]
+
+
+def agreement(logits: Floats, truth: Floats, task: str) -> float:
+    """Score logits (clips, labels): accuracy, or mean ROC AUC over the tags, in %."""
+    if task == "tag":
+        return 100 * scoring.roc_auc(truth, logits).mean
+    guess, right = logits.argmax(axis=1), truth.argmax(axis=1)
+    return 100 * scoring.accuracy(right, guess)
+
+
+def chosen_scores(
+    logits: Floats, truth: Floats, task: str, groups: Sequence[str]
+) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """Calibrate a model on clips it was not trained on, and score it there.
+
+    Parameters
+    ----------
+    logits, truth : ndarray, shape (clips, labels)
+    task : {"classify", "tag"}
+    groups : sequence of str, length clips
+        What belongs together: intervals come from drawing whole groups again.
+
+    Returns
+    -------
+    decoder : dict
+        Temperature and threshold.
+    scores : list of dict
+        Metric, value, unit and measure of each.
+    """
+    temperature = round(scoring.fit_temperature(logits, truth if task == "tag" else
+                                                truth.argmax(axis=1)), 4)  # fmt: skip
+    probabilities = probable(logits / np.float32(temperature), task)
+    if task == "tag":
+        return _tag_scores(probabilities, truth, temperature, groups)
+    right, guess = truth.argmax(axis=1), probabilities.argmax(axis=1)
+    sure, hit = probabilities.max(axis=1), right == guess
+    low, high = scoring.bootstrap(lambda w: scoring.accuracy(right, guess, w), groups)
+    unknown = float(np.quantile(sure[hit], REFUSED)) if hit.any() else 0.0
+    accuracy = scoring.accuracy(right, guess)
+    f1 = scoring.macro_f1(right, guess)
+    error = scoring.calibration_error(sure, hit)
+    interval = f"95 % interval {100 * low:.1f} to {100 * high:.1f}"
+    return {"temperature": temperature, "unknown": round(min(unknown, 0.5), 3)}, [
+        _score("accuracy", 100 * accuracy, interval),
+        _score("macro F1", 100 * f1, "mean over the classes"),
+        _score("expected calibration error", 100 * error, "15 bins"),
+    ]
+
+
+def _tag_scores(
+    probabilities: Floats, truth: Floats, temperature: float, groups: Sequence[str]
+) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    low, high = scoring.bootstrap(lambda w: scoring.roc_auc(truth, probabilities, w), groups, 200)
+    area = scoring.roc_auc(truth, probabilities).mean
+    precision = scoring.average_precision(truth, probabilities).mean
+    error = scoring.calibration_error(probabilities.ravel(), truth.ravel() > 0)
+    cuts = np.arange(0.05, 0.6, 0.025)
+    hits = [2 * (truth * (probabilities >= cut)).sum() / max(
+        float(truth.sum() + (probabilities >= cut).sum()), 1.0) for cut in cuts]  # fmt: skip
+    threshold = round(float(cuts[int(np.argmax(hits))]), 3)
+    interval = f"mean over the tags; 95 % interval {100 * low:.1f} to {100 * high:.1f}"
+    return {"temperature": temperature, "threshold": threshold}, [
+        _score("ROC AUC", 100 * area, interval),
+        _score("PR AUC", 100 * precision, "average precision, mean over the tags"),
+        _score("F-measure", 100 * max(hits), f"all tags together, at a threshold of {threshold}"),
+        _score("expected calibration error", 100 * error, "15 bins, all tags together"),
+    ]
+
+
+def _score(metric: str, value: float, measure: str) -> dict[str, Any]:
+    return {"metric": metric, "value": round(value, 1), "unit": "%", "measure": measure}
+
+
+def model_facts(split: Split, task: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Gather what a configuration says of the training, but for the network and its scores.
+
+    Parameters
+    ----------
+    split : Split
+    task : {"classify", "tag"}
+    settings : dict
+        Of the run.
+
+    Returns
+    -------
+    dict
+        ``task``, ``labels``, ``licence`` and ``training``; the groups that were trained on stand
+        in it, so that an evaluation can tell when it hears them again.
+    """
+    counts = [sum(clip.folder.resolve() == _home(folder) for clip in split.training)
+              for folder in split.data]  # fmt: skip
+    minutes = [_minutes(split.training, folder) for folder in split.data]
+    facts = training_facts(
+        data_sets(split.data, list(zip(counts, minutes, strict=True)), split.licences),
+        f"judged on {split.held_out}",
+        settings,
+        {},
+    )
+    facts.pop("scores")
+    facts["training"]["group"] = split.selection.group
+    facts["training"]["groups"] = sorted({clip.group(split.selection.group)
+                                          for clip in split.training})  # fmt: skip
+    licence = "; ".join(dict.fromkeys(split.licences))
+    return {"task": task, "labels": split.labels, "licence": licence, **facts}
+
+
+def _home(folder: Path) -> Path:
+    return (folder if folder.is_dir() else folder.parent).resolve()
+
+
+def _minutes(clips: Sequence[Clip], folder: Path) -> float:
+    from audiocli.audio import probe
+
+    seconds = [probe(clip.path).duration or 0.0 for clip in clips
+               if clip.folder.resolve() == _home(folder)]  # fmt: skip
+    return round(sum(seconds) / 60, 1)

@@ -1,0 +1,281 @@
+"""Train a network for classes or tags from its first layer to its last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audiocli import models, registry
+from audiocli.errors import ModelError, UsageError, suggest
+from audiocli.frontend import FilterbankConfig, from_dict
+from audiocli.models.clipwise import ClipNetwork
+from audiocli.tasks.classify.classifier import load_trunk
+from audiocli.tasks.classify.examples import AUGMENTATIONS, Augmentation, Examples, masked
+from audiocli.tasks.classify.material import Split, agreement, load_all, model_facts
+from audiocli.training import Epoch, Recipe, fit
+
+__all__ = ["ARCHITECTURES", "Course", "logits_of", "loss", "train"]
+
+#: What networks listen through that start from nothing: 64 mel bands of 32 ms, each 10 ms.
+LISTENING = FilterbankConfig(
+    sample_rate=16_000, n_ffts=(512,), hop_length=160, bands=64, fmin=60.0, fmax=7_800.0,
+    difference=False,
+)  # fmt: skip
+#: What ``--arch`` names: a registered architecture and the arguments that make it this one.
+ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
+    "perceptron": ("clip-mlp", {"num_layers": 0}),
+    "mlp": ("clip-mlp", {}),
+    "rnn": ("clip-rnn", {"cell": "rnn"}),
+    "brnn": ("clip-rnn", {"cell": "rnn", "bidirectional": True}),
+    "lstm": ("clip-rnn", {}),
+    "blstm": ("clip-rnn", {"bidirectional": True}),
+    "cnn": ("clip-cnn", {}),
+    "crnn": ("clip-cnn", {"num_layers": 1}),
+    "mobile": ("clip-mobile", {}),
+}
+SMOOTHING = 0.1
+
+
+@dataclass(frozen=True)
+class Course:
+    """Everything that makes a training run, so that it can be run again.
+
+    Parameters
+    ----------
+    task : {"classify", "tag"}
+        One label of many, or any number of them.
+    architecture : str
+        One of ``ARCHITECTURES``.
+    arguments : dict
+        More arguments of the architecture, over those of the name.
+    start : str, optional
+        Go on from the trunk of this model: an encoder or a classifier, of the same architecture.
+    augmentation : Augmentation
+        How clips are varied.
+    seconds : float
+        Length of an example.
+    recipe : Recipe
+        Optimiser and schedule.
+
+    Raises
+    ------
+    UsageError
+        On an unknown name, or a length that cannot be.
+
+    Examples
+    --------
+    >>> Course(architecture="blstm").seconds
+    4.0
+    """
+
+    task: str = "classify"
+    architecture: str = "cnn"
+    arguments: dict[str, Any] = field(default_factory=dict)
+    start: str | None = None
+    augmentation: Augmentation = AUGMENTATIONS["wide"]
+    seconds: float = 4.0
+    recipe: Recipe = field(default_factory=Recipe)
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            hint = suggest(self.architecture, ARCHITECTURES)
+            raise UsageError(f"unknown architecture {self.architecture!r}: {hint}")
+        if self.seconds < 0.1:
+            raise UsageError("examples last 0.1 s or longer")
+
+    def build(self, num_outputs: int) -> ClipNetwork:
+        """Make the network, with fresh weights or those of the model to go on from."""
+        name, arguments = ARCHITECTURES[self.architecture]
+        torch.manual_seed(self.recipe.seed)
+        frontend, trunk, more = LISTENING, None, dict(self.arguments)
+        if self.start is not None:
+            entry = registry.find(None, self.start)
+            trunk = load_trunk(entry, torch.device("cpu"))
+            if entry.config["architecture"] != name:
+                raise ModelError(
+                    f"{self.start}: its architecture is {entry.config['architecture']!r}; choose "
+                    "the --arch it has"
+                )
+            stored = from_dict(entry.config["frontend"])
+            assert isinstance(stored, FilterbankConfig)  # narrows the type: load_trunk saw to it
+            frontend, more = stored, {**entry.config["arguments"], **more}
+        built = models.build(name, frontend, {**arguments, **more, "num_outputs": num_outputs})
+        assert isinstance(built, ClipNetwork)  # narrows the type; all of the above are
+        if trunk is not None:
+            built.load_state_dict(_without_head(trunk), strict=False)
+        return built
+
+
+def _without_head(network: ClipNetwork) -> dict[str, Tensor]:
+    state = network.state_dict()
+    return {name: value for name, value in state.items() if not name.startswith("head.")}
+
+
+def loss(network: ClipNetwork, batch: tuple[Tensor, Tensor], task: str, mask: float) -> Tensor:
+    """Compute the cross entropy of a network on a batch.
+
+    Parameters
+    ----------
+    network : ClipNetwork
+    batch : tuple of Tensor
+        Audio (batch, samples) and targets (batch, labels), which may be blends.
+    task : {"classify", "tag"}
+        Softmax over the labels, with smoothing, or a logistic function for each.
+    mask : float
+        As in :class:`Augmentation`.
+
+    Returns
+    -------
+    Tensor
+        A scalar: the mean over the batch.
+
+    Examples
+    --------
+    >>> network = Course(architecture="perceptron").build(2)
+    >>> batch = torch.randn(3, 8000), torch.eye(2)[[0, 1, 0]]
+    >>> loss(network, batch, "classify", 0.0).shape
+    torch.Size([])
+    """
+    audio, targets = batch
+    half = network.frontend.config.n_fft // 2
+    images = network.images(F.pad(audio, (half, half)))
+    logits = network.outputs(masked(images, mask) if mask else images)
+    if task == "tag":
+        return F.binary_cross_entropy_with_logits(logits, targets)
+    return F.cross_entropy(logits, targets, label_smoothing=SMOOTHING)
+
+
+def logits_of(network: ClipNetwork, audio: Sequence[NDArray[np.int16]]) -> NDArray[np.float32]:
+    """Compute the logits (clips, labels) of whole clips.
+
+    Parameters
+    ----------
+    network : ClipNetwork
+    audio : sequence of ndarray of int16
+        Clips, of any lengths.
+
+    Returns
+    -------
+    ndarray
+    """
+    where = next(network.parameters()).device
+    network.eval()
+    shortest = network.frontend.config.n_fft
+    rows = []
+    with torch.inference_mode():
+        for clip in audio:
+            signal = torch.from_numpy(clip.astype(np.float32) / 32768).to(where)
+            signal = F.pad(signal, (0, max(shortest - len(signal), 0)))
+            rows.append(network(signal.unsqueeze(0))[0].float().cpu())
+    return torch.stack(rows).numpy()
+
+
+def train(
+    split: Split,
+    output: Path,
+    course: Course,
+    *,
+    as_encoder: bool = False,
+    device: str = "auto",
+    report: Callable[[Epoch], None] = lambda epoch: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> registry.ModelEntry:
+    """Train a network and write its model folder.
+
+    Run again with the same arguments it goes on where it was stopped.
+
+    Parameters
+    ----------
+    split : Split
+        The clips to train on, and those that choose the best epoch, see
+        :func:`audiocli.tasks.classify.material.gather`.
+    output : Path
+        The model folder; its ``checkpoint`` folder holds what is needed to go on.
+    course : Course
+        What to train, and how.
+    as_encoder : bool
+        Keep the trunk alone, for others to put heads on.
+    device : str
+        As in :func:`audiocli.models.device`.
+    report, progress : callable
+        As in :func:`audiocli.training.fit`.
+
+    Returns
+    -------
+    ModelEntry
+        The best epoch's network.
+
+    Raises
+    ------
+    UsageError
+        If `output` holds a finished model that this would replace.
+    ModelError
+        If the checkpoint there is of another course, or training diverges.
+    """
+    registry.refuse_finished(output)
+    labels = split.labels
+    network = course.build(len(labels))
+    rate = network.frontend.config.sample_rate
+    heard, unheard = load_all(split.training, rate), load_all(split.dev, rate)
+    maker = Examples(heard, split.targets(split.training), rate, course.seconds,
+                     course.augmentation, balanced=course.task == "classify")  # fmt: skip
+    if course.start is None:
+        network.calibrate(maker.batch(64, np.random.default_rng(course.recipe.seed))[0])
+    where = models.device(device)
+    network.to(where)
+    truth = split.targets(split.dev)
+    facts = model_facts(split, course.task, _described(course))
+    latest: dict[str, NDArray[np.float32]] = {}
+
+    def measure(net: ClipNetwork) -> float:
+        latest["logits"] = logits_of(net, unheard)
+        return agreement(latest["logits"], truth, course.task)
+
+    def keep(net: ClipNetwork, epoch: Epoch) -> None:
+        facts["training"]["hours"] = round(epoch.seconds / 3600, 2)
+        facts["training"]["epoch"] = epoch.number
+        saved = {**facts, **split.judged(latest["logits"], course.task)}
+        name, arguments = ARCHITECTURES[course.architecture]
+        given = {**arguments, **course.arguments, "num_outputs": len(labels)}
+        if as_encoder:
+            saved |= {"task": "encode", "labels": [], "decoder": {}}
+            trunk = course.build(0)
+            trunk.load_state_dict(_without_head(net))
+            net, given["num_outputs"] = trunk, 0
+        models.save(net, output, {**saved, "architecture": name, "arguments": given}, half=True)
+
+    def batches(rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        audio, targets = maker.batch(course.recipe.batch_size, rng)
+        return audio.to(where), targets.to(where)
+
+    def cost(net: ClipNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:
+        return loss(net, batch, course.task, course.augmentation.mask)
+
+    fit(
+        network,
+        batches,
+        cost,
+        measure,
+        course.recipe,
+        output / "checkpoint",
+        settings={"course": _described(course), "clips": [clip.title for clip in split.training]},
+        keep=keep,
+        report=report,
+        progress=progress,
+    )
+    return registry.open_folder(output)
+
+
+def _described(course: Course) -> dict[str, Any]:
+    """Write the course down for JSON, without what stands elsewhere."""
+    settings = asdict(course)
+    settings.pop("task")
+    return settings
