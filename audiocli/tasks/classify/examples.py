@@ -96,7 +96,8 @@ def load(clip: Clip, sample_rate: int) -> NDArray[np.int16]:
     spare = max(len(audio) - round(LONGEST * sample_rate), 0) // 2
     audio = audio[spare : len(audio) - spare]
     # Half the memory of float32, at no loss that training would notice.
-    return np.round(np.clip(audio, -1, 1) * 32767).astype(np.int16)
+    whole: NDArray[np.int16] = np.round(np.clip(audio, -1, 1) * 32767).astype(np.int16)
+    return whole
 
 
 def varied(

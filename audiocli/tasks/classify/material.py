@@ -25,12 +25,15 @@ __all__ = [
     "gather",
     "load_all",
     "model_facts",
+    "pair_scores",
     "target_matrix",
 ]
 
 Floats = NDArray[np.float32]
 #: A held-out clip that was named rightly is called unknown this often.
 REFUSED = 0.05
+#: Pairs of clips that an encoder is judged by, at most.
+PAIRS = 300_000
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,13 @@ class Split:
         }
         return {"decoder": decoder, "scores": [{**score, **facts} for score in scores]}
 
+    def compared(self, features: Floats) -> dict[str, Any]:
+        """Make ``decoder`` and ``scores`` of an encoder from mean features (dev clips, units)."""
+        decoder, score = pair_scores(features, [clip.labels[0] for clip in self.dev])
+        facts = {"data": f"{self.held_out}; number of clips: {len(self.dev)}",
+                 "command": registry.command_line()}  # fmt: skip
+        return {"decoder": decoder, "scores": [{**score, **facts}]}
+
 
 def target_matrix(clips: Sequence[Clip], labels: Sequence[str]) -> Floats:
     """Mark the labels of clips.
@@ -120,6 +130,7 @@ def gather(
     fold: tuple[int, int] | None = None,
     dev: Sequence[Path] = (),
     licences: Sequence[str] = (),
+    open_set: bool = False,
 ) -> Split:
     """Find labelled clips and part them, without a group on both sides.
 
@@ -139,6 +150,8 @@ def gather(
         Folders whose clips judge. With none of the three, the first of ten parts does.
     licences : sequence of str
         Of `data`, for the card.
+    open_set : bool
+        Judge by clips of other labels as well: for an encoder that compares.
 
     Returns
     -------
@@ -174,7 +187,8 @@ def gather(
     paths = {clip.path for clip in chosen}
     training = [clip for clip in found if clip.path not in paths]
     judging += [clip for clip in found if clip.path in paths]
-    judging = [clip for clip in judging if any(label in labels for label in clip.labels)]
+    if not open_set:
+        judging = [clip for clip in judging if any(label in labels for label in clip.labels)]
     if not training or not judging:
         raise DataError(f"{len(found)} clips: none is left to train on, or to judge by; "
                         "hold out some of them, not all")  # fmt: skip
@@ -244,6 +258,44 @@ def chosen_scores(
         _score("macro F1", 100 * f1, "mean over the classes"),
         _score("expected calibration error", 100 * error, "15 bins"),
     ]
+
+
+def pair_scores(features: Floats, names: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Calibrate an encoder for comparisons on pairs of clips, and score it there.
+
+    Parameters
+    ----------
+    features : ndarray, shape (clips, units)
+    names : sequence of str, length clips
+        Who is heard.
+
+    Returns
+    -------
+    decoder : dict
+        ``mean`` of the features, and ``threshold`` and ``slope`` of the cosine: at the threshold
+        both answers are equally likely.
+    score : dict
+        The equal error rate.
+    """
+    mean = features.mean(axis=0)
+    directions = features - mean
+    directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-9)
+    first, second = np.triu_indices(len(names), 1)
+    if len(first) > PAIRS:
+        chosen = np.random.default_rng(0).choice(len(first), PAIRS, replace=False)
+        first, second = first[chosen], second[chosen]
+    cosines = np.sum(directions[first] * directions[second], axis=1)
+    who = np.asarray(names)
+    same = who[first] == who[second]
+    rate, threshold = scoring.equal_error_rate(cosines[same], cosines[~same])
+    # As steep as the logistic regression of one variable has it, both kinds weighted the same.
+    spread = np.sqrt((cosines[same].var() + cosines[~same].var()) / 2)
+    slope = (cosines[same].mean() - cosines[~same].mean()) / max(float(spread) ** 2, 1e-6)
+    decoder = {"mean": [float(f"{value:.5g}") for value in mean],
+               "threshold": round(float(threshold), 4),
+               "slope": round(float(slope), 3)}  # fmt: skip
+    measure = f"{int(same.sum())} pairs of one, {int((~same).sum())} of two"
+    return decoder, _score("equal error rate", 100 * rate, measure)
 
 
 def _tag_scores(

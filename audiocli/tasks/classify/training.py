@@ -42,6 +42,9 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "mobile": ("clip-mobile", {}),
 }
 SMOOTHING = 0.1
+LOSSES = ("softmax", "margin")
+#: Of the additive margin softmax: what cosines are multiplied with, and the margin.
+SCALE, MARGIN = 24.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,10 @@ class Course:
         Go on from the trunk of this model: an encoder or a classifier, of the same architecture.
     augmentation : Augmentation
         How clips are varied.
+    loss : {"softmax", "margin"}
+        Cross entropy of the classes; or of the cosines between mean features and one direction a
+        class, less a margin for the right one, for an encoder that is to tell apart who is not
+        among them.
     seconds : float
         Length of an example.
     recipe : Recipe
@@ -69,6 +76,11 @@ class Course:
     ------
     UsageError
         On an unknown name, or a length that cannot be.
+
+    References
+    ----------
+    Wang, Cheng, Liu, Liu: Additive margin softmax for face verification. IEEE Signal Processing
+    Letters 25, 2018.
 
     Examples
     --------
@@ -81,6 +93,7 @@ class Course:
     arguments: dict[str, Any] = field(default_factory=dict)
     start: str | None = None
     augmentation: Augmentation = AUGMENTATIONS["wide"]
+    loss: str = "softmax"
     seconds: float = 4.0
     recipe: Recipe = field(default_factory=Recipe)
 
@@ -88,6 +101,8 @@ class Course:
         if self.architecture not in ARCHITECTURES:
             hint = suggest(self.architecture, ARCHITECTURES)
             raise UsageError(f"unknown architecture {self.architecture!r}: {hint}")
+        if self.loss not in LOSSES:
+            raise UsageError(f"unknown loss {self.loss!r}: {suggest(self.loss, LOSSES)}")
         if self.seconds < 0.1:
             raise UsageError("examples last 0.1 s or longer")
 
@@ -119,7 +134,7 @@ def _without_head(network: ClipNetwork) -> dict[str, Tensor]:
     return {name: value for name, value in state.items() if not name.startswith("head.")}
 
 
-def loss(network: ClipNetwork, batch: tuple[Tensor, Tensor], task: str, mask: float) -> Tensor:
+def loss(network: ClipNetwork, batch: tuple[Tensor, Tensor], course: Course) -> Tensor:
     """Compute the cross entropy of a network on a batch.
 
     Parameters
@@ -127,10 +142,8 @@ def loss(network: ClipNetwork, batch: tuple[Tensor, Tensor], task: str, mask: fl
     network : ClipNetwork
     batch : tuple of Tensor
         Audio (batch, samples) and targets (batch, labels), which may be blends.
-    task : {"classify", "tag"}
-        Softmax over the labels, with smoothing, or a logistic function for each.
-    mask : float
-        As in :class:`Augmentation`.
+    course : Course
+        Says what the classes are, and how much of the images is masked.
 
     Returns
     -------
@@ -139,21 +152,28 @@ def loss(network: ClipNetwork, batch: tuple[Tensor, Tensor], task: str, mask: fl
 
     Examples
     --------
-    >>> network = Course(architecture="perceptron").build(2)
+    >>> course = Course(architecture="perceptron")
     >>> batch = torch.randn(3, 8000), torch.eye(2)[[0, 1, 0]]
-    >>> loss(network, batch, "classify", 0.0).shape
+    >>> loss(course.build(2), batch, course).shape
     torch.Size([])
     """
     audio, targets = batch
     half = network.frontend.config.n_fft // 2
-    images = network.images(F.pad(audio, (half, half)))
-    logits = network.outputs(masked(images, mask) if mask else images)
-    if task == "tag":
+    images = masked(network.images(F.pad(audio, (half, half))), course.augmentation.mask)
+    if course.loss == "margin":
+        linear: Any = network.head.layers[-1]  # type: ignore[union-attr]  # `build` made it
+        heard = F.normalize(network.features(images).mean(dim=-1), dim=1)
+        directions = F.normalize(linear.weight[:, : network.units], dim=1)
+        return F.cross_entropy(SCALE * (heard @ directions.T - MARGIN * targets), targets)
+    logits = network.outputs(images)
+    if course.task == "tag":
         return F.binary_cross_entropy_with_logits(logits, targets)
     return F.cross_entropy(logits, targets, label_smoothing=SMOOTHING)
 
 
-def logits_of(network: ClipNetwork, audio: Sequence[NDArray[np.int16]]) -> NDArray[np.float32]:
+def logits_of(
+    network: ClipNetwork, audio: Sequence[NDArray[np.int16]], *, mean_features: bool = False
+) -> NDArray[np.float32]:
     """Compute the logits (clips, labels) of whole clips.
 
     Parameters
@@ -161,6 +181,8 @@ def logits_of(network: ClipNetwork, audio: Sequence[NDArray[np.int16]]) -> NDArr
     network : ClipNetwork
     audio : sequence of ndarray of int16
         Clips, of any lengths.
+    mean_features : bool
+        Give the mean features (clips, units) instead.
 
     Returns
     -------
@@ -174,7 +196,9 @@ def logits_of(network: ClipNetwork, audio: Sequence[NDArray[np.int16]]) -> NDArr
         for clip in audio:
             signal = torch.from_numpy(clip.astype(np.float32) / 32768).to(where)
             signal = F.pad(signal, (0, max(shortest - len(signal), 0)))
-            rows.append(network(signal.unsqueeze(0))[0].float().cpu())
+            heard = signal.unsqueeze(0)
+            row = network.embed(heard).mean(dim=-1) if mean_features else network(heard)
+            rows.append(row[0].float().cpu())
     return torch.stack(rows).numpy()
 
 
@@ -233,20 +257,25 @@ def train(
     network.to(where)
     truth = split.targets(split.dev)
     facts = model_facts(split, course.task, _described(course))
-    latest: dict[str, NDArray[np.float32]] = {}
+    latest: dict[str, Any] = {}
+    open_set = course.loss == "margin"
 
     def measure(net: ClipNetwork) -> float:
-        latest["logits"] = logits_of(net, unheard)
-        return agreement(latest["logits"], truth, course.task)
+        rows = logits_of(net, unheard, mean_features=open_set)
+        if open_set:
+            latest["judged"] = split.compared(rows)
+            return 100 - float(latest["judged"]["scores"][0]["value"])
+        latest["judged"] = split.judged(rows, course.task)
+        return agreement(rows, truth, course.task)
 
     def keep(net: ClipNetwork, epoch: Epoch) -> None:
         facts["training"]["hours"] = round(epoch.seconds / 3600, 2)
         facts["training"]["epoch"] = epoch.number
-        saved = {**facts, **split.judged(latest["logits"], course.task)}
+        saved = {**facts, **latest["judged"]}
         name, arguments = ARCHITECTURES[course.architecture]
         given = {**arguments, **course.arguments, "num_outputs": len(labels)}
         if as_encoder:
-            saved |= {"task": "encode", "labels": [], "decoder": {}}
+            saved |= {"task": "encode", "labels": []}
             trunk = course.build(0)
             trunk.load_state_dict(_without_head(net))
             net, given["num_outputs"] = trunk, 0
@@ -257,7 +286,7 @@ def train(
         return audio.to(where), targets.to(where)
 
     def cost(net: ClipNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:
-        return loss(net, batch, course.task, course.augmentation.mask)
+        return loss(net, batch, course)
 
     fit(
         network,

@@ -1,0 +1,67 @@
+"""``audiocli classify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from audiocli.cli import class_lines
+from audiocli.cli.options import FOLDER, PictureCommand, batch_options
+
+TASKS = ["genre", "genre-broad", "mood", "artist", "singer", "composer", "instrument", "event",
+         "speech", "keywords", "digits", "speaker"]  # fmt: skip
+#: Of these, people who are enrolled can take the place of those that the models know.
+ENROLLED = ("speaker", "singer", "artist")
+
+
+@click.command(cls=PictureCommand)
+@batch_options()
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    type=click.Choice(TASKS),
+    help="What to find out; several may be given. event asks two models, speech is keywords.",
+)
+@click.option("--model", help="Name or folder of any model that classifies; needs no --task.")
+@click.option("--all-tasks", is_flag=True, help="Ask all models, those of tags too, in one pass.")
+@click.option(
+    "--enroll",
+    type=FOLDER,
+    metavar="FOLDER",
+    help="Recognise these people: a folder for each, of three clips or more.",
+)
+@class_lines.answer_options(
+    top="How many labels, the best first. [1; in csv, json and jsonl all]",
+    threshold="Least probability, or of people enrolled least cosine; below is unknown. "
+    "[the model's own]",
+    plot="Draw the classes under the spectrogram. [NAME.classes.png]",
+)
+def classify(
+    inputs: tuple[str, ...],
+    tasks: tuple[str, ...],
+    model: str | None,
+    all_tasks: bool,
+    enroll: Path | None,
+    **options: Any,
+) -> None:
+    """Say what recordings are: print the best label and its probability.
+
+    INPUTS: files, folders (searched for audio), patterns in quotes, or - for standard input.
+    Of several inputs or models, each line goes on with the file and the model.
+    """
+    from audiocli import registry
+    from audiocli.tasks.classify.files import find_models
+
+    if enroll is not None:
+        strange = [f"--task {task}" for task in tasks if task not in ENROLLED]
+        strange += ["--all-tasks"] if all_tasks else []
+        if strange:
+            raise click.UsageError(f"{', '.join(strange)}: cannot be used with --enroll, which "
+                                   f"is for --task {', '.join(ENROLLED)}")  # fmt: skip
+        entries = [] if model is None else [registry.find("encode", model)]
+    else:
+        entries = find_models(tasks, [] if model is None else [model], every=all_tasks)
+    class_lines.run_files(inputs, entries, options, enroll=enroll)

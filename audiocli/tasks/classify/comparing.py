@@ -1,0 +1,115 @@
+"""Tell for each two of some recordings whether the same person speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from audiocli import models, registry
+from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
+from audiocli.batch.inputs import Job, find_inputs, plan
+from audiocli.batch.stdin import standard_input
+from audiocli.errors import UsageError
+from audiocli.tasks.classify.classifier import Encoder
+from audiocli.tasks.classify.enrolment import compare
+from audiocli.tasks.classify.hearing import VOICE, heard
+
+__all__ = ["compare_files"]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """An encoder that has heard the files before: each is heard once, however many pairs it has."""
+
+    entry: registry.ModelEntry
+    vectors: Iterator[Any]
+
+    def stream(self, blocks: Any, sample_rate: int) -> Any:
+        return next(self.vectors)
+
+
+@dataclass(frozen=True)
+class _Hearing:
+    """Makes what encodes a file; pickled to worker processes."""
+
+    encoder: str
+    device: str
+    n_jobs: int
+
+    def __call__(self) -> Worker:
+        models.share_processor(self.n_jobs)
+        encoder = Encoder(self.encoder, device=self.device)
+
+        def work(job: Job, progress: Progress) -> tuple[float, Any]:
+            with heard(job.input, progress) as blocks:
+                vector = encoder.stream(blocks, blocks.rate)
+            return blocks.seconds, (job.input, vector)
+
+        return work
+
+
+def compare_files(
+    inputs: Sequence[str],
+    *,
+    encoder: str = VOICE,
+    threshold: float | None = None,
+    n_jobs: int = 1,
+    device: str = "auto",
+    listener: Listener | None = None,
+) -> tuple[Summary, list[dict[str, Any]]]:
+    """Tell for each two of some recordings whether the same person speaks.
+
+    Parameters
+    ----------
+    inputs : sequence of str
+        Two files or more, folders or patterns.
+    encoder : str
+        Name or folder of an encoder.
+    threshold : float, optional
+        Least probability of the same speaker, by default 0.5.
+    n_jobs, device, listener
+        As in :func:`audiocli.tasks.classify.files.classify_files`.
+
+    Returns
+    -------
+    summary : Summary
+        What became of the files.
+    pairs : list of dict
+        For each two that could be read the ``probability`` of the same speaker, the ``cosine`` of
+        their vectors, the ``verdict`` same or different, and the files, ``first`` and ``second``.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer than two.
+    ModelError
+        If the encoder cannot be loaded, or was not calibrated for this.
+
+    Examples
+    --------
+    >>> compare_files(["a.wav"])
+    Traceback (most recent call last):
+    ...
+    audiocli.errors.UsageError: to compare takes two recordings or more
+    """
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise UsageError(f"--threshold {threshold}: between 0 and 1")
+    found = find_inputs(inputs)
+    if len(found) < 2:
+        raise UsageError("to compare takes two recordings or more")
+    entry = registry.find("encode", encoder)
+    results = Collector(listener)
+    pairs = []
+    with standard_input(plan(found, lambda item: ())) as ready:
+        work = _Hearing(str(entry.folder), device, n_jobs)
+        summary = run(ready, work, settings={}, n_jobs=n_jobs, listener=results)
+        for (first, one), (second, other) in combinations(results.values, 2):
+            alike = compare(first.path, second.path, _Known(entry, iter([one, other])))
+            same = alike.probability >= (0.5 if threshold is None else threshold)
+            pairs.append({"probability": round(alike.probability, 6),
+                          "cosine": round(alike.cosine, 6),
+                          "verdict": "same" if same else "different",
+                          "first": first.name, "second": second.name})  # fmt: skip
+    return summary, pairs

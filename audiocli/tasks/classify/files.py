@@ -1,0 +1,412 @@
+"""Classify and tag files, one or many: print, write, draw, and put tags into their metadata."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiocli import formats, models, plots, registry
+from audiocli.atomic import write_whole
+from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
+from audiocli.batch.inputs import Input, Job, check_joint_output, find_inputs, plan
+from audiocli.batch.placing import PICTURES, below, placed
+from audiocli.batch.stdin import standard_input
+from audiocli.errors import UsageError, suggest
+from audiocli.plots.classes import plot_classes, plot_tags
+from audiocli.tasks.classify.classifier import Classifier, Encoder
+from audiocli.tasks.classify.decisions import Track, decode
+from audiocli.tasks.classify.enrolment import Enrolment, enrol, recognise
+from audiocli.tasks.classify.hearing import VOICE, Blocks, heard
+from audiocli.tasks.classify.metadata import write_tags
+from audiocli.tasks.classify.results import (
+    SPANS,
+    Asked,
+    Result,
+    describe,
+    destination,
+    name_of,
+    render,
+)
+
+__all__ = ["TASKS", "classify_files", "find_models"]
+
+#: The models that answer for a task.
+TASKS: dict[str, tuple[str, ...]] = {
+    **{name: (name,) for name in ("genre", "genre-broad", "mood")},
+    "artist": ("singer",),
+    **{name: (name,) for name in ("singer", "composer", "instrument")},
+    "event": ("event", "event-urban"),
+    "speech": ("keywords",),
+    **{name: (name,) for name in ("keywords", "digits", "speaker")},
+}
+
+
+def find_models(
+    tasks: Sequence[str] = (), names: Sequence[str] = (), tags: Sequence[str] = (),
+    *, every: bool = False,
+) -> list[registry.ModelEntry]:  # fmt: skip
+    """Find the models to ask.
+
+    Parameters
+    ----------
+    tasks : sequence of str
+        Of ``TASKS``.
+    names, tags : sequence of str
+        Names or folders of models that classify, and of models that tag.
+    every : bool
+        All there are, of both kinds.
+
+    Returns
+    -------
+    list of ModelEntry
+
+    Raises
+    ------
+    UsageError
+        If there is no such task or model, or none is named.
+    ModelError
+        If one is damaged, or made for something else.
+
+    Examples
+    --------
+    >>> find_models(["gender"])
+    Traceback (most recent call last):
+    ...
+    audiocli.errors.UsageError: no task 'gender': did you mean 'genre'? There are: artist, ...
+    """
+    for task in tasks:
+        if task not in TASKS:
+            raise UsageError(f"no task {task!r}: {suggest(task, TASKS)}")
+    own = [f"classify/{name}" for task in tasks for name in TASKS[task]]
+    found = [registry.find("classify", name) for name in (*own, *names)]
+    found += [registry.find("tag", name) for name in tags]
+    if every:
+        found += [*registry.list_models("classify"), *registry.list_models("tag")]
+    if not found:
+        raise UsageError(
+            f"what to find out? Name a --task ({', '.join(TASKS)}), a --model, a folder to "
+            "--enroll, or use --all-tasks"
+        )
+    return list({entry.folder.resolve(): entry for entry in found}.values())
+
+
+@dataclass(frozen=True)
+class _Request:
+    """All that a worker needs to know, but the job; pickled to worker processes."""
+
+    asked: Asked
+    entries: tuple[registry.ModelEntry, ...]
+    enrolment: Enrolment | None  # of the people to tell apart; the entry is the encoder's
+    groups: Mapping[str, Sequence[str]] | None  # labels to write into files
+    in_place: bool
+    relative: bool
+    device: str
+    kinds: tuple[str, ...]  # of each job's outputs: copy, result, plot
+    n_jobs: int
+
+    def __call__(self) -> Worker:
+        models.share_processor(self.n_jobs)
+        listener: Any = (
+            self._classifier() if self.enrolment is None else _Recogniser(self, self.enrolment)
+        )
+        # What a model says of whether it is made for such a recording.
+        doubts = getattr(listener, "warnings", lambda track: ())
+        asked = self.asked if self.enrolment is None else replace(self.asked, threshold=None)
+        descriptions = [entry.config.get("descriptions") or {} for entry in self.entries]
+
+        def work(job: Job, progress: Progress) -> tuple[float, Result]:
+            item, outputs = job.input, dict(zip(self.kinds, job.outputs, strict=True))
+            with heard(item, progress) as blocks:
+                tracks: list[Track] = listener.stream(blocks, blocks.rate)
+            meanings = dict(zip(map(name_of, tracks), descriptions, strict=True))
+            file = item.relative.as_posix() if self.relative else item.name
+            warnings = list(dict.fromkeys(text for track in tracks for text in doubts(track)))
+            result = describe(tracks, asked, file, meanings=meanings, warnings=warnings)
+            if self.groups is not None:
+                self._write_tags(item, outputs.get("copy"), tracks[0], job.replace)
+            if "result" in outputs:
+                text = render(result, asked.form or "txt", named=False)
+                _write(outputs["result"], text, overwrite=job.replace)
+            pictures = [path for kind, path in outputs.items() if kind.startswith("plot")]
+            for path, track in zip(pictures, tracks, strict=False):
+                plain = meanings[name_of(track)]
+                _draw(path, track, item, asked.threshold, plain, job.replace)
+            return result.seconds, result
+
+        return work
+
+    def _classifier(self) -> Classifier:
+        tasks = {entry.task for entry in self.entries}
+        return Classifier(
+            tasks.pop() if len(tasks) == 1 else None,
+            [str(entry.folder) for entry in self.entries],
+            device=self.device,
+            segment=self.asked.segment,
+            hop=self.asked.hop,
+        )
+
+    def _write_tags(self, item: Input, copy: Path | None, track: Track, overwrite: bool) -> None:
+        """Write those of the tags that are genres and moods into the file or a copy."""
+        assert self.groups is not None  # narrows the type
+        (tags,) = decode(track, top=None, threshold=self.asked.threshold)
+        given = [label for label, _ in tags[: self.asked.top]]
+        genres, moods = (
+            [label for label in given if label in self.groups.get(kind, ())]
+            for kind in ("genre", "mood")
+        )
+        target = item.path if copy is None else copy
+        write_tags(item.path, target, genres, moods, name=item.name, overwrite=overwrite)
+
+
+class _Recogniser:
+    """Tells enrolled people apart, in the place of a classifier."""
+
+    def __init__(self, request: _Request, enrolment: Enrolment) -> None:
+        self.encoder = Encoder(str(request.entries[0].folder), device=request.device)
+        self.enrolment, self.threshold = enrolment, request.asked.threshold
+
+    def stream(self, blocks: Blocks, rate: int) -> list[Track]:
+        vector = self.encoder.stream(blocks, rate)
+        people = recognise(self.enrolment, vector, self.threshold)
+        labels, sure = zip(*people, strict=True)
+        row, end = np.array([sure], np.float32), np.array([blocks.seconds])
+        return [Track("speaker", "classify", labels, row, 0 * end, end, blocks.seconds, 0.0)]
+
+
+def _draw(
+    path: Path, track: Track, item: Input, least: float | None, plain: Mapping[str, str], over: bool
+) -> None:
+    """Draw tags of a whole recording as bars, and all else under the spectrogram."""
+    title = f"{item.name}    {name_of(track)}"
+    least = track.threshold if least is None else least
+    if track.task == "tag" and len(track.starts) == 1:
+        values = track.probabilities[0]
+        plot_tags(path, track.labels, values, title, threshold=least, overwrite=over)
+    else:
+        seen = plots.overview(item.path, name=item.name)
+        plot_classes(path, seen, track, title, threshold=least, descriptions=plain, overwrite=over)
+
+
+def _write(path: Path, text: str, *, overwrite: bool) -> None:
+    def fill(partial: Path) -> None:
+        partial.write_bytes(text.encode("utf-8"))
+
+    write_whole(path, fill, overwrite=overwrite)
+
+
+def classify_files(
+    inputs: Sequence[str],
+    output: str | Path | None = None,
+    *,
+    entries: Sequence[registry.ModelEntry] = (),
+    enroll: Path | None = None,
+    asked: Asked | None = None,
+    plot: str | None = None,
+    write: bool = False,
+    in_place: bool = False,
+    files_from: str | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    manifest: Path | None = None,
+    n_jobs: int = 1,
+    device: str = "auto",
+    listener: Listener | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> Summary:
+    """Classify or tag files and folders; what ``audiocli classify`` and ``audiocli tag`` do.
+
+    Parameters
+    ----------
+    inputs : sequence of str
+        Files, folders, patterns, or ``-`` for standard input.
+    output : str or Path, optional
+        A file for the results of all inputs, if it ends like one of the formats, or else a folder
+        that mirrors the folders given. Without it the listener alone hears of them.
+    entries : sequence of ModelEntry
+        The models, as :func:`find_models` finds them. All hear a file in one pass.
+    enroll : Path, optional
+        A folder a person, to be told apart by their voices. The entry is then an encoder;
+        without one the encoder of voices.
+    asked : Asked, optional
+        What is wanted of each recording.
+    plot : str, optional
+        A picture; a folder where there are several inputs, and "" for a name beside the output.
+    write : bool
+        Put genres and moods into copies of the files, in the output folder.
+    in_place : bool
+        Put them into the files themselves.
+    files_from : str, optional
+        A list of more inputs.
+    overwrite, resume : bool
+        Replace outputs that are there; skip what the manifest says is done.
+    manifest : Path, optional
+        By default ``audiocli.jsonl`` in the output folder.
+    n_jobs : int
+        Worker processes.
+    device : str
+        As in :func:`audiocli.models.device`.
+    listener : Listener, optional
+        Hears how it goes; the outcome of a file that is done holds its :class:`Result`.
+    warn : callable, optional
+        Hears of clips of people that cannot be read.
+
+    Returns
+    -------
+    Summary
+
+    Raises
+    ------
+    UsageError
+        If the request cannot be carried out as asked; nothing was written then.
+    ModelError
+        If a model cannot be loaded.
+    DataError
+        If people cannot be enrolled.
+
+    Examples
+    --------
+    >>> classify_files(["a.wav"], "results.csv", asked=Asked(hop=1.0))
+    Traceback (most recent call last):
+    ...
+    audiocli.errors.UsageError: --hop is the distance of --segments, which are not asked for
+    """
+    models.device(device)
+    copies = write and not in_place
+    target, asked = None if output is None else Path(output), asked or Asked()
+    form, folder = destination(target, asked, folder=copies)
+    asked = replace(asked, form=form)
+    if not entries and enroll is None:
+        raise UsageError("name at least one model")
+    if enroll is not None and asked.segment is not None:
+        raise UsageError("--enroll goes by the whole recording; leave out --segments")
+    if in_place and not write:
+        raise UsageError("--in-place says where --write writes, which is not asked for")
+    if copies and folder is None:
+        raise UsageError("--write: name a folder for copies by --output, or use --in-place")
+    found = find_inputs(inputs, files_from=files_from, exclude=folder)
+    groups = _groups(entries, asked, found) if write else None
+    names = tuple(entry.name for entry in entries) or (VOICE,)
+    naming = _Naming(folder, form, plot, names, copies, len(found) > 1)
+    jobs = plan(found, naming, overwrite=overwrite, resume=resume)
+    joint = target if folder is None else None
+    if joint is not None:
+        _check_joined(joint, form, found, overwrite, resume)
+    if resume and folder is None and manifest is None:
+        raise UsageError("--resume goes by the manifest in an output folder; give one by --output")
+    entries = entries or [registry.find("encode", VOICE)]
+    enrolment = None
+    if enroll is not None:
+        enrolment = enrol(enroll, Encoder(str(entries[0].folder), device=device), warn=warn)
+    request = _Request(
+        asked, tuple(entries), enrolment, groups, in_place,
+        files_from is None and len(inputs) == 1 and os.path.isdir(inputs[0]),
+        device, naming.kinds, n_jobs,
+    )  # fmt: skip
+    results = Collector(listener)
+    with standard_input(jobs) as ready:
+        summary = run(
+            ready,
+            request,
+            settings={**asdict(asked), "kinds": list(naming.kinds), "in_place": in_place,
+                      "enrolment": _digest(enrolment)},
+            n_jobs=n_jobs,
+            model_sha256=_sums(entries),
+            manifest=manifest or (folder / "audiocli.jsonl" if folder else None),
+            resume=resume,
+            listener=results if joint is not None else listener,
+        )  # fmt: skip
+    if joint is not None and results.values:
+        text = [render(result, form, named=len(found) > 1, header=index == 0)
+                for index, result in enumerate(results.values)]  # fmt: skip
+        _write(joint, "".join(text), overwrite=overwrite)
+    return summary
+
+
+def _groups(
+    entries: Sequence[registry.ModelEntry], asked: Asked, found: Sequence[Input]
+) -> Mapping[str, Sequence[str]]:
+    """Look up which tags are genres and moods, or refuse to write any."""
+    if asked.segment is not None:
+        raise UsageError("--write goes by the whole recording; leave out --segments")
+    if any(item.path == Path("-") for item in found):
+        raise UsageError("--write needs files; - is none")
+    groups: Mapping[str, Sequence[str]] = entries[0].config.get("groups") or {}
+    if len(entries) > 1 or not (groups.get("genre") or groups.get("mood")):
+        raise UsageError(
+            f"{', '.join(entry.name for entry in entries)}: --write needs one model that knows "
+            "which of its tags are genres and moods"
+        )
+    return groups
+
+
+def _sums(entries: Sequence[registry.ModelEntry]) -> str:
+    """Name the weights of all models, and of the encoders below them, by one sum."""
+    sums = [str(entry.config["weights_sha256"]) for entry in entries]
+    for entry in entries:
+        encoder = entry.config.get("encoder") or {}
+        sums += [str(encoder["weights_sha256"])] if "weights_sha256" in encoder else []
+    return sums[0] if len(sums) == 1 else hashlib.sha256(" ".join(sums).encode()).hexdigest()
+
+
+def _digest(enrolment: Enrolment | None) -> str | None:
+    """Name the people that are enrolled by one sum."""
+    if enrolment is None:
+        return None
+    told = json.dumps([enrolment.names, enrolment.threshold, enrolment.scale]).encode()
+    vectors = enrolment.centroids.tobytes() + enrolment.mean.tobytes()
+    return hashlib.sha256(told + vectors).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Naming:
+    """Names the outputs of an input: a copy or a result, and a picture a model."""
+
+    folder: Path | None
+    form: str
+    plot: str | None
+    models: tuple[str, ...]
+    copies: bool
+    several: bool
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What an input has, in the order of its paths."""
+        first = () if self.folder is None else ("copy" if self.copies else "result",)
+        return first if self.plot is None else (*first, *(f"plot {name}" for name in self.models))
+
+    def __call__(self, item: Input) -> list[Path]:
+        made = []
+        if self.folder is not None:
+            ending = formats.FORMATS[self.form].extension
+            copy = self.folder / item.relative
+            made = [copy if self.copies else below(self.folder, item, ending)]
+        return made if self.plot is None else [*made, *self._pictures(item, self.plot)]
+
+    def _pictures(self, item: Input, place: str) -> list[Path]:
+        if place:
+            path = placed("--plot", place, item, ".classes.png", PICTURES, self.several)
+        else:
+            path = below(self.folder or Path(), item, ".classes.png")
+        if len(self.models) < 2:
+            return [path]
+        return [path.with_name(f"{path.stem}.{name}{path.suffix}") for name in self.models]
+
+
+def _check_joined(
+    target: Path, form: str, found: Sequence[Input], overwrite: bool, resume: bool
+) -> None:
+    """Refuse one file for all inputs where it would lose something, before any work."""
+    if len(found) > 1 and form in SPANS:
+        raise UsageError(
+            f"{target}: {form} holds the labels of one file; name a folder, or use csv or jsonl"
+        )
+    if resume:
+        raise UsageError(f"--resume: {target} is written as a whole; name a folder as the output")
+    check_joint_output(target, found, replace=overwrite)

@@ -1,0 +1,45 @@
+"""Hear a file block by block, and say how far one is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from audiocli.audio import AudioReader
+from audiocli.audio.streaming import Block, prefetch
+from audiocli.batch import Progress
+from audiocli.batch.inputs import Input
+
+__all__ = ["VOICE", "Blocks", "heard"]
+
+BLOCK = 1 << 16  # samples decoded at once, at the file's rate
+#: The encoder that tells people apart.
+VOICE = "voice"
+
+
+class Blocks:
+    """The blocks of a file, and how many seconds of it have come."""
+
+    def __init__(
+        self, blocks: Iterator[Block], rate: int, total: float | None, progress: Progress
+    ) -> None:
+        self.blocks, self.rate, self.total, self.progress = blocks, rate, total, progress
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[Block]:
+        samples = 0
+        for block in self.blocks:
+            yield block
+            samples += block.shape[-1]
+            self.seconds = samples / self.rate
+            self.progress(self.seconds, self.total)
+
+
+@contextmanager
+def heard(item: Input, progress: Progress) -> Iterator[Blocks]:
+    with AudioReader(item.path, name=item.name) as reader:
+        decoded = prefetch(reader.blocks(BLOCK))
+        try:
+            yield Blocks(decoded, reader.info.sample_rate, reader.info.duration, progress)
+        finally:
+            decoded.close()  # or its thread would read on from a closed file

@@ -1,0 +1,347 @@
+"""What was found in a recording, as text in many formats."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiocli import formats
+from audiocli.errors import UsageError, suggest
+from audiocli.formats import Segments
+from audiocli.formats.plain import one_line, seconds
+from audiocli.tasks.classify.decisions import Track, decode, merged
+
+__all__ = ["FORMATS", "SPANS", "Asked", "Result", "describe", "destination", "name_of", "render"]
+
+TABLES = ("csv", "json", "jsonl")  # hold all labels, unless told otherwise
+SPANS = ("lab", "jams", "audacity")  # hold what begins and ends, and for one recording only
+FORMATS = ("txt", *TABLES, *SPANS)
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is wanted of each recording.
+
+    Parameters
+    ----------
+    form : str, optional
+        One of ``FORMATS``; by default what the output's name says, or txt.
+    top : int, optional
+        How many labels, the best first. By default csv, json and jsonl hold all, and the other
+        formats the best one, or of tags those that reach the threshold.
+    threshold : float, optional
+        Below this probability the best label is not believed, or a tag not given. By default the
+        model's own. Among people who are enrolled: the least cosine.
+    segment, hop : float, optional
+        Seconds of the stretches to answer for, and from the start of one to that of the next. By
+        default there is one answer for the whole recording.
+
+    Raises
+    ------
+    UsageError
+        If they cannot be.
+
+    Examples
+    --------
+    >>> Asked("csv", top=3).top
+    3
+    """
+
+    form: str | None = None
+    top: int | None = None
+    threshold: float | None = None
+    segment: float | None = None
+    hop: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.form not in (None, *FORMATS):
+            raise UsageError(f"no format {self.form!r}: {suggest(str(self.form), FORMATS)}")
+        if self.top is not None and self.top < 1:
+            raise UsageError(f"--top {self.top}: at least 1")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise UsageError(f"--threshold {self.threshold}: between 0 and 1")
+        if self.hop is not None and self.segment is None:
+            raise UsageError("--hop is the distance of --segments, which are not asked for")
+        for option, value in (("--segments", self.segment), ("--hop", self.hop)):
+            if value is not None and not 0 < value < float("inf"):
+                raise UsageError(f"{option} {value}: more than 0 seconds")
+        if self.hop is not None and self.segment is not None and self.hop > self.segment:
+            raise UsageError(f"--hop {self.hop}: no longer than --segments {self.segment}")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was found in one recording.
+
+    Parameters
+    ----------
+    file : str
+        The recording, as results name it.
+    seconds : float
+        Its length.
+    tasks : tuple of str
+        The models that were asked.
+    columns : tuple of str
+        Which parts of the rows are of interest.
+    rows : list of dict
+        ``start``, ``end``, ``label``, ``probability``, ``task`` and ``meaning``.
+    events : Segments
+        The same as labelled stretches: along time those of one label are one.
+    axes : dict of str to list
+        Scales that models derive from their labels, such as valence; a value a stretch.
+    warnings : tuple of str
+        What to keep in mind about the answers.
+
+    Examples
+    --------
+    >>> none = Segments(np.zeros(0), np.zeros(0), [])
+    >>> Result("a.wav", 2.0, ("genre",), ("label", "probability"), [], none).warnings
+    ()
+    """
+
+    file: str
+    seconds: float
+    tasks: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: list[Row]
+    events: Segments
+    axes: Mapping[str, list[float]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def destination(target: Path | None, asked: Asked, *, folder: bool) -> tuple[str, Path | None]:
+    """Settle the format, and the folder if the output is one.
+
+    Parameters
+    ----------
+    target : Path or None
+        What the user named.
+    asked : Asked
+        May name the format.
+    folder : bool
+        Whether it must be a folder.
+
+    Returns
+    -------
+    form : str
+    folder : Path or None
+
+    Raises
+    ------
+    UsageError
+        If the target is neither a folder nor ends like a format.
+
+    Examples
+    --------
+    >>> destination(Path("results.csv"), Asked(), folder=False)
+    ('csv', None)
+    """
+    # Of txt and audacity, which end alike, txt is meant.
+    endings = {formats.FORMATS[name].extension: name for name in reversed(FORMATS)}
+    suffix = "" if target is None or target.is_dir() else target.suffix.lower()
+    if suffix in endings and not folder:
+        return asked.form or endings[suffix], None
+    if target is not None and (suffix in endings or (target.exists() and not target.is_dir())):
+        ends = "" if folder else f", or end the name in {', '.join(sorted(endings))}"
+        raise UsageError(f"{target}: is not a folder; name a folder{ends}")
+    return asked.form or "txt", target
+
+
+def describe(
+    tracks: Sequence[Track],
+    asked: Asked,
+    file: str,
+    *,
+    meanings: Mapping[str, Mapping[str, str]] | None = None,
+    warnings: Sequence[str] = (),
+) -> Result:
+    """Make of the models' answers what the formats hold.
+
+    Parameters
+    ----------
+    tracks : sequence of Track
+        What the models say of a recording.
+    asked : Asked
+        What is wanted.
+    file : str
+        How to call the recording.
+    meanings : mapping, optional
+        For each model its labels in plain words, where they need some.
+    warnings : sequence of str
+        What to keep in mind.
+
+    Returns
+    -------
+    Result
+
+    Examples
+    --------
+    >>> row, time = np.array([[0.2, 0.8]], np.float32), np.zeros(1)
+    >>> track = Track("genre", "classify", ("pop", "rock"), row, time, time + 3, 3.0, 0.0)
+    >>> describe([track], Asked(), "a.wav").rows[0]["label"]
+    'rock'
+    """
+    meanings = meanings or {}
+    several, along = len(tracks) > 1, asked.segment is not None
+    text = asked.form in (None, "txt")
+    names = tuple(name_of(track) for track in tracks)
+    rows: list[Row] = []
+    events: list[Row] = []
+    for track in tracks:
+        plain = meanings.get(name_of(track), {})
+        rows += _answers(track, plain, asked)
+        if along:
+            events += _events(track, plain, asked.threshold)
+        else:
+            events += _answers(track, plain, replace(asked, form=None))
+    events.sort(key=lambda event: float(event["start"]))
+    columns = ["start", "end"] if along else []
+    columns += ["label"] if along and text else ["label", "probability"]
+    columns += (["task"] if several else []) + (["meaning"] if any(meanings.values()) else [])
+    labels = [f"{each['task']}:{each['label']}" if several else each["label"] for each in events]
+    return Result(
+        file,
+        tracks[0].seconds,
+        names,
+        tuple(columns),
+        events if along and text else rows,
+        Segments(
+            np.array([event["start"] for event in events]),
+            np.array([event["end"] for event in events]),
+            labels,
+            confidences=np.array([event["probability"] for event in events]),
+            file=file,
+            duration=tracks[0].seconds,
+            metadata={"model": ", ".join(names)},
+        ),
+        {
+            axis: [round(float(value), 4) for value in values]
+            for track in tracks
+            for axis, values in track.axes.items()
+        },
+        tuple(warnings),
+    )
+
+
+def name_of(track: Track) -> str:
+    """Give the name that stands beside a model's answers: that of what classifies is its task."""
+    return track.model if track.task == "classify" else f"{track.task}/{track.model}"
+
+
+def _row(
+    track: Track, plain: Mapping[str, str], start: float, end: float, label: str, sure: float
+) -> Row:
+    return {
+        "start": round(float(start), 6),
+        "end": round(float(end), 6),
+        "label": label,
+        "probability": round(float(sure), 6),
+        "task": name_of(track),
+        "meaning": plain.get(label, ""),
+    }
+
+
+def _best(track: Track, asked: Asked) -> list[list[tuple[str, float]]]:
+    """Choose of each stretch the labels that the format holds."""
+    top = asked.top
+    if top is None and asked.form in TABLES and (track.task != "tag" or asked.threshold is None):
+        top = len(track.labels) + 1  # one of them may be "unknown"
+    elif top is None and track.task != "tag":
+        top = 1
+    return decode(track, top=top, threshold=asked.threshold)
+
+
+def _answers(track: Track, plain: Mapping[str, str], asked: Asked) -> list[Row]:
+    spans = zip(track.starts, track.ends, _best(track, asked), strict=True)
+    return [_row(track, plain, start, end, *pair) for start, end, pairs in spans for pair in pairs]
+
+
+def _events(track: Track, plain: Mapping[str, str], threshold: float | None) -> list[Row]:
+    """Join neighbouring stretches of one label."""
+    found = merged(track, threshold=threshold)
+    assert found.confidences is not None  # narrows the type
+    spans = zip(found.starts, found.ends, found.labels, found.confidences, strict=True)
+    return [_row(track, plain, *span) for span in spans]
+
+
+def render(result: Result, form: str, *, named: bool = True, header: bool = True) -> str:
+    r"""Turn what was found into text.
+
+    Parameters
+    ----------
+    result : Result
+        Of one recording; results of several may follow one another, except in lab, jams and
+        audacity.
+    form : str
+        One of ``FORMATS``, the one that the result was made for.
+    named : bool
+        In txt: name the recording in each line.
+    header : bool
+        In csv: begin with the names of the columns.
+
+    Returns
+    -------
+    str
+        Lines, each with its end.
+
+    Examples
+    --------
+    >>> row, time = np.array([[0.2, 0.8]], np.float32), np.zeros(1)
+    >>> track = Track("genre", "classify", ("pop", "rock"), row, time, time + 3, 3.0, 0.0)
+    >>> render(describe([track], Asked("lab"), "a.wav"), "lab")
+    '0.000 3.000 rock\n'
+    """
+    if form in SPANS:
+        return str(formats.render(result.events, form))  # bytes are midi's alone
+    if form == "json":
+        kept = [name for name in result.columns if name != "task"]
+        tasks: dict[str, list[Row]] = {task: [] for task in result.tasks}
+        for row in result.rows:
+            tasks[row["task"]].append({name: row[name] for name in kept if row[name] != ""})
+        told: Row = {"file": result.file, "seconds": result.seconds, "tasks": tasks}
+        if result.axes:
+            along = "start" in result.columns
+            told["axes"] = {axis: values if along else values[0]
+                            for axis, values in result.axes.items()}  # fmt: skip
+        lines = [json.dumps(told, ensure_ascii=False)]
+    elif form == "jsonl":
+        kept = list(dict.fromkeys([*result.columns, "task"]))
+        lines = [
+            json.dumps({"file": result.file, **{name: row[name] for name in kept}},
+                       ensure_ascii=False)
+            for row in result.rows
+        ]  # fmt: skip
+    elif form == "csv":
+        lines = [_cells(["file", *result.columns])] if header else []
+        lines += [_cells([result.file, *_text(row, result.columns)]) for row in result.rows]
+    else:
+        last = [name for name in ("task", "meaning") if name in result.columns]
+        first = [name for name in result.columns if name not in last]
+        name = [one_line(result.file)] if named else []
+        lines = [
+            "\t".join([*_text(row, first), *name, *_text(row, last)]).rstrip("\t")
+            for row in result.rows
+        ]
+    joined = "".join(f"{line}\n" for line in lines)
+    return joined.encode("utf-8", "backslashreplace").decode("utf-8")  # names may be no text
+
+
+def _text(row: Row, columns: Sequence[str]) -> list[str]:
+    cells = dict(row, start=seconds(row["start"]), end=seconds(row["end"]))
+    cells["probability"] = f"{row['probability']:.4f}"
+    return [str(cells[name]) for name in columns]
+
+
+def _cells(cells: list[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)  # quotes both characters of its own line break
+    return text.getvalue().removesuffix("\r\n")
