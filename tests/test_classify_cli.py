@@ -26,7 +26,7 @@ from audiocli.cli.classify import ENROLLED
 from audiocli.errors import UsageError
 from audiocli.frontend import FilterbankConfig
 from audiocli.models.clipwise import ClipNetwork
-from audiocli.tasks.classify import files, metadata
+from audiocli.tasks.classify import files, results
 from audiocli.tasks.classify.classifier import Classifier
 
 RATE = 8000
@@ -127,12 +127,12 @@ def table(text: str) -> list[dict[str, str]]:
 
 def test_choices_are_those_of_the_package() -> None:
     classify = cli.commands["classify"]
-    for option, choices in (("tasks", files.TASKS), ("form", metadata.FORMATS)):
+    for option, choices in (("tasks", files.TASKS), ("form", results.FORMATS)):
         (chosen,) = [each.type for each in classify.params if each.name == option]
         assert isinstance(chosen, click.Choice)
         assert list(chosen.choices) == list(choices), option
     assert set(ENROLLED) <= files.TASKS.keys()
-    assert set(class_lines.SINGLE) == set(metadata.SPANS)
+    assert set(class_lines.SINGLE) == set(results.SPANS)
 
 
 def test_prints_the_best_label(run: Run, songs: list[str]) -> None:
@@ -520,8 +520,8 @@ def test_wrong_usage_says_what_is_right(
 
 def test_python_refuses_as_the_command_does(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="xml"):
-        metadata.Asked("xml")
+        results.Asked("xml")
     with pytest.raises(UsageError, match="--top 0"):
-        metadata.Asked(top=0)
+        results.Asked(top=0)
     with pytest.raises(UsageError, match="no task"):
         files.find_models(["nothing"])

@@ -20,15 +20,8 @@ from mutagen.mp4 import MP4Tags
 from audiocli.audio import read
 from audiocli.errors import AudioCliError, AudioError, UsageError
 from audiocli.tasks.classify.decisions import Track
-from audiocli.tasks.classify.metadata import (
-    FORMATS,
-    KINDS,
-    Asked,
-    describe,
-    destination,
-    render,
-    write_tags,
-)
+from audiocli.tasks.classify.metadata import KINDS, write_tags
+from audiocli.tasks.classify.results import FORMATS, Asked, describe, destination, render
 
 FORMS = {"wav": ("WAV", "PCM_16"), "aiff": ("AIFF", "PCM_24"), "flac": ("FLAC", "PCM_16"),
          "ogg": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS"), "mp3": ("MP3", "MPEG_LAYER_III"),

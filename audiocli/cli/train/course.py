@@ -123,7 +123,7 @@ def run_classes(task: str, options: dict[str, Any]) -> None:
         fitting = heads.Fitting(task, options["encoder"], augmentation, seed=options["seed"])
         entry = heads.train(
             options["data"], options["output"], fitting, selection, parts=options["parts"],
-            fold=_fold(options["fold"]), device=options["device"], **given,
+            fold=fold_of(options["fold"]), device=options["device"], **given,
         )  # fmt: skip
         click.echo(str(entry.folder))
         return
@@ -139,7 +139,7 @@ def run_classes(task: str, options: dict[str, Any]) -> None:
     )  # fmt: skip
     open_set = course.loss == "margin"
     split = gather(
-        options["data"], selection, task, fold=_fold(options["fold"]), open_set=open_set, **given
+        options["data"], selection, task, fold=fold_of(options["fold"]), open_set=open_set, **given
     )
     score = "dev accuracy {:.1f} %" if task == "classify" else "dev ROC AUC {:.1f} %"
     score = "100 - dev equal error rate {:.1f} %" if open_set else score
@@ -165,7 +165,8 @@ def selection_of(options: dict[str, Any]) -> Selection:
     return Selection(columns, options["group"], renamed, options["least"])
 
 
-def _fold(text: str | None) -> tuple[int, int] | None:
+def fold_of(text: str | None) -> tuple[int, int] | None:
+    """Read I/N: part I of N, from 0."""
     if text is None:
         return None
     place, slash, parts = text.partition("/")

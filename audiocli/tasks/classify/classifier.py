@@ -13,7 +13,7 @@ from torch import nn
 from audiocli import models, registry
 from audiocli.audio.streaming import Block, resample
 from audiocli.errors import ModelError, UsageError
-from audiocli.models.clipwise import ClipNetwork, steps_of_stream
+from audiocli.models.clipwise import ClipNetwork, Head, steps_of_stream
 from audiocli.tasks.classify.decisions import Track, decode, merged, probable
 
 __all__ = [
@@ -27,6 +27,8 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float32]
+#: Segments that wait for the heads, at most: what a long recording keeps is its logits alone.
+WAITING = 256
 
 
 class _Listener:
@@ -34,7 +36,7 @@ class _Listener:
 
     def __init__(self, network: ClipNetwork) -> None:
         self.network = network
-        self.heads: dict[int, nn.Module] = {}  # by the model's place
+        self.heads: dict[int, Head] = {}  # by the model's place
 
     @property
     def rate(self) -> int:
@@ -85,7 +87,7 @@ class Classifier:
         segment: float | None = None,
         hop: float | None = None,
     ) -> None:
-        if (segment is not None and segment <= 0) or (hop is not None and hop <= 0):
+        if not all(0 < each < np.inf for each in (segment, hop) if each is not None):
             raise UsageError("segments and their hop must be longer than 0 s")
         self.segment, self.hop = segment, hop or segment
         self.entries = [_find(task, name) for name in names]
@@ -96,10 +98,9 @@ class Classifier:
             key = str(source.config["weights_sha256"])
             if key not in listeners:
                 listeners[key] = _Listener(load_trunk(source, where))
-            own = listeners[key].network.head
-            head = own if source is entry else models.load(entry, where)
-            assert head is not None  # of a model without an encoder; `load_trunk` saw to it
-            listeners[key].heads[place] = head
+            network = listeners[key].network
+            head = network.head if source is entry else models.load(entry, where)
+            listeners[key].heads[place] = _fitting(entry, head, network)
         self._listeners = list(listeners.values())
 
     def stream(self, blocks: Iterable[Block], sample_rate: int) -> list[Track]:
@@ -197,10 +198,8 @@ def encoder_of(entry: registry.ModelEntry) -> registry.ModelEntry:
     named = entry.config.get("encoder")
     if not named:
         return entry
-    beside = entry.folder.parent.parent / "encode" / named["name"]
-    where = str(beside) if (beside / registry.CONFIG).is_file() else named["name"]
     try:
-        encoder = registry.find("encode", where)
+        encoder = registry.find("encode", _beside(entry, named["name"]) or named["name"])
     except UsageError as error:
         raise ModelError(f"{entry.name}: its encoder is missing: {error}") from error
     if encoder.config["weights_sha256"] != named["weights_sha256"]:
@@ -209,6 +208,15 @@ def encoder_of(entry: registry.ModelEntry) -> registry.ModelEntry:
             "take both folders from one source"
         )
     return encoder
+
+
+def _beside(entry: registry.ModelEntry, name: str) -> str | None:
+    """Find an encoder among the folders that a model's own stands with."""
+    folder = entry.folder.resolve()
+    for place in (folder.parent.parent / "encode" / name, folder.parent / name):
+        if (place / registry.CONFIG).is_file() and registry.open_folder(place).task == "encode":
+            return str(place)
+    return None
 
 
 def load_trunk(entry: registry.ModelEntry, where: torch.device) -> ClipNetwork:
@@ -245,6 +253,32 @@ def _find(task: str | None, name: str) -> registry.ModelEntry:
     if entry.task not in ("classify", "tag"):
         raise ModelError(f"{name}: is a model for {entry.task!r}, not for classes or tags")
     return entry
+
+
+def _fitting(entry: registry.ModelEntry, head: nn.Module | None, network: ClipNetwork) -> Head:
+    """Refuse a head that does not fit what is said of it, or what it listens through."""
+    where = entry.folder / registry.CONFIG
+    linear = head.layers[-1] if isinstance(head, Head) else None
+    if not isinstance(head, Head) or not isinstance(linear, nn.Linear):
+        raise ModelError(
+            f"{entry.name}: is a {entry.config['architecture']!r}, which tells no classes of clips"
+        )
+    labels = entry.config["labels"]
+    if linear.out_features != len(labels) or len(head.mean) != 2 * network.units:
+        raise ModelError(
+            f"{where}: {len(labels)} labels and {2 * network.units} features do not fit its "
+            "weights; take the folder from its source again"
+        )
+    decoder = entry.config.get("decoder") or {}
+    settings = [decoder.get(name, 1.0) for name in ("temperature", "unknown", "threshold")]
+    if (
+        not all(isinstance(each, (int, float)) and each >= 0 for each in settings)
+        or not settings[0]
+    ):
+        raise ModelError(
+            f"{where}: its decoder settings are damaged; take the folder from its source again"
+        )
+    return head
 
 
 class _Counted:
@@ -288,8 +322,9 @@ class _Gatherer:
         self.count, self.sums = 0, np.zeros((2, units))
         self.length = None if segment is None else max(1, round(segment / listener.step))
         self.hop = None if hop is None else max(1, round(hop / listener.step))
-        self.kept, self.first = np.zeros((0, units), np.float32), 0
-        self.pooled: list[Floats] = []
+        self.kept, self.first, self.taken = np.zeros((0, units), np.float32), 0, 0
+        self.pooled: list[Floats] = []  # what waits for the heads
+        self.logits: dict[int, list[Floats]] = {place: [] for place in listener.heads}
 
     def add(self, part: Floats) -> None:
         """Take the next steps (steps, units)."""
@@ -299,15 +334,18 @@ class _Gatherer:
             self.sums += wide.sum(axis=0), np.square(wide).sum(axis=0)
             return
         self.kept = np.concatenate([self.kept, part])
-        while (begin := len(self.pooled) * self.hop) + self.length <= self.count:
+        while (begin := self.taken * self.hop) + self.length <= self.count:
             self._take(begin, begin + self.length)
 
     def _take(self, begin: int, end: int) -> None:
         rows = self.kept[begin - self.first : end - self.first]
         self.pooled.append(np.concatenate([rows.mean(axis=0), rows.std(axis=0)]))
-        drop = max(len(self.pooled) * (self.hop or 1) - self.first, 0)
+        self.taken += 1
+        drop = max(self.taken * (self.hop or 1) - self.first, 0)
         self.first += min(drop, len(self.kept))
         self.kept = self.kept[drop:]
+        if len(self.pooled) >= WAITING:
+            self._ask()
 
     def whole(self) -> Floats:
         """Pool all steps together."""
@@ -319,24 +357,33 @@ class _Gatherer:
         """Close the last segment, and say where each begins and ends, in seconds."""
         if self.length is None or self.hop is None:
             return np.zeros(1), np.array([seconds])
-        begin = len(self.pooled) * self.hop
-        if not self.pooled or begin + self.length - self.hop < self.count:
+        step, begin = self.listener.step, self.taken * self.hop
+        left = seconds - (begin - self.hop + self.length) * step  # behind the last segment
+        if not self.taken or (left > step and begin < self.count):
             self._take(begin, self.count)
-        step = self.listener.step
-        starts = np.arange(len(self.pooled), dtype=np.float64) * (self.hop * step)
+            left = 0.0
+        starts = np.arange(self.taken, dtype=np.float64) * (self.hop * step)
         ends: NDArray[np.float64] = np.minimum(starts + self.length * step, seconds)
+        if left <= step:  # nobody hears less than a step by itself
+            ends[-1] = seconds
         return starts, ends
 
     def finish(self) -> dict[int, Floats]:
         """Compute the logits (segments, labels) of each model, by its place."""
-        pooled = [self.whole()] if self.length is None else self.pooled
+        if self.length is None:
+            self.pooled.append(self.whole())
+        self._ask()
+        return {place: np.concatenate(rows) for place, rows in self.logits.items()}
+
+    def _ask(self) -> None:
+        if not self.pooled:
+            return
         where = next(self.listener.network.buffers()).device
-        heard = torch.from_numpy(np.stack(pooled).astype(np.float32)).to(where)
+        heard = torch.from_numpy(np.stack(self.pooled).astype(np.float32)).to(where)
+        self.pooled = []
         with torch.inference_mode():
-            return {
-                place: head(heard).float().cpu().numpy()
-                for place, head in self.listener.heads.items()
-            }
+            for place, head in self.listener.heads.items():
+                self.logits[place].append(head(heard).float().cpu().numpy())
 
 
 def _track(

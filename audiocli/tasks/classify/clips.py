@@ -139,21 +139,22 @@ def _renamed(labels: Sequence[str], names: Mapping[str, str]) -> tuple[str, ...]
 def _listed(table: Path, selection: Selection) -> list[Clip]:
     try:
         with table.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
+            reader = csv.DictReader(stream, restkey="", restval="")
+            rows = [(reader.line_num, row) for row in reader]
+            known = list(reader.fieldnames or [])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table}: cannot be read: {error}") from error
-    known = list(rows[0]) if rows else []
     for column in ("path", *selection.columns, *([selection.group] if selection.group else [])):
         if column not in known:
             raise DataError(
-                f"{table}: has no column {column!r}; it has {', '.join(map(str, known)) or 'none'}"
+                f"{table}: has no column {column!r}; it has {', '.join(known) or 'none'}"
             )
     clips = []
-    for number, row in enumerate(rows, 2):
-        path = table.parent / (row["path"] or "")
+    for number, row in rows:
+        path = table.parent / row["path"]
         if not row["path"] or not path.is_file():
             raise DataError(f"{table}, line {number}: there is no file {row['path']!r}")
-        cells = ";".join(row[column] or "" for column in selection.columns)
+        cells = ";".join(row[column] for column in selection.columns)
         labels = tuple(part.strip() for part in cells.split(";") if part.strip())
         clips.append(Clip(path, row["path"], table.parent, labels, row))
     return clips

@@ -167,6 +167,8 @@ def merged(track: Track, *, threshold: float | None = None) -> Segments:
         active &= np.arange(len(track.labels)) == best[:, np.newaxis]
     events = []
     for index, label in enumerate(track.labels):
+        if label == UNKNOWN:
+            continue
         steps = np.diff(np.concatenate([[0], active[:, index], [0]]).astype(int))
         for begin, end in zip(np.flatnonzero(steps > 0), np.flatnonzero(steps < 0), strict=True):
             sure = float(track.probabilities[begin:end, index].mean())

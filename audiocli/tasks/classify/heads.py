@@ -148,10 +148,9 @@ class _Heard:
 
 def _pooled(network: ClipNetwork, signal: Floats) -> Floats:
     where = next(network.buffers()).device
-    audio = torch.from_numpy(signal).to(where)
-    audio = F.pad(audio, (0, max(network.frontend.config.n_fft - len(audio), 0)))
+    audio = torch.from_numpy(signal).to(where).unsqueeze(0)
     with torch.inference_mode():
-        values: Floats = network.pooled(audio.unsqueeze(0))[0].float().cpu().numpy()
+        values: Floats = network.pooled(audio)[0].float().cpu().numpy()
     return values
 
 
@@ -192,6 +191,10 @@ def train(
     UsageError, DataError, ModelError
         As `gather` does; if `output` holds a model already.
     """
+    if parts and (held_out or dev or fold):
+        raise UsageError(
+            "--cross-validate judges on all clips in turn; leave out --hold-out, --dev and --fold"
+        )
     if (output / registry.CONFIG).exists():
         raise UsageError(f"{output}: holds a model already; choose another folder")
     entry = registry.find("encode", fitting.encoder)

@@ -37,6 +37,7 @@ class Blocks:
 
 @contextmanager
 def heard(item: Input, progress: Progress) -> Iterator[Blocks]:
+    """Open a file and decode it ahead, in a thread."""
     with AudioReader(item.path, name=item.name) as reader:
         decoded = prefetch(reader.blocks(BLOCK))
         try:
