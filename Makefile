@@ -23,6 +23,7 @@ types: $(VENV)/.installed-dev
 docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/update_help.py --check
 	$(BIN)/python docs/update_features.py --check
+	$(BIN)/python docs/update_models.py --check
 
 # The package as others get it: built, installed in an empty environment, run elsewhere.
 wheel: $(VENV)/.installed-dev
@@ -34,6 +35,7 @@ unit: $(VENV)/.installed-dev
 help-pages: $(VENV)/.installed-dev
 	$(BIN)/python docs/update_help.py
 	$(BIN)/python docs/update_features.py
+	$(BIN)/python docs/update_models.py
 
 clean:
 	rm -rf $(VENV) demo dist separated .mypy_cache .pytest_cache .ruff_cache

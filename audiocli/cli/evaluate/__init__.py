@@ -2,6 +2,7 @@
 
 import click
 
+from audiocli.cli.evaluate.classify import classify, tag
 from audiocli.cli.evaluate.features import features
 from audiocli.cli.evaluate.onsets import onsets
 from audiocli.cli.evaluate.separate import separate
@@ -12,6 +13,8 @@ def evaluate() -> None:
     """Score a model on data whose truth is known."""
 
 
+evaluate.add_command(classify)
 evaluate.add_command(features)
 evaluate.add_command(onsets)
 evaluate.add_command(separate)
+evaluate.add_command(tag)

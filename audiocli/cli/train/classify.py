@@ -68,6 +68,14 @@ def class_options(*, columns: str) -> Callable[[Command], Command]:
                     type=click.IntRange(2),
                     help="head: judge on each of so many parts in turn, then train on all.",
                 ),
+                click.option(
+                    "--listen",
+                    type=click.Choice(["mel", "pitch"]),
+                    default="mel",
+                    show_default=True,
+                    help="What a network hears that starts from nothing: 64 mel bands each 10 ms, "
+                    "or two bands a semitone each 20 ms.",
+                ),
                 click.option("--hidden-size", type=COUNT, help="Units of a layer and direction."),
                 click.option("--layers", "num_layers", type=COUNT, help="Hidden layers."),
                 click.option("--channels", help="Channels of the convolutions, with commas."),
@@ -112,6 +120,8 @@ def selection_options(*, columns: str) -> Callable[[Command], Command]:
                      help="Call a label something else; NEW empty leaves it out."),
         click.option("--least", default=1, show_default=True, type=COUNT,
                      help="Leave out labels that fewer clips have."),
+        click.option("--several", is_flag=True,
+                     help="Let a classifier's clips have several labels; any of them is right."),
     ])  # fmt: skip
 
 

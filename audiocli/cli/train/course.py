@@ -22,6 +22,14 @@ ARGUMENTS = (
     "power",
     "dropout",
 )
+#: Options that are for networks trained from the first layer on.
+NOT_OF_HEADS = {
+    "start": "--from",
+    "as_encoder": "--as-encoder",
+    "hidden_size": "--hidden-size",
+    "num_layers": "--layers",
+    "channels": "--channels",
+}
 RECIPE = ("epochs", "steps", "batch_size", "optimizer", "learning_rate", "patience", "half", "seed")
 
 
@@ -120,6 +128,9 @@ def run_classes(task: str, options: dict[str, Any]) -> None:
     recipe = _recipe(options)
     given = {name: options[name] for name in ("held_out", "dev", "licences")}
     if options["arch"] == "head":
+        for name, option in NOT_OF_HEADS.items():
+            if options[name]:
+                raise click.UsageError(f"{option}: is not for --arch head; choose another --arch")
         fitting = heads.Fitting(task, options["encoder"], augmentation, seed=options["seed"])
         entry = heads.train(
             options["data"], options["output"], fitting, selection, parts=options["parts"],
@@ -134,8 +145,8 @@ def run_classes(task: str, options: dict[str, Any]) -> None:
     if options["channels"]:
         arguments["channels"] = _numbers("--channels", options["channels"])
     course = training.Course(
-        task, options["arch"], arguments, options["start"], augmentation, options["loss"],
-        options["seconds"], recipe,
+        task, options["arch"], arguments, options["listen"], options["start"], augmentation,
+        options["loss"], options["seconds"], recipe,
     )  # fmt: skip
     open_set = course.loss == "margin"
     split = gather(
@@ -162,7 +173,8 @@ def selection_of(options: dict[str, Any]) -> Selection:
             raise click.UsageError(f"--rename {pair}: use OLD=NEW")
         renamed[old] = new
     columns = tuple(options["columns"]) or ("label",)
-    return Selection(columns, options["group"], renamed, options["least"])
+    several = bool(options["several"])
+    return Selection(columns, options["group"], renamed, options["least"], several)
 
 
 def fold_of(text: str | None) -> tuple[int, int] | None:

@@ -27,6 +27,8 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float32]
+#: What tells speech from music, and from when on a recording is taken for speech.
+JUDGE, SPOKEN = "content", 0.8
 #: Segments that wait for the heads, at most: what a long recording keeps is its logits alone.
 WAITING = 256
 
@@ -101,7 +103,29 @@ class Classifier:
             network = listeners[key].network
             head = network.head if source is entry else models.load(entry, where)
             listeners[key].heads[place] = _fitting(entry, head, network)
+        self._judge = self._with_judge(listeners, where)
         self._listeners = list(listeners.values())
+
+    def _with_judge(
+        self, listeners: dict[str, _Listener], where: torch.device
+    ) -> registry.ModelEntry | None:
+        """Let what tells speech from music listen along, where that costs next to nothing."""
+        if not any(entry.config.get("domain") == "music" for entry in self.entries):
+            return None
+        try:
+            entry = registry.find("classify", JUDGE)
+        except UsageError:  # none is installed
+            return None
+        key = str(encoder_of(entry).config["weights_sha256"])
+        if key not in listeners:
+            return None
+        head = models.load(entry, where)
+        listeners[key].heads[-1] = _fitting(entry, head, listeners[key].network)
+        return entry
+
+    def warnings(self, track: Track) -> tuple[str, ...]:
+        """Say why an answer may mean nothing."""
+        return track.doubts
 
     def stream(self, blocks: Iterable[Block], sample_rate: int) -> list[Track]:
         """Listen to a recording once, in constant memory, with every model.
@@ -131,11 +155,14 @@ class Classifier:
         for gatherer in gathered:
             spans = gatherer.spans(seconds)
             logits.update({place: (rows, spans) for place, rows in gatherer.finish().items()})
+        spoken = False
+        if self._judge is not None:
+            kind = _track(self._judge, *logits.pop(-1), seconds)
+            sure = dict(zip(kind.labels, kind.probabilities.mean(axis=0), strict=True))
+            spoken = sure.get("speech", 0.0) > SPOKEN
         return [
-            _track(entry, rows, spans, seconds)
-            for entry, (rows, spans) in zip(
-                self.entries, (logits[place] for place in range(len(self.entries))), strict=True
-            )
+            _track(entry, *logits[place], seconds, spoken=spoken)
+            for place, entry in enumerate(self.entries)
         ]
 
 
@@ -271,10 +298,8 @@ def _fitting(entry: registry.ModelEntry, head: nn.Module | None, network: ClipNe
         )
     decoder = entry.config.get("decoder") or {}
     settings = [decoder.get(name, 1.0) for name in ("temperature", "unknown", "threshold")]
-    if (
-        not all(isinstance(each, (int, float)) and each >= 0 for each in settings)
-        or not settings[0]
-    ):
+    numbers = all(isinstance(each, (int, float)) and each >= 0 for each in settings)
+    if not numbers or settings[0] == 0:
         raise ModelError(
             f"{where}: its decoder settings are damaged; take the folder from its source again"
         )
@@ -357,8 +382,12 @@ class _Gatherer:
         """Close the last segment, and say where each begins and ends, in seconds."""
         if self.length is None or self.hop is None:
             return np.zeros(1), np.array([seconds])
-        step, begin = self.listener.step, self.taken * self.hop
-        left = seconds - (begin - self.hop + self.length) * step  # behind the last segment
+        step, lead = self.listener.step, self.length - self.hop
+        # The last step may begin where the recording ends: no segment is there for it alone.
+        while self.taken > 1 and ((self.taken - 1) * self.hop + lead) * step > seconds - 1e-6:
+            self.taken -= 1
+        begin = self.taken * self.hop
+        left = seconds - (begin + lead) * step  # behind the last segment
         if not self.taken or (left > step and begin < self.count):
             self._take(begin, self.count)
             left = 0.0
@@ -373,7 +402,8 @@ class _Gatherer:
         if self.length is None:
             self.pooled.append(self.whole())
         self._ask()
-        return {place: np.concatenate(rows) for place, rows in self.logits.items()}
+        count = self.taken or 1
+        return {place: np.concatenate(rows)[:count] for place, rows in self.logits.items()}
 
     def _ask(self) -> None:
         if not self.pooled:
@@ -391,6 +421,8 @@ def _track(
     logits: Floats,
     spans: tuple[NDArray[np.float64], NDArray[np.float64]],
     seconds: float,
+    *,
+    spoken: bool = False,
 ) -> Track:
     """Turn logits into calibrated probabilities."""
     decoder = entry.config.get("decoder") or {}
@@ -401,6 +433,10 @@ def _track(
         str(name): probabilities @ np.array([signs.get(label, 0.0) for label in labels], np.float32)
         for name, signs in (entry.config.get("axes") or {}).items()
     }
+    doubts = []
+    if spoken and entry.config.get("domain") == "music":
+        doubts.append(f"sounds like speech, and {entry.name!r} is made for music")
     return Track(
-        entry.name, entry.task, labels, probabilities, *spans, seconds, float(threshold), axes
-    )
+        entry.name, entry.task, labels, probabilities, *spans, seconds, float(threshold), axes,
+        tuple(doubts),
+    )  # fmt: skip

@@ -76,6 +76,9 @@ class Selection:
         Labels that are called something else here; an empty name leaves the label out.
     least : int
         Labels that fewer clips have are left out.
+    several : bool
+        Let a classifier's clips have several labels: any of them is a right answer, and in
+        training a clip is shared among them.
 
     Examples
     --------
@@ -87,6 +90,7 @@ class Selection:
     group: str | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
     least: int = 1
+    several: bool = False
 
 
 def find_clips(folder: Path, selection: Selection) -> list[Clip]:

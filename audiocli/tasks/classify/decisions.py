@@ -39,6 +39,8 @@ class Track:
         The model's own: a best label below it is no answer, a tag below it is not given.
     axes : dict of str to ndarray, shape (segments,)
         Scales from -1 to 1 that the model derives from its labels: of mood, valence and arousal.
+    doubts : tuple of str
+        Why the answer may mean nothing: the recording is not of the kind the model is made for.
 
     Examples
     --------
@@ -56,6 +58,7 @@ class Track:
     seconds: float
     threshold: float
     axes: Mapping[str, Floats] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
 
     @property
     def best(self) -> list[str]:

@@ -26,7 +26,13 @@ from audiocli.models.clipwise import ClipNetwork, Head
 from audiocli.tasks.classify.classifier import load_trunk
 from audiocli.tasks.classify.clips import Clip, Selection, folds
 from audiocli.tasks.classify.examples import AUGMENTATIONS, Augmentation, load, varied
-from audiocli.tasks.classify.material import Split, agreement, gather, model_facts
+from audiocli.tasks.classify.material import (
+    Split,
+    agreement,
+    gather,
+    model_facts,
+    refuse_unscorable,
+)
 
 __all__ = ["Fitting", "fit_head", "train"]
 
@@ -210,9 +216,10 @@ def train(
         clips = [*split.training, *split.dev]
         count = len(split.training)
         rounds = [(list(range(count)), list(range(count, len(clips))))]
-    heard = _Heard(network, fitting, clips)
     truth = split.targets(clips)
     judged = [place for _, part in rounds for place in part]
+    refuse_unscorable(truth[judged], fitting.task)
+    heard = _Heard(network, fitting, clips)
     trials = {
         penalty: np.concatenate(
             [_judge(network, fitting, heard, truth, one, two, penalty) for one, two in rounds]
@@ -261,7 +268,10 @@ def _fitted(
     head = Head(network.frontend.config, inputs=2 * network.units, num_outputs=truth.shape[1])
     targets = np.tile(truth[places], (heard.variations, 1))
     weights = np.ones(len(targets), np.float32)
-    if fitting.task == "classify":  # every class counts the same
+    if (
+        fitting.task == "classify"
+    ):  # every class counts the same, and a clip is shared among its own
+        targets /= targets.sum(axis=1, keepdims=True)
         share = targets.mean(axis=0)
         weights = (targets @ (1 / np.maximum(share, 1e-6))).astype(np.float32)
         weights /= weights.mean()

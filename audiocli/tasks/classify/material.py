@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ __all__ = [
     "load_all",
     "model_facts",
     "pair_scores",
+    "right_answers",
+    "refuse_unscorable",
     "target_matrix",
 ]
 
@@ -165,17 +168,16 @@ def gather(
         If a group is on both sides, or the fold is not one of its parts.
     """
     found = [clip for folder in data for clip in find_clips(folder, selection)]
-    if task == "classify":
-        for clip in found:
-            if len(clip.labels) > 1:
-                raise DataError(f"{clip.path}: has several labels ({'; '.join(clip.labels)}); "
-                                "a classifier takes one: train tag takes any number")  # fmt: skip
-    labels = label_set(found, selection.least)
-    found = [clip for clip in found if any(label in labels for label in clip.labels)]
     judging = [clip for folder in dev for clip in find_clips(folder, selection)]
+    if task == "classify" and not selection.several:
+        _refuse_several([*found, *judging])
+    labels = label_set(found, selection.least)
+    if not labels:
+        raise DataError(f"--least {selection.least}: no label has so many clips")
+    found = [clip for clip in found if any(label in labels for label in clip.labels)]
     words = [folder.resolve().name for folder in dev]
     if fold is None and not held_out and not dev:
-        fold = (0, min(10, len({clip.group(selection.group) for clip in found})))
+        fold = (0, _parts(found, selection.group))
     chosen: list[Clip] = select(found, held_out, "--hold-out") if held_out else []
     words += held_out
     if fold is not None:
@@ -192,20 +194,70 @@ def gather(
     if not training or not judging:
         raise DataError(f"{len(found)} clips: none is left to train on, or to judge by; "
                         "hold out some of them, not all")  # fmt: skip
-    shared = _groups(training, selection.group) & _groups(judging, selection.group)
-    if shared:
-        raise UsageError(
-            f"--group {selection.group}: {sorted(shared)[0]!r} is on both sides of the split; hold "
-            "out whole groups, as COLUMN=VALUE or by --folds"
-        )
+    _refuse_shared(training, judging, selection.group)
     by = f" by {selection.group}" if selection.group else ""
     names = ", ".join(words)
     return Split(training, judging, labels, selection, list(data),
                  licence_of_each(data, licences), f"{names}{by}, not trained on")  # fmt: skip
 
 
-def _groups(clips: Sequence[Clip], column: str | None) -> set[str]:
-    return {clip.group(column) for clip in clips} if column else set()
+def _refuse_several(clips: Sequence[Clip]) -> None:
+    for clip in clips:
+        if len(clip.labels) > 1:
+            raise DataError(f"{clip.path}: has several labels ({'; '.join(clip.labels)}); "
+                            "use --several, or train tag")  # fmt: skip
+
+
+def _parts(clips: Sequence[Clip], group: str | None) -> int:
+    """Say into how many parts clips are parted where nobody does."""
+    count = len({clip.group(group) for clip in clips})
+    if count < 2:
+        raise DataError(
+            f"{len(clips)} clips: all of one group, of which no part can judge; "
+            "add others, or give --dev"
+        )
+    return min(10, count)
+
+
+def _refuse_shared(training: Sequence[Clip], judging: Sequence[Clip], group: str | None) -> None:
+    """Refuse a split that has a recording, or a group, on both sides."""
+    paths = {os.path.abspath(clip.path) for clip in training}
+    for clip in judging:
+        if os.path.abspath(clip.path) in paths:
+            raise UsageError(f"{clip.path}: is on both sides of the split; take it from one")
+    if group is None:
+        return
+    shared = {clip.group(group) for clip in training} & {clip.group(group) for clip in judging}
+    if shared:
+        raise UsageError(
+            f"--group {group}: {sorted(shared)[0]!r} is on both sides of the split; hold out "
+            "whole groups, as COLUMN=VALUE or by --fold"
+        )
+
+
+def refuse_unscorable(truth: Floats, task: str) -> None:
+    """Refuse tags that no held-out clip has, or all: no score would choose among networks.
+
+    Parameters
+    ----------
+    truth : ndarray, shape (clips, labels)
+    task : {"classify", "tag"}
+
+    Raises
+    ------
+    DataError
+        If all are like that.
+
+    Examples
+    --------
+    >>> refuse_unscorable(np.eye(2, dtype=np.float32), "tag")
+    """
+    share = truth.mean(axis=0)
+    if task == "tag" and not ((share > 0) & (share < 1)).any():
+        raise DataError(
+            f"{len(truth)} clips judge, and each tag is on all of them or on none, so that none "
+            "can be scored; hold out more"
+        )
 
 
 def load_all(clips: Sequence[Clip], sample_rate: int) -> list[NDArray[np.int16]]:
@@ -217,8 +269,30 @@ def agreement(logits: Floats, truth: Floats, task: str) -> float:
     """Score logits (clips, labels): accuracy, or mean ROC AUC over the tags, in %."""
     if task == "tag":
         return 100 * scoring.roc_auc(truth, logits).mean
-    guess, right = logits.argmax(axis=1), truth.argmax(axis=1)
-    return 100 * scoring.accuracy(right, guess)
+    guess = logits.argmax(axis=1)
+    return 100 * scoring.accuracy(right_answers(truth, guess), guess)
+
+
+def right_answers(truth: Floats, guess: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Name the right class of each clip; of several, the one that was guessed.
+
+    Parameters
+    ----------
+    truth : ndarray, shape (clips, labels)
+    guess : ndarray of int, shape (clips,)
+
+    Returns
+    -------
+    ndarray of int, shape (clips,)
+
+    Examples
+    --------
+    >>> right_answers(np.array([[1.0, 1, 0], [1, 1, 0]], np.float32), np.array([1, 2])).tolist()
+    [1, 0]
+    """
+    hit = np.take_along_axis(truth, guess[:, np.newaxis], axis=1)[:, 0] > 0
+    right: NDArray[np.intp] = np.where(hit, guess, truth.argmax(axis=1))
+    return right
 
 
 def chosen_scores(
@@ -240,12 +314,12 @@ def chosen_scores(
     scores : list of dict
         Metric, value, unit and measure of each.
     """
-    temperature = round(scoring.fit_temperature(logits, truth if task == "tag" else
-                                                truth.argmax(axis=1)), 4)  # fmt: skip
+    guess = logits.argmax(axis=1)
+    right = right_answers(truth, guess)
+    temperature = round(scoring.fit_temperature(logits, truth if task == "tag" else right), 4)
     probabilities = probable(logits / np.float32(temperature), task)
     if task == "tag":
         return _tag_scores(probabilities, truth, temperature, groups)
-    right, guess = truth.argmax(axis=1), probabilities.argmax(axis=1)
     sure, hit = probabilities.max(axis=1), right == guess
     low, high = scoring.bootstrap(lambda w: scoring.accuracy(right, guess, w), groups)
     unknown = float(np.quantile(sure[hit], REFUSED)) if hit.any() else 0.0

@@ -19,16 +19,30 @@ from audiocli.frontend import FilterbankConfig, from_dict
 from audiocli.models.clipwise import ClipNetwork
 from audiocli.tasks.classify.classifier import load_trunk
 from audiocli.tasks.classify.examples import AUGMENTATIONS, Augmentation, Examples, masked
-from audiocli.tasks.classify.material import Split, agreement, load_all, model_facts
+from audiocli.tasks.classify.material import (
+    Split,
+    agreement,
+    load_all,
+    model_facts,
+    refuse_unscorable,
+)
 from audiocli.training import Epoch, Recipe, fit
 
-__all__ = ["ARCHITECTURES", "Course", "logits_of", "loss", "train"]
+__all__ = ["ARCHITECTURES", "LISTENING", "Course", "logits_of", "loss", "train"]
 
-#: What networks listen through that start from nothing: 64 mel bands of 32 ms, each 10 ms.
-LISTENING = FilterbankConfig(
-    sample_rate=16_000, n_ffts=(512,), hop_length=160, bands=64, fmin=60.0, fmax=7_800.0,
-    difference=False,
-)  # fmt: skip
+#: What networks listen through that start from nothing.
+LISTENING: dict[str, FilterbankConfig] = {
+    # 64 mel bands of 32 ms, each 10 ms: speech, events, timbre
+    "mel": FilterbankConfig(
+        sample_rate=16_000, n_ffts=(512,), hop_length=160, bands=64, fmin=60.0, fmax=7_800.0,
+        difference=False,
+    ),
+    # two bands a semitone of 128 ms, each 20 ms: notes and harmony
+    "pitch": FilterbankConfig(
+        sample_rate=16_000, n_ffts=(2_048,), hop_length=320, bands=168, scale="log", fmin=50.0,
+        fmax=6_400.0, difference=False,
+    ),
+}  # fmt: skip
 #: What ``--arch`` names: a registered architecture and the arguments that make it this one.
 ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "perceptron": ("clip-mlp", {"num_layers": 0}),
@@ -59,6 +73,8 @@ class Course:
         One of ``ARCHITECTURES``.
     arguments : dict
         More arguments of the architecture, over those of the name.
+    listening : str
+        One of ``LISTENING``: what a network hears through that starts from nothing.
     start : str, optional
         Go on from the trunk of this model: an encoder or a classifier, of the same architecture.
     augmentation : Augmentation
@@ -91,6 +107,7 @@ class Course:
     task: str = "classify"
     architecture: str = "cnn"
     arguments: dict[str, Any] = field(default_factory=dict)
+    listening: str = "mel"
     start: str | None = None
     augmentation: Augmentation = AUGMENTATIONS["wide"]
     loss: str = "softmax"
@@ -101,16 +118,25 @@ class Course:
         if self.architecture not in ARCHITECTURES:
             hint = suggest(self.architecture, ARCHITECTURES)
             raise UsageError(f"unknown architecture {self.architecture!r}: {hint}")
+        if self.listening not in LISTENING:
+            raise UsageError(f"unknown {self.listening!r}: {suggest(self.listening, LISTENING)}")
         if self.loss not in LOSSES:
             raise UsageError(f"unknown loss {self.loss!r}: {suggest(self.loss, LOSSES)}")
         if self.seconds < 0.1:
             raise UsageError("examples last 0.1 s or longer")
 
+    def given(self, num_outputs: int) -> dict[str, Any]:
+        """List the network's arguments: of its name, of the model to go on from, and its own."""
+        arguments = dict(ARCHITECTURES[self.architecture][1])
+        if self.start is not None:
+            arguments |= registry.find(None, self.start).config["arguments"]
+        return {**arguments, **self.arguments, "num_outputs": num_outputs}
+
     def build(self, num_outputs: int) -> ClipNetwork:
         """Make the network, with fresh weights or those of the model to go on from."""
-        name, arguments = ARCHITECTURES[self.architecture]
+        name = ARCHITECTURES[self.architecture][0]
         torch.manual_seed(self.recipe.seed)
-        frontend, trunk, more = LISTENING, None, dict(self.arguments)
+        frontend, trunk = LISTENING[self.listening], None
         if self.start is not None:
             entry = registry.find(None, self.start)
             trunk = load_trunk(entry, torch.device("cpu"))
@@ -121,11 +147,18 @@ class Course:
                 )
             stored = from_dict(entry.config["frontend"])
             assert isinstance(stored, FilterbankConfig)  # narrows the type: load_trunk saw to it
-            frontend, more = stored, {**entry.config["arguments"], **more}
-        built = models.build(name, frontend, {**arguments, **more, "num_outputs": num_outputs})
+            frontend = stored
+        built = models.build(name, frontend, self.given(num_outputs))
         assert isinstance(built, ClipNetwork)  # narrows the type; all of the above are
         if trunk is not None:
-            built.load_state_dict(_without_head(trunk), strict=False)
+            start = _without_head(trunk)
+            sizes = {key: value.shape for key, value in _without_head(built).items()}
+            if sizes != {key: value.shape for key, value in start.items()}:
+                raise ModelError(
+                    f"{self.start}: cannot be trained on from: it is of other sizes: "
+                    f"{entry.config['arguments']}"
+                )
+            built.load_state_dict(start, strict=False)
         return built
 
 
@@ -190,13 +223,11 @@ def logits_of(
     """
     where = next(network.parameters()).device
     network.eval()
-    shortest = network.frontend.config.n_fft
     rows = []
     with torch.inference_mode():
         for clip in audio:
-            signal = torch.from_numpy(clip.astype(np.float32) / 32768).to(where)
-            signal = F.pad(signal, (0, max(shortest - len(signal), 0)))
-            heard = signal.unsqueeze(0)
+            signal = torch.from_numpy(clip.astype(np.float32) / 32768)
+            heard = signal.to(where).unsqueeze(0)
             row = network.embed(heard).mean(dim=-1) if mean_features else network(heard)
             rows.append(row[0].float().cpu())
     return torch.stack(rows).numpy()
@@ -245,17 +276,20 @@ def train(
         If the checkpoint there is of another course, or training diverges.
     """
     registry.refuse_finished(output)
-    labels = split.labels
+    labels, truth = split.labels, split.targets(split.dev)
+    refuse_unscorable(truth, course.task)
     network = course.build(len(labels))
     rate = network.frontend.config.sample_rate
     heard, unheard = load_all(split.training, rate), load_all(split.dev, rate)
-    maker = Examples(heard, split.targets(split.training), rate, course.seconds,
+    targets = split.targets(split.training)
+    if course.task == "classify":  # of several labels each has its share
+        targets /= targets.sum(axis=1, keepdims=True)
+    maker = Examples(heard, targets, rate, course.seconds,
                      course.augmentation, balanced=course.task == "classify")  # fmt: skip
     if course.start is None:
         network.calibrate(maker.batch(64, np.random.default_rng(course.recipe.seed))[0])
     where = models.device(device)
     network.to(where)
-    truth = split.targets(split.dev)
     facts = model_facts(split, course.task, _described(course))
     latest: dict[str, Any] = {}
     open_set = course.loss == "margin"
@@ -272,14 +306,15 @@ def train(
         facts["training"]["hours"] = round(epoch.seconds / 3600, 2)
         facts["training"]["epoch"] = epoch.number
         saved = {**facts, **latest["judged"]}
-        name, arguments = ARCHITECTURES[course.architecture]
-        given = {**arguments, **course.arguments, "num_outputs": len(labels)}
+        given = course.given(len(labels))
         if as_encoder:
             saved |= {"task": "encode", "labels": []}
-            trunk = course.build(0)
+            with torch.random.fork_rng(devices=[]):  # building must not repeat what is drawn
+                trunk = course.build(0)
             trunk.load_state_dict(_without_head(net))
             net, given["num_outputs"] = trunk, 0
-        models.save(net, output, {**saved, "architecture": name, "arguments": given}, half=True)
+        saved["architecture"] = ARCHITECTURES[course.architecture][0]
+        models.save(net, output, {**saved, "arguments": given}, half=True)
 
     def batches(rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         audio, targets = maker.batch(course.recipe.batch_size, rng)

@@ -1,0 +1,199 @@
+"""``audiocli evaluate classify`` and ``audiocli evaluate tag``."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from audiocli.cli.evaluate.options import evaluation_options
+from audiocli.cli.options import Command, adding
+from audiocli.cli.train.classify import DATA, selection_options
+
+if TYPE_CHECKING:
+    from audiocli.tasks.classify.evaluation import Choice, Evaluation
+
+
+def clip_options(*, model: str, shown: str) -> Callable[[Command], Command]:
+    """Add what both commands take; `model` says what there is for ``--model``."""
+    return adding([
+        click.argument("data", nargs=-1, required=True, type=DATA),
+        click.option("--model", metavar="NAME|DIR", help=model),
+        selection_options(columns="label"),
+        click.option("--only", metavar="PATTERN", multiple=True,
+                     help="Clips to take, as FOLDER/NAME with * and ?, or COLUMN=VALUE; may be "
+                     "repeated. [all]"),
+        click.option("--fold", metavar="I/N",
+                     help="Take part I of N, from 0: what the same --fold held out in training."),
+        click.option("--allow-overlap", is_flag=True,
+                     help="Score clips of groups that the model was trained on, which is refused "
+                     "else."),
+        evaluation_options(shown=shown),
+    ])  # fmt: skip
+
+
+@click.command()
+@clip_options(
+    model="Name or model folder. With --verify: [voice]",
+    shown="table: the measures, and a row a class; csv: a row a clip, and one for all; json: both.",
+)
+@click.option(
+    "--verify",
+    "verifying",
+    is_flag=True,
+    help="Score an encoder: do two clips have one label? For --label speaker.",
+)
+@click.option("--plot", metavar="FILE", help="Draw the confusion matrix (.png, .svg, .pdf).")
+@click.option("--overwrite", is_flag=True, help="Replace a picture that is there.")
+def classify(
+    data: tuple[Path, ...],
+    verifying: bool,
+    plot: str | None,
+    overwrite: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Score a classifier: accuracy with its 95 % interval, macro F1, calibration, each class.
+
+    DATA: folders with a labels.csv (columns path and label), such tables, or folders with a
+    folder for each class. Clips of groups that the model was trained on are refused.
+    """
+    from audiocli.tasks.classify.evaluation import evaluate, verify
+
+    if verifying and plot:
+        raise click.UsageError("--plot draws a confusion matrix; --verify has none")
+    if not (verifying or options["model"]):
+        raise click.UsageError("name what is to be scored: --model NAME, or a model's folder")
+    picture = _picture(plot, overwrite) if plot else None
+    given = _given(options, quiet)
+    if verifying:
+        result = verify(data, options["model"] or "voice", _choice(options), **given)
+    else:
+        result = evaluate(data, "classify", options["model"], _choice(options), **given)
+    if picture is not None and result.scores.labels:
+        from audiocli.plots.classes import plot_confusion
+
+        matrix, labels = result.scores.confusion, result.scores.labels
+        title = f"{result.entry.name}: {', '.join(path.resolve().name for path in data)}"
+        plot_confusion(picture, matrix, labels, title, overwrite=overwrite)
+    _close(result, options, quiet)
+
+
+@click.command()
+@clip_options(
+    model="Name or model folder. [music]",
+    shown="table: the measures, and a row a tag; csv: a row a clip, and one for all; json: both.",
+)
+def tag(data: tuple[Path, ...], quiet: bool, **options: Any) -> None:
+    """Score a tagger: ROC AUC with its 95 % interval, PR AUC, F-measure, calibration, each tag.
+
+    DATA: as for `evaluate classify`; several labels of a clip stand in one cell, with ; between.
+    Tags that are nowhere in DATA are left out.
+    """
+    from audiocli.tasks.classify.evaluation import evaluate
+
+    model, given = options["model"] or "music", _given(options, quiet)
+    _close(evaluate(data, "tag", model, _choice(options), **given), options, quiet)
+
+
+def _picture(plot: str, overwrite: bool) -> Path:
+    """Refuse, before any work, a picture that could not be drawn."""
+    from audiocli.batch.placing import PICTURES
+
+    path = Path(plot)
+    if path.suffix.lower() not in PICTURES:
+        raise click.UsageError(f"--plot {plot}: a picture's name ends in {', '.join(PICTURES)}")
+    if path.exists() and not overwrite:
+        raise click.UsageError(f"--plot {plot}: exists already; use --overwrite to replace it")
+    return path
+
+
+def _choice(options: dict[str, Any]) -> Choice:
+    """Say which clips the options mean."""
+    from audiocli.cli.train.course import fold_of, selection_of
+    from audiocli.tasks.classify.evaluation import Choice
+
+    fold = fold_of(options["fold"])
+    return Choice(selection_of(options), options["only"], fold, options["allow_overlap"])
+
+
+def _given(options: dict[str, Any], quiet: bool) -> dict[str, Any]:
+    """Say how to go about it."""
+    from audiocli.cli.progress import Reporter
+
+    def warn(message: str) -> None:
+        if not quiet:
+            click.echo(f"audiocli: {message}", err=True)
+
+    return {
+        **{name: options[name] for name in ("n_jobs", "device")},
+        "listener": Reporter(quiet=quiet),
+        "warn": warn,
+    }
+
+
+def _close(result: Evaluation, options: dict[str, Any], quiet: bool) -> None:
+    """Print what was found, record it where that is wanted, and end."""
+    from audiocli.cli.progress import finish
+    from audiocli.tasks.classify.evaluation import record_scores
+
+    {"json": _print_json, "csv": _print_csv, "table": _print_tables}[options["form"]](result)
+    if options["record"]:
+        record_scores(result, options["record"])
+    finish(result.summary, quiet=quiet)
+
+
+def _print_json(result: Evaluation) -> None:
+    """Print everything; JSON has no NaN."""
+    scores = result.scores
+    told: dict[str, Any] = {"model": result.entry.name, "total": _plain(result.row())}
+    if scores.total:
+        told["files"] = [_plain(row) for row in scores.clips]
+        told["classes"] = [_plain(row) for row in scores.classes]
+    if scores.labels:
+        told["confusion"] = {"labels": scores.labels, "counts": scores.confusion.tolist()}
+    click.echo(json.dumps(told, indent=1))
+
+
+def _print_csv(result: Evaluation) -> None:
+    """Print a row a clip and one for all; of pairs of clips only the latter."""
+    total = result.scores.total or result.row()
+    writer = csv.DictWriter(sys.stdout, list(total))
+    writer.writeheader()
+    writer.writerows(_plain(row) for row in (*result.scores.clips, total))
+
+
+def _print_tables(result: Evaluation) -> None:
+    """Print the measures, and a row a class."""
+    from audiocli.cli.tables import print_table
+
+    rows: list[tuple[Any, ...]] = [
+        (
+            each.name,
+            "-" if math.isnan(each.value) else f"{100 * each.value:.1f} %",
+            "; ".join(part for part in (each.interval, each.how) if part),
+        )
+        for each in result.scores.measures
+    ]
+    rows += [(name.replace("_", " "), value, "") for name, value in result.numbers.items()]
+    print_table("", ("measure", "value", ""), rows)
+    classes = result.scores.classes
+    if classes:
+        click.echo()
+        shown = [["-" if value is None else value for value in _plain(row).values()]
+                 for row in classes]  # fmt: skip
+        print_table("", list(classes[0]), shown)
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Put nothing in the place of what is no number."""
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value
+        for key, value in row.items()
+    }

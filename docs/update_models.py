@@ -1,0 +1,146 @@
+"""Write the tables of shipped models into docs/classify.md, from their configurations.
+
+Without options what stands between ``<!-- labels -->``, ``<!-- scores -->`` or
+``<!-- commands -->`` and its end is brought up to date. With ``--check`` nothing is written, and
+the exit status is 1 if it is stale.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from audiocli import registry
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "classify.md"
+TASKS = ("classify", "tag", "encode")
+INTERVAL = re.compile(r"95 % interval ([\d.]+) to ([\d.]+)")
+
+
+def shipped() -> list[registry.ModelEntry]:
+    """List the models in the repository, and none that this machine has besides."""
+    configs = [path for task in TASKS for path in sorted(ROOT.glob(f"pretrained/{task}/*/*.json"))]
+    return [registry.open_folder(path.parent) for path in configs]
+
+
+def row(*cells: object) -> str:
+    """Make a row of a table."""
+    return f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def label_lines() -> Iterator[str]:
+    """Make a table of what each classifier and tagger knows."""
+    yield row("model", "made for", "labels", "below this")
+    yield row("---", "---", "---", "---")
+    for entry in shipped():
+        if entry.task == "encode":
+            continue
+        plain = entry.config.get("descriptions") or {}
+        labels = [
+            f"`{label}` ({plain[label]})" if plain.get(label) else f"`{label}`"
+            for label in map(str, entry.config["labels"])
+        ]
+        decoder = entry.config.get("decoder") or {}
+        below = decoder.get("threshold" if entry.task == "tag" else "unknown", 0)
+        least = f"{below:g}: {'not given' if entry.task == 'tag' else '`unknown`'}"
+        yield row(
+            f"`{entry.task}/{entry.name}`",
+            entry.config.get("domain", "any sound"),
+            ", ".join(labels),
+            least if below else "",
+        )
+
+
+def score_lines() -> Iterator[str]:
+    """Make a table of what each model is worth: a row for each thing that it was judged on."""
+    yield row("model", "labels", "trained on", "network", "judged on", "scores in %")
+    yield row("---", "---", "---", "---", "---", "---")
+    for entry in shipped():
+        first = (
+            f"`{entry.task}/{entry.name}`",
+            len(entry.config["labels"]) or "",
+            trained_on(entry.config.get("training") or {}),
+            network_of(entry),
+        )
+        judged: dict[str, list[str]] = {}
+        for score in entry.config.get("scores") or []:
+            judged.setdefault(score["data"], []).append(shown(score))
+        for number, (data, scores) in enumerate((judged or {"not judged by itself": []}).items()):
+            yield row(*(first if number == 0 else [""] * len(first)), data, "; ".join(scores))
+
+
+def trained_on(training: dict[str, Any]) -> str:
+    """Name the data of all trainings."""
+    courses = [*training.get("earlier", []), training]
+    sets = [
+        f"{data['name']}, {data['minutes']:g} min"
+        for course in courses
+        for data in course.get("data", [])
+    ]
+    return "; ".join(dict.fromkeys(sets)) or str(training.get("split", ""))
+
+
+def network_of(entry: registry.ModelEntry) -> str:
+    """Name the architecture, what it listens through, and how large it is."""
+    encoder = (entry.config.get("encoder") or {}).get("name")
+    through = f" on `{encoder}`" if encoder else ""
+    return f"`{entry.config['architecture']}`{through}, {entry.config['parameters']:,} parameters"
+
+
+def shown(score: dict[str, Any]) -> str:
+    """Write a score with its interval."""
+    interval = INTERVAL.search(score["measure"])
+    between = f" ({interval[1]} to {interval[2]})" if interval else ""
+    unit = "" if score["unit"] == "%" else f" {score['unit']}"
+    return f"{score['metric']} {score['value']}{unit}{between}"
+
+
+def command_lines() -> Iterator[str]:
+    """Make a table of the commands that trained and measured the models."""
+    yield row("model", "trained by", "measured by")
+    yield row("---", "---", "---")
+    for entry in shipped():
+        training = entry.config.get("training") or {}
+        courses = [*training.get("earlier", []), training]
+        trained = [course["command"] for course in courses if course.get("command")]
+        measured = [score["command"] for score in entry.config.get("scores") or []]
+        yield row(
+            f"`{entry.task}/{entry.name}`",
+            "<br>".join(f"`{command}`" for command in dict.fromkeys(trained)),
+            "<br>".join(f"`{command}`" for command in dict.fromkeys(measured)),
+        )
+
+
+def updated(text: str) -> str:
+    """Bring the tables in the page up to date."""
+    tables = {"labels": label_lines, "scores": score_lines, "commands": command_lines}
+    for name, lines in tables.items():
+        block = re.compile(f"(<!-- {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
+        table = "\n".join(lines())
+        text, count = block.subn(lambda match, new=table: f"{match[1]}\n{new}\n\n{match[2]}", text)
+        if count != 1:
+            sys.exit(f"docs/classify.md: {count} blocks <!-- {name} -->, not one")
+    return text
+
+
+def main() -> None:
+    """Update the page, or check it."""
+    options = sys.argv[1:]
+    if options not in ([], ["--check"]):
+        sys.exit("usage: docs/update_models.py [--check]")
+    text = PAGE.read_text("utf-8")
+    new = updated(text)
+    if new == text:
+        return
+    if options:
+        sys.exit("docs/classify.md: its tables are stale; run docs/update_models.py")
+    PAGE.write_text(new, "utf-8")
+    print("docs/classify.md: updated")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,849 @@
+"""Classifiers on signals whose answers are known: streams, segments, answers, heads, training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+from torch import nn
+
+from audiocli import models, registry
+from audiocli.errors import ModelError, UsageError
+from audiocli.frontend import FilterbankConfig
+from audiocli.models import clipwise
+from audiocli.models.clipwise import ClipNetwork, Head
+from audiocli.tasks.classify import classifier as classifiers
+from audiocli.tasks.classify import heads, training
+from audiocli.tasks.classify.classifier import Classifier, Encoder, encoder_of
+from audiocli.tasks.classify.clips import Clip, Selection
+from audiocli.tasks.classify.decisions import Track, decode, merged, probable
+from audiocli.tasks.classify.examples import (
+    AUGMENTATIONS,
+    Augmentation,
+    Examples,
+    load,
+    masked,
+    varied,
+)
+from audiocli.tasks.classify.material import Split, chosen_scores, gather, pair_scores
+from audiocli.tasks.classify.training import Course, logits_of
+from audiocli.training import Epoch, Recipe
+
+RATE = 8000
+BANK = FilterbankConfig(RATE, (256,), 80, 12, fmin=100.0, fmax=4000.0, difference=False)
+WIDE = FilterbankConfig(16_000, (512,), 320, 10, fmin=100.0, fmax=8000.0, difference=False)
+PITCH = {"low": 300.0, "high": 2500.0}
+
+
+def tone(*names: str, seconds: float = 1.0, rate: int = RATE, channels: int = 1) -> np.ndarray:
+    """One tone after another, (channels, samples)."""
+    time = np.arange(round(seconds * rate)) / rate
+    sound = np.concatenate([0.3 * np.sin(2 * np.pi * PITCH[name] * time) for name in names])
+    sound += 1e-3 * np.random.default_rng(0).standard_normal(len(sound))
+    return np.tile(sound.astype(np.float32), (channels, 1))
+
+
+def noise(samples: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((1, samples)).astype(np.float32)
+
+
+def pieces(audio: np.ndarray, sizes: list[int]) -> Iterator[np.ndarray]:
+    begin = index = 0
+    while begin < audio.shape[-1]:
+        size = sizes[index % len(sizes)]
+        yield audio[..., begin : begin + size]
+        begin, index = begin + size, index + 1
+
+
+def save(
+    folder: Path,
+    labels: list[str],
+    *,
+    bank: FilterbankConfig = BANK,
+    encoder: Path | None = None,
+    seed: int | None = None,
+    step: int = 10,
+    **config: Any,
+) -> Path:
+    """Save a network whose labels are low, high and others; or, with a seed, a random one."""
+    arguments: dict[str, Any] = {"num_outputs": len(labels), "num_layers": 0, "stride": step}
+    architecture = "clip-mlp"
+    if encoder is not None:
+        its = json.loads((encoder / "config.json").read_text())
+        architecture = "head"
+        arguments = {"num_outputs": len(labels), "inputs": 2 * bank.bands}
+        config["encoder"] = {"name": encoder.name, "weights_sha256": its["weights_sha256"]}
+    torch.manual_seed(seed or 0)
+    network = models.build(architecture, bank, arguments)
+    head = network.head if isinstance(network, ClipNetwork) else network
+    if isinstance(head, Head) and seed is None:
+        linear = head.layers[-1]
+        assert isinstance(linear, nn.Linear)
+        half = bank.bands // 2
+        with torch.no_grad():
+            linear.weight.zero_()
+            linear.bias.fill_(-20.0)
+            linear.bias[:2] = 0.0
+            linear.weight[0, :half] = linear.weight[1, half : bank.bands] = 1.0
+    facts = {"task": folder.parent.name, "labels": labels, "decoder": {}, "training": {}}
+    facts |= {"architecture": architecture, "arguments": arguments, "scores": [], **config}
+    return models.save(network, folder, facts).folder
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("shelf")
+    shared = save(root / "encode" / "shared", [])
+    wide = save(root / "encode" / "wide", [], bank=WIDE)
+    save(root / "classify" / "pitch", ["low", "high"])
+    save(root / "classify" / "headed", ["low", "high", "none"], encoder=shared,
+         decoder={"temperature": 2.0, "unknown": 0.4}, axes={"up": {"low": -1, "high": 1}})  # fmt: skip
+    save(root / "classify" / "other", ["a", "b", "c"], encoder=shared, seed=5)
+    save(root / "classify" / "wide", ["low", "high"], encoder=wide, bank=WIDE)
+    save(root / "classify" / "fine", ["x", "y"], seed=7, step=1)
+    save(root / "tag" / "pitch", ["low", "high"], encoder=shared, decoder={"threshold": 0.25})
+    return root
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch, shelf: Path) -> Path:
+    monkeypatch.setattr(registry, "roots", lambda: [shelf])
+    return shelf
+
+
+def hear(
+    classifier: Classifier, audio: np.ndarray, sizes: list[int] | None = None, rate: int = RATE
+) -> list[Track]:
+    return classifier.stream(pieces(audio, sizes or [4096]), rate)
+
+
+def close(one: Track, other: Track, atol: float = 1e-5) -> None:
+    assert one.labels == other.labels and one.threshold == other.threshold
+    np.testing.assert_allclose(one.probabilities, other.probabilities, atol=atol)
+    np.testing.assert_allclose(one.starts, other.starts)
+    np.testing.assert_allclose(one.ends, other.ends)
+
+
+# Whole recordings
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000, 44_100])
+@pytest.mark.parametrize("name", ["pitch", "headed", "wide"])
+def test_tones_are_told_apart(named: Path, name: str, rate: int) -> None:
+    classifier = Classifier("classify", [name], device="cpu")
+    for pitch in PITCH:
+        [track] = hear(classifier, tone(pitch, rate=rate, channels=2), rate=rate)
+        assert (track.model, track.task, track.best) == (name, "classify", [pitch])
+        assert track.probabilities.shape == (1, len(track.labels))
+        assert track.probabilities.sum() == pytest.approx(1, abs=1e-5)
+        assert track.seconds == pytest.approx(1.0)
+        assert (track.starts.tolist(), track.ends.tolist()) == ([0.0], [track.seconds])
+
+
+def test_the_temperature_and_axes_of_the_model_count(named: Path) -> None:
+    audio = tone("low", "high", "high")
+    [plain], [track] = (hear(Classifier("classify", [name]), audio) for name in ("pitch", "headed"))
+    odds = np.log(plain.probabilities[0, 1] / plain.probabilities[0, 0])
+    assert np.log(track.probabilities[0, 1] / track.probabilities[0, 0]) == pytest.approx(odds / 2)
+    assert (plain.threshold, track.threshold) == (0.0, 0.4)
+    low, high, _ = track.probabilities[0]
+    assert track.axes["up"].tolist() == pytest.approx([high - low])
+    assert not plain.axes
+
+
+@settings(max_examples=10)
+@given(
+    st.lists(st.integers(1, 9000), min_size=1, max_size=4),
+    st.sampled_from([RATE, 11_025]),
+    st.sampled_from([None, 0.7]),
+)
+def test_blocks_of_any_size_say_the_same(
+    shelf: Path, sizes: list[int], rate: int, segment: float | None
+) -> None:
+    folders = [str(shelf / "classify" / name) for name in ("pitch", "other", "fine")]
+    classifier = Classifier("classify", folders, device="cpu", segment=segment)
+    audio = noise(20_011)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clipwise, "SEGMENT", 0.5)
+        whole = hear(classifier, audio, [100_000], rate)
+        for one, other in zip(hear(classifier, audio, sizes, rate), whole, strict=True):
+            close(one, other)
+
+
+def test_twice_as_loud_says_the_same(named: Path) -> None:
+    classifier = Classifier(None, ["tag/pitch", "classify/headed"], segment=0.5, hop=0.2)
+    for quiet, loud in zip(
+        hear(classifier, tone("low", "high")),
+        hear(classifier, 2 * tone("low", "high")),
+        strict=True,
+    ):
+        close(quiet, loud)
+
+
+@pytest.mark.parametrize("segment", [None, 0.5])
+@pytest.mark.parametrize("rate", [8000, 44_100])
+@pytest.mark.parametrize("samples", [0, 1, 2, 255, 20_000])
+def test_silence_and_next_to_nothing(
+    named: Path, samples: int, rate: int, segment: float | None
+) -> None:
+    names = ["tag/pitch", "classify/headed", "classify/wide", "classify/fine"]
+    classifier = Classifier(None, names, segment=segment)
+    nothing = np.zeros((2, samples), np.float32)
+    for blocks in ([nothing], [nothing[:, :0], nothing], [] if not samples else [nothing]):
+        for track in classifier.stream(blocks, rate):
+            assert np.isfinite(track.probabilities).all()
+            assert len(track.probabilities) == len(track.starts) == len(track.ends) >= 1
+            assert track.seconds == track.ends[-1] == samples / rate
+            assert np.all(track.ends >= track.starts)
+            merged(track), decode(track)
+
+
+def test_short_clips_are_heard_as_in_training(named: Path) -> None:
+    """Also where they are shorter than a window: no silence is put behind them."""
+    network = models.load(registry.find("classify", "pitch"))
+    assert isinstance(network, ClipNetwork)
+    for samples in (1, 30, 100, 255, 3000):
+        clip = (10_000 * np.sin(np.arange(samples))).astype(np.int16)
+        audio = clip.astype(np.float32)[None] / 32768
+        [track] = hear(Classifier("classify", ["pitch"]), audio)
+        expected = probable(logits_of(network, [clip]), "classify")
+        np.testing.assert_allclose(track.probabilities, expected, atol=1e-5)
+        pooled = heads._pooled(network, audio[0])
+        head = network.head
+        assert head is not None
+        logits = head(torch.from_numpy(pooled[None])).detach().numpy()
+        np.testing.assert_allclose(probable(logits, "classify"), expected, atol=1e-5)
+
+
+def test_a_long_recording_in_segments_says_nearly_the_same(
+    named: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = Classifier("classify", ["headed", "other", "fine"])
+    audio = noise(50_000)
+    whole = hear(classifier, audio)
+    monkeypatch.setattr(clipwise, "SEGMENT", 0.6)
+    monkeypatch.setattr(clipwise, "CONTEXT", 0.2)
+    for one, other in zip(hear(classifier, audio), whole, strict=True):
+        close(one, other, 0.01)
+
+
+def test_several_models_equal_each_alone(named: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clipwise, "SEGMENT", 0.7)
+    names = ["classify/headed", "classify/fine", "tag/pitch", "classify/wide", "classify/other",
+             "classify/pitch"]  # fmt: skip
+    heard: list[type] = []
+    compute = ClipNetwork.embed_frames
+
+    def count(network: ClipNetwork, audio: torch.Tensor) -> torch.Tensor:
+        heard.append(type(network.head))
+        return compute(network, audio)
+
+    for rate in (RATE, 11_025):
+        for options in ({}, {"segment": 0.8, "hop": 0.3}):
+            together = hear(Classifier(None, names, **options), tone("low", "high"), [999], rate)
+            for name, track in zip(names, together, strict=True):
+                [alone] = hear(Classifier(None, [name], **options), tone("low", "high"), rate=rate)
+                close(track, alone)
+                assert f"{track.task}/{track.model}" == name
+    monkeypatch.setattr(ClipNetwork, "embed_frames", count)
+    hear(Classifier(None, ["classify/headed", "tag/pitch", "classify/other"]), tone("low"))
+    shared = len(heard)
+    hear(Classifier(None, ["classify/headed"]), tone("low"))
+    assert len(heard) == 2 * shared  # three models, and the encoder heard each second once
+
+
+def test_an_encoder_gives_the_mean_of_its_features(named: Path) -> None:
+    encoder = Encoder("shared")
+    audio = noise(12_345)
+    network = models.load(encoder.entry)
+    assert isinstance(network, ClipNetwork)
+    with torch.no_grad():
+        expected = network.embed(torch.from_numpy(audio))[0].mean(dim=1).numpy()
+    np.testing.assert_allclose(encoder.stream(pieces(audio, [777]), RATE), expected, atol=1e-5)
+    assert np.isfinite(encoder.stream([], RATE)).all()
+    with pytest.raises(ModelError, match="not for 'encode'"):
+        Encoder("classify/pitch")
+
+
+# Along time
+
+
+@pytest.mark.parametrize(
+    ("segment", "hop"),
+    [(0.5, None), (0.5, 0.1), (0.3, 0.2), (1.0, 0.5), (5.0, None), (0.01, None), (0.02, 0.01)],
+)
+@pytest.mark.parametrize("samples", [1, 7999, 8000, 8001, 8079, 8081, 12_000, 20_000])
+@pytest.mark.parametrize("name", ["fine", "pitch"])
+def test_segments_cover_the_recording(
+    named: Path, segment: float, hop: float | None, samples: int, name: str
+) -> None:
+    classifier = Classifier("classify", [name], segment=segment, hop=hop)
+    [track] = hear(classifier, noise(samples))
+    seconds, step = samples / RATE, {"fine": 0.01, "pitch": 0.1}[name]
+    length, distance = max(segment, step), max(hop or segment, step)
+    assert (track.starts[0], track.ends[-1]) == (0.0, seconds)
+    assert np.all(track.ends - track.starts <= length + step + 1e-9)
+    assert np.all(track.ends[:-1] - track.starts[:-1] >= length - 1e-9)
+    assert np.all(track.ends > track.starts)
+    np.testing.assert_allclose(np.diff(track.starts), distance)
+    assert np.all(track.starts[1:] <= track.ends[:-1] + 1e-9)  # no gap
+    assert np.all(track.ends[:-2] < seconds)  # nor one that is heard for nothing
+    assert len(track.probabilities) == len(track.starts)
+    assert np.isfinite(track.probabilities).all()
+
+
+def test_gaps_between_segments_are_not_heard(named: Path) -> None:
+    classifier = Classifier("classify", ["pitch"], segment=0.5, hop=1.0)
+    for repeats, count in ((1, 2), (2, 4)):
+        sound = np.tile(tone("low", "high", seconds=0.5), repeats)
+        sound = np.concatenate([sound, sound], axis=1)
+        [track] = hear(classifier, sound)
+        assert track.best == ["low"] * count
+        assert track.ends.tolist() == pytest.approx((track.starts + 0.5).tolist())
+
+
+def test_each_segment_is_what_it_would_be_alone(named: Path) -> None:
+    """But for a window's reach over its borders."""
+    classifier = Classifier("classify", ["headed"], segment=1.0)
+    [track] = hear(classifier, tone("low", "high", "high", "low"))
+    assert track.best == ["low", "high", "high", "low"]
+    whole = Classifier("classify", ["headed"])
+    for row, name in zip(track.probabilities, track.best, strict=True):
+        [alone] = hear(whole, tone(name))
+        np.testing.assert_allclose(row, alone.probabilities[0], atol=0.1)
+
+
+def test_one_long_segment_is_the_recording(named: Path) -> None:
+    names = ["headed", "other", "fine"]
+    for audio in (noise(17_000), tone("low", "high"), noise(50)):
+        whole = hear(Classifier("classify", names), audio)
+        for hop in (None, 1.0):
+            one = Classifier("classify", names, segment=60.0, hop=hop)
+            for track, other in zip(hear(one, audio), whole, strict=True):
+                close(track, other)
+
+
+def test_segments_of_a_long_recording_do_not_pile_up(
+    named: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = Classifier("classify", ["other", "headed"], segment=0.4, hop=0.1)
+    audio = noise(60_000)
+    plain = hear(classifier, audio)
+    monkeypatch.setattr(classifiers, "WAITING", 5)
+    monkeypatch.setattr(clipwise, "SEGMENT", 1.0)
+    kept: list[int] = []
+    add = classifiers._Gatherer.add
+
+    def watch(self: Any, part: np.ndarray) -> None:
+        add(self, part)
+        kept.append(len(self.pooled) * 3 + len(self.kept))
+
+    monkeypatch.setattr(classifiers._Gatherer, "add", watch)
+    for one, other in zip(hear(classifier, audio, [500]), plain, strict=True):
+        close(one, other, 0.02)
+    assert len(kept) > 5 and max(kept) < 20
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, float("nan"), float("inf")])
+def test_segments_that_cannot_be(named: Path, wrong: float) -> None:
+    for options in ({"segment": wrong}, {"segment": 1.0, "hop": wrong}):
+        with pytest.raises(UsageError, match="longer than 0 s"):
+            Classifier("classify", ["pitch"], **options)
+
+
+# Models
+
+
+def test_wrong_models_are_refused(named: Path) -> None:
+    for names, error, message in (
+        (["pich"], UsageError, "did you mean 'pitch'"),
+        (["encode/shared"], ModelError, "not for 'classify'"),
+        (["tag/pitch"], ModelError, "not for 'classify'"),
+    ):
+        with pytest.raises(error, match=message):
+            Classifier("classify", names)
+    with pytest.raises(ModelError, match="not for classes or tags"):
+        Classifier(None, ["encode/shared"])
+    both = Classifier(None, ["tag/pitch", "classify/pitch"])
+    assert [entry.task for entry in both.entries] == ["tag", "classify"]
+
+
+def test_another_encoder_is_refused(tmp_path: Path) -> None:
+    shared = save(tmp_path / "encode" / "shared", [], seed=1)
+    head = save(tmp_path / "classify" / "headed", ["a", "b"], encoder=shared)
+    assert Classifier("classify", [str(head)]).entries[0].name == "headed"
+    save(tmp_path / "encode" / "shared", [], bank=WIDE)  # another of the name: other weights
+    with pytest.raises(ModelError, match="^headed: was trained with another encoder .*'shared'"):
+        Classifier("classify", [str(head)])
+    for file in (tmp_path / "encode" / "shared").iterdir():
+        file.unlink()
+    with pytest.raises(ModelError, match="^headed: its encoder is missing: no model 'shared'"):
+        Classifier("classify", [str(head)])
+
+
+def test_an_encoder_is_found_beside_its_head(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = save(tmp_path / "runs" / "mine", [], task="encode")
+    head = save(tmp_path / "runs" / "headed", ["a", "b"], encoder=encoder, task="classify")
+    assert encoder_of(registry.open_folder(head)).folder == encoder
+    # By paths from inside, too.
+    monkeypatch.chdir(tmp_path / "runs")
+    assert encoder_of(registry.find("classify", "./headed")).name == "mine"
+    monkeypatch.chdir(head)
+    assert encoder_of(registry.find("classify", ".")).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": ["a"]}, "1 labels and 24 features do not fit its weights"),
+        ({"labels": ["a", "b", "c"]}, "3 labels and 24 features"),
+        ({"decoder": {"temperature": 0}}, "decoder settings are damaged"),
+        ({"decoder": {"temperature": "warm"}}, "decoder settings are damaged"),
+        ({"decoder": {"unknown": -1}}, "decoder settings are damaged"),
+    ],
+)
+def test_damaged_configurations_are_named(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    folder = save(tmp_path / "classify" / "pitch", ["low", "high"])
+    stored = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**stored, **change}))
+    with pytest.raises(ModelError, match=message) as caught:
+        Classifier("classify", [str(folder)])
+    assert "config.json" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_networks_of_other_kinds_are_refused(tmp_path: Path, shelf: Path) -> None:
+    other = FilterbankConfig(bands=8, n_ffts=(1024,))
+    arguments = {"hidden_size": 2, "num_layers": 1}
+    facts = {"task": "classify", "architecture": "frame-rnn", "arguments": arguments,
+             "labels": ["a"], "decoder": {}, "training": {}, "scores": []}  # fmt: skip
+    folder = models.save(models.build("frame-rnn", other, arguments), tmp_path / "a", facts).folder
+    with pytest.raises(ModelError, match="'frame-rnn', which tells no classes"):
+        Classifier("classify", [str(folder)])
+    encoder = save(tmp_path / "encode" / "mine", [])
+    its = json.loads((encoder / "config.json").read_text())
+    named = {"name": "mine", "weights_sha256": its["weights_sha256"]}
+    folder = tmp_path / "classify" / "b"
+    models.save(models.build("frame-rnn", other, arguments), folder, {**facts, "encoder": named})
+    with pytest.raises(ModelError, match="'frame-rnn', which tells no classes"):
+        Classifier("classify", [str(folder)])
+    trunk = save(tmp_path / "classify" / "c", [], encoder=None)  # a classifier without outputs
+    with pytest.raises(ModelError, match="tells no classes"):
+        Classifier("classify", [str(trunk)])
+
+
+# Answers
+
+
+def track(
+    rows: list[list[float]],
+    *,
+    task: str = "classify",
+    threshold: float = 0.0,
+    labels: tuple[str, ...] = ("a", "b", "c"),
+    hop: float = 1.0,
+    length: float = 1.0,
+) -> Track:
+    starts = hop * np.arange(len(rows))
+    seconds = float(starts[-1] + length)
+    return Track("m", task, labels, np.array(rows, np.float32), starts, starts + length,
+                 seconds, threshold)  # fmt: skip
+
+
+def answers(found: list[list[tuple[str, float]]]) -> list[str]:
+    return [" ".join(label for label, _ in each) for each in found]
+
+
+def test_the_best_labels_come_first() -> None:
+    some = track([[0.2, 0.7, 0.1], [0.3, 0.3, 0.4], [0.5, 0.25, 0.25]])
+    assert answers(decode(some)) == ["b a c", "c a b", "a b c"]
+    assert answers(decode(some, top=2)) == ["b a", "c a", "a b"]
+    assert decode(some)[0] == [(n, pytest.approx(p)) for n, p in zip("bac", (0.7, 0.2, 0.1))]
+
+
+def test_unknown_comes_before_what_is_not_sure() -> None:
+    some = track([[0.2, 0.7, 0.1], [0.3, 0.3, 0.4]], threshold=0.5)
+    assert answers(decode(some)) == ["b a c", "unknown c a b"]
+    assert answers(decode(some, top=1)) == ["b", "unknown"]
+    assert decode(some)[1][0] == ("unknown", pytest.approx(0.6))
+    assert answers(decode(some, top=1, threshold=0.8)) == ["unknown", "unknown"]
+    assert answers(decode(some, top=1, threshold=0.0)) == ["b", "c"]
+    own = track([[0.2, 0.7, 0.1]], threshold=0.9, labels=("a", "unknown", "c"))
+    assert answers(decode(own)) == ["unknown a c"]  # a class of the model's own, given once
+
+
+def test_tags_that_reach_the_threshold() -> None:
+    some = track([[0.9, 0.5, 0.1], [0.1, 0.2, 0.3]], task="tag", threshold=0.5)
+    assert answers(decode(some)) == ["a b", ""]
+    assert answers(decode(some, top=2)) == ["a b", "c b"]
+    assert answers(decode(some, top=1)) == ["a", "c"]
+    assert answers(decode(some, threshold=0.15)) == ["a b", "c b"]
+    assert answers(decode(some, top=1, threshold=0.15)) == ["a", "c"]
+    assert answers(decode(some, top=1, threshold=0.95)) == ["", ""]
+
+
+def test_segments_of_one_label_are_one_event() -> None:
+    rows = [[0.9, 0.1, 0], [0.7, 0.3, 0], [0.2, 0.8, 0], [0.6, 0.4, 0], [0.1, 0.2, 0.7]]
+    events = merged(track(rows))
+    assert events.labels == ("a", "b", "a", "c")
+    assert events.starts.tolist() == [0, 2, 3, 4] and events.ends.tolist() == [2, 3, 4, 5]
+    assert events.confidences == pytest.approx([0.8, 0.8, 0.6, 0.7])
+    assert events.duration == 5.0 and events.metadata == {"model": "m"}
+    events = merged(track(rows), threshold=0.7)
+    assert events.labels == ("a", "b", "c")  # what is not sure is nobody's
+    assert events.ends.tolist() == [2, 3, 5]
+    assert len(merged(track(rows), threshold=0.95)) == 0
+
+
+def test_overlapping_segments_part_half_way() -> None:
+    rows = [[0.9, 0.1, 0]] * 2 + [[0.1, 0.9, 0]] * 3
+    events = merged(track(rows, hop=0.5, length=2.0))
+    assert events.labels == ("a", "b")
+    assert events.starts.tolist() == [0.0, 1.75]  # middles are 1.0, 1.5 | 2.0, 2.5, 3.0
+    assert events.ends.tolist() == [1.75, 4.0]
+
+
+def test_tags_have_events_each() -> None:
+    rows = [[0.9, 0.1, 0.6], [0.8, 0.7, 0.2], [0.1, 0.9, 0.6]]
+    events = merged(track(rows, task="tag", threshold=0.5))
+    found = list(zip(events.labels, events.starts, events.ends, strict=True))
+    assert found == [("a", 0, 2), ("c", 0, 1), ("b", 1, 3), ("c", 2, 3)]
+    assert len(merged(track(rows, task="tag", threshold=0.95))) == 0
+
+
+def test_events_leave_the_unknown_out() -> None:
+    rows = [[0.9, 0.1, 0], [0.1, 0.9, 0], [0.9, 0.1, 0]]
+    events = merged(track(rows, labels=("a", "unknown", "c")))
+    assert events.labels == ("a", "a") and events.starts.tolist() == [0, 2]
+
+
+@given(
+    st.lists(st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3), min_size=1, max_size=9),
+    st.floats(0, 1),
+    st.sampled_from([0.3, 1.0]),
+)
+def test_events_agree_with_the_answers(
+    rows: list[list[float]], threshold: float, hop: float
+) -> None:
+    for task in ("tag", "classify"):
+        some = track(rows, task=task, threshold=threshold, hop=hop)
+        events = merged(some)
+        assert np.all(events.ends > events.starts)
+        assert events.confidences is None or np.all(events.confidences >= np.float32(threshold))
+        length = sum(events.ends - events.starts)
+        if task == "classify":
+            assert length <= some.seconds + 1e-6
+        for label in some.labels:
+            own = [(s, e) for s, e, name in zip(events.starts, events.ends, events.labels)
+                   if name == label]  # fmt: skip
+            assert all(one[1] < other[0] for one, other in zip(own, own[1:], strict=False))
+
+
+def test_logits_become_probabilities() -> None:
+    logits = np.array([[1000.0, 0.0, -1000.0], [1.0, 1.0, 1.0]], np.float32)
+    np.testing.assert_allclose(probable(logits, "classify"), [[1, 0, 0], [1 / 3] * 3], atol=1e-6)
+    half = 1 / (1 + np.exp(-1))
+    np.testing.assert_allclose(probable(logits, "tag"), [[1, 0.5, 0], [half] * 3], atol=1e-6)
+
+
+# Examples
+
+
+@pytest.mark.parametrize("how", AUGMENTATIONS)
+@pytest.mark.parametrize("length", [0, 1, 50, 900, 5000])
+@pytest.mark.parametrize("samples", [1, 800])
+def test_pieces_of_clips_are_finite(how: str, length: int, samples: int) -> None:
+    audio = (20_000 * np.sin(np.arange(length))).astype(np.int16)
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        piece = varied(audio, samples, RATE, AUGMENTATIONS[how], rng)
+        assert piece.shape == (samples,) and piece.dtype == np.float32
+        assert np.isfinite(piece).all() and np.abs(piece).max() <= 1 + 1e-6
+        if length and samples > 1:
+            assert np.abs(piece).max() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_short_clip_stands_whole_in_silence() -> None:
+    audio = np.arange(1, 101, dtype=np.int16)
+    places = set()
+    for seed in range(20):
+        piece = varied(audio, 300, RATE, Augmentation(), np.random.default_rng(seed))
+        there = np.flatnonzero(piece)
+        places.add(int(there[0]))
+        assert len(there) == 100
+        np.testing.assert_allclose(piece[there], np.arange(1, 101) / 100, rtol=1e-6)
+    assert len(places) > 10
+
+
+def test_mixed_targets_add_up_to_one() -> None:
+    clips = [np.full(800, level, np.int16) for level in (100, 2000, 30_000)]
+    how = Augmentation(mix=0.5)
+    maker = Examples(clips, np.eye(3, dtype=np.float32), RATE, 0.1, how)
+    audio, targets = maker.batch(200, np.random.default_rng(0))
+    assert torch.allclose(targets.sum(dim=1), torch.ones(200), atol=1e-6)
+    mixed = (targets > 0).sum(dim=1)
+    assert set(mixed.tolist()) == {1, 2} and 20 < (mixed == 2).sum() < 120
+    again, same = maker.batch(200, np.random.default_rng(0))
+    assert torch.equal(audio, again) and torch.equal(targets, same)
+    plain = Examples(clips, np.eye(3, dtype=np.float32), RATE, 0.1, AUGMENTATIONS["none"])
+    assert set(plain.batch(50, np.random.default_rng(0))[1].flatten().tolist()) == {0.0, 1.0}
+
+
+def test_rare_labels_are_drawn_as_often() -> None:
+    clips = [np.ones(10, np.int16)] * 20
+    targets = np.zeros((20, 3), np.float32)  # the third label: nowhere
+    targets[:19, 0] = targets[19, 1] = 1
+    shares = {}
+    for balanced in (True, False):
+        maker = Examples(clips, targets, RATE, 0.001, Augmentation(), balanced=balanced)
+        shares[balanced] = maker.batch(2000, np.random.default_rng(0))[1].mean(dim=0).tolist()
+    assert shares[True] == pytest.approx([0.5, 0.5, 0], abs=0.05)
+    assert shares[False] == pytest.approx([0.95, 0.05, 0], abs=0.02)
+
+
+def test_masks_blank_a_stretch_of_bands_and_of_frames() -> None:
+    images = torch.ones(300, 2, 20, 50)
+    assert torch.equal(masked(images, 0.0), images)
+    rng = torch.Generator().manual_seed(0)
+    blank = masked(images, 0.4, rng) == 0
+    assert torch.equal(blank[:, 0], blank[:, 1])  # all channels alike
+    bands, frames = blank[:, 0].all(dim=2), blank[:, 0].all(dim=1)
+    assert torch.equal(blank[:, 0], bands.unsqueeze(2) | frames.unsqueeze(1))
+    for part, size in ((bands, 20), (frames, 50)):
+        widths = part.sum(dim=1)
+        assert widths.max() <= 0.4 * size + 1 and widths.float().mean() == pytest.approx(
+            0.2 * size, rel=0.15
+        )
+        assert part.any(dim=0).all()  # nowhere is safe
+        edges = part.int().diff(dim=1).abs().sum(dim=1)
+        assert edges.max() <= 2  # one stretch
+    assert len({row.nonzero().flatten().tolist()[0] for row in frames if row.any()}) > 10
+
+
+def test_of_long_clips_the_middle_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audiocli.tasks.classify.examples.LONGEST", 0.5)
+    ramp = np.linspace(-1, 1, RATE)
+    soundfile.write(tmp_path / "a.wav", np.stack([ramp, 0 * ramp], 1), RATE, subtype="FLOAT")
+    clip = Clip(tmp_path / "a.wav", "a.wav", tmp_path, ("x",))
+    audio = load(clip, RATE)
+    assert audio.dtype == np.int16
+    np.testing.assert_allclose(audio / 32767, ramp[2000:6000] / 2, atol=1e-4)
+    assert len(load(clip, 16_000)) == 8000
+
+
+# Heads and training
+
+
+def write(folder: Path, count: int, *, seconds: float = 0.6) -> Path:
+    """Write clips of low and high tones, by artists a, b, c and so on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = ["path,label,artist"]
+    for index in range(count):
+        for label, pitch in PITCH.items():
+            rng = np.random.default_rng([index, len(label)])
+            time = np.arange(round(seconds * RATE)) / RATE
+            sound = np.sin(2 * np.pi * pitch * rng.uniform(0.8, 1.25) * time)
+            sound += 0.05 * rng.standard_normal(len(time))
+            soundfile.write(folder / f"{label}{index}.wav", 0.3 * sound, RATE)
+            rows.append(f"{label}{index}.wav,{label},{chr(97 + index)}")
+    (folder / "labels.csv").write_text("\n".join(rows))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("data") / "tones", 4)
+
+
+def test_heads_are_fitted_to_the_minimum() -> None:
+    rng = np.random.default_rng(0)
+    pooled = rng.normal(size=(60, 3)).astype(np.float32) * 10 + 4
+    truth = (pooled[:, 0] + rng.normal(size=60) * 5 > 4).astype(int)
+    targets, weights = np.eye(2, dtype=np.float32)[truth], np.ones(60, np.float32)
+    for task in ("classify", "tag"):
+        head = Head(BANK, inputs=3, num_outputs=2)
+        heads.fit_head(head, pooled, targets, task, 0.01, weights)
+        again = Head(BANK, inputs=3, num_outputs=2)
+        heads.fit_head(again, pooled, targets, task, 0.01, weights)
+        assert all(map(torch.equal, head.state_dict().values(), again.state_dict().values()))
+        logits = head.eval()(torch.from_numpy(pooled)).detach().numpy()
+        assert (logits.argmax(axis=1) == truth).mean() > 0.85
+        # A free bias makes the mean probability the share of the label.
+        assert probable(logits, task).mean(axis=0) == pytest.approx(targets.mean(axis=0), abs=1e-3)
+
+
+def test_cross_validation_judges_each_clip_once(tones: Path, tmp_path: Path, named: Path) -> None:
+    fitting = heads.Fitting("classify", "shared", AUGMENTATIONS["none"])
+    by = Selection(group="artist")
+    entry = heads.train([tones], tmp_path / "classify" / "cv", fitting, by, parts=4)
+    config = entry.config
+    assert config["scores"][0]["value"] == 100.0
+    assert "number of clips: 8" in config["scores"][0]["data"]
+    assert "cross-validation in 4 parts by artist" in config["scores"][0]["data"]
+    assert config["training"]["data"][0]["clips"] == 8
+    assert config["training"]["groups"] == ["a", "b", "c", "d"]
+    for wrong in ({"held_out": ["artist=a"]}, {"dev": [tones]}, {"fold": (0, 2)}):
+        with pytest.raises(UsageError, match="--cross-validate judges on all"):
+            heads.train([tones], tmp_path / "no", fitting, by, parts=4, **wrong)
+    with pytest.raises(UsageError, match="holds a model already"):
+        heads.train([tones], entry.folder, fitting, by)
+
+
+def test_calibration_is_that_of_the_held_out_clips() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 4000)
+    sure = np.where(rng.random(4000) < 0.8, 1, -1) * np.where(truth == 1, 1, -1)
+    logits = np.stack([-sure, sure], 1).astype(np.float32) * 5  # says 0.99995, right in 0.8
+    groups = [str(index) for index in range(4000)]
+    decoder, scores = chosen_scores(logits, np.eye(2, dtype=np.float32)[truth], "classify", groups)
+    assert probable(logits / decoder["temperature"], "classify").max() == pytest.approx(
+        0.8, abs=0.02
+    )
+    assert decoder["unknown"] == 0.5  # never stricter than a half
+    found = {score["metric"]: score["value"] for score in scores}
+    assert found["accuracy"] == pytest.approx(80, abs=2)
+    assert found["expected calibration error"] < 1
+    decoder, scores = chosen_scores(logits, np.eye(2, dtype=np.float32)[truth], "tag", groups[:])
+    assert scores[0]["metric"] == "ROC AUC" and scores[0]["value"] == pytest.approx(80, abs=2)
+    assert 0.2 < decoder["threshold"] <= 0.6
+
+
+def test_comparisons_are_calibrated_on_pairs() -> None:
+    rng = np.random.default_rng(0)
+    names = [str(index // 5) for index in range(50)]
+    centres = rng.normal(size=(10, 16))
+    features = (3 + np.repeat(centres, 5, axis=0) + 0.1 * rng.normal(size=(50, 16))).astype(
+        np.float32
+    )
+    decoder, score = pair_scores(features, names)
+    assert score["value"] < 2 and score["measure"] == "100 pairs of one, 1125 of two"
+    assert 0.2 < decoder["threshold"] < 0.99 and decoder["slope"] > 1
+    assert np.mean(decoder["mean"]) == pytest.approx(features.mean(), abs=0.01)
+
+
+def course(**changes: Any) -> Course:
+    recipe = Recipe(epochs=3, steps=4, batch_size=4, learning_rate=0.01, average=0.5)
+    values: dict[str, Any] = {
+        "architecture": "cnn",
+        "arguments": {"channels": [3, 4], "dropout": 0.3},
+        "augmentation": AUGMENTATIONS["wide"],
+        "seconds": 0.4,
+        "recipe": recipe,
+    }
+    return Course(**{**values, **changes})
+
+
+def stop_at(step: int) -> Callable[[int, int], None]:
+    seen = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == step:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+@pytest.fixture(scope="module")
+def split(tones: Path) -> Split:
+    return gather([tones], Selection(group="artist"), "classify", fold=(0, 2))
+
+
+@pytest.mark.parametrize("as_encoder", [False, True])
+@pytest.mark.parametrize("stopped", [3, 7])
+def test_a_stopped_training_goes_on(
+    split: Split, tmp_path: Path, stopped: int, as_encoder: bool
+) -> None:
+    whole: list[Epoch] = []
+    training.train(split, tmp_path / "net", course(), as_encoder=as_encoder, report=whole.append)
+    with pytest.raises(KeyboardInterrupt):
+        training.train(split, tmp_path / "on" / "net", course(), as_encoder=as_encoder,
+                       progress=stop_at(stopped))  # fmt: skip
+    torch.rand(5)
+    rest: list[Epoch] = []
+    entry = training.train(
+        split, tmp_path / "on" / "net", course(), as_encoder=as_encoder, report=rest.append
+    )
+    assert [(e.number, e.loss, e.score) for e in rest] == [
+        (e.number, e.loss, e.score) for e in whole[3 - len(rest) :]
+    ]
+    one, other = (load_file(tmp_path / name / "model") if False else
+                  load_file(tmp_path / name / "weights.safetensors")
+                  for name in ("net", "on/net"))  # fmt: skip
+    assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+    assert entry.config["task"] == ("encode" if as_encoder else "classify")
+    with pytest.raises(ModelError, match="course differ"):
+        training.train(split, tmp_path / "net", course(seconds=0.5))
+
+
+def test_keeping_an_encoder_does_not_change_the_training(split: Split, tmp_path: Path) -> None:
+    losses = []
+    for as_encoder in (False, True):
+        told: list[Epoch] = []
+        training.train(split, tmp_path / str(as_encoder), course(), as_encoder=as_encoder,
+                       report=told.append)  # fmt: skip
+        losses.append([epoch.loss for epoch in told])
+    assert losses[0] == losses[1]
+    one, other = (load_file(tmp_path / str(each) / "weights.safetensors") for each in (False, True))
+    assert one.keys() - other.keys() == {
+        "head.mean", "head.scale", "head.layers.1.weight", "head.layers.1.bias"
+    }  # fmt: skip
+    assert all(torch.equal(one[key], other[key]) for key in other)
+
+
+def test_training_goes_on_from_a_trunk_of_its_own_size(split: Split, tmp_path: Path) -> None:
+    """What is written says the sizes it has, so that it can be loaded."""
+    origin = training.train(split, tmp_path / "origin", course(), as_encoder=True)
+    still = Recipe(epochs=1, steps=1, batch_size=2, learning_rate=1e-12, weight_decay=0, average=0)
+    on = course(arguments={}, start=str(origin.folder), recipe=still)
+    entry = training.train(split, tmp_path / "on", on)
+    assert entry.config["arguments"]["channels"] == [3, 4]
+    assert entry.config["arguments"]["num_outputs"] == 2
+    before, after = (models.load(each).state_dict() for each in (origin, entry))
+    for name, value in before.items():
+        if "running" not in name and "tracked" not in name:
+            assert torch.allclose(value, after[name], atol=1e-3), name
+    # And from there again, as an encoder.
+    more = course(arguments={}, start=str(entry.folder), recipe=still)
+    again = training.train(split, tmp_path / "again", more, as_encoder=True)
+    assert models.load(again).state_dict().keys() == before.keys()
+
+
+def test_training_goes_on_only_from_what_fits(split: Split, tmp_path: Path, named: Path) -> None:
+    origin = str(training.train(split, tmp_path / "origin", course(recipe=Recipe(1, 1, 2))).folder)
+    for wrong, error, message in (
+        ({"arguments": {"channels": [3, 5]}}, ModelError, "is of other sizes: .*channels"),
+        ({"arguments": {"channels": [3, 4, 5]}}, ModelError, "is of other sizes"),
+        ({"architecture": "mlp", "arguments": {}}, ModelError, "'clip-cnn'; choose the --arch"),
+        ({"start": "origim"}, UsageError, "no model 'origim'"),
+    ):
+        with pytest.raises(error, match=message):
+            course(**{"start": origin, **wrong}).build(2)
+
+
+def test_an_encoder_that_compares_is_trained_by_margin(split: Split, tmp_path: Path) -> None:
+    entry = training.train(split, tmp_path / "net", course(loss="margin"), as_encoder=True)
+    assert entry.config["decoder"].keys() == {"mean", "threshold", "slope"}
+    assert entry.config["scores"][0]["metric"] == "equal error rate"
+    assert len(entry.config["decoder"]["mean"]) == 4
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"architecture": "cn"}, {"seconds": 0.05}, {"loss": "hinge"}], ids=str
+)
+def test_courses_that_cannot_be(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        course(**wrong)

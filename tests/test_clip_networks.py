@@ -1,0 +1,309 @@
+"""Networks that say something of a whole clip, their streams, and the front-end's short windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from audiocli import models, registry
+from audiocli.errors import ModelError
+from audiocli.frontend import (
+    Filterbank,
+    FilterbankConfig,
+    check_fingerprint,
+    fingerprint,
+    from_dict,
+    to_dict,
+)
+from audiocli.models import clipwise
+from audiocli.models.clipwise import ClipNetwork, Head, levelled, pool, steps_of_stream
+
+RATE = 8000
+BANK = FilterbankConfig(RATE, (256,), 80, 12, fmax=4000.0, difference=False)
+TWO = FilterbankConfig(RATE, (128, 256), 80, 12, fmax=4000.0)
+#: Arguments that make each architecture small, and the frames of a step.
+SMALL: list[tuple[str, dict[str, Any], int]] = [
+    ("clip-mlp", {"num_layers": 0}, 10),
+    ("clip-mlp", {"hidden_size": 5, "num_layers": 2, "stride": 3}, 3),
+    ("clip-rnn", {"hidden_size": 3, "cell": "rnn"}, 1),
+    ("clip-rnn", {"hidden_size": 3, "num_layers": 1, "cell": "gru"}, 1),
+    ("clip-rnn", {"hidden_size": 3, "bidirectional": True, "dropout": 0.1}, 1),
+    ("clip-cnn", {"channels": [3, 4]}, 4),
+    ("clip-cnn", {"channels": [3, 4, 5], "fine": 2}, 2),
+    ("clip-cnn", {"channels": [3, 4], "num_layers": 1, "hidden_size": 3}, 4),
+    ("clip-mobile", {"channels": [4, 6, 8], "strides": [2, 1, 2]}, 4),
+]
+EACH = pytest.mark.parametrize(("name", "arguments", "stride"), SMALL, ids=str)
+
+
+def small(
+    name: str, arguments: dict[str, Any], num_outputs: int = 3, bank: FilterbankConfig = BANK
+) -> ClipNetwork:
+    torch.manual_seed(1)
+    network = models.build(name, bank, {**arguments, "num_outputs": num_outputs})
+    assert isinstance(network, ClipNetwork)
+    network.eval()
+    network.calibrate(noise(2, 8000))
+    return network
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def pieces(audio: np.ndarray, sizes: list[int]) -> Iterator[np.ndarray]:
+    begin = index = 0
+    while begin < audio.shape[-1]:
+        size = sizes[index % len(sizes)]
+        yield audio[..., begin : begin + size]
+        begin, index = begin + size, index + 1
+
+
+def streamed(network: ClipNetwork, blocks: Any) -> np.ndarray:
+    return np.concatenate(list(steps_of_stream(network, blocks)))
+
+
+# Networks
+
+
+@EACH
+@pytest.mark.parametrize("samples", [0, 1, 79, 80, 5000])
+@pytest.mark.parametrize("bank", [BANK, TWO], ids=["one", "four"])
+def test_logits_a_clip_and_features_a_step(
+    name: str, arguments: dict[str, Any], stride: int, samples: int, bank: FilterbankConfig
+) -> None:
+    network, audio = small(name, arguments, bank=bank), noise(2, samples)
+    with torch.no_grad():
+        logits, features = network(audio), network.embed(audio)
+    assert network.stride == stride
+    assert logits.shape == (2, 3)
+    assert features.shape == (2, network.units, -(-(1 + samples // 80) // stride))
+    assert torch.isfinite(logits).all() and torch.isfinite(features).all()
+    with torch.no_grad():
+        assert network.head is not None
+        assert torch.allclose(network.head(network.pooled(audio)), logits, atol=1e-5)
+
+
+@EACH
+def test_every_weight_learns(name: str, arguments: dict[str, Any], stride: int) -> None:
+    network = small(name, arguments).train()
+    network(noise(4, 6000))[:, 0].square().sum().backward()
+    for weight, parameter in network.named_parameters():
+        assert parameter.grad is not None, weight
+        assert torch.isfinite(parameter.grad).all(), weight
+        assert parameter.grad.abs().max() > 0, weight
+
+
+@EACH
+def test_clips_of_a_batch_do_not_mix(name: str, arguments: dict[str, Any], stride: int) -> None:
+    network, audio = small(name, arguments), noise(3, 4000)
+    audio[1] *= 0.01
+    with torch.no_grad():
+        alone = torch.cat([network(clip[None]) for clip in audio])
+        assert torch.allclose(network(audio), alone, atol=1e-5)
+
+
+@EACH
+def test_the_level_says_nothing(name: str, arguments: dict[str, Any], stride: int) -> None:
+    network, audio = small(name, arguments), noise(1, 4000)
+    with torch.no_grad():
+        one, other, near = network(audio), network(0.25 * audio), network(audio.flip(1))
+    assert torch.allclose(one, other, atol=1e-5)
+    assert not torch.allclose(one, near, atol=1e-5)  # it does listen
+
+
+@EACH
+def test_an_encoder_has_features_alone(name: str, arguments: dict[str, Any], stride: int) -> None:
+    network = small(name, arguments, num_outputs=0)
+    with torch.no_grad():
+        assert network.pooled(noise(2, 4000)).shape == (2, 2 * network.units)
+        with pytest.raises(ModelError, match="no outputs"):
+            network(noise(2, 4000))
+    assert not any(key.startswith("head.") for key in network.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("clip-mlp", {"stride": 0}),
+        ("clip-mlp", {"num_outputs": -1}),
+        ("clip-rnn", {"cell": "elman"}),
+        ("clip-cnn", {"channels": []}),
+        ("clip-cnn", {"channels": [4], "fine": 2}),
+        ("clip-mobile", {"channels": [4, 4]}),
+        ("clip-mobile", {"channels": [4], "strides": [3]}),
+        ("clip-mobile", {"channels": [], "strides": []}),
+    ],
+    ids=str,
+)
+def test_networks_that_cannot_be(name: str, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ModelError) as caught:
+        models.build(name, BANK, {"num_outputs": 2, **wrong})
+    assert "\n" not in str(caught.value)
+
+
+def test_levels() -> None:
+    audio = torch.tensor([[0.1, -0.2], [-4.0, 1.0], [0.0, 0.0], [1e-4, -2e-4]])
+    peaks = levelled(audio).abs().amax(dim=1)
+    # What is below the floor is raised by no more than the floor would be.
+    assert peaks.tolist() == pytest.approx([0.5, 0.5, 0.0, 0.1])
+    assert torch.isfinite(levelled(torch.zeros(1, 5))).all()
+
+
+def test_pooling_is_mean_and_deviation() -> None:
+    features = 1000 + noise(2, 5, 40)
+    mean, deviation = pool(features).split(5, dim=1)
+    assert torch.allclose(mean, features.mean(dim=-1), atol=1e-3)
+    assert torch.allclose(deviation, features.std(dim=-1, correction=0), atol=1e-3)
+    still = torch.ones(1, 2, 3, requires_grad=True)
+    pool(still).sum().backward()
+    assert still.grad is not None and torch.isfinite(still.grad).all()  # of a root of nothing
+
+
+def test_heads_bring_their_inputs_to_one_scale() -> None:
+    torch.manual_seed(0)
+    head = Head(BANK, inputs=4, num_outputs=2, hidden_size=3).eval()
+    pooled = 5 + noise(50, 4) * torch.tensor([0.0, 1.0, 10.0, 100.0])
+    head.calibrate(pooled)
+    assert head.mean.tolist() == pytest.approx(pooled.mean(dim=0).tolist(), rel=1e-5)
+    assert head.scale[0].item() == pytest.approx(1e-3)  # what never moves is not blown up
+    assert torch.isfinite(head(pooled)).all()
+    assert [type(layer) for layer in head.layers][1::2] == [nn.Linear, nn.Dropout]
+
+
+# Streams
+
+
+@EACH
+def test_a_short_stream_is_the_clip(name: str, arguments: dict[str, Any], stride: int) -> None:
+    network = small(name, arguments)
+    for samples in (0, 1, 79, 300, 8001):
+        audio = noise(1, samples)
+        with torch.no_grad():
+            whole = network.embed(audio)[0].numpy().T
+        np.testing.assert_allclose(streamed(network, [audio[0].numpy()]), whole, atol=1e-5)
+    with torch.no_grad():
+        silent = network.embed(torch.zeros(1, 0))[0].numpy().T
+    np.testing.assert_allclose(streamed(network, []), silent, atol=1e-5)
+
+
+@settings(max_examples=12)
+@given(st.lists(st.integers(1, 9000), min_size=1, max_size=4), st.integers(1, 30_000))
+def test_blocks_of_any_size_give_the_same_steps(sizes: list[int], samples: int) -> None:
+    network, audio = small(*SMALL[5][:2]), noise(samples).numpy()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clipwise, "SEGMENT", 0.9)
+        patch.setattr(clipwise, "CONTEXT", 0.2)
+        whole = streamed(network, [audio])
+        np.testing.assert_allclose(streamed(network, pieces(audio, sizes)), whole, atol=1e-5)
+    assert len(whole) == -(-(1 + samples // 80) // network.stride)
+
+
+@EACH
+@pytest.mark.parametrize("samples", [31_999, 32_000, 32_001, 32_320])
+def test_segments_of_a_long_stream_hardly_show(
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    arguments: dict[str, Any],
+    stride: int,
+    samples: int,
+) -> None:
+    network, audio = small(name, arguments), noise(samples).numpy()
+    audio[::1777] = 5.0  # one peak, wherever a segment ends
+    with torch.no_grad():
+        whole = network.embed(torch.from_numpy(audio[None]))[0].numpy().T
+    monkeypatch.setattr(clipwise, "SEGMENT", 0.8)
+    monkeypatch.setattr(clipwise, "CONTEXT", 0.4)
+    parts = list(steps_of_stream(network, pieces(audio, [1000, 7, 20_000])))
+    assert len(parts) == 5 if samples >= 32_000 else len(parts) in (4, 5)
+    found = np.concatenate(parts)
+    assert found.shape == whole.shape
+    # A recurrent network's memory fades; at the borders what is left of it is small.
+    np.testing.assert_allclose(found, whole, atol=0.02 * np.abs(whole).max())
+
+
+def test_a_long_stream_is_kept_in_part_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clipwise, "SEGMENT", 0.5)
+    monkeypatch.setattr(clipwise, "CONTEXT", 0.1)
+    network = small(*SMALL[0][:2])
+    heard: list[int] = []
+    compute = network.embed_frames
+
+    def watch(audio: Tensor) -> Tensor:
+        heard.append(audio.shape[1])
+        return compute(audio)
+
+    monkeypatch.setattr(network, "embed_frames", watch)
+    steps = streamed(network, pieces(noise(80_000).numpy(), [500]))
+    assert len(steps) == 101 and len(heard) == 20
+    assert max(heard) <= (0.5 + 2 * 0.1) * RATE + BANK.n_fft
+
+
+# Windows shorter than their transforms
+
+
+def test_a_short_window_hears_what_a_short_transform_does() -> None:
+    """Zeros around a window refine the bins: twice as many of them hear the same tone."""
+    tone = torch.sin(2 * torch.pi * 1000 * torch.arange(4000) / RATE)
+    plain = FilterbankConfig(RATE, (256,), 80, 12, fmax=4000.0, difference=False)
+    padded = FilterbankConfig(
+        RATE, (512,), 80, 12, fmax=4000.0, difference=False, win_lengths=(256,)
+    )
+    same = FilterbankConfig(RATE, (256,), 80, 12, fmax=4000.0, difference=False, win_lengths=(256,))
+    one, two, three = (Filterbank(config)(tone)[..., 10:-10] for config in (plain, padded, same))
+    assert torch.equal(one, three)
+    assert one.argmax(dim=1).unique().tolist() == two.argmax(dim=1).unique().tolist()
+    assert (two.max() - one.max()).item() == pytest.approx(np.log10(2), abs=0.02)
+    window = Filterbank(padded).window0
+    assert window[:128].abs().max() == 0 and window[384:].abs().max() == 0
+    assert torch.allclose(window[128:384], torch.hann_window(256))
+
+
+def test_a_short_window_places_a_click_as_exactly() -> None:
+    click = torch.zeros(1, 4000)
+    click[0, 2000] = 1.0
+    config = FilterbankConfig(
+        RATE, (1024,), 40, 12, fmax=4000.0, difference=False, win_lengths=(128,)
+    )
+    heard = torch.nonzero(Filterbank(config)(click)[0].amax(dim=(0, 1)) > 1e-3).flatten()
+    assert heard.tolist() == [49, 50, 51]  # within half a window, around frame 2000 / 40
+
+
+def test_the_fingerprint_tells_windows_apart() -> None:
+    plain, short = (
+        FilterbankConfig(RATE, (512,), 80, 12, fmax=4000.0, win_lengths=lengths)
+        for lengths in ((), (256,))
+    )
+    stored = fingerprint(Filterbank(plain))
+    check_fingerprint(Filterbank(plain), stored, "mine")
+    with pytest.raises(ModelError, match="train it again"):
+        check_fingerprint(Filterbank(short), stored, "mine")
+
+
+@pytest.mark.parametrize(
+    "wrong", [(256, 256), (255,), (0,), (514,), (-2,)], ids=lambda value: str(value)
+)
+def test_windows_that_cannot_be(wrong: tuple[int, ...]) -> None:
+    with pytest.raises(ModelError, match="^front-end: win_lengths .* none longer$"):
+        FilterbankConfig(RATE, (512,), 80, 12, fmax=4000.0, win_lengths=wrong)
+
+
+def test_configurations_without_the_field_load() -> None:
+    stored = to_dict(BANK)
+    assert from_dict({**stored, "win_lengths": []}) == BANK
+    del stored["win_lengths"]
+    assert from_dict(stored) == BANK
+    assert BANK.win_lengths == () and asdict(BANK)["win_lengths"] == ()
+    for entry in registry.list_models("onsets"):
+        assert "win_lengths" not in entry.config["frontend"]  # made before there was one
+        models.load(entry)
+    with pytest.raises(ModelError, match="^front-end: "):
+        from_dict({**stored, "win_lengths": None})
