@@ -106,12 +106,16 @@ def command_lines() -> Iterator[str]:
     for entry in shipped():
         training = entry.config.get("training") or {}
         courses = [*training.get("earlier", []), training]
-        trained = [course["command"] for course in courses if course.get("command")]
-        measured = [score["command"] for score in entry.config.get("scores") or []]
+        trained = dict.fromkeys(course["command"] for course in courses if course.get("command"))
+        scores = entry.config.get("scores") or []
+        measured = [
+            "the same" if score["command"] in trained else f"`{score['command']}`"
+            for score in scores
+        ]
         yield row(
             f"`{entry.task}/{entry.name}`",
-            "<br>".join(f"`{command}`" for command in dict.fromkeys(trained)),
-            "<br>".join(f"`{command}`" for command in dict.fromkeys(measured)),
+            "<br>".join(f"`{command}`" for command in trained),
+            "<br>".join(dict.fromkeys(measured)),
         )
 
 

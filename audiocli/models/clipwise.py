@@ -114,6 +114,9 @@ class ClipNetwork(FramewiseNetwork):
         self.head = Head(self.frontend.config, inputs=2 * self.units, num_outputs=num_outputs,
                          dropout=dropout) if num_outputs else None  # fmt: skip
 
+    def fuse(self) -> None:
+        """Make inference faster where there is a way; then the network cannot be trained on."""
+
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
         """Compute (batch, units, steps) of images (batch, channels, bands, frames)."""

@@ -246,7 +246,9 @@ def _beside(entry: registry.ModelEntry, name: str) -> str | None:
     return None
 
 
-def load_trunk(entry: registry.ModelEntry, where: torch.device) -> ClipNetwork:
+def load_trunk(
+    entry: registry.ModelEntry, where: torch.device, *, trainable: bool = False
+) -> ClipNetwork:
     """Load the network that listens.
 
     Parameters
@@ -255,6 +257,8 @@ def load_trunk(entry: registry.ModelEntry, where: torch.device) -> ClipNetwork:
         An encoder, or a classifier with a trunk of its own.
     where : torch.device
         Where it is to run.
+    trainable : bool
+        Leave it as it was trained; by default it is made ready for inference alone.
 
     Returns
     -------
@@ -270,6 +274,8 @@ def load_trunk(entry: registry.ModelEntry, where: torch.device) -> ClipNetwork:
         raise ModelError(
             f"{entry.name}: is a {entry.config['architecture']!r}, which tells no classes of clips"
         )
+    if not trainable:
+        network.fuse()
     return network
 
 
@@ -384,11 +390,12 @@ class _Gatherer:
             return np.zeros(1), np.array([seconds])
         step, lead = self.listener.step, self.length - self.hop
         # The last step may begin where the recording ends: no segment is there for it alone.
-        while self.taken > 1 and ((self.taken - 1) * self.hop + lead) * step > seconds - 1e-6:
+        end = (seconds - 1e-6) / step
+        while self.taken > 1 and (self.taken - 1) * self.hop + max(lead, 0) > end:
             self.taken -= 1
         begin = self.taken * self.hop
         left = seconds - (begin + lead) * step  # behind the last segment
-        if not self.taken or (left > step and begin < self.count):
+        if not self.taken or (left > step and begin < min(end, self.count)):
             self._take(begin, self.count)
             left = 0.0
         starts = np.arange(self.taken, dtype=np.float64) * (self.hop * step)

@@ -234,7 +234,7 @@ def masked(images: Tensor, largest: float, rng: torch.Generator | None = None) -
         size = images.shape[dimension]
         width = torch.rand(len(images), 1, generator=rng) * largest * size
         begin = torch.rand(len(images), 1, generator=rng) * (size - width)
-        place = torch.arange(size).unsqueeze(0)
+        place = torch.arange(size).unsqueeze(0) + 0.5  # so that the first is as often blank
         kept = ((place < begin) | (place >= begin + width)).to(images)
         images = images * kept.view(len(images), 1, *((-1, 1) if dimension == 2 else (1, -1)))
     return images

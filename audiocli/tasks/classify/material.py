@@ -326,9 +326,8 @@ def chosen_scores(
     accuracy = scoring.accuracy(right, guess)
     f1 = scoring.macro_f1(right, guess)
     error = scoring.calibration_error(sure, hit)
-    interval = f"95 % interval {100 * low:.1f} to {100 * high:.1f}"
     return {"temperature": temperature, "unknown": round(min(unknown, 0.5), 3)}, [
-        _score("accuracy", 100 * accuracy, interval),
+        _score("accuracy", 100 * accuracy, _interval(low, high)),
         _score("macro F1", 100 * f1, "mean over the classes"),
         _score("expected calibration error", 100 * error, "15 bins"),
     ]
@@ -383,13 +382,18 @@ def _tag_scores(
     hits = [2 * (truth * (probabilities >= cut)).sum() / max(
         float(truth.sum() + (probabilities >= cut).sum()), 1.0) for cut in cuts]  # fmt: skip
     threshold = round(float(cuts[int(np.argmax(hits))]), 3)
-    interval = f"mean over the tags; 95 % interval {100 * low:.1f} to {100 * high:.1f}"
     return {"temperature": temperature, "threshold": threshold}, [
-        _score("ROC AUC", 100 * area, interval),
+        _score("ROC AUC", 100 * area, f"mean over the tags; {_interval(low, high)}"),
         _score("PR AUC", 100 * precision, "average precision, mean over the tags"),
         _score("F-measure", 100 * max(hits), f"all tags together, at a threshold of {threshold}"),
         _score("expected calibration error", 100 * error, "15 bins, all tags together"),
     ]
+
+
+def _interval(low: float, high: float) -> str:
+    if np.isnan(low):
+        return "one group, so no interval"
+    return f"95 % interval {100 * low:.1f} to {100 * high:.1f}"
 
 
 def _score(metric: str, value: float, measure: str) -> dict[str, Any]:

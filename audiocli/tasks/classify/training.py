@@ -139,7 +139,7 @@ class Course:
         frontend, trunk = LISTENING[self.listening], None
         if self.start is not None:
             entry = registry.find(None, self.start)
-            trunk = load_trunk(entry, torch.device("cpu"))
+            trunk = load_trunk(entry, torch.device("cpu"), trainable=True)
             if entry.config["architecture"] != name:
                 raise ModelError(
                     f"{self.start}: its architecture is {entry.config['architecture']!r}; choose "
