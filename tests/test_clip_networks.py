@@ -121,6 +121,21 @@ def test_the_level_says_nothing(name: str, arguments: dict[str, Any], stride: in
 
 
 @EACH
+def test_fused_for_inference_it_says_the_same(
+    name: str, arguments: dict[str, Any], stride: int
+) -> None:
+    network, audio = small(name, arguments).train(), noise(2, 4000)
+    with torch.no_grad():
+        for seed in range(3):  # so that the normalisations do something
+            network(noise(4, 4000, seed=seed))
+        before = network.eval()(audio)
+        network.fuse()
+        assert torch.allclose(network(audio), before, atol=1e-4)
+    norms = [each for each in network.modules() if isinstance(each, nn.BatchNorm2d)]
+    assert not (norms and name == "clip-mobile")
+
+
+@EACH
 def test_an_encoder_has_features_alone(name: str, arguments: dict[str, Any], stride: int) -> None:
     network = small(name, arguments, num_outputs=0)
     with torch.no_grad():

@@ -397,7 +397,7 @@ def _interval(low: float, high: float) -> str:
 
 
 def _score(metric: str, value: float, measure: str) -> dict[str, Any]:
-    return {"metric": metric, "value": round(value, 1), "unit": "%", "measure": measure}
+    return {"metric": metric, "value": round(float(value), 1), "unit": "%", "measure": measure}
 
 
 def model_facts(split: Split, task: str, settings: dict[str, Any]) -> dict[str, Any]:
