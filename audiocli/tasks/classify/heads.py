@@ -38,7 +38,7 @@ __all__ = ["Fitting", "fit_head", "train"]
 
 Floats = NDArray[np.float32]
 #: Penalties that are tried; the one that judges best is taken.
-PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
+PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 
 @dataclass(frozen=True)
