@@ -69,6 +69,12 @@ def class_options(*, columns: str) -> Callable[[Command], Command]:
                     help="head: judge on each of so many parts in turn, then train on all.",
                 ),
                 click.option(
+                    "--judge",
+                    metavar="PATTERN",
+                    multiple=True,
+                    help="Clips that count then, as for --hold-out; may be repeated. [all]",
+                ),
+                click.option(
                     "--listen",
                     type=click.Choice(["mel", "pitch"]),
                     default="mel",

@@ -134,6 +134,7 @@ def run_classes(task: str, options: dict[str, Any]) -> None:
         fitting = heads.Fitting(task, options["encoder"], augmentation, seed=options["seed"])
         entry = heads.train(
             options["data"], options["output"], fitting, selection, parts=options["parts"],
+            judge=options["judge"],
             fold=fold_of(options["fold"]), device=options["device"], **given,
         )  # fmt: skip
         click.echo(str(entry.folder))

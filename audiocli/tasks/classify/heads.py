@@ -11,7 +11,7 @@ Alain, Bengio: Understanding intermediate layers using linear classifier probes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from audiocli import models, registry
 from audiocli.errors import UsageError
 from audiocli.models.clipwise import ClipNetwork, Head
 from audiocli.tasks.classify.classifier import load_trunk
-from audiocli.tasks.classify.clips import Clip, Selection, folds
+from audiocli.tasks.classify.clips import Clip, Selection, folds, select
 from audiocli.tasks.classify.examples import AUGMENTATIONS, Augmentation, load, varied
 from audiocli.tasks.classify.material import (
     Split,
@@ -122,12 +122,17 @@ def fit_head(
     optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
 
-class _Heard:
-    """The pooled features of clips: as they are, and varied."""
+class _Bench:
+    """Clips that an encoder has heard, as they are and varied, and heads fitted to some of them."""
 
-    def __init__(self, network: ClipNetwork, fitting: Fitting, clips: Sequence[Clip]) -> None:
-        rate = network.frontend.config.sample_rate
-        rng = np.random.default_rng(fitting.seed)
+    def __init__(
+        self, network: ClipNetwork, fitting: Fitting, clips: Sequence[Clip], truth: Floats
+    ) -> None:
+        self.config, self.fitting, self.truth = network.frontend.config, fitting, truth
+        #: Where each clip is from: of a class, every set counts the same.
+        names = sorted({str(clip.folder) for clip in clips})
+        self.sets = np.array([names.index(str(clip.folder)) for clip in clips])
+        rate, rng = self.config.sample_rate, np.random.default_rng(fitting.seed)
         plain = fitting.augmentation == AUGMENTATIONS["none"]
         count = 0 if plain else fitting.variations
         self.rows = np.zeros((1 + count, len(clips), 2 * network.units), np.float32)
@@ -141,15 +146,37 @@ class _Heard:
                     network, varied(audio, length, rate, fitting.augmentation, rng)
                 )
 
-    def examples(self, places: Sequence[int]) -> Floats:
-        """All variations of some clips: (variations * clips, inputs)."""
-        chosen: Floats = self.rows[:, places].reshape(-1, self.rows.shape[2])
-        return chosen
+    def fitted(self, places: Sequence[int], penalty: float) -> Head:
+        """Fit a head to some of the clips."""
+        torch.manual_seed(self.fitting.seed)
+        inputs, outputs = self.rows.shape[2], self.truth.shape[1]
+        head = Head(self.config, inputs=inputs, num_outputs=outputs)
+        targets, weights = self.truth[places], np.ones(len(places), np.float32)
+        if self.fitting.task == "classify":
+            targets = targets / targets.sum(axis=1, keepdims=True)  # a clip's labels share it
+            weights = self._weights(targets, self.sets[places])
+        heard = self.rows[:, places].reshape(-1, inputs)
+        times = len(self.rows)
+        fit_head(head, heard, np.tile(targets, (times, 1)), self.fitting.task, penalty,
+                 np.tile(weights, times))  # fmt: skip
+        return head.eval()
 
-    @property
-    def variations(self) -> int:
-        """How often each clip is heard."""
-        return len(self.rows)
+    def _weights(self, targets: Floats, sets: NDArray[np.intp]) -> Floats:
+        """Let every class count the same, and in it every set: (clips,), of mean 1."""
+        weights = np.zeros(len(targets), np.float32)
+        amounts = np.stack([targets[sets == each].sum(axis=0) for each in np.unique(sets)])
+        shares = (amounts > 0) / np.maximum((amounts > 0).sum(axis=0), 1)
+        for amount, share, each in zip(amounts, shares, np.unique(sets), strict=True):
+            chosen = sets == each
+            weights[chosen] = targets[chosen] @ (share / np.maximum(amount, 1e-6))
+        scaled: Floats = weights / weights.mean()
+        return scaled
+
+    def logits(self, head: Head, places: Sequence[int]) -> Floats:
+        """Compute the logits (clips, labels) of some clips, as they are."""
+        with torch.inference_mode():
+            values: Floats = head(torch.from_numpy(self.rows[0, places])).numpy()
+        return values
 
 
 def _pooled(network: ClipNetwork, signal: Floats) -> Floats:
@@ -170,6 +197,7 @@ def train(
     fold: tuple[int, int] | None = None,
     dev: Sequence[Path] = (),
     parts: int | None = None,
+    judge: Sequence[str] = (),
     licences: Sequence[str] = (),
     device: str = "auto",
 ) -> registry.ModelEntry:
@@ -185,6 +213,9 @@ def train(
     parts : int, optional
         Cross-validate: each of so many parts is judged by a head fitted to the others, and the
         head that is kept is fitted to all. Scores and calibration are those of the parts.
+    judge : sequence of str
+        Patterns of the clips that count then, see :func:`audiocli.tasks.classify.clips.select`;
+        without any, all do.
     device : str
         As in :func:`audiocli.models.device`.
 
@@ -201,28 +232,27 @@ def train(
         raise UsageError(
             "--cross-validate judges on all clips in turn; leave out --hold-out, --dev and --fold"
         )
+    if judge and not parts:
+        raise UsageError("--judge says which clips count in --cross-validate")
     if (output / registry.CONFIG).exists():
         raise UsageError(f"{output}: holds a model already; choose another folder")
     entry = registry.find("encode", fitting.encoder)
     network = load_trunk(entry, models.device(device))
     split = gather(data, selection, fitting.task, held_out=held_out, dev=dev, licences=licences,
                    fold=(0, parts) if parts else fold)  # fmt: skip
+    clips = [*split.training, *split.dev]
+    kept = list(range(len(split.training)))
+    rounds = [(kept, list(range(len(kept), len(clips))))]
     if parts:
-        clips = [*split.training, *split.dev]
-        split = _validated(split, clips, parts)
-        held = folds(clips, selection.group, parts)
-        rounds = [([i for i in range(len(clips)) if i not in set(part)], part) for part in held]
-    else:
-        clips = [*split.training, *split.dev]
-        count = len(split.training)
-        rounds = [(list(range(count)), list(range(count, len(clips))))]
+        split, rounds = _validated(split, clips, parts, judge)
+        kept = list(range(len(clips)))
     truth = split.targets(clips)
     judged = [place for _, part in rounds for place in part]
     refuse_unscorable(truth[judged], fitting.task)
-    heard = _Heard(network, fitting, clips)
+    bench = _Bench(network, fitting, clips, truth)
     trials = {
         penalty: np.concatenate(
-            [_judge(network, fitting, heard, truth, one, two, penalty) for one, two in rounds]
+            [bench.logits(bench.fitted(training, penalty), part) for training, part in rounds]
         )
         for penalty in PENALTIES
     }
@@ -231,49 +261,33 @@ def train(
         for penalty, logits in trials.items()
     }
     penalty = max(marks, key=lambda each: marks[each])
-    kept = list(range(len(clips))) if parts else rounds[0][0]
-    head = _fitted(network, fitting, heard, truth, kept, penalty)
-    judging = Split(**{**vars(split), "dev": [clips[place] for place in judged]})
-    settings = {**asdict(fitting), "penalty": penalty}
-    facts = model_facts(split, fitting.task, settings)
-    found = judging.judged(trials[penalty], fitting.task)
-    encoder = {"name": entry.name, "weights_sha256": entry.config["weights_sha256"]}
-    arguments = {"inputs": 2 * network.units, "num_outputs": len(split.labels)}
-    config = {**facts, **found, "encoder": encoder, "architecture": "head"}
-    return models.save(head, output, {**config, "arguments": arguments}, half=True)
+    head = bench.fitted(kept, penalty)
+    facts = model_facts(split, fitting.task, {**asdict(fitting), "penalty": penalty})
+    judging = replace(split, dev=[clips[place] for place in judged])
+    config = {
+        **facts,
+        **judging.judged(trials[penalty], fitting.task),
+        "encoder": {"name": entry.name, "weights_sha256": entry.config["weights_sha256"]},
+        "architecture": "head",
+        "arguments": {"inputs": 2 * network.units, "num_outputs": len(split.labels)},
+    }
+    return models.save(head, output, config, half=True)
 
 
-def _validated(split: Split, clips: list[Clip], parts: int) -> Split:
+def _validated(
+    split: Split, clips: list[Clip], parts: int, judge: Sequence[str]
+) -> tuple[Split, list[tuple[list[int], list[int]]]]:
+    """Plan the rounds of a cross-validation: clips to fit to, and clips that judge."""
+    held = folds(clips, split.selection.group, parts)
+    counted = {clip.path for clip in (select(clips, judge, "--judge") if judge else clips)}
+    rounds = [
+        (
+            [place for place in range(len(clips)) if place not in set(part)],
+            [place for place in part if clips[place].path in counted],
+        )
+        for part in held
+    ]
     by = f" by {split.selection.group}" if split.selection.group else ""
-    words = f"cross-validation in {parts} parts{by}; the weights are trained on all parts"
-    return Split(**{**vars(split), "training": clips, "held_out": words})
-
-
-def _judge(
-    network: ClipNetwork, fitting: Fitting, heard: _Heard, truth: Floats,
-    training: Sequence[int], judged: Sequence[int], penalty: float,
-) -> Floats:  # fmt: skip
-    """Fit to some clips, and give the logits of others."""
-    head = _fitted(network, fitting, heard, truth, training, penalty)
-    with torch.inference_mode():
-        logits: Floats = head(torch.from_numpy(heard.rows[0, judged])).numpy()
-    return logits
-
-
-def _fitted(
-    network: ClipNetwork, fitting: Fitting, heard: _Heard, truth: Floats,
-    places: Sequence[int], penalty: float,
-) -> Head:  # fmt: skip
-    torch.manual_seed(fitting.seed)
-    head = Head(network.frontend.config, inputs=2 * network.units, num_outputs=truth.shape[1])
-    targets = np.tile(truth[places], (heard.variations, 1))
-    weights = np.ones(len(targets), np.float32)
-    if (
-        fitting.task == "classify"
-    ):  # every class counts the same, and a clip is shared among its own
-        targets /= targets.sum(axis=1, keepdims=True)
-        share = targets.mean(axis=0)
-        weights = (targets @ (1 / np.maximum(share, 1e-6))).astype(np.float32)
-        weights /= weights.mean()
-    fit_head(head, heard.examples(places), targets, fitting.task, penalty, weights)
-    return head.eval()
+    where = f", judged on {', '.join(judge)}" if judge else ""
+    words = f"cross-validation in {parts} parts{by}{where}; the weights are trained on all parts"
+    return replace(split, training=clips, held_out=words), [each for each in rounds if each[1]]
