@@ -66,7 +66,7 @@ def render(config: dict[str, Any]) -> str:
         commands = [course["command"] for course in (*earlier, training)]
         lines += ["", "## Train it again", ""]
         if earlier:
-            lines += ["In this order, each `--from` what the one before wrote:", ""]
+            lines += ["In this order, each on what the one before wrote:", ""]
         lines += ["```", *commands, "```"]
         made = [
             f"{label}: {training[key]}"

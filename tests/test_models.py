@@ -30,6 +30,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "frame-crnn": {"channels": [2, 3], "embedding_size": 4, "hidden_size": 3},
     **{name: {"components": 3} for name in ("pca", "nmf", "dictionary", "kmeans")},
     "autoencoder": {"components": 3, "hidden_size": 5},
+    "clip-mlp": {"num_outputs": 2, "hidden_size": 3},
+    "clip-rnn": {"num_outputs": 2, "hidden_size": 3},
+    "clip-cnn": {"num_outputs": 2, "channels": [2, 3]},
+    "clip-mobile": {"num_outputs": 2, "channels": [2, 3]},
+    "head": {"inputs": 4, "num_outputs": 2},
 }
 #: More of each architecture's arguments, all of which must work.
 VARIANTS: list[tuple[str, dict[str, Any]]] = [

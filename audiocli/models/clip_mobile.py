@@ -60,8 +60,8 @@ class ClipMobile(ClipNetwork):
         Logits a clip; 0 for an encoder.
     channels : sequence of int
         Channels of the first convolution and of each separable one.
-    strides : sequence of int
-        Their strides, 1 or 2.
+    strides : sequence of int, optional
+        Their strides, 1 or 2; by default the first, third, fifth and seventh halve the map.
     dropout : float
         Share of the pooled features dropped in training.
 
@@ -79,10 +79,12 @@ class ClipMobile(ClipNetwork):
         *,
         num_outputs: int = 0,
         channels: Sequence[int] = (32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512),
-        strides: Sequence[int] = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1),
+        strides: Sequence[int] | None = None,
         dropout: float = 0.2,
     ) -> None:
         super().__init__(frontend)
+        if strides is None:
+            strides = [2 if place in (0, 2, 4, 6) else 1 for place in range(len(channels))]
         if not channels or len(channels) != len(strides) or not set(strides) <= {1, 2}:
             raise ModelError("clip-mobile: give as many strides, 1 or 2, as channels")
         layers: list[nn.Module] = [_Convolution(frontend.channels, channels[0], 3, strides[0], 1)]

@@ -124,7 +124,15 @@ def find_clips(folder: Path, selection: Selection) -> list[Clip]:
     [('cat/a.wav', ('cat',)), ('dog/a.wav', ('dog',))]
     """
     table = folder if folder.is_file() else folder / TABLE
-    found = _listed(table, selection) if table.is_file() else _in_folders(folder)
+    if table.is_file():
+        found = _listed(table, selection)
+    elif selection.group:
+        raise DataError(
+            f"{folder}: has no {TABLE}, so nothing in it has a {selection.group!r}; leave out "
+            "--group, or write the table (columns path, label and that)"
+        )
+    else:
+        found = _in_folders(folder)
     clips = [replace(clip, labels=_renamed(clip.labels, selection.renamed)) for clip in found]
     clips = [clip for clip in clips if clip.labels]
     if not clips:
@@ -160,8 +168,15 @@ def _listed(table: Path, selection: Selection) -> list[Clip]:
             raise DataError(f"{table}, line {number}: there is no file {row['path']!r}")
         cells = ";".join(row[column] for column in selection.columns)
         labels = tuple(part.strip() for part in cells.split(";") if part.strip())
-        clips.append(Clip(path, row["path"], table.parent, labels, row))
+        clips.append(Clip(path, _below(row["path"]), table.parent, labels, row))
     return clips
+
+
+def _below(name: str) -> str:
+    """Name a file that lies elsewhere without the way that leads there on this machine."""
+    path = Path(name)
+    outside = path.is_absolute() or ".." in path.parts
+    return "/".join(path.parts[-2:]) if outside else path.as_posix()
 
 
 def _in_folders(folder: Path) -> list[Clip]:

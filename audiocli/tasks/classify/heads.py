@@ -38,7 +38,8 @@ __all__ = ["Fitting", "fit_head", "train"]
 
 Floats = NDArray[np.float32]
 #: Penalties that are tried; the one that judges best is taken.
-PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+PENALTIES = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
+MAX_ITERATIONS = 100
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Fitting:
 def fit_head(
     head: Head, pooled: Floats, targets: Floats, task: str, penalty: float, weights: Floats
 ) -> None:
-    """Fit a linear head in place.
+    """Fit a linear head in place, from the weights that it has; the best ones are unique.
 
     Parameters
     ----------
@@ -101,12 +102,11 @@ def fit_head(
     head.calibrate(heard)
     linear = head.layers[-1]
     assert isinstance(linear, nn.Linear)  # narrows the type
-    nn.init.zeros_(linear.weight)
-    nn.init.zeros_(linear.bias)
     scaled = (heard - head.mean) / head.scale
     optimizer = torch.optim.LBFGS(
-        linear.parameters(), max_iter=300, history_size=20, line_search_fn="strong_wolfe"
-    )
+        linear.parameters(), max_iter=MAX_ITERATIONS, history_size=20, tolerance_change=1e-7,
+        line_search_fn="strong_wolfe",
+    )  # fmt: skip
 
     def closure() -> float:
         optimizer.zero_grad()
@@ -146,16 +146,21 @@ class _Bench:
                     network, varied(audio, length, rate, fitting.augmentation, rng)
                 )
 
-    def fitted(self, places: Sequence[int], penalty: float) -> Head:
-        """Fit a head to some of the clips."""
-        torch.manual_seed(self.fitting.seed)
+    def new_head(self) -> Head:
+        """Make a head that tells nothing yet."""
         inputs, outputs = self.rows.shape[2], self.truth.shape[1]
         head = Head(self.config, inputs=inputs, num_outputs=outputs)
+        for value in head.layers[-1].parameters():
+            nn.init.zeros_(value)
+        return head
+
+    def fit(self, head: Head, places: Sequence[int], penalty: float) -> Head:
+        """Fit a head to some of the clips."""
         targets, weights = self.truth[places], np.ones(len(places), np.float32)
         if self.fitting.task == "classify":
             targets = targets / targets.sum(axis=1, keepdims=True)  # a clip's labels share it
             weights = self._weights(targets, self.sets[places])
-        heard = self.rows[:, places].reshape(-1, inputs)
+        heard = self.rows[:, places].reshape(-1, self.rows.shape[2])
         times = len(self.rows)
         fit_head(head, heard, np.tile(targets, (times, 1)), self.fitting.task, penalty,
                  np.tile(weights, times))  # fmt: skip
@@ -250,9 +255,13 @@ def train(
     judged = [place for _, part in rounds for place in part]
     refuse_unscorable(truth[judged], fitting.task)
     bench = _Bench(network, fitting, clips, truth)
-    trials = {
+    heads = [bench.new_head() for _ in rounds]
+    trials = {  # from the strongest penalty on, each fit begins where the one before ended
         penalty: np.concatenate(
-            [bench.logits(bench.fitted(training, penalty), part) for training, part in rounds]
+            [
+                bench.logits(bench.fit(head, training, penalty), part)
+                for head, (training, part) in zip(heads, rounds, strict=True)
+            ]
         )
         for penalty in PENALTIES
     }
@@ -261,8 +270,10 @@ def train(
         for penalty, logits in trials.items()
     }
     penalty = max(marks, key=lambda each: marks[each])
-    head = bench.fitted(kept, penalty)
-    facts = model_facts(split, fitting.task, {**asdict(fitting), "penalty": penalty})
+    head = bench.new_head()
+    for each in PENALTIES[: PENALTIES.index(penalty) + 1]:
+        bench.fit(head, kept, each)
+    facts = model_facts(split, fitting.task, {**asdict(fitting), "penalty": penalty}, entry)
     judging = replace(split, dev=[clips[place] for place in judged])
     config = {
         **facts,

@@ -324,7 +324,7 @@ def chosen_scores(
     low, high = scoring.bootstrap(lambda w: scoring.accuracy(right, guess, w), groups)
     unknown = float(np.quantile(sure[hit], REFUSED)) if hit.any() else 0.0
     accuracy = scoring.accuracy(right, guess)
-    f1 = scoring.macro_f1(right, guess)
+    f1 = scoring.macro_f1(right, guess, labels=np.unique(right))
     error = scoring.calibration_error(sure, hit)
     return {"temperature": temperature, "unknown": round(min(unknown, 0.5), 3)}, [
         _score("accuracy", 100 * accuracy, _interval(low, high)),
@@ -400,7 +400,12 @@ def _score(metric: str, value: float, measure: str) -> dict[str, Any]:
     return {"metric": metric, "value": round(float(value), 1), "unit": "%", "measure": measure}
 
 
-def model_facts(split: Split, task: str, settings: dict[str, Any]) -> dict[str, Any]:
+def model_facts(
+    split: Split,
+    task: str,
+    settings: dict[str, Any],
+    origin: registry.ModelEntry | None = None,
+) -> dict[str, Any]:
     """Gather what a configuration says of the training, but for the network and its scores.
 
     Parameters
@@ -409,6 +414,8 @@ def model_facts(split: Split, task: str, settings: dict[str, Any]) -> dict[str, 
     task : {"classify", "tag"}
     settings : dict
         Of the run.
+    origin : ModelEntry, optional
+        What training goes on from, or what a head listens through.
 
     Returns
     -------
@@ -424,6 +431,7 @@ def model_facts(split: Split, task: str, settings: dict[str, Any]) -> dict[str, 
         f"judged on {split.held_out}",
         settings,
         {},
+        origin,
     )
     facts.pop("scores")
     facts["training"]["group"] = split.selection.group

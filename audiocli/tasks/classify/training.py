@@ -275,6 +275,8 @@ def train(
     ModelError
         If the checkpoint there is of another course, or training diverges.
     """
+    if course.loss == "margin" and not as_encoder:
+        raise UsageError("--loss margin is for what is to compare; add --as-encoder")
     registry.refuse_finished(output)
     labels, truth = split.labels, split.targets(split.dev)
     refuse_unscorable(truth, course.task)
@@ -290,7 +292,8 @@ def train(
         network.calibrate(maker.batch(64, np.random.default_rng(course.recipe.seed))[0])
     where = models.device(device)
     network.to(where)
-    facts = model_facts(split, course.task, _described(course))
+    origin = None if course.start is None else registry.find(None, course.start)
+    facts = model_facts(split, course.task, _described(course), origin)
     latest: dict[str, Any] = {}
     open_set = course.loss == "margin"
 
@@ -330,7 +333,14 @@ def train(
         measure,
         course.recipe,
         output / "checkpoint",
-        settings={"course": _described(course), "clips": [clip.title for clip in split.training]},
+        settings={
+            "course": _described(course),
+            "task": course.task,
+            "labels": labels,
+            "clips": [clip.title for clip in split.training],
+            "dev": [clip.title for clip in split.dev],
+            "start": origin.config["weights_sha256"] if origin else None,
+        },
         keep=keep,
         report=report,
         progress=progress,
