@@ -187,7 +187,8 @@ def test_twice_as_loud_says_the_same(named: Path) -> None:
         hear(classifier, 2 * tone("low", "high")),
         strict=True,
     ):
-        close(quiet, loud)
+        # But for the rounding to 16 bits, which comes first.
+        np.testing.assert_allclose(quiet.probabilities, loud.probabilities, atol=1e-3)
 
 
 @pytest.mark.parametrize("segment", [None, 0.5])
@@ -680,8 +681,11 @@ def test_heads_are_fitted_to_the_minimum() -> None:
         heads.fit_head(head, pooled, targets, task, 0.01, weights)
         again = Head(BANK, inputs=3, num_outputs=2)
         heads.fit_head(again, pooled, targets, task, 0.01, weights)
-        assert all(map(torch.equal, head.state_dict().values(), again.state_dict().values()))
-        logits = head.eval()(torch.from_numpy(pooled)).detach().numpy()
+        logits, others = (
+            each.eval()(torch.from_numpy(pooled)).detach().numpy() for each in (head, again)
+        )
+        # From other weights to the same answers: there is one minimum.
+        np.testing.assert_allclose(probable(logits, task), probable(others, task), atol=0.01)
         assert (logits.argmax(axis=1) == truth).mean() > 0.85
         # A free bias makes the mean probability the share of the label.
         assert probable(logits, task).mean(axis=0) == pytest.approx(targets.mean(axis=0), abs=1e-3)

@@ -11,7 +11,7 @@ from audiocli.cli import class_lines
 from audiocli.cli.options import FOLDER, PictureCommand, batch_options
 
 TASKS = ["genre", "genre-broad", "mood", "artist", "singer", "composer", "instrument", "event",
-         "speech", "keywords", "digits", "speaker"]  # fmt: skip
+         "speech", "keywords", "digits", "speaker", "content"]  # fmt: skip
 #: Of these, people who are enrolled can take the place of those that the models know.
 ENROLLED = ("speaker", "singer", "artist")
 

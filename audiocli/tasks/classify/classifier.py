@@ -29,6 +29,8 @@ __all__ = [
 Floats = NDArray[np.float32]
 #: What tells speech from music, and from when on a recording is taken for speech.
 JUDGE, SPOKEN = "content", 0.8
+#: A recording that peaks below this is silent, and what that is called where it is a class.
+SILENT, SILENCE = 0.5 / 32768, "silence"
 #: Segments that wait for the heads, at most: what a long recording keeps is its logits alone.
 WAITING = 256
 
@@ -161,7 +163,7 @@ class Classifier:
             sure = dict(zip(kind.labels, kind.probabilities.mean(axis=0), strict=True))
             spoken = sure.get("speech", 0.0) > SPOKEN
         return [
-            _track(entry, *logits[place], seconds, spoken=spoken)
+            _track(entry, *logits[place], seconds, spoken=spoken, silent=counted.peak < SILENT)
             for place, entry in enumerate(self.entries)
         ]
 
@@ -313,15 +315,17 @@ def _fitting(entry: registry.ModelEntry, head: nn.Module | None, network: ClipNe
 
 
 class _Counted:
-    """Mono blocks, and how many samples there were."""
+    """Mono blocks, how many samples there were, and how loud the loudest was."""
 
     def __init__(self, blocks: Iterable[Block]) -> None:
-        self.blocks, self.samples = blocks, 0
+        self.blocks, self.samples, self.peak = blocks, 0, 0.0
 
     def __iter__(self) -> Iterator[Block]:
         for block in self.blocks:
             self.samples += block.shape[-1]
-            yield block.mean(axis=0, keepdims=True)
+            mono = block.mean(axis=0, keepdims=True)
+            self.peak = max(self.peak, float(np.abs(mono).max(initial=0)))
+            yield mono
 
 
 def _steps(
@@ -430,17 +434,22 @@ def _track(
     seconds: float,
     *,
     spoken: bool = False,
+    silent: bool = False,
 ) -> Track:
     """Turn logits into calibrated probabilities."""
     decoder = entry.config.get("decoder") or {}
     probabilities = probable(logits / float(decoder.get("temperature", 1.0)), entry.task)
     threshold = decoder.get("threshold", 0.5) if entry.task == "tag" else decoder.get("unknown", 0)
     labels = tuple(str(label) for label in entry.config["labels"])
+    doubts = []
+    if silent:  # nothing was heard, so nothing is said, but where silence is a class
+        doubts.append("is silent")
+        probabilities[:] = 0 if entry.task == "tag" or SILENCE in labels else 1 / len(labels)
+        probabilities[:, [label == SILENCE for label in labels]] = 1
     axes = {
         str(name): probabilities @ np.array([signs.get(label, 0.0) for label in labels], np.float32)
         for name, signs in (entry.config.get("axes") or {}).items()
     }
-    doubts = []
     if spoken and entry.config.get("domain") == "music":
         doubts.append(f"sounds like speech, and {entry.name!r} is made for music")
     return Track(

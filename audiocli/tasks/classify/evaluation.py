@@ -446,7 +446,8 @@ def record_scores(result: Evaluation, data: str) -> None:
             "metric": each.name,
             "value": round(100 * each.value, 1),
             "unit": "%",
-            "measure": "; ".join(part for part in (each.how, each.interval) if part),
+            "measure": "; ".join(part for part in (each.how, each.interval) if part)
+            or "one group, so no interval",
             "data": counted,
             "command": command,
         }

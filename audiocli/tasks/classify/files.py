@@ -44,7 +44,7 @@ TASKS: dict[str, tuple[str, ...]] = {
     **{name: (name,) for name in ("singer", "composer", "instrument")},
     "event": ("event", "event-urban"),
     "speech": ("keywords",),
-    **{name: (name,) for name in ("keywords", "digits", "speaker")},
+    **{name: (name,) for name in ("keywords", "digits", "speaker", "content")},
 }
 
 
