@@ -337,3 +337,20 @@ def test_the_card_knows_what_was_trained_on(tmp_path: Path) -> None:
     assert facts["training"]["groups"] == ["one1", "one2", "one3", "two1", "two2"]
     assert facts["labels"] == ["x", "y"] and facts["licence"] == "CC0; unspecified"
     assert facts["training"]["split"] == "judged on two/c.wav by artist, not trained on"
+
+
+def test_files_elsewhere_are_named_without_the_way_to_them(tmp_path: Path) -> None:
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "table").mkdir()
+    (tmp_path / "far" / "away" / "a.wav").write_bytes(b"")
+    rows = f"path,label\n../far/away/a.wav,x\n{tmp_path / 'far' / 'away' / 'a.wav'},x\n"
+    (tmp_path / "table" / "labels.csv").write_text(rows)
+    found = find_clips(tmp_path / "table", Selection())
+    assert [clip.name for clip in found] == ["away/a.wav"] * 2
+
+
+def test_folders_of_classes_have_no_groups(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "a.wav").write_bytes(b"")
+    with pytest.raises(DataError, match="has no labels.csv, so nothing in it has a 'artist'"):
+        find_clips(tmp_path, Selection(group="artist"))

@@ -54,6 +54,8 @@ def test_a_song_is_music_and_noise_is_not(song: dict[str, Track]) -> None:
 def test_nothing_is_made_up_of_silence() -> None:
     for track in heard(np.zeros(3 * RATE)).values():
         assert np.isfinite(track.probabilities).all()
+        assert "is silent" in track.doubts
+        assert track.task != "tag" or not track.probabilities.any()
     assert heard(np.zeros(RATE))["keywords"].best == ["silence"]
 
 

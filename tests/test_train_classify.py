@@ -199,6 +199,24 @@ def test_an_encoder_of_ones_own(run: Run, tmp_path: Path, tones: Path) -> None:
     refused(done, "another encoder of the name 'mine'")
 
 
+def test_clips_may_have_several_labels_and_some_alone_may_judge(
+    run: Run, tmp_path: Path, tones: Path
+) -> None:
+    words = ("train", "classify", "tones", "--label", "tags", "--group", "artist",
+             "--augment", "none", "--cross-validate", "3")  # fmt: skip
+    refused(run(*words, "-o", "no"), "several labels", "--several")
+    assert run(*words, "--several", "--judge", "tones/both*", "-o", "net").status == 0
+    made = config(tmp_path, "net")
+    assert made["labels"] == ["high", "low"]
+    # Any of its labels is right for a clip that has both.
+    assert made["scores"][0]["value"] == 100.0
+    assert "judged on tones/both*" in made["scores"][0]["data"]
+    assert "number of clips: 3" in made["scores"][0]["data"]
+    assert said(tmp_path, "net", "new-low.wav")[0] == "low"
+    fold = ("train", "classify", "tones", "--group", "artist", "--fold", "0/3")
+    refused(run(*fold, "--judge", "tones/low*", "-o", "no"), "--judge", "--cross-validate")
+
+
 def test_labels_are_renamed_and_chosen(run: Run, tmp_path: Path, tones: Path) -> None:
     table = tones / "labels.csv"
     table.write_text(table.read_text().replace("low00.wav,low", "low00.wav,rumble"))
