@@ -457,3 +457,17 @@ def test_a_basis_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no basis"):
         Basis(str(folder))
     assert Embedder(str(folder)).units == 6
+
+
+def test_an_encoder_of_clips_gives_its_steps() -> None:
+    embedder = Embedder("general", ["mean"], device="cpu")
+    rng = np.random.default_rng(0)
+    blocks = [rng.normal(size=(1, 16_000)).astype(np.float32) * 0.1 for _ in range(45)]
+    steps = np.concatenate(list(embedder.frames(blocks, 16_000)))
+    assert embedder.frame_rate == 6.25
+    assert steps.shape == (282, 512)  # 45 s, more than the network hears at once
+    whole = torch.from_numpy(np.concatenate(blocks[:10], axis=1))
+    with torch.inference_mode():
+        expected = embedder.network.embed(whole)[0].numpy().T
+    short = np.concatenate(list(embedder.frames(blocks[:10], 16_000)))
+    np.testing.assert_allclose(short, expected, atol=1e-4)

@@ -17,6 +17,7 @@ from audiocli.audio import streaming
 from audiocli.audio.levels import Level
 from audiocli.errors import ModelError
 from audiocli.models.bases import BasisNetwork
+from audiocli.models.clipwise import ClipNetwork, steps_of_stream
 from audiocli.models.framewise import FramewiseNetwork, in_segments
 from audiocli.models.masking import LEVEL, SILENCE, MaskingNetwork
 from audiocli.tasks.features.extractor import LOUDEST, STATISTICS, Column
@@ -33,7 +34,8 @@ Floats = NDArray[np.floating[Any]]
 class Embedder:
     """Makes features of sound by a network: its last hidden layer, frame by frame.
 
-    Of a basis of spectra these are the activations of its components. Of a separation network
+    Of a basis of spectra these are the activations of its components; of an encoder of clips the
+    features of its steps, which last several frames. Of a separation network
     they are those of its last dense or recurrent layer, and for the convolutional one the
     channels at its waist, as means over the bands there.
 
@@ -83,7 +85,9 @@ class Embedder:
 
     @property
     def frame_rate(self) -> float:
-        """Frames a second."""
+        """Frames a second; of an encoder of clips, its steps."""
+        if isinstance(self.network, ClipNetwork):
+            return self.config.frame_rate / self.network.stride
         return self.config.frame_rate
 
     @property
@@ -119,7 +123,8 @@ class Embedder:
     def frames(self, blocks: Iterable[Floats], sample_rate: int) -> Iterator[Floats]:
         """Make the features of frames, in constant memory.
 
-        Frame t has its middle at sample t * hop_length of the network's front-end.
+        Frame t has its middle at sample t * hop_length of the network's front-end; of an encoder
+        of clips, step t begins at frame t * stride.
 
         Parameters
         ----------
@@ -153,7 +158,10 @@ class Embedder:
         )
         heard = streaming.resample(mono, sample_rate, self.config.sample_rate)
         levelled = (np.float32(gain) * block[0] for block in heard)
-        yield from in_segments(self.network, self.config, compute, levelled)
+        if isinstance(self.network, ClipNetwork):
+            yield from steps_of_stream(self.network, levelled)
+        else:
+            yield from in_segments(self.network, self.config, compute, levelled)
 
     def summary(self, blocks: Iterable[Floats], sample_rate: int) -> dict[str, float]:
         """Make statistics of the features of all frames.
