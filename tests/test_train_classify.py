@@ -269,7 +269,7 @@ def test_a_folder_a_class_and_a_dev_table(run: Run, tmp_path: Path, tones: Path)
         ("--arch cnn --cross-validate 3", ["--cross-validate", "--fold"]),
         ("--arch cnn --channels a", ["--channels a: use whole numbers"]),
         ("--arch mlp --channels 3", ["'clip-mlp' has no 'channels'"]),
-        ("--arch mobile --channels 3", ["as many strides"]),
+        ("--arch mobile --channels 0", ["channels"]),
         ("--arch mlp --seconds 0.05", ["0.1 s or longer"]),
         ("--from general", ["--from", "--arch head"]),
         ("--as-encoder", ["--as-encoder", "--arch head"]),

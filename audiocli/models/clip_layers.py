@@ -175,7 +175,7 @@ class ClipCNN(ClipNetwork):
         dropout: float = 0.2,
     ) -> None:
         super().__init__(frontend)
-        if not channels or not 0 <= fine <= len(channels):
+        if min(channels, default=0) < 1 or not 0 <= fine <= len(channels):
             raise ModelError("clip-cnn: give channels, and of them as many fine ones or fewer")
         layers: list[nn.Module] = []
         inputs, bands = frontend.channels, frontend.bands

@@ -85,7 +85,9 @@ class ClipMobile(ClipNetwork):
         super().__init__(frontend)
         if strides is None:
             strides = [2 if place in (0, 2, 4, 6) else 1 for place in range(len(channels))]
-        if not channels or len(channels) != len(strides) or not set(strides) <= {1, 2}:
+        if min(channels, default=0) < 1:
+            raise ModelError("clip-mobile: give channels, each 1 or more")
+        if len(channels) != len(strides) or not set(strides) <= {1, 2}:
             raise ModelError("clip-mobile: give as many strides, 1 or 2, as channels")
         layers: list[nn.Module] = [_Convolution(frontend.channels, channels[0], 3, strides[0], 1)]
         for inputs, outputs, stride in zip(channels, channels[1:], strides[1:], strict=False):

@@ -69,6 +69,11 @@ def class_options(*, columns: str) -> Callable[[Command], Command]:
                     help="head: judge on each of so many parts in turn, then train on all.",
                 ),
                 click.option(
+                    "--unbalanced",
+                    is_flag=True,
+                    help="head: let classes count as often as they occur, and not the same.",
+                ),
+                click.option(
                     "--judge",
                     metavar="PATTERN",
                     multiple=True,

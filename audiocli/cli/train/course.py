@@ -131,7 +131,10 @@ def run_classes(task: str, options: dict[str, Any]) -> None:
         for name, option in NOT_OF_HEADS.items():
             if options[name]:
                 raise click.UsageError(f"{option}: is not for --arch head; choose another --arch")
-        fitting = heads.Fitting(task, options["encoder"], augmentation, seed=options["seed"])
+        fitting = heads.Fitting(
+            task, options["encoder"], augmentation, balanced=not options["unbalanced"],
+            seed=options["seed"],
+        )  # fmt: skip
         entry = heads.train(
             options["data"], options["output"], fitting, selection, parts=options["parts"],
             judge=options["judge"],

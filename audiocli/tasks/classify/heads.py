@@ -55,6 +55,8 @@ class Fitting:
         How the variations differ; mixup and masks are not used here.
     variations : int
         Of each clip, besides itself; 0 where nothing is to be varied.
+    balanced : bool
+        Whether every class counts the same, or as often as it occurs.
     seed : int
         Of the variations.
 
@@ -68,6 +70,7 @@ class Fitting:
     encoder: str
     augmentation: Augmentation = AUGMENTATIONS["wide"]
     variations: int = 2
+    balanced: bool = True
     seed: int = 0
 
 
@@ -159,7 +162,8 @@ class _Bench:
         targets, weights = self.truth[places], np.ones(len(places), np.float32)
         if self.fitting.task == "classify":
             targets = targets / targets.sum(axis=1, keepdims=True)  # a clip's labels share it
-            weights = self._weights(targets, self.sets[places])
+            if self.fitting.balanced:
+                weights = self._weights(targets, self.sets[places])
         heard = self.rows[:, places].reshape(-1, self.rows.shape[2])
         times = len(self.rows)
         fit_head(head, heard, np.tile(targets, (times, 1)), self.fitting.task, penalty,
