@@ -15,6 +15,7 @@ from audiocli.errors import ModelError
 from audiocli.frontend import Filterbank, FilterbankConfig, StftConfig, triangles
 from audiocli.models import framewise
 from audiocli.models.bases import BasisNetwork, sparse_code
+from audiocli.models.clipwise import ClipNetwork, Head
 from audiocli.models.framewise import in_segments
 
 Array = NDArray[np.float64]
@@ -197,7 +198,10 @@ EMBEDDED = {
 
 
 def test_every_architecture_is_embedded() -> None:
-    assert EMBEDDED.keys() == models.architectures().keys()
+    # Networks of clips have steps of several frames: tests/test_clip_networks.py has them.
+    framewise = {name for name, each in models.architectures().items()
+                 if not issubclass(each, ClipNetwork | Head)}  # fmt: skip
+    assert EMBEDDED.keys() == framewise
 
 
 @pytest.mark.parametrize("name", EMBEDDED)

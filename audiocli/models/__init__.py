@@ -99,7 +99,7 @@ def architectures() -> dict[str, type[nn.Module]]:
     Examples
     --------
     >>> sorted(architectures())[:2]
-    ['autoencoder', 'conv-drnn']
+    ['autoencoder', 'clip-cnn']
     """
     for family in FAMILIES:
         importlib.import_module(f"{__name__}.{family}")
