@@ -4,7 +4,7 @@
 
 Without files it makes a song of three minutes. In one run, on one core: decoding alone; `event`
 and `genre`, model loaded; all tasks in one pass; and MFCC means by librosa, the classical front-end
-of a classifier. Then `audiocli classify --task event` over a folder of eight copies with a process
+of a classifier. Then `audiocli classify --task event` over a folder of 32 copies with a process
 a core, start and loading included.
 """
 
@@ -32,7 +32,7 @@ from audiocli import audio, registry
 from audiocli.demo import write_demo
 from audiocli.tasks.classify.classifier import Classifier
 
-SECONDS, COPIES = 180, 8
+SECONDS, COPIES = 180, 32
 
 
 def song(folder: Path) -> Path:
