@@ -718,7 +718,7 @@ def test_calibration_is_that_of_the_held_out_clips() -> None:
     assert probable(logits / decoder["temperature"], "classify").max() == pytest.approx(
         0.8, abs=0.02
     )
-    assert decoder["unknown"] == 0.5  # never stricter than a half
+    assert decoder["unknown"] == 0.6  # of two classes, a fifth above chance
     found = {score["metric"]: score["value"] for score in scores}
     assert found["accuracy"] == pytest.approx(80, abs=2)
     assert found["expected calibration error"] < 1

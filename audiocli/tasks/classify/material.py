@@ -33,8 +33,10 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float32]
-#: A held-out clip that was named rightly is called unknown this often.
-REFUSED = 0.05
+#: Below half of the probability that all but this share of the right answers reach on held-out
+#: clips, and below a quarter in any case, the answer is unknown: so few right ones are lost.
+#: It is a fifth above chance at least.
+REFUSED, MOST_UNKNOWN, ABOVE_CHANCE = 0.05, 0.25, 1.2
 #: Pairs of clips that an encoder is judged by, at most.
 PAIRS = 300_000
 
@@ -326,7 +328,8 @@ def chosen_scores(
     accuracy = scoring.accuracy(right, guess)
     f1 = scoring.macro_f1(right, guess, labels=np.unique(right))
     error = scoring.calibration_error(sure, hit)
-    return {"temperature": temperature, "unknown": round(min(unknown, 0.5), 3)}, [
+    level = max(min(unknown / 2, MOST_UNKNOWN), ABOVE_CHANCE / logits.shape[1])
+    return {"temperature": temperature, "unknown": round(level, 3)}, [
         _score("accuracy", 100 * accuracy, _interval(low, high)),
         _score("macro F1", 100 * f1, "mean over the classes"),
         _score("expected calibration error", 100 * error, "15 bins"),
