@@ -63,7 +63,8 @@ def render(config: dict[str, Any]) -> str:
     else:
         lines.append("None measured yet.")
     if training.get("command"):
-        commands = [course["command"] for course in (*earlier, training)]
+        courses = [*earlier, training]
+        commands = [course["command"] for course in courses if course.get("command")]
         lines += ["", "## Train it again", ""]
         if earlier:
             lines += ["In this order, each on what the one before wrote:", ""]

@@ -189,8 +189,6 @@ def training_facts(
     earlier: list[dict[str, Any]] = []
     if origin is not None:
         before = origin.config.get("training") or {}
-        if not before.get("command"):
-            before = {**before, "command": "unknown", "data": before.get("data", [])}
         earlier = [*before.get("earlier", []), {key: before[key] for key in KEPT if key in before}]
     return {
         "training": {

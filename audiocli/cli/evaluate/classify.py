@@ -25,7 +25,7 @@ def clip_options(*, model: str, shown: str) -> Callable[[Command], Command]:
     return adding([
         click.argument("data", nargs=-1, required=True, type=DATA),
         click.option("--model", metavar="NAME|DIR", help=model),
-        selection_options(columns="label"),
+        selection_options,
         click.option("--only", metavar="PATTERN", multiple=True,
                      help="Clips to take, as FOLDER/NAME with * and ?, or COLUMN=VALUE; may be "
                      "repeated. [all]"),

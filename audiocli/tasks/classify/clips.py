@@ -15,9 +15,19 @@ from pathlib import Path
 
 from audiocli.annotated import title
 from audiocli.batch.inputs import find_inputs
-from audiocli.errors import DataError
+from audiocli.errors import DataError, UsageError
 
-__all__ = ["TABLE", "Clip", "Selection", "find_clips", "folds", "label_set", "select"]
+__all__ = [
+    "TABLE",
+    "Clip",
+    "Selection",
+    "find_clips",
+    "folds",
+    "label_set",
+    "part_of",
+    "refuse_several",
+    "select",
+]
 
 TABLE = "labels.csv"
 
@@ -309,3 +319,61 @@ def folds(clips: Sequence[Clip], group: str | None, count: int) -> list[list[int
         for label in labels:
             tallies[part][label] = tallies[part].get(label, 0) + 1
     return [sorted(part) for part in parts]
+
+
+def part_of(clips: Sequence[Clip], group: str | None, fold: tuple[int, int]) -> list[Clip]:
+    """Take one of the parts that :func:`folds` makes.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+    group : str, optional
+        The column of the groups.
+    fold : tuple of int
+        Its place, from 0, and how many parts there are.
+
+    Returns
+    -------
+    list of Clip
+
+    Raises
+    ------
+    UsageError
+        If it is not one of its parts.
+    DataError
+        As :func:`folds`.
+
+    Examples
+    --------
+    >>> some = [Clip(Path(n), n, Path("d"), ("x",), {"by": n[0]}) for n in ("a1", "a2", "b1")]
+    >>> [clip.name for clip in part_of(some, "by", (1, 2))]
+    ['b1']
+    """
+    place, parts = fold
+    if not 0 <= place < parts or parts < 2:
+        raise UsageError(f"fold {place} of {parts}: parts are two or more, and count from 0")
+    return [clips[index] for index in folds(clips, group, parts)[place]]
+
+
+def refuse_several(clips: Sequence[Clip], advice: str) -> None:
+    """Refuse clips with several labels where one is needed.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+    advice : str
+        What to do about it.
+
+    Raises
+    ------
+    DataError
+        Naming the first of them.
+
+    Examples
+    --------
+    >>> refuse_several([Clip(Path("a"), "a", Path("d"), ("x",))], "use --several")
+    """
+    for clip in clips:
+        if len(clip.labels) > 1:
+            labels = "; ".join(clip.labels)
+            raise DataError(f"{clip.path}: has several labels ({labels}); one is needed: {advice}")

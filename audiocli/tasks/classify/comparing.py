@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -13,21 +13,10 @@ from audiocli.batch.inputs import Job, find_inputs, plan
 from audiocli.batch.stdin import standard_input
 from audiocli.errors import UsageError
 from audiocli.tasks.classify.classifier import Encoder
-from audiocli.tasks.classify.enrolment import compare
+from audiocli.tasks.classify.enrolment import compare_vectors
 from audiocli.tasks.classify.hearing import VOICE, heard
 
 __all__ = ["compare_files"]
-
-
-@dataclass(frozen=True)
-class _Known:
-    """An encoder that has heard the files before: each is heard once, however many pairs it has."""
-
-    entry: registry.ModelEntry
-    vectors: Iterator[Any]
-
-    def stream(self, blocks: Any, sample_rate: int) -> Any:
-        return next(self.vectors)
 
 
 @dataclass(frozen=True)
@@ -106,7 +95,7 @@ def compare_files(
         work = _Hearing(str(entry.folder), device, n_jobs)
         summary = run(ready, work, settings={}, n_jobs=n_jobs, listener=results)
         for (first, one), (second, other) in combinations(results.values, 2):
-            alike = compare(first.path, second.path, _Known(entry, iter([one, other])))
+            alike = compare_vectors(one, other, entry)
             same = alike.probability >= (0.5 if threshold is None else threshold)
             pairs.append({"probability": round(alike.probability, 6),
                           "cosine": round(alike.cosine, 6),

@@ -32,6 +32,8 @@ __all__ = [
     "Enrolment",
     "SoundEncoder",
     "compare",
+    "compare_vectors",
+    "directions",
     "enrol",
     "recognise",
 ]
@@ -166,11 +168,11 @@ def enrol(
         (person.name, _clips(person, encoder, warn or (lambda message: None)))
         for person in _people(folder)
     ]
-    mean = _mean(encoder, heard[0][1].shape[1])
+    mean = _mean(encoder.entry, heard[0][1].shape[1])
     clips = [_directions(vectors, mean) for _, vectors in heard]
     sums = np.stack([part.mean(axis=0) for part in clips])
     lengths = np.linalg.norm(sums, axis=1)
-    decoder = _decoder(encoder)
+    decoder = _decoder(encoder.entry)
     # A centroid of length 1 is nearer to all than single clips are: the cosine of a clip with it
     # is the mean of those with the person's clips, divided by the length of their mean.
     nearer = max(float(lengths.mean()), 1e-3)
@@ -238,20 +240,47 @@ def _heard(path: Path, encoder: SoundEncoder) -> Vector:
         return np.asarray(encoder.stream(reader.blocks(), reader.info.sample_rate), np.float64)
 
 
-def _decoder(encoder: SoundEncoder) -> Mapping[str, Any]:
-    decoder: Mapping[str, Any] = encoder.entry.config.get("decoder") or {}
+def _decoder(entry: ModelEntry) -> Mapping[str, Any]:
+    decoder: Mapping[str, Any] = entry.config.get("decoder") or {}
     return decoder
 
 
-def _mean(encoder: SoundEncoder, units: int) -> Vector:
+def _mean(entry: ModelEntry, units: int) -> Vector:
     """Give what all vectors share, by the encoder's configuration."""
-    mean = np.asarray(_decoder(encoder).get("mean", np.zeros(units)), np.float64)
+    mean = np.asarray(_decoder(entry).get("mean", np.zeros(units)), np.float64)
     if mean.shape != (units,):
         raise ModelError(
-            f"{encoder.entry.folder}: decoder.mean in its config.json has shape {mean.shape}, "
+            f"{entry.folder}: decoder.mean in its config.json has shape {mean.shape}, "
             f"where vectors have {units} numbers; fetch or train the model again"
         )
     return mean
+
+
+def directions(vectors: NDArray[Any], entry: ModelEntry) -> Vector:
+    """Take off what all vectors of an encoder share, and bring them to length 1.
+
+    Parameters
+    ----------
+    vectors : ndarray, shape (..., units)
+    entry : ModelEntry
+        The encoder.
+
+    Returns
+    -------
+    ndarray of float64
+        Their scalar products are the cosines that are compared.
+
+    Raises
+    ------
+    ModelError
+        If the mean in its configuration is of other vectors.
+
+    Examples
+    --------
+    >>> directions(np.array([3.0, 4.0]), ModelEntry(Path("m"), {})).tolist()
+    [0.6, 0.8]
+    """
+    return _directions(np.asarray(vectors, np.float64), _mean(entry, np.shape(vectors)[-1]))
 
 
 def _directions(vectors: Vector, mean: Vector | float = 0.0) -> Vector:
@@ -361,15 +390,42 @@ def compare(first: Path, second: Path, encoder: SoundEncoder) -> Comparison:
     ...     round(compare(clip, clip, Loudness()).probability, 2)
     0.99
     """
-    decoder = _decoder(encoder)
+    return compare_vectors(_heard(first, encoder), _heard(second, encoder), encoder.entry)
+
+
+def compare_vectors(one: NDArray[Any], other: NDArray[Any], entry: ModelEntry) -> Comparison:
+    """Compare the speakers of two recordings that were heard before.
+
+    Parameters
+    ----------
+    one, other : ndarray, shape (units,)
+        As the encoder gives them.
+    entry : ModelEntry
+        The encoder.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ModelError
+        If the encoder was not calibrated for this.
+
+    Examples
+    --------
+    >>> entry = ModelEntry(Path("m"), {"decoder": {"threshold": 0.5, "slope": 10}})
+    >>> compare_vectors(np.array([1.0, 0.0]), np.array([2.0, 0.0]), entry).cosine
+    1.0
+    """
+    decoder = _decoder(entry)
     if not {"threshold", "slope"} <= decoder.keys():
         raise ModelError(
-            f"{encoder.entry.folder}: its config.json has no decoder.threshold and decoder.slope, "
+            f"{entry.folder}: its config.json has no decoder.threshold and decoder.slope, "
             "which make a probability of a cosine; use an encoder of voices"
         )
-    vectors = np.stack([_heard(path, encoder) for path in (first, second)])
-    one, other = _directions(vectors, _mean(encoder, vectors.shape[1]))
-    cosine = float(np.clip(one @ other, -1, 1))
+    first, second = directions(np.stack([one, other]), entry)
+    cosine = float(np.clip(first @ second, -1, 1))
     return Comparison(
         cosine, _logistic(float(decoder["slope"]) * (cosine - float(decoder["threshold"])))
     )

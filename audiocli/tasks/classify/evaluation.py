@@ -23,9 +23,17 @@ from audiocli.errors import DataError, UsageError
 from audiocli.models import share_processor
 from audiocli.registry import ModelEntry
 from audiocli.tasks.classify.classifier import Classifier, Encoder, encoder_of
-from audiocli.tasks.classify.clips import Clip, Selection, find_clips, folds, label_set, select
+from audiocli.tasks.classify.clips import (
+    Clip,
+    Selection,
+    find_clips,
+    label_set,
+    part_of,
+    refuse_several,
+    select,
+)
 from audiocli.tasks.classify.decisions import Track
-from audiocli.tasks.classify.enrolment import _directions, _mean
+from audiocli.tasks.classify.enrolment import directions
 from audiocli.tasks.classify.measures import (
     Scores,
     pairs,
@@ -182,7 +190,8 @@ def _material(data: Sequence[Path], entry: ModelEntry, choice: Choice, warn: War
     fitting = [clip for clip in found if any(label in known for label in clip.labels)]
     group = choice.selection.group or (entry.config.get("training") or {}).get("group")
     # Parted before anything else is left out, so that parts are those of the training.
-    paths = {clip.path for clip in _part(fitting, group, choice.fold)}
+    part = fitting if choice.fold is None else part_of(fitting, group, choice.fold)
+    paths = {clip.path for clip in part}
     chosen = select(found, choice.only, "--only") if choice.only else found
     clips = [clip for clip in chosen if clip.path in paths]
     strange = [clip for clip in chosen if any(label in labels for label in clip.labels)]
@@ -200,15 +209,6 @@ def _material(data: Sequence[Path], entry: ModelEntry, choice: Choice, warn: War
     numbers = {"clips": len(clips), "left_out": len(strange)}
     numbers["overlap"] = _refuse_overlap(entry, clips, choice.allow_overlap, warn)
     return _Material(clips, known, [clip.group(group) for clip in clips], numbers)
-
-
-def _part(clips: list[Clip], group: str | None, fold: tuple[int, int] | None) -> list[Clip]:
-    if fold is None:
-        return clips
-    place, parts = fold
-    if not 0 <= place < parts or parts < 2:
-        raise UsageError(f"fold {place} of {parts}: parts are two or more, and count from 0")
-    return [clips[index] for index in folds(clips, group, parts)[place]]
 
 
 def _refuse_overlap(entry: ModelEntry, clips: list[Clip], allow: bool, warn: Warn) -> int:
@@ -252,8 +252,7 @@ class _MakeWorker:
                 with AudioReader(job.input.path) as reader:
                     seconds = reader.info.duration or 0.0
                     found = encoder.stream(reader.blocks(), reader.info.sample_rate)
-                vector = found.astype(np.float64)
-                return seconds, (job.input.path, _directions(vector, _mean(encoder, len(vector))))
+                return seconds, (job.input.path, directions(found, encoder.entry))
 
             return compared
         classifier = Classifier(self.entry.task, [folder], device=self.device)
@@ -341,7 +340,7 @@ def evaluate(
     entry = registry.find(task, model)
     material = _material(data, entry, choice or Choice(), warn)
     if task == "classify":
-        _check_single(material.clips, "evaluate tag takes any number")
+        refuse_several(material.clips, "evaluate tag takes any number")
     heard, summary = _listened(entry, material.clips, n_jobs, device, listener)
     kept = [place for place, clip in enumerate(material.clips) if clip.path in heard]
     clips = [material.clips[place] for place in kept]
@@ -358,13 +357,6 @@ def evaluate(
     counts = {"clips": len(clips), "groups": len(set(groups))}
     numbers: dict[str, int | float] = {**material.numbers, **counts}
     return Evaluation(entry, scores, numbers, summary)
-
-
-def _check_single(clips: Sequence[Clip], advice: str) -> None:
-    for clip in clips:
-        if len(clip.labels) > 1:
-            raise DataError(f"{clip.path}: has several labels ({'; '.join(clip.labels)}), where "
-                            f"one is needed; {advice}")  # fmt: skip
 
 
 def verify(
@@ -413,7 +405,7 @@ def verify(
     """
     entry = registry.find("encode", model)
     material = _material(data, entry, choice or Choice(), warn)
-    _check_single(material.clips, "choose one column by --label")
+    refuse_several(material.clips, "choose one column by --label")
     pairs([clip.labels[0] for clip in material.clips])  # to refuse before any work
     heard, summary = _listened(entry, material.clips, n_jobs, device, listener)
     clips = [clip for clip in material.clips if clip.path in heard]

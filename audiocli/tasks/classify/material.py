@@ -15,7 +15,15 @@ from audiocli import registry
 from audiocli.errors import DataError, UsageError
 from audiocli.provenance import data_sets, licence_of_each, training_facts
 from audiocli.tasks.classify import scoring
-from audiocli.tasks.classify.clips import Clip, Selection, find_clips, folds, label_set, select
+from audiocli.tasks.classify.clips import (
+    Clip,
+    Selection,
+    find_clips,
+    label_set,
+    part_of,
+    refuse_several,
+    select,
+)
 from audiocli.tasks.classify.decisions import probable
 from audiocli.tasks.classify.examples import load
 
@@ -172,7 +180,7 @@ def gather(
     found = [clip for folder in data for clip in find_clips(folder, selection)]
     judging = [clip for folder in dev for clip in find_clips(folder, selection)]
     if task == "classify" and not selection.several:
-        _refuse_several([*found, *judging])
+        refuse_several([*found, *judging], "use --several, or train tag")
     labels = label_set(found, selection.least)
     if not labels:
         raise DataError(f"--least {selection.least}: no label has so many clips")
@@ -183,11 +191,8 @@ def gather(
     chosen: list[Clip] = select(found, held_out, "--hold-out") if held_out else []
     words += held_out
     if fold is not None:
-        place, parts = fold
-        if not 0 <= place < parts or parts < 2:
-            raise UsageError(f"fold {place} of {parts}: parts are two or more, and count from 0")
-        chosen += [found[index] for index in folds(found, selection.group, parts)[place]]
-        words.append(f"part {place} of {parts}")
+        chosen += part_of(found, selection.group, fold)
+        words.append(f"part {fold[0]} of {fold[1]}")
     paths = {clip.path for clip in chosen}
     training = [clip for clip in found if clip.path not in paths]
     judging += [clip for clip in found if clip.path in paths]
@@ -201,13 +206,6 @@ def gather(
     names = ", ".join(words)
     return Split(training, judging, labels, selection, list(data),
                  licence_of_each(data, licences), f"{names}{by}, not trained on")  # fmt: skip
-
-
-def _refuse_several(clips: Sequence[Clip]) -> None:
-    for clip in clips:
-        if len(clip.labels) > 1:
-            raise DataError(f"{clip.path}: has several labels ({'; '.join(clip.labels)}); "
-                            "use --several, or train tag")  # fmt: skip
 
 
 def _parts(clips: Sequence[Clip], group: str | None) -> int:

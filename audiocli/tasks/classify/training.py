@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -312,10 +313,8 @@ def train(
         given = course.given(len(labels))
         if as_encoder:
             saved |= {"task": "encode", "labels": []}
-            with torch.random.fork_rng(devices=[]):  # building must not repeat what is drawn
-                trunk = course.build(0)
-            trunk.load_state_dict(_without_head(net))
-            net, given["num_outputs"] = trunk, 0
+            net, given["num_outputs"] = copy.deepcopy(net), 0
+            net.head = None
         saved["architecture"] = ARCHITECTURES[course.architecture][0]
         models.save(net, output, {**saved, "arguments": given}, half=True)
 
