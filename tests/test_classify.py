@@ -34,7 +34,7 @@ from audiocli.tasks.classify.examples import (
     masked,
     varied,
 )
-from audiocli.tasks.classify.material import Split, chosen_scores, gather, pair_scores
+from audiocli.tasks.classify.material import Split, chosen_scores, gather
 from audiocli.tasks.classify.training import Course, logits_of
 from audiocli.training import Epoch, Recipe
 
@@ -727,17 +727,21 @@ def test_calibration_is_that_of_the_held_out_clips() -> None:
     assert 0.2 < decoder["threshold"] <= 0.6
 
 
-def test_comparisons_are_calibrated_on_pairs() -> None:
+def test_encoders_are_judged_on_pairs() -> None:
     rng = np.random.default_rng(0)
-    names = [str(index // 5) for index in range(50)]
-    centres = rng.normal(size=(10, 16))
-    features = (3 + np.repeat(centres, 5, axis=0) + 0.1 * rng.normal(size=(50, 16))).astype(
-        np.float32
-    )
-    decoder, score = pair_scores(features, names)
-    assert score["value"] < 2 and score["measure"] == "100 pairs of one, 1125 of two"
-    assert 0.2 < decoder["threshold"] < 0.99 and decoder["slope"] > 1
-    assert np.mean(decoder["mean"]) == pytest.approx(features.mean(), abs=0.01)
+    clips = [
+        Clip(Path(str(place)), "", Path("d"), (str(place // 5),), {"set": str(place // 25)})
+        for place in range(50)
+    ]
+    centres = np.repeat(rng.normal(size=(10, 16)), 5, axis=0)
+    features = (centres + 0.1 * rng.normal(size=(50, 16))).astype(np.float32)
+    split = Split([], clips, [], Selection(within="set"), [], [], "these")
+    judged = split.compared(5 * features)
+    names = [score["metric"] for score in judged["scores"]]
+    assert names == [f"equal error rate{end}" for end in ("", " of 0", " of 1", " of all")]
+    assert all(score["value"] < 2 for score in judged["scores"])
+    decoder = judged["decoder"]
+    assert 0.2 < decoder["threshold"] < 0.99 and decoder["slope"] > 1 and "mean" not in decoder
 
 
 def course(**changes: Any) -> Course:
@@ -840,7 +844,7 @@ def test_training_goes_on_only_from_what_fits(split: Split, tmp_path: Path, name
 
 def test_an_encoder_that_compares_is_trained_by_margin(split: Split, tmp_path: Path) -> None:
     entry = training.train(split, tmp_path / "net", course(loss="margin"), as_encoder=True)
-    assert entry.config["decoder"].keys() == {"mean", "threshold", "slope"}
+    assert entry.config["decoder"].keys() == {"threshold", "slope"}
     assert entry.config["scores"][0]["metric"] == "equal error rate"
     assert len(entry.config["decoder"]["mean"]) == 4
 

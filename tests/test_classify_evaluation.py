@@ -22,11 +22,12 @@ from audiocli.batch import Summary
 from audiocli.errors import DataError, UsageError
 from audiocli.frontend import FilterbankConfig
 from audiocli.models.clipwise import ClipNetwork
-from audiocli.tasks.classify import measures, scoring, training
+from audiocli.tasks.classify import measures, scoring, training, verification
 from audiocli.tasks.classify.clips import Clip, Selection
 from audiocli.tasks.classify.evaluation import Choice, Evaluation, evaluate, heard_before, verify
 from audiocli.tasks.classify.material import gather
-from audiocli.tasks.classify.measures import Measure, Scores, pairs, score_pairs
+from audiocli.tasks.classify.measures import Measure, Scores
+from audiocli.tasks.classify.verification import pairs, score_pairs
 from audiocli.training import Recipe
 
 RATE = 8000
@@ -195,6 +196,13 @@ def test_one_label_a_clip(run: Run, tmp_path: Path, model: Path) -> None:
     data = listed(tmp_path / "tones", [("low+mid", "low;mid", "ann")])
     done = run("evaluate", "classify", data, "--model", model)
     assert done.status == 1 and "several labels (low; mid)" in done.err
+    words = ("--model", model, "--several", "--format", "json", "-q")
+    assert told(run("evaluate", "classify", data, *words))["total"]["accuracy"] == 1
+    # Of a mixture any part is right; where none is said, the model's first counts as missed.
+    wrong = listed(tmp_path / "more", [("high", "low;mid", "ann"), ("mid", "mid;high", "bob")])
+    result = told(run("evaluate", "classify", wrong, *words))
+    assert result["total"]["accuracy"] == 0.5
+    assert [row["label"] for row in result["files"]] == ["low", "mid"]
 
 
 def test_only_and_least(data: Path, model: Path) -> None:
@@ -422,7 +430,8 @@ def turned(*degrees: float) -> np.ndarray:
 
 def test_equal_error_rate_by_hand() -> None:
     # Apart by 10, 10 and by 80 to 100 degrees: all told apart, half-way between.
-    rate, numbers = score_pairs(turned(0, 10, 90, 100), ["ann", "ann", "bob", "bob"])
+    found = score_pairs(turned(0, 10, 90, 100), ["ann", "ann", "bob", "bob"])
+    [rate], numbers = found.measures, found.numbers
     assert (rate.value, rate.low, rate.high) == (0, 0, 0)
     between = (np.cos(np.radians(10)) + np.cos(np.radians(80))) / 2
     assert numbers == {"threshold": round(between, 4), "pairs": 6, "same_pairs": 2}
@@ -432,7 +441,8 @@ def test_equal_error_rate_by_hand() -> None:
     same = [np.cos(np.radians(apart[pair])) for pair in ((0, 1), (0, 2), (1, 2))]
     different = [np.cos(np.radians(apart[pair])) for pair in ((0, 3), (1, 3), (2, 3))]
     expected = scoring.equal_error_rate(same, different)
-    rate, numbers = score_pairs(turned(*angles), speakers)
+    found = score_pairs(turned(*angles), speakers)
+    [rate], numbers = found.measures, found.numbers
     assert rate.value == pytest.approx(expected[0]) and 0 < rate.value < 0.5
     assert numbers["threshold"] == pytest.approx(expected[1], abs=1e-4)
 
@@ -451,7 +461,7 @@ def test_interval_draws_speakers(monkeypatch: pytest.MonkeyPatch) -> None:
         return 0.0, 1.0
 
     monkeypatch.setattr(scoring, "bootstrap", once)
-    rate, _ = score_pairs(clips, speakers)
+    [rate] = score_pairs(clips, speakers).measures
     assert (rate.low, rate.high) == (0.0, 1.0)
     same: list[float] = []
     different: list[float] = []
@@ -468,11 +478,57 @@ def test_interval_of_many_pairs_is_that_of_all_levels(monkeypatch: pytest.Monkey
     who = np.arange(60) % 6
     clips = random.standard_normal((6, 4))[who] + random.standard_normal((60, 4))
     clips /= np.linalg.norm(clips, axis=1, keepdims=True)
-    exact, _ = score_pairs(clips, [str(name) for name in who])
-    monkeypatch.setattr(measures, "LEVELS", 200)
-    coarse, _ = score_pairs(clips, [str(name) for name in who])
+    [exact] = score_pairs(clips, [str(name) for name in who]).measures
+    monkeypatch.setattr(verification, "LEVELS", 200)
+    [coarse] = score_pairs(clips, [str(name) for name in who]).measures
     assert coarse.value == exact.value and exact.low < exact.value < exact.high
     assert (coarse.low, coarse.high) == pytest.approx((exact.low, exact.high), abs=0.01)
+
+
+def test_pairs_of_one_set_count_and_sets_count_alike() -> None:
+    """Two sets that nobody could take for each other: pairs across them are easy, and left out."""
+    random = np.random.default_rng(0)
+    sets = np.repeat(["far", "near"], [30, 90])
+    who = np.concatenate([np.arange(30) % 3, 3 + np.arange(90) % 3])
+    clips = random.standard_normal((6, 4))[who] + 0.7 * random.standard_normal((120, 4))
+    clips[sets == "near"] *= 0.3  # apart from the first set they are alike
+    clips = np.concatenate([clips, np.where(sets == "far", 2.0, -2.0)[:, None]], axis=1)
+    clips /= np.linalg.norm(clips, axis=1, keepdims=True)
+    names = [str(name) for name in who]
+    found = score_pairs(clips, names, sets.tolist())
+    titles = [f"equal error rate{end}" for end in ("", " of far", " of near", " of all")]
+    assert [each.name for each in found.measures] == titles
+    within, far, near, together = (each.value for each in found.measures)
+    assert together < within
+    for place, rate in ((sets == "far", far), (sets == "near", near)):
+        alone = score_pairs(clips[place], [n for n, p in zip(names, place, strict=True) if p])
+        assert alone.measures[0].value == rate
+    # At the one threshold each set errs by itself; the mean of their errors is what is given.
+    errors: list[float] = []
+    for place in (sets == "far", sets == "near"):
+        (one, other), (first, second) = pairs([n for n, p in zip(names, place, strict=True) if p])
+        some = clips[place]
+        missed = np.sum(some[one] * some[other], axis=1) < found.numbers["threshold"]
+        taken = np.sum(some[first] * some[second], axis=1) >= found.numbers["threshold"]
+        errors += [missed.mean(), taken.mean()]
+    assert within == pytest.approx(np.mean(errors), abs=0.01)
+    assert found.numbers["sets"] == 2 and found.measures[0].low < within < found.measures[0].high
+    with pytest.raises(DataError, match="--within"):
+        score_pairs(clips, names, names)
+
+
+def test_the_decoder_gives_odds() -> None:
+    """At as many pairs of both kinds, what is said to be one speaker in 0.8 is so in 0.8."""
+    random = np.random.default_rng(1)
+    who = np.arange(400) % 40
+    clips = random.standard_normal((40, 24))[who] + random.standard_normal((400, 24))
+    clips /= np.linalg.norm(clips, axis=1, keepdims=True)
+    names = [str(name) for name in who]
+    decoder = score_pairs(clips, names).decoder
+    kinds = [np.sum(clips[one] * clips[other], axis=1) for one, other in pairs(names)]
+    said = [1 / (1 + np.exp(-decoder["slope"] * (c - decoder["threshold"]))) for c in kinds]
+    sure = [np.mean((part > 0.7) & (part < 0.9)) for part in said]
+    assert sure[0] / sum(sure) == pytest.approx(0.8, abs=0.06)
 
 
 def test_verify(run: Run, tmp_path: Path) -> None:
@@ -499,6 +555,9 @@ def test_verify(run: Run, tmp_path: Path) -> None:
     plain = save(tmp_path / "shelf" / "encode" / "plain", [])
     choice = Choice(Selection(("by",)))
     assert verify([data], str(plain), choice).numbers["threshold"] != float(row["threshold"])
+    missing = run(*words, "--within", "set")
+    assert missing.status == 1 and "no column 'set'" in missing.err
+    assert "--within" in run(*words, "--within", "label").err  # of one pitch there is one speaker
     trained_on(encoder, "by", ["ann"])
     refused = run(*words)
     assert refused.status == 2 and "3 of 9 clips" in refused.err

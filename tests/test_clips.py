@@ -19,12 +19,12 @@ from audiocli.tasks.classify.clips import (
     folds,
     label_set,
     select,
+    target_matrix,
 )
 from audiocli.tasks.classify.material import (
     gather,
     model_facts,
     refuse_unscorable,
-    target_matrix,
 )
 
 

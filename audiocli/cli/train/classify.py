@@ -27,6 +27,8 @@ selection_options = adding([
                  help="Leave out labels that fewer clips have."),
     click.option("--several", is_flag=True,
                  help="Let a classifier's clips have several labels; any of them is right."),
+    click.option("--within", metavar="COLUMN",
+                 help="Of encoders: pair clips alone that have the same here, say set."),
 ])  # fmt: skip
 #: What both commands take.
 class_options = adding(

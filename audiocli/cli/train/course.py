@@ -178,7 +178,9 @@ def selection_of(options: dict[str, Any]) -> Selection:
         renamed[old] = new
     columns = tuple(options["columns"]) or ("label",)
     several = bool(options["several"])
-    return Selection(columns, options["group"], renamed, options["least"], several)
+    return Selection(
+        columns, options["group"], renamed, options["least"], several, options["within"]
+    )
 
 
 def fold_of(text: str | None) -> tuple[int, int] | None:

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from audiocli.annotated import title
 from audiocli.batch.inputs import find_inputs
 from audiocli.errors import DataError, UsageError
@@ -27,6 +30,7 @@ __all__ = [
     "part_of",
     "refuse_several",
     "select",
+    "target_matrix",
 ]
 
 TABLE = "labels.csv"
@@ -89,6 +93,9 @@ class Selection:
     several : bool
         Let a classifier's clips have several labels: any of them is a right answer, and in
         training a clip is shared among them.
+    within : str, optional
+        The column of the sets, where clips are compared two by two: those of two sets differ by
+        more than their labels, so pairs of one set are what counts.
 
     Examples
     --------
@@ -101,6 +108,11 @@ class Selection:
     renamed: Mapping[str, str] = field(default_factory=dict)
     least: int = 1
     several: bool = False
+    within: str | None = None
+
+    def sets(self, clips: Sequence[Clip]) -> list[str] | None:
+        """Name the set of each clip; None where there are none."""
+        return None if self.within is None else [clip.facts[self.within] for clip in clips]
 
 
 def find_clips(folder: Path, selection: Selection) -> list[Clip]:
@@ -136,10 +148,11 @@ def find_clips(folder: Path, selection: Selection) -> list[Clip]:
     table = folder if folder.is_file() else folder / TABLE
     if table.is_file():
         found = _listed(table, selection)
-    elif selection.group:
+    elif named := selection.group or selection.within:
+        option = "--group" if selection.group else "--within"
         raise DataError(
-            f"{folder}: has no {TABLE}, so nothing in it has a {selection.group!r}; leave out "
-            "--group, or write the table (columns path, label and that)"
+            f"{folder}: has no {TABLE}, so nothing in it has a {named!r}; leave out "
+            f"{option}, or write the table (columns path, label and that)"
         )
     else:
         found = _in_folders(folder)
@@ -166,7 +179,8 @@ def _listed(table: Path, selection: Selection) -> list[Clip]:
             known = list(reader.fieldnames or [])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table}: cannot be read: {error}") from error
-    for column in ("path", *selection.columns, *([selection.group] if selection.group else [])):
+    further = [name for name in (selection.group, selection.within) if name]
+    for column in ("path", *selection.columns, *further):
         if column not in known:
             raise DataError(
                 f"{table}: has no column {column!r}; it has {', '.join(known) or 'none'}"
@@ -224,6 +238,34 @@ def label_set(clips: Sequence[Clip], least: int = 1) -> list[str]:
         for label in clip.labels:
             counts[label] = counts.get(label, 0) + 1
     return sorted(label for label, count in counts.items() if count >= least)
+
+
+def target_matrix(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.float32]:
+    """Mark the labels of clips.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+    labels : sequence of str
+        In the order of the columns; others are left out.
+
+    Returns
+    -------
+    ndarray of float32, shape (clips, labels)
+        1 where a clip has the label.
+
+    Examples
+    --------
+    >>> target_matrix([Clip(Path("a"), "a", Path("d"), ("x",))], ["x", "y"]).tolist()
+    [[1.0, 0.0]]
+    """
+    place = {label: index for index, label in enumerate(labels)}
+    targets = np.zeros((len(clips), len(labels)), np.float32)
+    for row, clip in zip(targets, clips, strict=True):
+        for label in clip.labels:
+            if label in place:
+                row[place[label]] = 1
+    return targets
 
 
 def select(clips: Sequence[Clip], patterns: Sequence[str], option: str) -> list[Clip]:

@@ -34,13 +34,8 @@ from audiocli.tasks.classify.clips import (
 )
 from audiocli.tasks.classify.decisions import Track
 from audiocli.tasks.classify.enrolment import directions
-from audiocli.tasks.classify.measures import (
-    Scores,
-    pairs,
-    score_classes,
-    score_pairs,
-    score_tags,
-)
+from audiocli.tasks.classify.measures import Scores, score_classes, score_tags
+from audiocli.tasks.classify.verification import pairs, score_pairs
 
 __all__ = [
     "Choice",
@@ -314,7 +309,8 @@ def evaluate(
     Raises
     ------
     DataError
-        If there are no clips, or one that a classifier is to name has several labels.
+        If there are no clips, or one that a classifier is to name has several labels and the
+        selection does not allow for that.
     UsageError
         If clips are of groups that the model was trained on.
     ModelError
@@ -338,9 +334,10 @@ def evaluate(
     ('data/hum/a.wav', 1)
     """
     entry = registry.find(task, model)
-    material = _material(data, entry, choice or Choice(), warn)
-    if task == "classify":
-        refuse_several(material.clips, "evaluate tag takes any number")
+    choice = choice or Choice()
+    material = _material(data, entry, choice, warn)
+    if task == "classify" and not choice.selection.several:
+        refuse_several(material.clips, "use --several, where any of them is right, or evaluate tag")
     heard, summary = _listened(entry, material.clips, n_jobs, device, listener)
     kept = [place for place, clip in enumerate(material.clips) if clip.path in heard]
     clips = [material.clips[place] for place in kept]
@@ -381,8 +378,9 @@ def verify(
     Returns
     -------
     Evaluation
-        With the equal error rate over all pairs of clips; ``threshold``, a cosine, ``pairs`` and
-        ``same_pairs`` are among its numbers.
+        With the equal error rate over all pairs of clips; where the selection names a column of
+        sets, over those of one set, then each set's own, and that over all pairs. ``threshold``, a
+        cosine, ``pairs`` and ``same_pairs`` are among its numbers.
 
     Raises
     ------
@@ -404,17 +402,18 @@ def verify(
     (0.0, 6)
     """
     entry = registry.find("encode", model)
-    material = _material(data, entry, choice or Choice(), warn)
+    choice = choice or Choice()
+    material = _material(data, entry, choice, warn)
     refuse_several(material.clips, "choose one column by --label")
     pairs([clip.labels[0] for clip in material.clips])  # to refuse before any work
     heard, summary = _listened(entry, material.clips, n_jobs, device, listener)
     clips = [clip for clip in material.clips if clip.path in heard]
     speakers = [clip.labels[0] for clip in clips]
     directions = np.array([heard[clip.path] for clip in clips], np.float64)
-    measure, numbers = score_pairs(directions, speakers)
+    found = score_pairs(directions, speakers, choice.selection.sets(clips))
     counts = {"clips": len(clips), "speakers": len(set(speakers))}
-    numbers = {**numbers, **counts, "overlap": material.numbers["overlap"]}
-    return Evaluation(entry, Scores([measure]), numbers, summary)
+    numbers = {**found.numbers, **counts, "overlap": material.numbers["overlap"]}
+    return Evaluation(entry, Scores(found.measures), numbers, summary)
 
 
 def record_scores(result: Evaluation, data: str) -> None:
@@ -429,7 +428,9 @@ def record_scores(result: Evaluation, data: str) -> None:
     numbers: Mapping[str, Any] = result.numbers
     counted = f"{data}; number of clips: {numbers['clips']}"
     if "pairs" in numbers:
-        counted += f", of speakers: {numbers['speakers']}, of pairs: {numbers['pairs']}"
+        counted += f", of speakers: {numbers['speakers']}"
+        counted += f", of sets: {numbers['sets']}" if "sets" in numbers else ""
+        counted += f", of pairs: {numbers['pairs']}"
     if numbers["overlap"]:
         counted += f"; not blind: {numbers['overlap']} of groups that were trained on"
     command = registry.command_line()

@@ -23,9 +23,11 @@ from audiocli.tasks.classify.clips import (
     part_of,
     refuse_several,
     select,
+    target_matrix,
 )
 from audiocli.tasks.classify.decisions import probable
 from audiocli.tasks.classify.examples import load
+from audiocli.tasks.classify.verification import score_pairs
 
 __all__ = [
     "Split",
@@ -34,10 +36,8 @@ __all__ = [
     "gather",
     "load_all",
     "model_facts",
-    "pair_scores",
     "right_answers",
     "refuse_unscorable",
-    "target_matrix",
 ]
 
 Floats = NDArray[np.float32]
@@ -45,8 +45,6 @@ Floats = NDArray[np.float32]
 #: clips, and below a quarter in any case, the answer is unknown: so few right ones are lost.
 #: It is a fifth above chance at least.
 REFUSED, MOST_UNKNOWN, ABOVE_CHANCE = 0.05, 0.25, 1.2
-#: Pairs of clips that an encoder is judged by, at most.
-PAIRS = 300_000
 
 
 @dataclass(frozen=True)
@@ -100,38 +98,18 @@ class Split:
 
     def compared(self, features: Floats) -> dict[str, Any]:
         """Make ``decoder`` and ``scores`` of an encoder from mean features (dev clips, units)."""
-        decoder, score = pair_scores(features, [clip.labels[0] for clip in self.dev])
+        # As the loss has it: neither centred nor scaled.
+        lengths = np.linalg.norm(features, axis=1, keepdims=True)
+        directions = (features / np.maximum(lengths, 1e-9)).astype(np.float64)
+        speakers = [clip.labels[0] for clip in self.dev]
+        found = score_pairs(directions, speakers, self.selection.sets(self.dev))
         facts = {"data": f"{self.held_out}; number of clips: {len(self.dev)}",
                  "command": registry.command_line()}  # fmt: skip
-        return {"decoder": decoder, "scores": [{**score, **facts}]}
-
-
-def target_matrix(clips: Sequence[Clip], labels: Sequence[str]) -> Floats:
-    """Mark the labels of clips.
-
-    Parameters
-    ----------
-    clips : sequence of Clip
-    labels : sequence of str
-        In the order of the columns; others are left out.
-
-    Returns
-    -------
-    ndarray of float32, shape (clips, labels)
-        1 where a clip has the label.
-
-    Examples
-    --------
-    >>> target_matrix([Clip(Path("a"), "a", Path("d"), ("x",))], ["x", "y"]).tolist()
-    [[1.0, 0.0]]
-    """
-    place = {label: index for index, label in enumerate(labels)}
-    targets = np.zeros((len(clips), len(labels)), np.float32)
-    for row, clip in zip(targets, clips, strict=True):
-        for label in clip.labels:
-            if label in place:
-                row[place[label]] = 1
-    return targets
+        scores = [
+            _score(each.name, 100 * each.value, f"{each.how}; {_interval(each.low, each.high)}")
+            for each in found.measures
+        ]
+        return {"decoder": found.decoder, "scores": [{**score, **facts} for score in scores]}
 
 
 def gather(
@@ -332,44 +310,6 @@ def chosen_scores(
         _score("macro F1", 100 * f1, "mean over the classes"),
         _score("expected calibration error", 100 * error, "15 bins"),
     ]
-
-
-def pair_scores(features: Floats, names: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Calibrate an encoder for comparisons on pairs of clips, and score it there.
-
-    Parameters
-    ----------
-    features : ndarray, shape (clips, units)
-    names : sequence of str, length clips
-        Who is heard.
-
-    Returns
-    -------
-    decoder : dict
-        ``mean`` of the features, and ``threshold`` and ``slope`` of the cosine: at the threshold
-        both answers are equally likely.
-    score : dict
-        The equal error rate.
-    """
-    mean = features.mean(axis=0)
-    directions = features - mean
-    directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-9)
-    first, second = np.triu_indices(len(names), 1)
-    if len(first) > PAIRS:
-        chosen = np.random.default_rng(0).choice(len(first), PAIRS, replace=False)
-        first, second = first[chosen], second[chosen]
-    cosines = np.sum(directions[first] * directions[second], axis=1)
-    who = np.asarray(names)
-    same = who[first] == who[second]
-    rate, threshold = scoring.equal_error_rate(cosines[same], cosines[~same])
-    # As steep as the logistic regression of one variable has it, both kinds weighted the same.
-    spread = np.sqrt((cosines[same].var() + cosines[~same].var()) / 2)
-    slope = (cosines[same].mean() - cosines[~same].mean()) / max(float(spread) ** 2, 1e-6)
-    decoder = {"mean": [float(f"{value:.5g}") for value in mean],
-               "threshold": round(float(threshold), 4),
-               "slope": round(float(slope), 3)}  # fmt: skip
-    measure = f"{int(same.sum())} pairs of one, {int((~same).sum())} of two"
-    return decoder, _score("equal error rate", 100 * rate, measure)
 
 
 def _tag_scores(

@@ -9,29 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.errors import DataError
 from audiocli.tasks.classify import scoring
-from audiocli.tasks.classify.clips import Clip
-from audiocli.tasks.classify.material import target_matrix
+from audiocli.tasks.classify.clips import Clip, target_matrix
 
 __all__ = [
-    "PAIRS",
     "Measure",
     "Scores",
-    "pairs",
     "score_classes",
-    "score_pairs",
     "score_tags",
 ]
 
-#: Pairs of clips that are compared, at most.
-PAIRS = 200_000
-# Resamples; areas and pairs take longer than labels do.
+# Resamples; areas take longer than labels do.
 MANY, SOME = 1000, 200
-LEVELS = 4096
 
 Array = NDArray[np.float64]
-Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -117,7 +108,7 @@ def score_classes(
     Parameters
     ----------
     clips : sequence of Clip
-        With one label each, of those that the model knows.
+        With a label that the model knows, or several: then any of them is right.
     probabilities : ndarray, shape (clips, labels)
     labels : sequence of str
         What the model knows.
@@ -136,8 +127,11 @@ def score_classes(
     >>> scores.measures[0].value, scores.confusion.tolist()
     (0.5, [[1, 0], [1, 0]])
     """
-    truth = [clip.labels[0] for clip in clips]
     guess = [labels[place] for place in probabilities.argmax(axis=1)]
+    truth = [
+        answer if answer in clip.labels else next(each for each in labels if each in clip.labels)
+        for clip, answer in zip(clips, guess, strict=True)
+    ]
     sure = probabilities.max(axis=1, initial=0.0)
     right = np.array([one == other for one, other in zip(truth, guess, strict=True)], bool)
     interval = scoring.bootstrap(lambda w: scoring.accuracy(truth, guess, w), groups, MANY)
@@ -238,143 +232,6 @@ def score_tags(
         })  # fmt: skip
     total = {"file": "all", "label": "", "guess": "", "probability": "", "f": together}
     return Scores(measures, rows, total, classes)
-
-
-def pairs(
-    speakers: Sequence[str], most: int = PAIRS, seed: int = 0
-) -> tuple[tuple[Places, Places], tuple[Places, Places]]:
-    """Pair clips of the same, and of different speakers.
-
-    Parameters
-    ----------
-    speakers : sequence of str
-        Of each clip.
-    most : int
-        Where there are more pairs than this, they are drawn, as many of either kind where there
-        are enough.
-    seed : int
-        Of the drawing.
-
-    Returns
-    -------
-    same, different : tuple of ndarray of int
-        Of each the places of the first and of the second clips; no pair twice.
-
-    Raises
-    ------
-    DataError
-        If there are no pairs of one kind.
-
-    Examples
-    --------
-    >>> same, different = pairs(["ann", "ann", "bob"])
-    >>> [part.tolist() for part in same], [part.tolist() for part in different]
-    ([[0], [1]], [[0, 1], [2, 2]])
-    """
-    _, ids = np.unique(np.asarray(speakers), return_inverse=True)
-    order = np.argsort(ids, kind="stable")
-    # In this order, clips of a speaker stand together: before each are so many of others, and
-    # then so many of the same.
-    others = np.searchsorted(ids[order], ids[order]).astype(np.int64)
-    own = np.arange(len(order), dtype=np.int64) - others
-    if not (own.sum() and others.sum()):
-        raise DataError(
-            "an equal error rate needs pairs of the same and of different speakers; "
-            "take two speakers or more, with two clips or more each"
-        )
-    rng = np.random.default_rng(seed)
-    room = max(most // 2, most - int(others.sum()))
-    later, earlier = _drawn(own, room, rng)
-    same = order[others[later] + earlier], order[later]
-    later, earlier = _drawn(others, most - len(later), rng)
-    return same, (order[earlier], order[later])
-
-
-def _drawn(partners: Places, room: int, rng: np.random.Generator) -> tuple[Places, Places]:
-    """Draw pairs of a clip and one of its partners, without any twice: the places of both."""
-    ends = np.cumsum(partners)
-    total = int(ends[-1])
-    chosen = np.arange(total, dtype=np.int64)
-    if total > room:
-        chosen = np.sort(rng.choice(total, room, replace=False, shuffle=False))
-    later = np.searchsorted(ends, chosen, side="right")
-    return later.astype(np.int64), chosen - (ends[later] - partners[later])
-
-
-def score_pairs(
-    directions: Array, speakers: Sequence[str], most: int = PAIRS
-) -> tuple[Measure, dict[str, int | float]]:
-    """Score how well the cosine tells pairs of the same speaker from those of different ones.
-
-    The interval comes from drawing speakers again: a pair counts as often as its speakers are
-    drawn.
-
-    Parameters
-    ----------
-    directions : ndarray, shape (clips, units)
-        Of length 1.
-    speakers : sequence of str
-        Of each clip.
-    most : int
-        As in :func:`pairs`.
-
-    Returns
-    -------
-    rate : Measure
-        The equal error rate.
-    numbers : dict
-        ``threshold``, ``pairs`` and ``same_pairs``.
-
-    Raises
-    ------
-    DataError
-        If there are no pairs of one kind.
-
-    Examples
-    --------
-    >>> clips = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [-0.6, 0.8]])
-    >>> rate, numbers = score_pairs(clips, ["ann", "ann", "bob", "bob"])
-    >>> rate.value, round(numbers["threshold"], 2), numbers["pairs"]
-    (0.0, 0.7, 6)
-    """
-    same, different = pairs(speakers, most)
-    scores = _cosines(directions, same), _cosines(directions, different)
-    rate, threshold = scoring.equal_error_rate(*scores)
-
-    # For the interval, scores that are next to each other count as one, which is quick.
-    steps = np.unique(np.concatenate(scores))
-    steps = steps[:: -(-len(steps) // LEVELS)]
-    levels = [np.searchsorted(steps, part, side="right") - 1 for part in scores]
-    ranks = np.arange(len(steps))
-
-    def rates(weights: Array) -> Array:
-        counts = [
-            (
-                np.bincount(levels[0], drawn[same[0]], len(steps)),
-                np.bincount(levels[1], drawn[different[0]] * drawn[different[1]], len(steps)),
-            )
-            for drawn in weights
-        ]
-        one, other = (np.stack(part) for part in zip(*counts, strict=True))
-        return scoring.equal_error_rate(ranks, ranks, (one, other))
-
-    with np.errstate(invalid="ignore"):  # a resample may have no pairs of one kind
-        low, high = scoring.bootstrap(rates, speakers, SOME)
-    numbers: dict[str, int | float] = {
-        "threshold": round(threshold, 4),
-        "pairs": len(same[0]) + len(different[0]),
-        "same_pairs": len(same[0]),
-    }
-    how = f"cosine of every two clips, threshold {threshold:.3f}"
-    return Measure("equal error rate", rate, how, low, high), numbers
-
-
-def _cosines(directions: Array, places: tuple[Places, Places]) -> Array:
-    one, other = places
-    parts = (slice(start, start + 4096) for start in range(0, len(one), 4096))  # bounds the memory
-    return np.concatenate(
-        [np.einsum("pu,pu->p", directions[one[part]], directions[other[part]]) for part in parts]
-    )
 
 
 def _share(part: Any, whole: Any) -> float:
