@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX
 @contextlib.contextmanager
 def part_of(output: Path) -> Iterator[Path]:
     output.parent.mkdir(parents=True, exist_ok=True)
-    part = output.with_name(output.name + ".part")
+    part = output.with_name(f".{output.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         yield part
         os.replace(part, output)

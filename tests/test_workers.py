@@ -60,6 +60,7 @@ def test_process_that_dies_fails_its_file_only(batch: Batch) -> None:
     inside = batch.folder / "in"
     assert batch.errors()["a"] == f"{inside}/a.txt: the worker process died over it (exit code 3)"
     assert "killed, as happens when memory runs out" in str(batch.errors()["c"])
+    assert not [name for name in os.listdir(batch.folder / "out") if "part" in name]
 
 
 def test_result_that_cannot_be_pickled_is_reported(batch: Batch) -> None:
@@ -95,6 +96,7 @@ def test_process_that_will_not_end_is_killed(batch: Batch, monkeypatch: pytest.M
         run(jobs, make_copy, settings={}, n_jobs=2, listener=impatient)
     assert time.monotonic() - started < 10
     assert impatient.calls[-1] == "closed"
+    assert not [name for name in os.listdir(batch.folder / "out") if "part" in name]
     assert multiprocessing.active_children() == []
 
 

@@ -299,11 +299,13 @@ class AudioWriter:
 
     def _discard(self) -> None:
         """Let go of the hidden file; that of a finished one has its name by now."""
-        self._thread.shutdown()
-        with contextlib.suppress(sf.LibsndfileError):  # the first error is the one to tell
-            self._close()
-        self._sink.close()
-        self._temporary.unlink(missing_ok=True)
+        try:
+            self._thread.shutdown()
+            with contextlib.suppress(sf.LibsndfileError):  # the first error is the one to tell
+                self._close()
+            self._sink.close()
+        finally:  # an interrupt may come while the thread ends
+            self._temporary.unlink(missing_ok=True)
 
     def write(self, block: Block) -> None:
         """Append samples.

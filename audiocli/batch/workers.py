@@ -12,6 +12,7 @@ import functools
 import hashlib
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import threading
@@ -265,7 +266,12 @@ def _in_this_process(
 ) -> Outcomes:
     worker_of = functools.cache(make_worker)
     for index, task in tasks:
-        yield index, _attempt(task, worker_of, functools.partial(advanced, index))
+        try:
+            outcome = _attempt(task, worker_of, functools.partial(advanced, index))
+        except BaseException:
+            sweep(os.getpid(), task.job)
+            raise
+        yield index, outcome
 
 
 def _in_processes(
@@ -296,7 +302,9 @@ def _in_processes(
                     message = connection.recv()
                 except (EOFError, OSError):
                     del busy[connection]
-                    cause = _cause_of_death(staff.pop(connection))
+                    process = staff.pop(connection)
+                    cause = _cause_of_death(process)
+                    sweep(process.pid, task.job)
                     occupy()
                     yield index, failure(task.job, cause)
                     continue
@@ -310,6 +318,41 @@ def _in_processes(
                     yield index, message
     finally:
         _dismiss(staff.values())
+        for connection, (_, task) in busy.items():
+            if connection in staff:
+                sweep(staff[connection].pid, task.job)
+
+
+def sweep(pid: int | None, job: Job) -> None:
+    """Remove what a process left half written beside the outputs of a job.
+
+    It cleans up itself, but not where it was killed, or stopped between making a file and
+    knowing of it.
+
+    Parameters
+    ----------
+    pid : int or None
+        Of the process, which is in the names of files that are not complete.
+    job : Job
+        What it was at.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from audiocli.batch.inputs import Input
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     left = Path(folder) / ".a.wav.123.0a1b2c3d.part"
+    ...     left.touch()
+    ...     sweep(123, Job(Input(Path("b.wav"), "b.wav", Path("b.wav")), (Path(folder, "a.wav"),)))
+    ...     left.exists()
+    False
+    """
+    incomplete = re.compile(rf"\..*\.{pid}\.[0-9a-f]{{8}}\.part(\.\w+)?")
+    for folder in {output.parent for output in job.outputs}:
+        with contextlib.suppress(OSError):
+            for path in list(folder.iterdir()):
+                if incomplete.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
 
 
 def _hire(make_worker: Callable[[], Worker]) -> tuple[Connection, SpawnProcess]:
