@@ -6,9 +6,11 @@ drawn from the generator given, so a run can be repeated.
 
 from __future__ import annotations
 
+import io
 import math
 
 import numpy as np
+import soundfile
 import soxr
 import torch
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ from audiocli.frontend import Stft
 __all__ = [
     "background",
     "colour",
+    "compressed",
     "crackle",
     "equalise",
     "excerpt",
@@ -244,6 +247,38 @@ def background(samples: int, sample_rate: int, rng: np.random.Generator) -> Sign
         place = np.maximum(np.arange(len(spectrum)), 1) * sample_rate / samples
         sound = np.fft.irfft(spectrum * np.maximum(place, 30.0) ** rng.uniform(-1.5, 0.5), samples)
     return np.asarray(sound / max(np.abs(sound).max(), 1e-9), np.float32)
+
+
+def compressed(signal: Signal, sample_rate: int, rng: np.random.Generator) -> Signal:
+    """Send a signal through Vorbis at a low quality and back.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (samples,)
+    sample_rate : int
+        In Hz.
+    rng : numpy.random.Generator
+        Draws the quality.
+
+    Returns
+    -------
+    ndarray, shape (samples,)
+
+    Examples
+    --------
+    >>> compressed(np.zeros(8000, np.float32), 8000, np.random.default_rng(0)).shape
+    (8000,)
+    """
+    packed = io.BytesIO()
+    quality = float(rng.uniform(0.7, 1.0))
+    with soundfile.SoundFile(
+        packed, "w", sample_rate, 1, "VORBIS", format="OGG", compression_level=quality
+    ) as stream:
+        for start in range(0, len(signal), sample_rate):  # the encoder cannot take a minute at once
+            stream.write(signal[start : start + sample_rate])
+    packed.seek(0)
+    decoded, _ = soundfile.read(packed, dtype="float32")
+    return np.asarray(decoded[: len(signal)], np.float32)
 
 
 def crackle(samples: int, sample_rate: int, rng: np.random.Generator) -> Signal:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from audiocli.dsp.filterbanks import hz_to_mel, mel_filterbank, mel_to_hz
 from audiocli.errors import ModelError
 
 __all__ = [
@@ -32,7 +33,8 @@ __all__ = [
 ]
 
 WINDOWS = ("sine", "hann")
-SCALES = ("mel", "log", "linear")
+SCALES = ("mel", "slaney", "log", "linear")
+POWERS = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -170,8 +172,9 @@ class FilterbankConfig:
         Distance between frames, in samples.
     bands : int
         Number of triangular filters.
-    scale : {"mel", "log", "linear"}
-        Spacing of their centres; with as many linear ones as bins, the spectrum itself.
+    scale : {"mel", "slaney", "log", "linear"}
+        Spacing of their centres; with as many linear ones as bins, the spectrum itself. "slaney"
+        is librosa's mel: linear up to 1 kHz, and all filters of one area instead of one height.
     fmin, fmax : float
         Where the first begins and the last ends, in Hz.
     difference : bool
@@ -180,6 +183,8 @@ class FilterbankConfig:
     gain : float
         Magnitudes enter as ``log10(1 + gain * magnitude)``; a sinusoid of full scale has
         magnitude 1.
+    power : {1, 2}
+        2 takes the squares of the magnitudes instead, before the filters.
     win_lengths : tuple of int
         Where windows are shorter than the transforms `n_ffts` (the rest is zero), their
         lengths; none where they are as long.
@@ -210,12 +215,15 @@ class FilterbankConfig:
     difference: bool = True
     gain: float = 10_000.0
     win_lengths: tuple[int, ...] = ()
+    power: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_ffts", tuple(self.n_ffts))  # JSON knows lists only
         object.__setattr__(self, "win_lengths", tuple(self.win_lengths))
         if self.scale not in SCALES:
             raise ModelError(f"front-end: unknown scale {self.scale!r}; use one of {SCALES}")
+        if self.power not in POWERS:
+            raise ModelError(f"front-end: power {self.power!r} must be one of {POWERS}")
         if not self.n_ffts or any(n_fft < 2 or n_fft % 2 for n_fft in self.n_ffts):
             raise ModelError(f"front-end: window lengths {self.n_ffts} must be even")
         if self.win_lengths and (
@@ -230,7 +238,8 @@ class FilterbankConfig:
             )
         if self.hop_length < 1 or self.bands < 1:
             raise ModelError("front-end: hop_length and bands must be 1 or more")
-        if not 0 < self.fmin < self.fmax <= self.sample_rate / 2:
+        lowest = 0.0 if self.scale == "slaney" else math.ulp(0.0)
+        if not lowest <= self.fmin < self.fmax <= self.sample_rate / 2:
             raise ModelError(
                 f"front-end: {self.fmin:g} to {self.fmax:g} Hz must lie between 0 and half the "
                 f"sample rate of {self.sample_rate} Hz"
@@ -274,7 +283,9 @@ class Filterbank(nn.Module):
             length = config.win_lengths[index] if config.win_lengths else n_fft
             margin = (n_fft - length) // 2
             window = F.pad(torch.hann_window(length), (margin, margin))
-            filters = triangles(config, n_fft) * (n_fft / length)
+            filters = triangles(config, n_fft) * (n_fft / length) ** config.power
+            # Bins above the highest filter count for nothing, and are often the most of them.
+            filters = filters[: int(filters.any(dim=1).nonzero().max()) + 1]
             # All of this follows from the configuration, so it is not a weight.
             self.register_buffer(f"window{index}", window, persistent=False)
             self.register_buffer(f"filters{index}", filters, persistent=False)
@@ -304,8 +315,11 @@ class Filterbank(nn.Module):
             filters: Tensor = getattr(self, f"filters{index}")
             skip = (config.n_fft - n_fft) // 2
             pieces = audio[:, skip:].unfold(1, n_fft, config.hop_length)[:, :count]
-            spectrum = torch.view_as_real(torch.fft.rfft(pieces * window))
-            magnitude = spectrum.square().sum(dim=-1).sqrt()  # faster than abs() of complex
+            spectrum = torch.fft.rfft(pieces * window)[..., : len(filters)]
+            spectrum = torch.view_as_real(spectrum)
+            magnitude = spectrum.square().sum(dim=-1)  # faster than abs() of complex
+            if config.power == 1:
+                magnitude = magnitude.sqrt()
             image = torch.log10(1 + magnitude @ filters).transpose(1, 2)
             images.append(image)
             if config.difference:
@@ -318,7 +332,7 @@ def triangles(config: FilterbankConfig, n_fft: int) -> Tensor:
     """Make the filters of one window length.
 
     Where bands lie closer than the bins of a short window, a filter is as wide as a
-    bin, so that none is empty.
+    bin, so that none is empty; "slaney" has them as librosa does, and some may be.
 
     Parameters
     ----------
@@ -337,6 +351,11 @@ def triangles(config: FilterbankConfig, n_fft: int) -> Tensor:
     >>> triangles(FilterbankConfig(), 1024).shape
     torch.Size([513, 40])
     """
+    # Twice over the sum of Hann's window: a sinusoid of amplitude 1 peaks at 1.
+    gain = config.gain * (4 / n_fft) ** config.power
+    if config.scale == "slaney":
+        bank = mel_filterbank(config.sample_rate, n_fft, config.bands, config.fmin, config.fmax)
+        return torch.from_numpy(bank.T * gain).float()
     edges = _edges(config)
     bin_width = config.sample_rate / n_fft
     bins = torch.arange(n_fft // 2 + 1, dtype=torch.float64).unsqueeze(1) * bin_width
@@ -344,14 +363,17 @@ def triangles(config: FilterbankConfig, n_fft: int) -> Tensor:
     below = (centre - edges[:-2]).clamp(min=bin_width)
     above = (edges[2:] - centre).clamp(min=bin_width)
     weights = torch.minimum(1 - (centre - bins) / below, 1 - (bins - centre) / above).clamp(min=0)
-    # Twice over the sum of Hann's window: a sinusoid of amplitude 1 peaks at 1.
-    return (weights * (config.gain * 4 / n_fft)).float()
+    return (weights * gain).float()
 
 
 def _edges(config: FilterbankConfig) -> Tensor:
     """Give where filters begin, peak and end, in Hz: (bands + 2,)."""
     low, high = torch.tensor([config.fmin, config.fmax], dtype=torch.float64)
-    if config.scale == "mel":
+    if config.scale == "slaney":
+        low, high = torch.from_numpy(hz_to_mel([config.fmin, config.fmax]))
+        steps = torch.linspace(float(low), float(high), config.bands + 2, dtype=torch.float64)
+        edges = torch.from_numpy(mel_to_hz(steps.numpy()))
+    elif config.scale == "mel":
         low, high = 2595 * torch.log10(1 + low / 700), 2595 * torch.log10(1 + high / 700)
         steps = torch.linspace(float(low), float(high), config.bands + 2, dtype=torch.float64)
         edges = 700 * (10 ** (steps / 2595) - 1)

@@ -26,8 +26,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset(
         {
-            *("annotated", "augment", "card", "clicks", "demo", "formats", "losses", "models"),
-            *("plots", "provenance", "registry", "render", "stems", "synth", "training"),
+            *("annotated", "augment", "card", "clicks", "demo", "destination", "formats"),
+            *("losses", "models", "plots", "provenance", "registry", "render", "stems", "synth", "training"),
         }
     ),
     frozenset({"tasks"}),

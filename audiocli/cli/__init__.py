@@ -12,6 +12,7 @@ import sys
 import click
 
 from audiocli import __version__
+from audiocli.cli.chords import chords
 from audiocli.cli.classify import classify
 from audiocli.cli.compare import compare
 from audiocli.cli.demo import demo
@@ -40,6 +41,7 @@ def cli() -> None:
 cli.add_command(classify)
 cli.add_command(tag)
 cli.add_command(compare)
+cli.add_command(chords)
 cli.add_command(features)
 cli.add_command(onsets)
 cli.add_command(separate)

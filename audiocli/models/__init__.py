@@ -46,8 +46,10 @@ __all__ = [
 #: The files that hold registered architectures.
 FAMILIES = (
     "bases",
+    "chord_crnn",
     "clip_layers",
     "clip_mobile",
+    "clip_musicnn",
     "clipwise",
     "dense",
     "frame_crnn",

@@ -56,7 +56,11 @@ class FramewiseNetwork(nn.Module):
     def calibrate(self, audio: Tensor) -> None:
         """Set mean and scale of the input from example audio (batch, samples)."""
         with torch.no_grad():
-            images = self.frontend(audio)
+            self.calibrate_images(self.frontend(audio))
+
+    def calibrate_images(self, images: Tensor) -> None:
+        """Set mean and scale of the input from what the front-end gives of examples."""
+        with torch.no_grad():
             self.mean.copy_(images.mean(dim=(0, 3)).unsqueeze(2))
             # One scale a channel: a band that is mostly silent must not shout.
             deviation = images.std(dim=(0, 2, 3)).clamp(min=1e-3).view(-1, 1, 1)
@@ -78,7 +82,11 @@ class FramewiseNetwork(nn.Module):
     def images(self, audio: Tensor) -> Tensor:
         """Listen to audio (batch, samples) that has half the longest window on each side."""
         with torch.no_grad(), torch.autocast(audio.device.type, enabled=False):
-            return (self.frontend.frames(audio) - self.mean) / self.scale
+            return self.scaled(self.frontend.frames(audio))
+
+    def scaled(self, images: Tensor) -> Tensor:
+        """Scale what the front-end gives, (batch, channels, bands, frames), as layers take it."""
+        return (images - self.mean) / self.scale
 
     def of_frames(self, audio: Tensor) -> Tensor:
         """As :meth:`forward`, of audio that has half the longest window on each side."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from audiocli.augment import compressed
 from audiocli.render import Note, Part, onsets_of, read_midi, render
 
 RATE = 44_100
@@ -226,19 +226,6 @@ def drums_in_time(
     return Part(tuple(times), int(rng.choice(KITS)), True, int(rng.integers(70, 120)), "DRUMS")
 
 
-def compressed(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Send the sound through Vorbis at a low quality and back."""
-    packed = io.BytesIO()
-    with soundfile.SoundFile(
-        packed, "w", RATE, 1, "VORBIS", format="OGG", compression_level=float(rng.uniform(0.7, 1.0))
-    ) as stream:
-        for start in range(0, len(audio), RATE):  # the encoder cannot take a minute at once
-            stream.write(audio[start : start + RATE])
-    packed.seek(0)
-    decoded, _ = soundfile.read(packed, dtype="float32")
-    return decoded[: len(audio)]
-
-
 def produce(piece: Piece) -> str:
     """Render one piece and write it with its onsets."""
     target = piece.output.with_suffix(".flac")
@@ -251,7 +238,7 @@ def produce(piece: Piece) -> str:
         return ""
     audio = render(parts, font, reverb=bool(rng.random() < 0.5), chorus=bool(rng.random() < 0.3))
     if rng.random() < 0.3:
-        audio = compressed(audio, rng)
+        audio = compressed(audio, RATE, rng)
     times = onsets_of(parts, font)
     piece.output.with_suffix(".onsets").write_text("".join(f"{time:.6f}\n" for time in times))
     hidden = target.with_name(f".{target.name}")

@@ -2,6 +2,7 @@
 
 import click
 
+from audiocli.cli.evaluate.chords import chords
 from audiocli.cli.evaluate.classify import classify, tag
 from audiocli.cli.evaluate.features import features
 from audiocli.cli.evaluate.onsets import onsets
@@ -13,6 +14,7 @@ def evaluate() -> None:
     """Score a model on data whose truth is known."""
 
 
+evaluate.add_command(chords)
 evaluate.add_command(classify)
 evaluate.add_command(features)
 evaluate.add_command(onsets)

@@ -85,6 +85,34 @@ def run_onsets(options: dict[str, Any]) -> None:
     click.echo(str(entry.folder))
 
 
+def run_chords(options: dict[str, Any]) -> None:
+    """Train a chord recogniser as the options say."""
+    from audiocli.tasks.chords.examples import AUGMENTATIONS
+    from audiocli.tasks.chords.training import Course, Rendering, train
+
+    arguments: dict[str, Any] = {}
+    if options["channels"]:
+        arguments["channels"] = _numbers("--channels", options["channels"])
+    if options["num_circles"]:
+        arguments["num_circles"] = options["num_circles"]
+    course = Course(
+        arguments=arguments,
+        augmentation=AUGMENTATIONS[options["augment"]],
+        seconds=options["seconds"],
+        recipe=_recipe(options),
+    )
+    rendering = Rendering(tuple(options["fonts"]), options["kind"], options["made_up"])
+    given: dict[str, Any] = {
+        name: options[name] for name in ("held_out", "dev", "licences", "kept", "start", "device")
+    }
+    with _Shown(options, "dev {:.1f} %") as shown:
+        entry = train(
+            options["data"], options["output"], course, rendering=rendering, **given,
+            **shown.listeners,
+        )  # fmt: skip
+    click.echo(str(entry.folder))
+
+
 def run_features(options: dict[str, Any]) -> None:
     """Learn a basis of spectra as the options say."""
     from audiocli.frontend import FilterbankConfig

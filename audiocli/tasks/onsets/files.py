@@ -13,10 +13,11 @@ from audiocli.atomic import write_whole
 from audiocli.audio import AudioReader
 from audiocli.audio.streaming import prefetch
 from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
-from audiocli.batch.inputs import Input, Job, check_joint_output, find_inputs, plan
+from audiocli.batch.inputs import Input, Job, find_inputs, plan
 from audiocli.batch.placing import PICTURES, below, placed
 from audiocli.batch.stdin import standard_input
 from audiocli.clicks import write_clicks
+from audiocli.destination import check_joined, settle
 from audiocli.errors import UsageError
 from audiocli.formats import Instants
 from audiocli.tasks.onsets.detector import DEFAULT_MODEL, OnsetDetector, Onsets
@@ -348,7 +349,7 @@ def detect_files(
     models.device(device)
     entry = registry.find("onsets", model)
     target = None if output is None else Path(output)
-    form, folder = _destination(target, form)
+    form, folder = settle(target, form, Instants.kind, "txt")
     found = find_inputs(inputs, files_from=files_from, exclude=folder)
     naming = _Naming(folder, form, products or Products(), len(found) > 1)
     jobs = plan(found, naming, overwrite=overwrite, resume=resume)
@@ -363,7 +364,7 @@ def detect_files(
     )  # fmt: skip
     joined = Collector(listener)
     if target is not None and folder is None:
-        _check_joined(target, form, found, overwrite, resume)
+        check_joined(target, form, found, "onsets", overwrite=overwrite, resume=resume)
     if resume and folder is None and manifest is None:
         raise UsageError("--resume goes by the manifest in an output folder; give one by --output")
     with standard_input(jobs) as ready:
@@ -382,25 +383,6 @@ def detect_files(
         options = formats.Options(columns=True)
         formats.write(target, results, form, options=options, overwrite=overwrite)
     return summary
-
-
-def _destination(target: Path | None, form: str | None) -> tuple[str, Path | None]:
-    """Settle the format, and the folder if the output is one."""
-    if form is not None:
-        formats.find_format(form, Instants.kind)
-    if target is None:
-        return form or "txt", None
-    named = not target.is_dir() and target.suffix.lower() in {
-        extension for each in formats.FORMATS.values() for extension in each.extensions
-    }
-    if named:
-        return form or formats.format_of(target, Instants.kind), None
-    if target.exists() and not target.is_dir():
-        raise UsageError(
-            f"{target}: is a file that does not end like a format; name a folder, or end the name "
-            f"in {', '.join(dict.fromkeys(each.extension for each in formats.FORMATS.values()))}"
-        )
-    return form or "txt", target
 
 
 @dataclass(frozen=True)
@@ -446,16 +428,3 @@ class _Naming:
         place = str(self.products.activations)
         ending = ".activations.csv"
         return placed("--activations", place, item, ending, CURVES, self.several)
-
-
-def _check_joined(
-    target: Path, form: str, found: Sequence[Input], overwrite: bool, resume: bool
-) -> None:
-    """Refuse one file for all inputs where it would lose something, before any work."""
-    if len(found) > 1 and not formats.FORMATS[form].joins:
-        raise UsageError(
-            f"{target}: {form} holds the onsets of one file; name a folder, or use csv or jsonl"
-        )
-    if resume:
-        raise UsageError(f"--resume: {target} is written as a whole; name a folder as the output")
-    check_joint_output(target, found, replace=overwrite)

@@ -1,0 +1,50 @@
+"""``audiocli chords``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from audiocli.cli.options import PictureCommand, batch_options, output_option, plot_option
+
+FORMATS = ["lab", "csv", "json", "jsonl", "jams", "audacity", "sv", "midi", "chordpro"]
+
+
+@click.command(cls=PictureCommand)
+@batch_options()
+@output_option(None, "A file for all, or a folder for a file each. [standard output]")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="[by the output's name; lab]")
+@click.option("--model", default="crnn", show_default=True, help="Name or model folder.")
+@click.option(
+    "--vocab",
+    "vocabulary",
+    type=click.Choice(["majmin", "sevenths", "full"]),
+    help="Which chords there are; full has inversions too. [the model's own: full]",
+)
+@click.option(
+    "--change",
+    type=click.FloatRange(0),
+    help="What a change of chord costs: more for fewer, longer chords. [the model's own]",
+)
+@click.option("--simplify", is_flag=True, help="Make each a major or minor triad.")
+@click.option("--transpose", type=int, default=0, metavar="N", help="Move by N semitones.")
+@click.option("--roman", is_flag=True, help="Write chords as degrees of the key.")
+@click.option("--key", is_flag=True, help="Print the keys of the sections, not the chords.")
+@plot_option("Draw chords, chroma and key. [NAME.chords.png]")
+@click.option("--click", "clicks", metavar="FILE", help="Write the sound with the chords played.")
+@click.option(
+    "--manifest",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Account of what was done. [audiocli.jsonl in the output folder]",
+)
+def chords(inputs: tuple[str, ...], **options: Any) -> None:
+    """Recognise chords: print start, end and label of each, in seconds and Harte's syntax.
+
+    INPUTS: files, folders (searched for audio), patterns in quotes, or - for standard input.
+    Of several inputs, each line ends in the file's name.
+    """
+    from audiocli.cli import chord_lines
+
+    chord_lines.run_files(inputs, options)

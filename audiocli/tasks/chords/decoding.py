@@ -1,0 +1,378 @@
+"""From what the network says of each frame to a sequence of chords.
+
+The network's outputs are read as log probabilities of states: every root with every quality of
+the vocabulary, and no chord. The best path through them (Viterbi) is found while frames come:
+what lies before the point where all paths meet cannot change any more and is given at once,
+so memory does not grow with the length of a recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocli.errors import UsageError, suggest
+from audiocli.tasks.chords.labels import NO_CHORD, QUALITIES, VOCABULARIES, Chord
+
+__all__ = ["Decoder", "Outputs", "Stretch", "best_path", "decode", "outputs_of", "states_of"]
+
+Frames = NDArray[np.float32]
+PITCH_CLASSES = 12
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How outputs become chords.
+
+    Parameters
+    ----------
+    vocabulary : str
+        One of ``VOCABULARIES``.
+    change : float
+        What a change of chord costs, in nats: the larger, the fewer changes.
+    habit : float
+        Weight of which changes are usual, from 0 to 1.
+    trust : float
+        Weight of the network's log probabilities; neighbouring frames hear the same sound, so
+        it is below 1.
+    inversion : float
+        What a bass other than the root costs, in nats a frame on average.
+
+    Raises
+    ------
+    UsageError
+        On an unknown vocabulary or a negative weight.
+
+    Examples
+    --------
+    >>> Decoder(vocabulary="majmin").qualities
+    ('maj', 'min')
+    """
+
+    vocabulary: str = "full"
+    change: float = 2.0
+    habit: float = 0.5
+    trust: float = 0.5
+    inversion: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.vocabulary not in VOCABULARIES:
+            hint = suggest(self.vocabulary, VOCABULARIES)
+            raise UsageError(f"unknown vocabulary {self.vocabulary!r}: {hint}")
+        if min(self.change, self.habit, self.trust, self.inversion) < 0:
+            raise UsageError("change, habit, trust and inversion must be 0 or more")
+
+    @property
+    def qualities(self) -> tuple[str, ...]:
+        """The qualities that its chords can have."""
+        return tuple(dict.fromkeys(VOCABULARIES[self.vocabulary].values()))
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the network says of each frame.
+
+    Parameters
+    ----------
+    chords : ndarray, shape (frames, 12 * qualities + 1)
+        Log probabilities, root by root; the last is no chord.
+    basses : ndarray, shape (frames, 13)
+        Log probabilities of the lowest pitch class; the last is none.
+    tones : ndarray, shape (frames, 12)
+        Probability that each pitch class sounds.
+
+    Examples
+    --------
+    >>> outputs_of(np.zeros((5, 218), np.float32)).tones.shape
+    (5, 12)
+    """
+
+    chords: Frames
+    basses: Frames
+    tones: Frames
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of frames with one chord.
+
+    Parameters
+    ----------
+    start, end : int
+        The first frame, and the first after it.
+    chord : Chord
+    confidence : float
+        Mean probability that the network gives the chord's root and quality, from 0 to 1.
+
+    Examples
+    --------
+    >>> Stretch(0, 10, Chord(0), 0.9).chord.label()
+    'C:maj'
+    """
+
+    start: int
+    end: int
+    chord: Chord
+    confidence: float
+
+
+def outputs_of(logits: Frames) -> Outputs:
+    """Read the network's logits.
+
+    Parameters
+    ----------
+    logits : ndarray, shape (frames, 12 * qualities + 1 + 13 + 12)
+        As :class:`audiocli.models.chord_crnn.ChordCRNN` gives them.
+
+    Returns
+    -------
+    Outputs
+
+    Examples
+    --------
+    >>> float(np.exp(outputs_of(np.zeros((1, 218), np.float32)).chords).sum().round(3))
+    1.0
+    """
+    basses = logits.shape[1] - 2 * PITCH_CLASSES - 1
+    return Outputs(
+        _log_softmax(logits[:, :basses]),
+        _log_softmax(logits[:, basses:-PITCH_CLASSES]),
+        1 / (1 + np.exp(-logits[:, -PITCH_CLASSES:])),
+    )
+
+
+def _log_softmax(logits: Frames) -> Frames:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), np.float32)
+
+
+def states_of(chords: Frames, decoder: Decoder) -> Frames:
+    """Add up the probabilities of what is one chord in a vocabulary.
+
+    Parameters
+    ----------
+    chords : ndarray, shape (frames, 12 * len(QUALITIES) + 1)
+        Log probabilities, see :class:`Outputs`.
+    decoder : Decoder
+        Tells the vocabulary.
+
+    Returns
+    -------
+    ndarray, shape (frames, 12 * len(decoder.qualities) + 1)
+        Log probabilities.
+
+    Examples
+    --------
+    >>> states_of(np.log(np.full((1, 193), 1 / 193)), Decoder("majmin")).shape
+    (1, 25)
+    """
+    if decoder.vocabulary == "full":
+        return chords
+    grouping = _grouping(decoder)
+    shaped = np.exp(chords[:, :-1]).reshape(len(chords), PITCH_CLASSES, -1)
+    joined = np.log(np.maximum(shaped @ grouping, 1e-12)).reshape(len(chords), -1)
+    return np.asarray(np.concatenate([joined, chords[:, -1:]], axis=1), np.float32)
+
+
+def _grouping(decoder: Decoder) -> NDArray[np.float64]:
+    """Which quality belongs to which of the vocabulary: (all, those of the vocabulary)."""
+    names = decoder.qualities
+    become = VOCABULARIES[decoder.vocabulary]
+    return np.array([[become[each] == name for name in names] for each in QUALITIES], np.float64)
+
+
+def transitions(changes: NDArray[np.float64], decoder: Decoder) -> NDArray[np.float64]:
+    """Make the log probabilities of changing from each state to each other.
+
+    Parameters
+    ----------
+    changes : ndarray, shape (qualities, 12, qualities)
+        How often a quality was followed, so many semitones up, by a quality.
+    decoder : Decoder
+        Vocabulary, and weight of habit.
+
+    Returns
+    -------
+    ndarray, shape (states, states)
+        From row to column; staying costs nothing, and no chord is left and entered evenly.
+
+    Examples
+    --------
+    >>> transitions(np.ones((16, 12, 16)), Decoder("majmin")).shape
+    (25, 25)
+    """
+    grouping = _grouping(decoder)
+    joined = np.einsum("qr,qds,st->rdt", grouping, changes, grouping)
+    joined = joined / joined.sum() + 1e-5
+    joined = joined / joined.sum(axis=(1, 2), keepdims=True)
+    count = len(decoder.qualities)
+    states = PITCH_CLASSES * count + 1
+    even = -np.log(PITCH_CLASSES * count)
+    table = np.full((states, states), even)
+    for root in range(PITCH_CLASSES):
+        for step in range(PITCH_CLASSES):
+            to = (root + step) % PITCH_CLASSES
+            block = decoder.habit * np.log(joined[:, step]) + (1 - decoder.habit) * even
+            table[root * count : (root + 1) * count, to * count : (to + 1) * count] = block
+    # What a change costs on average is the decoder's to say.
+    table -= even + decoder.change
+    np.fill_diagonal(table, 0.0)
+    return table
+
+
+def best_path(
+    batches: Iterable[Frames], table: NDArray[np.float64], trust: float
+) -> Iterator[NDArray[np.int16]]:
+    """Find the best path of states while frames come (Viterbi).
+
+    Parameters
+    ----------
+    batches : iterable of ndarray, shape (frames, states)
+        Log probabilities.
+    table : ndarray, shape (states, states)
+        Log probabilities of changes, from row to column.
+    trust : float
+        Weight of the frames' log probabilities.
+
+    Yields
+    ------
+    ndarray of int16, shape (frames,)
+        The states of as many frames as are certain; altogether all of them.
+
+    References
+    ----------
+    Viterbi: Error bounds for convolutional codes and an asymptotically optimum decoding
+    algorithm. IEEE Trans. Information Theory 13(2), 1967.
+
+    Examples
+    --------
+    >>> frames = np.log([[0.9, 0.1], [0.4, 0.6], [0.9, 0.1]])
+    >>> table = np.array([[0.0, -2.0], [-2.0, 0.0]])
+    >>> np.concatenate(list(best_path([frames], table, 1.0))).tolist()
+    [0, 0, 0]
+    """
+    states = len(table)
+    score: NDArray[np.float64] | None = None
+    back: list[NDArray[np.int16]] = []  # of each frame that is not yet certain, but the first
+    waiting = 0
+    for batch in batches:
+        for frame in batch:
+            if score is None:
+                score, waiting = trust * frame.astype(np.float64), 1
+                continue
+            reached = score[:, None] + table
+            best = reached.argmax(axis=0)
+            score = reached[best, np.arange(states)] + trust * frame
+            score -= score.max()
+            back.append(best.astype(np.int16))
+            waiting += 1
+        if waiting > 1:
+            certain = _certain(back)
+            if len(certain):
+                yield certain
+                waiting -= len(certain)
+                back = back[len(back) - waiting + 1 :]
+    if score is not None:
+        path = np.empty(waiting, np.int16)
+        path[-1] = score.argmax()
+        for index in range(waiting - 2, -1, -1):
+            path[index] = back[index][path[index + 1]]
+        yield path
+
+
+def _certain(back: list[NDArray[np.int16]]) -> NDArray[np.int16]:
+    """Trace all paths back to where they meet; what lies before is settled."""
+    alive = np.arange(len(back[0]))
+    for index in range(len(back) - 1, -1, -1):
+        alive = np.unique(back[index][alive])
+        if len(alive) == 1:
+            path = np.empty(index + 1, np.int16)
+            path[-1] = alive[0]
+            for earlier in range(index - 1, -1, -1):
+                path[earlier] = back[earlier][path[earlier + 1]]
+            return path
+    return np.empty(0, np.int16)
+
+
+def decode(
+    batches: Iterable[Outputs], changes: NDArray[np.float64], decoder: Decoder
+) -> Iterator[Stretch]:
+    """Turn outputs into stretches of one chord each.
+
+    Parameters
+    ----------
+    batches : iterable of Outputs
+        Frame after frame.
+    changes : ndarray, shape (qualities, 12, qualities)
+        See :func:`transitions`.
+    decoder : Decoder
+
+    Yields
+    ------
+    Stretch
+        One after another without gaps.
+
+    Examples
+    --------
+    >>> logits = np.zeros((20, 218), np.float32)
+    >>> logits[:10, 0] = 9.0  # C:maj
+    >>> logits[10:, 16 * 9 + 1] = 9.0  # A:min
+    >>> found = decode([outputs_of(logits)], np.ones((16, 12, 16)), Decoder())
+    >>> [(stretch.start, stretch.end, stretch.chord.label()) for stretch in found]
+    [(0, 10, 'C:maj'), (10, 20, 'A:min')]
+    """
+    kept: list[Outputs] = []  # frames whose states are not yet certain
+
+    def heard() -> Iterator[Frames]:
+        for outputs in batches:
+            kept.append(outputs)
+            yield states_of(outputs.chords, decoder)
+
+    state, begin, done = -1, 0, 0
+    sums = np.zeros(PITCH_CLASSES + 2)  # of the stretch: log probabilities of basses, confidence
+    for path in best_path(heard(), transitions(changes, decoder), decoder.trust):
+        joined = _joined(kept)
+        frames = states_of(joined.chords[: len(path)], decoder)
+        edges = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
+        for first, last in zip(edges, edges[1:], strict=False):
+            if path[first] != state:
+                if state >= 0:
+                    yield _stretch(begin, done + first, state, sums, decoder)
+                state, begin, sums = int(path[first]), done + first, np.zeros(PITCH_CLASSES + 2)
+            sums[:-1] += joined.basses[first:last].sum(axis=0)
+            sums[-1] += np.exp(frames[first:last, state]).sum()
+        done += len(path)
+        rest = slice(len(path), None)
+        kept[:] = [Outputs(joined.chords[rest], joined.basses[rest], joined.tones[rest])]
+    if state >= 0:
+        yield _stretch(begin, done, state, sums, decoder)
+
+
+def _joined(kept: list[Outputs]) -> Outputs:
+    return Outputs(
+        np.concatenate([each.chords for each in kept]),
+        np.concatenate([each.basses for each in kept]),
+        np.concatenate([each.tones for each in kept]),
+    )
+
+
+def _stretch(
+    begin: int, end: int, state: int, sums: NDArray[np.float64], decoder: Decoder
+) -> Stretch:
+    """Make a chord of a state, with the bass that its frames tell of."""
+    long = end - begin
+    confidence = min(float(sums[-1]) / long, 1.0)
+    root, index = divmod(state, len(decoder.qualities))
+    if root == PITCH_CLASSES:
+        return Stretch(begin, end, NO_CHORD, confidence)
+    quality = decoder.qualities[index]
+    bass = 0
+    if decoder.vocabulary == "full":
+        steps = QUALITIES[quality]
+        means = [sums[(root + step) % PITCH_CLASSES] / long for step in steps]
+        means[1:] = [mean - decoder.inversion for mean in means[1:]]
+        bass = steps[int(np.argmax(means))]
+    return Stretch(begin, end, Chord(root, quality, bass), confidence)

@@ -1,0 +1,301 @@
+"""Score chord recognisers on recordings whose chords are known.
+
+All measures of :mod:`audiocli.tasks.chords.scoring`, for each recording and, weighted by length,
+for all; and how often each quality was taken for which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from audiocli import registry
+from audiocli.annotated import Recording, find_recordings, matching
+from audiocli.audio import AudioReader
+from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
+from audiocli.batch.inputs import Input, Job
+from audiocli.formats import Segments, read_segments
+from audiocli.models import share_processor
+from audiocli.tasks.chords.examples import ANNOTATIONS, read_chords
+from audiocli.tasks.chords.labels import parse
+from audiocli.tasks.chords.recognizer import DEFAULT_MODEL, ChordRecognizer
+from audiocli.tasks.chords.scoring import METRICS, NAMES, Scores, score_song, weighted
+
+__all__ = ["Evaluation", "Score", "evaluate", "record_scores", "total"]
+
+#: Which quality was taken for which, with the root right: seconds.
+Confusion = Mapping[tuple[str, str], float]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well the chords of a recording, or of all, were recognised.
+
+    Parameters
+    ----------
+    name : str
+        The recording; empty for all together.
+    seconds : float
+        How long the truth lasts.
+    scores : dict of str to float
+        Each of ``METRICS``, from 0 to 1.
+    confusion : mapping of (str, str) to float
+        Seconds in which a true quality was taken for another or itself; "N" is no chord, and
+        "root" stands for every quality on another root.
+    count : int
+        Recordings.
+
+    Examples
+    --------
+    >>> Score("a", 3.0, dict.fromkeys(METRICS, 0.5), {}).row()["majmin"]
+    0.5
+    """
+
+    name: str
+    seconds: float
+    scores: Scores
+    confusion: Confusion = field(default_factory=dict)
+    count: int = 1
+
+    def row(self) -> dict[str, str | float | int]:
+        """Give what a table shows."""
+        return {
+            "file": self.name,
+            "seconds": round(self.seconds, 1),
+            **{name: round(self.scores[name], 4) for name in METRICS},
+        }
+
+    def short(self) -> dict[str, str | float | int]:
+        """Give what a table on a screen has room for."""
+        row = self.row()
+        return {name: row[name] for name in ("file", "seconds", *NAMES)}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores on a set of recordings.
+
+    Parameters
+    ----------
+    scores : list of Score
+        In the order of the recordings.
+    total : Score
+        Over all that could be scored.
+    summary : Summary
+        What failed.
+    """
+
+    scores: list[Score]
+    total: Score
+    summary: Summary
+
+
+def total(scores: Sequence[Score]) -> Score:
+    """Average over recordings, each with the weight of its length.
+
+    Parameters
+    ----------
+    scores : sequence of Score
+
+    Returns
+    -------
+    Score
+
+    Examples
+    --------
+    >>> total([Score("a", 3.0, {"root": 1.0}), Score("b", 1.0, {"root": 0.0})]).scores
+    {'root': 0.75}
+    """
+    if not scores:
+        return Score("", 0.0, dict.fromkeys(METRICS, 0.0), {}, 0)
+    seconds = [score.seconds for score in scores]
+    confusion: dict[tuple[str, str], float] = {}
+    for score in scores:
+        for pair, amount in score.confusion.items():
+            confusion[pair] = confusion.get(pair, 0.0) + amount
+    means = weighted([score.scores for score in scores], seconds)
+    return Score("", sum(seconds), means, confusion, len(scores))
+
+
+def confused(truth: Segments, found: Segments) -> Confusion:
+    """Measure for how long each quality was taken for which.
+
+    Parameters
+    ----------
+    truth, found : Segments
+
+    Returns
+    -------
+    mapping of (str, str) to float
+        As in :class:`Score`.
+
+    Examples
+    --------
+    >>> truth = Segments(np.array([0.0]), np.array([2.0]), ["C:maj"], "chord")
+    >>> found = Segments(np.array([0.0, 1.5]), np.array([1.5, 2.0]), ["C:7", "A:min"], "chord")
+    >>> confused(truth, found)
+    {('maj', '7'): 1.5, ('maj', 'root'): 0.5}
+    """
+    edges = np.unique(np.concatenate([truth.starts, truth.ends, found.starts, found.ends]))
+    result: dict[tuple[str, str], float] = {}
+    for start, end in zip(edges, edges[1:], strict=False):
+        labels = [_label_at(each, (start + end) / 2) for each in (truth, found)]
+        true, guess = (None if label is None else parse(label) for label in labels)
+        if true is None or guess is None:
+            continue
+        name = guess.quality if guess else "N"
+        if true and guess and true.root != guess.root:
+            name = "root"
+        pair = (true.quality if true else "N", name)
+        result[pair] = result.get(pair, 0.0) + float(end - start)
+    return result
+
+
+def _label_at(segments: Segments, time: float) -> str | None:
+    index = int(np.searchsorted(segments.starts, time, side="right")) - 1
+    inside = index >= 0 and time < segments.ends[index]
+    return segments.labels[index] if inside else None
+
+
+Recognize = Callable[[Path], Segments]
+
+
+@dataclass(frozen=True)
+class _MakeWorker:
+    """Makes what scores a recording; pickled to worker processes."""
+
+    recordings: Mapping[Path, Recording]
+    model: str
+    vocabulary: str | None
+    change: float | None
+    found: Path | None
+    device: str
+    n_jobs: int
+
+    def __call__(self) -> Worker:
+        share_processor(self.n_jobs)
+        recognize = self._of_model() if self.found is None else self._of_files(self.found)
+
+        def work(job: Job, progress: Progress) -> tuple[float, Score]:
+            recording = self.recordings[job.input.path]
+            truth, found = read_chords(recording), recognize(recording.audio)
+            seconds = float(truth.ends.max())
+            scores = score_song(truth, found)
+            return seconds, Score(recording.title, seconds, scores, confused(truth, found))
+
+        return work
+
+    def _of_model(self) -> Recognize:
+        recognizer = ChordRecognizer(
+            self.model, device=self.device, vocabulary=self.vocabulary, change=self.change
+        )
+
+        def recognize(path: Path) -> Segments:
+            with AudioReader(path) as reader:
+                return recognizer.stream(reader.blocks(), reader.info.sample_rate).segments()
+
+        return recognize
+
+    def _of_files(self, folder: Path) -> Recognize:
+        names = {path: each.name for path, each in self.recordings.items()}
+        return lambda path: read_segments(folder / f"{names[path]}.lab")
+
+
+def evaluate(
+    folders: Sequence[Path],
+    model: str = DEFAULT_MODEL,
+    *,
+    only: Sequence[str] = (),
+    vocabulary: str | None = None,
+    change: float | None = None,
+    found: Path | None = None,
+    n_jobs: int = 1,
+    device: str = "auto",
+    listener: Listener | None = None,
+) -> Evaluation:
+    """Score a model, or chords that something else found, on folders of annotated recordings.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Recordings as :func:`audiocli.annotated.find_recordings` finds them.
+    model : str
+        A model's name or folder.
+    only : sequence of str
+        Patterns of recordings to take, say ``songs/7*``; without any, all.
+    vocabulary, change : optional
+        As in :class:`ChordRecognizer`.
+    found : Path, optional
+        A folder with NAME.lab of each recording, to score in place of a model.
+    n_jobs : int
+        Worker processes.
+    device : str
+        As in :func:`audiocli.models.device`.
+    listener : Listener, optional
+        Hears how it goes.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    DataError
+        If there are no recordings.
+    ModelError
+        If the model cannot be loaded.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from audiocli.demo import write_demo
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_demo(Path(folder))
+    ...     scores = evaluate([Path(folder)])
+    >>> scores.total.scores["majmin"] > 0.9
+    True
+    """
+    listed = [each for folder in folders for each in find_recordings(folder, ANNOTATIONS)]
+    # By path: two folders may have the same name.
+    recordings = {each.audio: each for each in matching(listed, only, "--only")}
+    jobs = [Job(Input(path, each.title, Path(each.title)), ()) for path, each in recordings.items()]
+    heard = Collector(listener)
+    make_worker = _MakeWorker(recordings, model, vocabulary, change, found, device, n_jobs)
+    summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, listener=heard)
+    return Evaluation(heard.values, total(heard.values), summary)
+
+
+def record_scores(model: str, result: Score, data: str) -> None:
+    """Write the total into the model folder, configuration and card.
+
+    Parameters
+    ----------
+    model : str
+        The model's name or folder.
+    result : Score
+        The total of :func:`evaluate`.
+    data : str
+        What it was measured on, in words.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model.
+    """
+    entry = registry.find("chords", model)
+    command = registry.command_line()
+    new = [
+        {
+            "metric": name,
+            "value": round(100 * result.scores[name], 1),
+            "unit": "%",
+            "measure": "mir_eval.chord, by length",
+            "data": f"{data}; number of recordings: {result.count}",
+            "command": command,
+        }
+        for name in NAMES
+    ]
+    registry.add_scores(entry, new)

@@ -1,0 +1,487 @@
+"""What the chord recognisers are trained on: what recordings sound like, and examples of it.
+
+Recordings are heard once, through a front-end some bands wider than the network's. An example is
+cut from that: moved along the bands it is in another key or another tuning, multiplied by
+a curve it is another equaliser's, and noise adds to it as power adds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audiocli.annotated import Recording
+from audiocli.atomic import write_whole
+from audiocli.audio import AudioReader
+from audiocli.audio.streaming import resample
+from audiocli.errors import DataError
+from audiocli.formats import Segments, read_segments
+from audiocli.frontend import Filterbank, FilterbankConfig
+from audiocli.models.framewise import in_segments
+from audiocli.tasks.chords.labels import NO_CHORD, QUALITIES, Chord, parse
+
+__all__ = [
+    "ANNOTATIONS",
+    "AUGMENTATIONS",
+    "Augmentation",
+    "Batch",
+    "Excerpts",
+    "Take",
+    "changes_of",
+    "examples",
+    "load",
+    "read_chords",
+    "wider",
+]
+
+#: What an annotation of chords may be called, the preferred first.
+ANNOTATIONS = (".lab", ".chords", ".csv", ".jams")
+#: In targets: a frame whose chord is not known, which counts for nothing.
+UNKNOWN = -100
+SEMITONES = 6  # the farthest that examples are transposed
+PITCH_CLASSES = 12
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How recordings are varied from example to example.
+
+    Parameters
+    ----------
+    transpose : bool
+        Into any of the twelve keys.
+    detune : float
+        By up to so many semitones more, either way.
+    gain : float
+        Level, down to this many dB below the recording's.
+    decibels : float
+        Strength of a random equaliser.
+    noise : float
+        Share of examples with noise.
+    mask : float
+        Share of examples in which a band of frequencies is silent.
+
+    Examples
+    --------
+    >>> AUGMENTATIONS["none"].transpose
+    False
+    """
+
+    transpose: bool = False
+    detune: float = 0.0
+    gain: float = 0.0
+    decibels: float = 0.0
+    noise: float = 0.0
+    mask: float = 0.0
+
+
+AUGMENTATIONS = {
+    "none": Augmentation(),
+    "wide": Augmentation(
+        transpose=True, detune=0.5, gain=25.0, decibels=4.0, noise=0.4, mask=0.15
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Excerpts:
+    """What examples are like.
+
+    Parameters
+    ----------
+    frontend : FilterbankConfig
+        Of the network that is to hear them.
+    augmentation : Augmentation
+        How recordings are varied.
+    seconds : float
+        Length of an example.
+    batch_size : int
+        How many are made at once.
+
+    Examples
+    --------
+    >>> Excerpts(FilterbankConfig(), AUGMENTATIONS["none"], 2.0, 3).frames
+    200
+    """
+
+    frontend: FilterbankConfig
+    augmentation: Augmentation
+    seconds: float
+    batch_size: int
+
+    @property
+    def frames(self) -> int:
+        """Length of an example."""
+        return round(self.seconds * self.frontend.frame_rate)
+
+
+@dataclass(frozen=True)
+class Take:
+    """A recording as it is heard, in memory.
+
+    Parameters
+    ----------
+    images : ndarray of float16, shape (channels, bands, frames)
+        Through the wider front-end, see :func:`wider`.
+    roots, qualities, basses : ndarray of int16, shape (frames,)
+        Root and bass as pitch classes, 12 for none, ``UNKNOWN`` where nobody knows; the quality
+        as its place in ``QUALITIES``.
+    chords : Segments
+        The annotation.
+    folder : str
+        Where it is from.
+
+    Examples
+    --------
+    >>> silence = np.zeros((1, 4, 10), np.float16)
+    >>> none = np.full(10, 12, np.int16)
+    >>> chords = Segments(np.zeros(1), np.ones(1), ["N"], "chord")
+    >>> Take(silence, none, none, none, chords, "data").frames
+    10
+    """
+
+    images: NDArray[np.float16]
+    roots: NDArray[np.int16]
+    qualities: NDArray[np.int16]
+    basses: NDArray[np.int16]
+    chords: Segments
+    folder: str
+
+    @property
+    def frames(self) -> int:
+        """How many frames there are."""
+        return self.images.shape[-1]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples and what is true of them.
+
+    Parameters
+    ----------
+    images : Tensor, shape (batch, channels, bands, frames)
+        As the network's front-end would hear them.
+    chords : Tensor of int64, shape (batch, frames)
+        Number of the state, root by root; ``UNKNOWN`` counts for nothing.
+    basses : Tensor of int64, shape (batch, frames)
+        Pitch class of the lowest note, or 12.
+    tones : Tensor, shape (batch, 12, frames)
+        1 where a pitch class belongs to the chord; NaN where nobody knows.
+    """
+
+    images: Tensor
+    chords: Tensor
+    basses: Tensor
+    tones: Tensor
+
+    def to(self, where: torch.device) -> Batch:
+        """Move it to a device."""
+        return Batch(
+            self.images.to(where), self.chords.to(where), self.basses.to(where),
+            self.tones.to(where),
+        )  # fmt: skip
+
+
+def margin(config: FilterbankConfig) -> int:
+    """How many bands the wider front-end has on each side.
+
+    Examples
+    --------
+    >>> margin(FilterbankConfig(bands=252, scale="log", fmin=32.7, fmax=4200))
+    22
+    """
+    return round((SEMITONES + 1) * _per_semitone(config))
+
+
+def _per_semitone(config: FilterbankConfig) -> float:
+    octaves = float(np.log2(config.fmax / config.fmin))
+    return (config.bands + 1) / (PITCH_CLASSES * octaves)
+
+
+def wider(config: FilterbankConfig) -> FilterbankConfig:
+    """Add bands on both sides, at the same distance from each other.
+
+    Parameters
+    ----------
+    config : FilterbankConfig
+        With log-spaced bands.
+
+    Returns
+    -------
+    FilterbankConfig
+
+    Examples
+    --------
+    >>> config = FilterbankConfig(bands=252, scale="log", fmin=32.7, fmax=4200)
+    >>> wider(config).bands
+    296
+    """
+    more = margin(config)
+    ratio = (config.fmax / config.fmin) ** (1 / (config.bands + 1))
+    return replace(
+        config,
+        bands=config.bands + 2 * more,
+        fmin=config.fmin * ratio**-more,
+        fmax=config.fmax * ratio**more,
+    )
+
+
+def read_chords(recording: Recording) -> Segments:
+    """Read a recording's chords.
+
+    Parameters
+    ----------
+    recording : Recording
+
+    Returns
+    -------
+    Segments
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, there is no chord in it, or a label is not in Harte's syntax.
+    """
+    chords = replace(read_segments(recording.annotation, namespace=None), name="chord")
+    if not len(chords):
+        raise DataError(f"{recording.annotation}: holds no chords")
+    for label in chords.labels:
+        try:
+            parse(label)
+        except DataError as error:
+            raise DataError(f"{recording.annotation}: {error}") from error
+    return chords
+
+
+def load(recording: Recording, bank: Filterbank, kept: Path | None = None) -> Take:
+    """Listen to a recording and read its chords.
+
+    Parameters
+    ----------
+    recording : Recording
+    bank : Filterbank
+        The wider front-end.
+    kept : Path, optional
+        Folder where what was heard is kept, and read from another time.
+
+    Returns
+    -------
+    Take
+
+    Raises
+    ------
+    AudioError
+        If the audio cannot be read.
+    DataError
+        As :func:`read_chords`.
+    """
+    chords = read_chords(recording)
+    file = None if kept is None else kept / f"{_identity(recording, bank.config)}.npy"
+    if file is not None and file.exists():
+        images = np.load(file, mmap_mode="r")
+    else:
+        images = _listen(recording, bank)
+        if file is not None:
+            write_whole(file, lambda part: np.save(part, images), overwrite=True)
+    return Take(
+        images,
+        *_targets(chords, images.shape[-1], bank.config.frame_rate),
+        chords,
+        str(recording.folder),
+    )
+
+
+def _identity(recording: Recording, config: FilterbankConfig) -> str:
+    """Name what is heard of a recording, by its file and the front-end."""
+    status = recording.audio.stat()
+    facts = [str(recording.audio.resolve()), status.st_size, status.st_mtime_ns, repr(config)]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+
+
+def _listen(recording: Recording, bank: Filterbank) -> NDArray[np.float16]:
+    config = bank.config
+
+    def flat(heard: Tensor) -> Tensor:
+        return bank.frames(heard).flatten(1, 2)
+
+    with AudioReader(recording.audio) as reader:
+        mixed = (block.mean(axis=0, keepdims=True) for block in reader.blocks(1 << 16))
+        blocks = (block[0] for block in resample(mixed, reader.info.sample_rate, config.sample_rate))
+        parts = [part.astype(np.float16) for part in in_segments(bank, config, flat, blocks)]
+    return np.ascontiguousarray(
+        np.concatenate(parts).T.reshape(config.channels, config.bands, -1)
+    )
+
+
+def _targets(
+    chords: Segments, frames: int, frame_rate: float
+) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int16]]:
+    """Root, quality and bass of every frame, by its centre; no chord before and after all."""
+    roots = np.full(frames, PITCH_CLASSES, np.int16)
+    qualities = np.zeros(frames, np.int16)
+    basses = np.full(frames, PITCH_CLASSES, np.int16)
+    names = list(QUALITIES)
+    for start, end, label in zip(chords.starts, chords.ends, chords.labels, strict=True):
+        chord = parse(label)
+        where = slice(int(np.ceil(start * frame_rate)), int(np.ceil(end * frame_rate)))
+        if chord is None:
+            roots[where] = basses[where] = UNKNOWN
+        elif chord:
+            roots[where] = chord.root
+            qualities[where] = names.index(chord.quality)
+            basses[where] = (chord.root + chord.bass) % PITCH_CLASSES
+    return roots, qualities, basses
+
+
+def changes_of(annotations: Iterable[Segments]) -> NDArray[np.float64]:
+    """Count which chords follow which, whatever the key.
+
+    Parameters
+    ----------
+    annotations : iterable of Segments
+
+    Returns
+    -------
+    ndarray, shape (qualities, 12, qualities)
+        Shares that add up to 1, none of them zero: (from, semitones up to the root, to).
+
+    Examples
+    --------
+    >>> chords = Segments(np.arange(2.0), np.arange(1.0, 3.0), ["C:maj", "G:7"], "chord")
+    >>> bool(changes_of([chords])[0, 7, 6] == changes_of([chords]).max())
+    True
+    """
+    names = list(QUALITIES)
+    counts = np.full((len(names), PITCH_CLASSES, len(names)), 0.05)
+    for chords in annotations:
+        before: Chord = NO_CHORD
+        for label in chords.labels:
+            chord = parse(label) or NO_CHORD
+            if before and chord and chord != before:
+                step = (chord.root - before.root) % PITCH_CLASSES
+                counts[names.index(before.quality), step, names.index(chord.quality)] += 1
+            before = chord
+    return counts / counts.sum()
+
+
+def examples(
+    groups: Sequence[Sequence[Take]], how: Excerpts, rng: np.random.Generator
+) -> Batch:
+    """Make a batch.
+
+    Parameters
+    ----------
+    groups : sequence of sequence of Take
+        Each group is drawn from as often as the others.
+    how : Excerpts
+        Length, number and variation.
+    rng : numpy.random.Generator
+        Draws everything.
+
+    Returns
+    -------
+    Batch
+    """
+    drawn = [_example(groups[int(rng.integers(len(groups)))], how, rng) for _ in range(how.batch_size)]
+    images = torch.from_numpy(np.stack([each[0] for each in drawn]))
+    roots, qualities, basses = (
+        np.stack([each[1][index] for each in drawn]).astype(np.int64) for index in range(3)
+    )
+    return Batch(
+        _varied(images, how, rng),
+        torch.from_numpy(_states(roots, qualities)),
+        torch.from_numpy(basses),
+        torch.from_numpy(_tones(roots, qualities, basses)),
+    )
+
+
+def _example(
+    takes: Sequence[Take], how: Excerpts, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
+    """Cut an excerpt in a random key; short recordings follow one another, with rests."""
+    config = how.frontend
+    frames = how.frames
+    channels = takes[0].images.shape[0]
+    wide = np.zeros((channels, config.bands + 2 * margin(config), frames), np.float16)
+    truth = np.full((3, frames), UNKNOWN, np.int16)
+    truth[1] = 0  # a quality there must be, where nobody asks for it too
+    filled = 0
+    while filled < frames:
+        take = takes[int(rng.integers(len(takes)))]
+        start = int(rng.integers(0, max(1, take.frames - frames + 1)))
+        long = min(take.frames - start, frames - filled)
+        here, there = slice(filled, filled + long), slice(start, start + long)
+        wide[..., here] = take.images[..., there]
+        truth[:, here] = take.roots[there], take.qualities[there], take.basses[there]
+        filled += long
+        if filled < frames and rng.random() < 0.3:  # the rest is silence, which counts for nothing
+            break
+    semitones = int(rng.integers(-SEMITONES, SEMITONES)) if how.augmentation.transpose else 0
+    detune = rng.uniform(-1, 1) * how.augmentation.detune
+    moved = (semitones + detune) * _per_semitone(config)
+    first = margin(config) - int(np.floor(moved))
+    share = np.float32(moved - np.floor(moved))  # between a band and the one below it
+    upper = wide[:, first : first + config.bands].astype(np.float32)
+    lower = wide[:, first - 1 : first - 1 + config.bands].astype(np.float32)
+    known = truth[0] >= 0
+    for row in (0, 2):
+        sounding = known & (truth[row] < PITCH_CLASSES)
+        truth[row, sounding] = (truth[row, sounding] + semitones) % PITCH_CLASSES
+    return (1 - share) * upper + share * lower, truth
+
+
+def _states(roots: NDArray[np.int64], qualities: NDArray[np.int64]) -> NDArray[np.int64]:
+    nothing = PITCH_CLASSES * len(QUALITIES)
+    states = np.where(roots == PITCH_CLASSES, nothing, roots * len(QUALITIES) + qualities)
+    return np.where(roots == UNKNOWN, UNKNOWN, states)
+
+
+_STEPS = np.zeros((len(QUALITIES), PITCH_CLASSES), np.float32)
+for _row, _steps in zip(_STEPS, QUALITIES.values(), strict=True):
+    _row[list(_steps)] = 1.0
+
+
+def _tones(
+    roots: NDArray[np.int64], qualities: NDArray[np.int64], basses: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Which pitch classes sound: (batch, 12, frames)."""
+    places = (np.arange(PITCH_CLASSES)[None, :, None] - roots[:, None]) % PITCH_CLASSES
+    sounding = _STEPS[qualities[:, None], places]
+    sounding[np.arange(PITCH_CLASSES)[None, :, None] == basses[:, None]] = 1.0
+    sounding = np.where((roots == PITCH_CLASSES)[:, None], 0.0, sounding)
+    return np.where((roots == UNKNOWN)[:, None], np.nan, sounding).astype(np.float32)
+
+
+def _varied(images: Tensor, how: Excerpts, rng: np.random.Generator) -> Tensor:
+    """Change level and colour of images (batch, channels, bands, frames), and add noise."""
+    what = how.augmentation
+    if not (what.gain or what.decibels or what.noise or what.mask):
+        return images
+    count, _, bands, _ = images.shape
+    place = np.linspace(0, 1, bands)
+    curves = np.zeros((count, bands))
+    for row in curves:
+        for order in range(1, 5):
+            weight = rng.normal() * what.decibels / np.sqrt(order)
+            row += weight * np.cos(np.pi * order * place + rng.uniform(0, 2 * np.pi))
+        row -= rng.uniform(0, what.gain)
+    factors = torch.from_numpy(10 ** (curves / 20)).float()[:, None, :, None]
+    magnitudes = (10**images - 1) * factors
+    for index in np.flatnonzero(rng.random(count) < what.noise):
+        # Noise of one colour; its magnitudes scatter as those of noise do (Rayleigh).
+        floor = 10 ** (rng.uniform(-1.0, 1.0) + place * rng.uniform(-1, 1))
+        scatter = torch.from_numpy(rng.rayleigh(0.8, images.shape[1:])).float()
+        noise = torch.from_numpy(floor).float()[None, :, None] * scatter
+        magnitudes[index] = (magnitudes[index] ** 2 + noise**2).sqrt()
+    varied = torch.log10(1 + magnitudes)
+    for index in np.flatnonzero(rng.random(count) < what.mask):
+        low = int(rng.integers(bands))
+        varied[index, :, low : low + int(rng.integers(bands // 8, bands // 3))] = 0.0
+    return varied

@@ -1,0 +1,417 @@
+"""Recognise chords in files, one or many, and write what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from audiocli import formats, models, plots, registry
+from audiocli.accompany import write_chords
+from audiocli.audio import AudioReader
+from audiocli.audio.streaming import prefetch
+from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
+from audiocli.batch.inputs import Input, Job, find_inputs, plan
+from audiocli.batch.placing import PICTURES, below, placed
+from audiocli.batch.stdin import standard_input
+from audiocli.destination import check_joined, settle
+from audiocli.errors import UsageError
+from audiocli.formats import Segments
+from audiocli.tasks.chords.labels import pitches_of
+from audiocli.tasks.chords.recognizer import DEFAULT_MODEL, ChordRecognizer, Chords
+
+__all__ = ["Asked", "Products", "as_segments", "recognize_file", "recognize_files"]
+
+#: Samples decoded at once, at the file's rate.
+BLOCK = 1 << 16
+SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
+SHADES = {"maj": 0.0, "min": 1.0, "dim": 1.0}  # in pictures, by the third
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to say of the chords.
+
+    Parameters
+    ----------
+    vocabulary : str, optional
+        As in :class:`ChordRecognizer`.
+    change : float, optional
+        As there.
+    simplify : bool
+        Major and minor triads only, without inversions.
+    transpose : int
+        Move all chords and keys by so many semitones.
+    roman : bool
+        Write them as degrees of the key.
+    key : bool
+        Give the keys of the sections in the place of the chords.
+
+    Raises
+    ------
+    UsageError
+        If degrees of keys are asked for.
+
+    Examples
+    --------
+    >>> Asked(transpose=2).key
+    False
+    """
+
+    vocabulary: str | None = None
+    change: float | None = None
+    simplify: bool = False
+    transpose: int = 0
+    roman: bool = False
+    key: bool = False
+
+    def __post_init__(self) -> None:
+        if self.key and self.roman:
+            raise UsageError("--key gives keys and --roman chords; leave one of them out")
+
+    def of(self, chords: Chords) -> Chords:
+        """Change the chords as was asked."""
+        if self.transpose:
+            chords = chords.transposed(self.transpose)
+        return chords.simplified() if self.simplify else chords
+
+
+@dataclass(frozen=True)
+class Products:
+    """What to write besides the chords themselves, and where; None for what is not wanted.
+
+    Parameters
+    ----------
+    plot : str, optional
+        Picture; a folder where there are several inputs, and "" for a name beside the output.
+    click : str, optional
+        The song with the chords played beside it.
+
+    Examples
+    --------
+    >>> Products(plot="a.png").click is None
+    True
+    """
+
+    plot: str | None = None
+    click: str | None = None
+
+
+@dataclass(frozen=True)
+class _Request:
+    """All that a worker needs to know, but the job; pickled to worker processes."""
+
+    model: str
+    device: str
+    asked: Asked
+    form: str
+    kinds: tuple[str, ...]  # of each job's outputs: result, plot, click
+    n_jobs: int
+
+    def __call__(self) -> Worker:
+        models.share_processor(self.n_jobs)
+        recognizer = ChordRecognizer(
+            self.model,
+            device=self.device,
+            vocabulary=self.asked.vocabulary,
+            change=self.asked.change,
+        )
+
+        def work(job: Job, progress: Progress) -> tuple[float, Segments]:
+            outputs = dict(zip(self.kinds, job.outputs, strict=True))
+            chords = recognize_file(
+                recognizer,
+                job.input.path,
+                self.asked,
+                name=job.input.name,
+                plot=outputs.get("plot"),
+                click=outputs.get("click"),
+                overwrite=job.replace,
+                progress=progress,
+            )
+            result = as_segments(chords, self.asked, job.input.name, recognizer.entry.name)
+            if "result" in outputs:
+                formats.write(
+                    outputs["result"], result, self.form, options=writing(), overwrite=job.replace
+                )
+            return chords.seconds, result
+
+        return work
+
+
+def writing(*, file: bool = False, header: bool = True) -> formats.Options:
+    """Say how chords are written.
+
+    Parameters
+    ----------
+    file, header : bool
+        As in :class:`audiocli.formats.Options`.
+
+    Returns
+    -------
+    Options
+    """
+    return formats.Options(file=file, header=header, pitches=pitches_of)
+
+
+def recognize_file(
+    recognizer: ChordRecognizer,
+    source: Path,
+    asked: Asked | None = None,
+    *,
+    name: str | None = None,
+    plot: Path | None = None,
+    click: Path | None = None,
+    overwrite: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> Chords:
+    """Recognise the chords of a file, in constant memory, and write what shows them.
+
+    Parameters
+    ----------
+    recognizer : ChordRecognizer
+        The loaded model.
+    source : Path
+        Any audio file.
+    asked : Asked, optional
+        What to make of them.
+    name : str, optional
+        How to call it in messages and in the picture.
+    plot, click : Path, optional
+        Where to write a picture, and the song with the chords played.
+    overwrite : bool
+        Whether files that are there may be replaced.
+    progress : callable
+        Told the seconds done and to do.
+
+    Returns
+    -------
+    Chords
+
+    Raises
+    ------
+    AudioError
+        If the source cannot be read or an output not be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from audiocli.demo import write_demo
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_demo(Path(folder))
+    ...     chords = recognize_file(ChordRecognizer(), Path(folder) / "song.wav")
+    >>> str(chords.key)
+    'C major'
+    """
+    with AudioReader(source, name=name) as reader:
+        info = reader.info
+        decoded = prefetch(reader.blocks(BLOCK))
+        try:
+            heard = recognizer.stream(
+                _counted(decoded, info.sample_rate, info.duration, progress), info.sample_rate
+            )
+        finally:
+            decoded.close()  # or its thread would read on from a closed file
+    if click is not None:  # as the song sounds, whatever is asked for on paper
+        write_chords(source, click, heard.segments(), pitches_of, name=name, overwrite=overwrite)
+    chords = (asked or Asked()).of(heard)
+    if plot is not None:
+        _draw(plot, source, chords, name, overwrite)
+    return chords
+
+
+def _draw(plot: Path, source: Path, chords: Chords, name: str | None, overwrite: bool) -> None:
+    plots.plot_chords(
+        plot,
+        plots.overview(source, name=name),
+        chords.segments(),
+        chords.tones.astype(np.float32),
+        chords.frame_rate,
+        roots=[each.chord.root for each in chords.passages],
+        shades=[SHADES.get(each.chord.quality[:3], 0.0) for each in chords.passages],
+        keys=chords.keys(),
+        title=name or source.name,
+        overwrite=overwrite,
+    )
+
+
+def _counted(
+    blocks: Iterator[np.ndarray], rate: int, total: float | None, progress: Progress
+) -> Iterator[np.ndarray]:
+    done = 0
+    for block in blocks:
+        yield block
+        done += block.shape[-1]
+        progress(done / rate, total)
+
+
+def as_segments(chords: Chords, asked: Asked, name: str, model: str = "") -> Segments:
+    """Give chords, or keys, the form that the formats write.
+
+    Parameters
+    ----------
+    chords : Chords
+        As :func:`recognize_file` gives them.
+    asked : Asked
+        Whether keys are wanted, or chords as degrees.
+    name : str
+        The recording, as the user named it.
+    model : str
+        The model's name, for the formats that hold it.
+
+    Returns
+    -------
+    Segments
+
+    Examples
+    --------
+    >>> chords = Chords((), np.zeros((12, 0)), 10.0, 0.0)
+    >>> len(as_segments(chords, Asked(), "a.wav"))
+    0
+    """
+    if asked.key:
+        result = chords.keys()
+    else:
+        result = chords.segments("roman" if asked.roman else "harte")
+    key = chords.key
+    metadata = {**({"key": str(key)} if key else {}), **({"model": model} if model else {})}
+    return replace(result, file=name, duration=chords.seconds, metadata=metadata)
+
+
+def recognize_files(
+    inputs: Sequence[str],
+    output: str | Path | None = None,
+    *,
+    files_from: str | None = None,
+    form: str | None = None,
+    asked: Asked | None = None,
+    products: Products | None = None,
+    model: str = DEFAULT_MODEL,
+    overwrite: bool = False,
+    resume: bool = False,
+    manifest: Path | None = None,
+    n_jobs: int = 1,
+    device: str = "auto",
+    listener: Listener | None = None,
+) -> Summary:
+    """Recognise chords in files and folders; what ``audiocli chords`` does.
+
+    Parameters
+    ----------
+    inputs : sequence of str
+        Files, folders, patterns, or ``-`` for standard input.
+    output : str or Path, optional
+        A file for the chords of all inputs, if it ends like one of the formats, or else a folder
+        that mirrors the folders given. Without it the listener alone hears of them.
+    files_from : str, optional
+        A list of more inputs.
+    form : str, optional
+        One of :data:`audiocli.formats.FORMATS`; by default what the output's name says, or lab.
+    asked : Asked, optional
+        What to say of them.
+    products : Products, optional
+        Pictures and recordings to write.
+    model, device
+        As in :class:`ChordRecognizer`.
+    overwrite, resume : bool
+        Replace outputs that are there; skip what the manifest says is done.
+    manifest : Path, optional
+        By default ``audiocli.jsonl`` in the output folder.
+    n_jobs : int
+        Worker processes.
+    listener : Listener, optional
+        Hears how it goes; the outcome of a file that is done holds its ``Segments``.
+
+    Returns
+    -------
+    Summary
+
+    Raises
+    ------
+    UsageError
+        If the request cannot be carried out as asked; nothing was written then.
+    ModelError
+        If the model cannot be loaded.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from audiocli.demo import write_demo
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_demo(Path(folder))
+    ...     recognize_files([folder + "/song.wav"], folder + "/chords.csv").done
+    1
+    """
+    models.device(device)
+    asked = asked or Asked()
+    entry = registry.find("chords", model)
+    target = None if output is None else Path(output)
+    form, folder = settle(target, form, Segments.kind, "lab")
+    if form == "midi" and (asked.key or asked.roman):
+        raise UsageError("midi plays chords: leave out --key and --roman, or use another format")
+    found = find_inputs(inputs, files_from=files_from, exclude=folder)
+    naming = _Naming(folder, form, products or Products(), len(found) > 1)
+    jobs = plan(found, naming, overwrite=overwrite, resume=resume)
+    settings = {**vars(asked), "form": form, "products": list(naming.kinds)}
+    request = _Request(model, device, asked, form, naming.kinds, n_jobs)
+    joined = Collector(listener)
+    if target is not None and folder is None:
+        check_joined(target, form, found, "chords", overwrite=overwrite, resume=resume)
+    if resume and folder is None and manifest is None:
+        raise UsageError("--resume goes by the manifest in an output folder; give one by --output")
+    with standard_input(jobs) as ready:
+        summary = run(
+            ready,
+            request,
+            settings=settings,
+            n_jobs=n_jobs,
+            model_sha256=str(entry.config["weights_sha256"]),
+            manifest=manifest or (folder / "audiocli.jsonl" if folder else None),
+            resume=resume,
+            listener=joined,
+        )
+    if target is not None and folder is None and joined.values:
+        results = joined.values if len(found) > 1 else joined.values[0]
+        formats.write(target, results, form, options=writing(), overwrite=overwrite)
+    return summary
+
+
+@dataclass(frozen=True)
+class _Naming:
+    """Names the outputs of an input."""
+
+    folder: Path | None
+    form: str
+    products: Products
+    several: bool
+    kinds: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        wanted = {
+            "result": self.folder,
+            "plot": self.products.plot,
+            "click": self.products.click,
+        }
+        kinds = tuple(kind for kind, value in wanted.items() if value is not None)
+        object.__setattr__(self, "kinds", kinds)
+
+    def __call__(self, item: Input) -> list[Path]:
+        return [getattr(self, f"_{kind}")(item) for kind in self.kinds]
+
+    def _result(self, item: Input) -> Path:
+        assert self.folder is not None
+        return below(self.folder, item, formats.FORMATS[self.form].extension)
+
+    def _plot(self, item: Input) -> Path:
+        place = self.products.plot or ""
+        if not place:
+            return below(self.folder or Path(), item, ".chords.png")
+        return placed("--plot", place, item, ".png", PICTURES, self.several)
+
+    def _click(self, item: Input) -> Path:
+        suffix = item.relative.suffix.lower()
+        default = suffix if suffix in SOUNDS else ".wav"
+        place = str(self.products.click)
+        return placed("--click", place, item, f".chords{default}", SOUNDS, self.several)

@@ -1,0 +1,228 @@
+"""The key that chords are in, from section to section, and chords as degrees of a key.
+
+A key is judged by how well the tones of the chords fit its scale, after profiles that were
+counted in a corpus, and by how long its tonic triad and its dominant sound. Sections are the best
+path through the 24 keys.
+
+References
+----------
+Temperley: Music and Probability. MIT Press, 2007, chapter 6 (Kostka-Payne profiles).
+Temperley: The Cognition of Basic Musical Structures. MIT Press, 2001, chapter 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocli.tasks.chords.decoding import best_path
+from audiocli.tasks.chords.labels import FLATS, QUALITIES, SHARPS, Chord
+
+__all__ = ["Key", "Passage", "find_key", "find_keys", "roman"]
+
+MODES = ("major", "minor")
+#: Share of the notes on each step above the tonic.
+PROFILES = np.array(
+    [
+        [0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400],
+        [0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330],
+    ]
+)
+TONIC, DOMINANT = 0.25, 0.1  # what these triads add, on the profiles' scale
+CHANGE = 6.0  # what a change of key costs: seconds in which a chord fits by one better
+#: Keys that are written with flats: their tonics.
+WITH_FLATS = {"major": (5, 10, 3, 8, 1), "minor": (2, 7, 0, 5, 10)}
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key.
+
+    Parameters
+    ----------
+    tonic : int
+        Pitch class.
+    mode : {"major", "minor"}
+
+    Examples
+    --------
+    >>> str(Key(9, "minor")), Key(3, "major").names[10]
+    ('A minor', 'Bb')
+    """
+
+    tonic: int
+    mode: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the twelve pitch classes are called in it."""
+        return FLATS if self.tonic in WITH_FLATS[self.mode] else SHARPS
+
+    def __str__(self) -> str:
+        return f"{self.names[self.tonic]} {self.mode}"
+
+    @property
+    def label(self) -> str:
+        """As annotations write it: ``A:minor``."""
+        return f"{self.names[self.tonic]}:{self.mode}"
+
+    def transposed(self, semitones: int) -> Key:
+        """Move it by so many semitones."""
+        return Key((self.tonic + semitones) % 12, self.mode)
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A stretch of time with one chord.
+
+    Parameters
+    ----------
+    start, end : float
+        In seconds.
+    chord : Chord
+    confidence : float
+        From 0 to 1.
+
+    Examples
+    --------
+    >>> Passage(0.0, 2.0, Chord(0), 0.9).seconds
+    2.0
+    """
+
+    start: float
+    end: float
+    chord: Chord
+    confidence: float = 1.0
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return self.end - self.start
+
+
+def _fits(chord: Chord) -> NDArray[np.float32]:
+    """How well a chord fits each key, major keys first: (24,)."""
+    fits = np.zeros((2, 12))
+    for row, mode in enumerate(MODES):
+        for tonic in range(12):
+            steps = [(pitch - tonic) % 12 for pitch in chord.pitch_classes]
+            root = (chord.root - tonic) % 12
+            third = 4 if 4 in QUALITIES[chord.quality] else 3
+            fits[row, tonic] = PROFILES[row, steps].mean() - PROFILES[row].mean()
+            if root == 0 and (third == 4) == (mode == "major"):
+                fits[row, tonic] += TONIC
+            if root == 7 and third == 4:
+                fits[row, tonic] += DOMINANT
+    return fits.reshape(-1).astype(np.float32)
+
+
+def _key(index: int) -> Key:
+    return Key(index % 12, MODES[index // 12])
+
+
+def find_key(passages: Sequence[Passage]) -> Key | None:
+    """Find the key that most of the time is in.
+
+    Parameters
+    ----------
+    passages : sequence of Passage
+
+    Returns
+    -------
+    Key or None
+        None where there is no chord.
+
+    Examples
+    --------
+    >>> chords = [Chord(0), Chord(5), Chord(7, "7"), Chord(0)]
+    >>> str(find_key([Passage(i, i + 1.0, chord) for i, chord in enumerate(chords)]))
+    'C major'
+    """
+    sounding = [passage for passage in passages if passage.chord]
+    if not sounding:
+        return None
+    return _key(int(sum(each.seconds * _fits(each.chord) for each in sounding).argmax()))
+
+
+def find_keys(passages: Sequence[Passage]) -> list[tuple[float, float, Key]]:
+    """Find the keys of the sections, and where they change.
+
+    Parameters
+    ----------
+    passages : sequence of Passage
+        One after another.
+
+    Returns
+    -------
+    list of (start, end, Key)
+        In seconds; from the first passage to the last, empty where there is no chord.
+
+    Examples
+    --------
+    >>> first = [Chord(0), Chord(5), Chord(7, "7"), Chord(0)] * 4
+    >>> chords = first + [chord.transposed(2) for chord in first]
+    >>> found = find_keys([Passage(2.0 * i, 2.0 * i + 2, c) for i, c in enumerate(chords)])
+    >>> [(start, end, str(key)) for start, end, key in found]
+    [(0.0, 32.0, 'C major'), (32.0, 64.0, 'D major')]
+    """
+    if not any(passage.chord for passage in passages):
+        return []
+    frames = np.stack(
+        [
+            each.seconds * _fits(each.chord) if each.chord else np.zeros(24, np.float32)
+            for each in passages
+        ]
+    )
+    table = np.full((24, 24), -CHANGE)
+    np.fill_diagonal(table, 0.0)
+    path = np.concatenate(list(best_path([frames], table, 1.0)))
+    edges = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
+    return [
+        (passages[first].start, passages[last - 1].end, _key(int(path[first])))
+        for first, last in zip(edges, edges[1:], strict=False)
+    ]
+
+
+_NUMERALS = {
+    "major": ("I", "bII", "II", "bIII", "III", "IV", "#IV", "V", "bVI", "VI", "bVII", "VII"),
+    "minor": ("I", "bII", "II", "III", "#III", "IV", "#IV", "V", "VI", "#VI", "VII", "#VII"),
+}
+#: Of each quality: whether the numeral is in capitals, and what follows it.
+_FIGURES = {
+    "maj": (True, ""), "min": (False, ""), "dim": (False, "o"), "aug": (True, "+"),
+    "sus4": (True, "sus4"), "sus2": (True, "sus2"), "7": (True, "7"), "maj7": (True, "maj7"),
+    "min7": (False, "7"), "minmaj7": (False, "maj7"), "maj6": (True, "add6"),
+    "min6": (False, "add6"), "dim7": (False, "o7"), "hdim7": (False, "ø7"),
+    "sus4(b7)": (True, "7sus4"), "5": (True, "5"),
+}  # fmt: skip
+
+
+def roman(chord: Chord, key: Key) -> str:
+    """Write a chord as a degree of a key.
+
+    Parameters
+    ----------
+    chord : Chord
+    key : Key
+
+    Returns
+    -------
+    str
+        A Roman numeral, in capitals with a major third, with its quality; the bass follows a
+        slash, as a degree above the root, as in Harte's syntax. ``N`` is no chord.
+
+    Examples
+    --------
+    >>> key = Key(9, "minor")
+    >>> [roman(chord, key) for chord in (Chord(9, "min"), Chord(4, "7", 4), Chord(11, "hdim7"))]
+    ['i', 'V7/3', 'iiø7']
+    """
+    if not chord:
+        return "N"
+    capital, figure = _FIGURES[chord.quality]
+    numeral = _NUMERALS[key.mode][(chord.root - key.tonic) % 12]
+    over = f"/{chord.degree}" if chord.bass else ""
+    return (numeral if capital else numeral.lower()) + figure + over

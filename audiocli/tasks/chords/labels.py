@@ -1,0 +1,242 @@
+"""Chords and their names in Harte's syntax: ``C:maj7/3``, ``Bb:min``, ``N`` for no chord.
+
+References
+----------
+Harte, Sandler, Abdallah, Gómez: Symbolic representation of musical chords: a proposed syntax
+for text annotations. ISMIR 2005.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+
+from audiocli.errors import DataError
+
+__all__ = [
+    "FLATS",
+    "NO_CHORD",
+    "QUALITIES",
+    "SHARPS",
+    "VOCABULARIES",
+    "Chord",
+    "parse",
+    "pitches_of",
+    "reduced",
+]
+
+#: What a chord can be: semitones above its root. Of two that fit a label, the earlier is meant.
+QUALITIES: dict[str, tuple[int, ...]] = {
+    "maj": (0, 4, 7),
+    "min": (0, 3, 7),
+    "dim": (0, 3, 6),
+    "aug": (0, 4, 8),
+    "sus4": (0, 5, 7),
+    "sus2": (0, 2, 7),
+    "7": (0, 4, 7, 10),
+    "maj7": (0, 4, 7, 11),
+    "min7": (0, 3, 7, 10),
+    "minmaj7": (0, 3, 7, 11),
+    "maj6": (0, 4, 7, 9),
+    "min6": (0, 3, 7, 9),
+    "dim7": (0, 3, 6, 9),
+    "hdim7": (0, 3, 6, 10),
+    "sus4(b7)": (0, 5, 7, 10),
+    "5": (0, 7),
+}
+
+_TRIADS = {
+    "7": "maj", "maj7": "maj", "maj6": "maj", "min7": "min", "minmaj7": "min", "min6": "min",
+    "dim7": "dim", "hdim7": "dim", "sus4(b7)": "sus4",
+}  # fmt: skip
+_MAJMIN = {"dim": "min", "aug": "maj", "sus4": "maj", "sus2": "maj", "5": "maj"}
+_SEVENTHS = {
+    **_MAJMIN, "maj6": "maj", "min6": "min", "minmaj7": "min", "dim7": "min", "hdim7": "min7",
+    "sus4(b7)": "7",
+}  # fmt: skip
+
+#: What each vocabulary makes of every quality; the smaller ones are those of mir_eval's measures.
+VOCABULARIES: dict[str, dict[str, str]] = {
+    "full": {quality: quality for quality in QUALITIES},
+    "sevenths": {quality: _SEVENTHS.get(quality, quality) for quality in QUALITIES},
+    "majmin": {
+        quality: _MAJMIN.get(triad, triad)
+        for quality in QUALITIES
+        for triad in [_TRIADS.get(quality, quality)]
+    },
+}
+
+#: Names of the pitch classes from C upwards.
+SHARPS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+FLATS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
+#: As chords are mostly written, where no key tells.
+USUAL = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+
+_DEGREES = ("1", "b2", "2", "b3", "3", "4", "b5", "5", "b6", "6", "b7", "7")
+
+
+@dataclass(frozen=True)
+class Chord:
+    """A chord, or none.
+
+    Parameters
+    ----------
+    root : int
+        Pitch class from 0 (C) to 11 (B); -1 is no chord.
+    quality : str
+        One of ``QUALITIES``.
+    bass : int
+        The lowest note, in semitones above the root.
+
+    Examples
+    --------
+    >>> chord = Chord(9, "min7", 3)
+    >>> chord.label(), chord.transposed(3).label(), sorted(chord.pitch_classes)
+    ('A:min7/b3', 'C:min7/b3', [0, 4, 7, 9])
+    """
+
+    root: int
+    quality: str = "maj"
+    bass: int = 0
+
+    def __bool__(self) -> bool:
+        return self.root >= 0
+
+    def label(self, names: Sequence[str] = USUAL) -> str:
+        """Write it in Harte's syntax, with these names of the twelve pitch classes."""
+        if not self:
+            return "N"
+        over = f"/{self.degree}" if self.bass else ""
+        return f"{names[self.root]}:{self.quality}{over}"
+
+    @property
+    def degree(self) -> str:
+        """The bass as a degree of the scale above the root, as the chord spells it."""
+        spelled = {("dim7", 9): "bb7", ("aug", 8): "#5"}
+        return spelled.get((self.quality, self.bass), _DEGREES[self.bass])
+
+    @property
+    def pitch_classes(self) -> frozenset[int]:
+        """The pitch classes that sound, the bass among them; none of no chord."""
+        if not self:
+            return frozenset()
+        steps = {*QUALITIES[self.quality], self.bass}
+        return frozenset((self.root + step) % 12 for step in steps)
+
+    def transposed(self, semitones: int) -> Chord:
+        """Move it by so many semitones."""
+        return replace(self, root=(self.root + semitones) % 12) if self else self
+
+
+NO_CHORD = Chord(-1)
+
+
+@cache
+def parse(label: str) -> Chord | None:
+    """Read a label in Harte's syntax as the nearest chord there is.
+
+    Ninths and other additions are left out; a chord whose third is in doubt, such as ``C:1``,
+    is none that could be recognised.
+
+    Parameters
+    ----------
+    label : str
+        With shorthand, degrees and bass, all optional but the root.
+
+    Returns
+    -------
+    Chord or None
+        None of ``X``, which says that the chord is not known, and of what comes near no quality.
+
+    Raises
+    ------
+    DataError
+        If it is not in this syntax.
+
+    Examples
+    --------
+    >>> parse("A#:maj9/3"), parse("N"), parse("X")
+    (Chord(root=10, quality='maj7', bass=4), Chord(root=-1, quality='maj', bass=0), None)
+    """
+    from mir_eval import chord as harte
+
+    try:
+        root, bitmap, bass = harte.encode(label, reduce_extended_chords=True)
+    except harte.InvalidChordException as error:
+        raise DataError(f"{label!r} is no chord label like C:maj, A:min7/b3 or N") from error
+    if label == "X":
+        return None
+    if root < 0:
+        return NO_CHORD
+    sounding = {step for step in range(12) if bitmap[step]}
+    inside = [quality for quality, steps in QUALITIES.items() if sounding.issuperset(steps)]
+    if not inside:
+        return None
+    quality = max(inside, key=lambda name: len(QUALITIES[name]))  # the first of equals
+    return Chord(int(root), quality, int(bass) % 12)
+
+
+def reduced(chord: Chord, vocabulary: str) -> Chord:
+    """Say a chord in a smaller vocabulary.
+
+    Parameters
+    ----------
+    chord : Chord
+    vocabulary : str
+        One of ``VOCABULARIES``; only the full one keeps the bass.
+
+    Returns
+    -------
+    Chord
+
+    Examples
+    --------
+    >>> reduced(Chord(0, "hdim7", 3), "majmin")
+    Chord(root=0, quality='min', bass=0)
+    """
+    if not chord or vocabulary == "full":
+        return chord
+    return Chord(chord.root, VOCABULARIES[vocabulary][chord.quality])
+
+
+def pitches_of(label: str) -> list[int]:
+    """Play a chord: its bass in the small octave, the rest in close position around middle C.
+
+    Parameters
+    ----------
+    label : str
+        In Harte's syntax.
+
+    Returns
+    -------
+    list of int
+        MIDI pitches, rising; none for N and X.
+
+    Examples
+    --------
+    >>> pitches_of("C:maj/3"), pitches_of("N")
+    ([52, 55, 60, 64], [])
+    """
+    chord = parse(label)
+    if not chord:
+        return []
+    bass = 48 + (chord.root + chord.bass) % 12
+    bass -= 12 if bass > 54 else 0
+    upper = {55 + (pitch - 55) % 12 for pitch in chord.pitch_classes}
+    return sorted({bass, *upper})
+
+
+def template(quality: str) -> np.ndarray:
+    """Give a quality on C as a vector of twelve zeros and ones.
+
+    Examples
+    --------
+    >>> template("5").astype(int).tolist()
+    [1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]
+    """
+    vector = np.zeros(12)
+    vector[list(QUALITIES[quality])] = 1.0
+    return vector

@@ -1,0 +1,294 @@
+"""Recognise chords: the loaded model, and what it finds in a signal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocli import models, registry
+from audiocli.audio.streaming import resample
+from audiocli.errors import ModelError, UsageError
+from audiocli.formats import Segments
+from audiocli.models.chord_crnn import ChordCRNN
+from audiocli.models.framewise import in_segments
+from audiocli.tasks.chords.decoding import Decoder, Outputs, Stretch, decode, outputs_of
+from audiocli.tasks.chords.key import Key, Passage, find_key, find_keys, roman
+from audiocli.tasks.chords.labels import USUAL, Chord, reduced
+
+__all__ = ["DEFAULT_MODEL", "SPELLINGS", "ChordRecognizer", "Chords", "labelled", "passages_of"]
+
+Audio = NDArray[np.float32]
+DEFAULT_MODEL = "crnn"
+#: How the chords may be written.
+SPELLINGS = ("harte", "roman")
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no single answer to ==
+class Chords:
+    """The chords of a recording.
+
+    Parameters
+    ----------
+    passages : tuple of Passage
+        One after another, from the beginning to the end.
+    tones : ndarray of float16, shape (12, frames)
+        Probability that each pitch class belongs to the chord, from C upwards.
+    frame_rate : float
+        Frames a second.
+    seconds : float
+        Length of the recording.
+
+    Examples
+    --------
+    >>> chords = Chords((Passage(0.0, 2.0, Chord(9, "min")),), np.zeros((12, 20)), 10.0, 2.0)
+    >>> str(chords.key), chords.segments().labels
+    ('A minor', ('A:min',))
+    """
+
+    passages: tuple[Passage, ...]
+    tones: NDArray[np.float16]
+    frame_rate: float
+    seconds: float
+
+    @property
+    def key(self) -> Key | None:
+        """The key that most of it is in; None where there is no chord."""
+        return find_key(self.passages)
+
+    def keys(self) -> Segments:
+        """Give the keys of its sections, labelled as in ``A:minor``."""
+        found = find_keys(self.passages)
+        return Segments(
+            np.array([start for start, _, _ in found]),
+            np.array([end for _, end, _ in found]),
+            [key.label for _, _, key in found],
+            "key",
+        )
+
+    def transposed(self, semitones: int) -> Chords:
+        """Move every chord by so many semitones."""
+        moved = (replace(each, chord=each.chord.transposed(semitones)) for each in self.passages)
+        return replace(self, passages=tuple(moved), tones=np.roll(self.tones, semitones, axis=0))
+
+    def simplified(self) -> Chords:
+        """Make every chord a major or minor triad on its root, and join what is then one."""
+        joined: list[Passage] = []
+        for each in self.passages:
+            chord = reduced(each.chord, "majmin")
+            if joined and joined[-1].chord == chord:
+                last = joined[-1]
+                share = each.seconds / max(last.seconds + each.seconds, 1e-9)
+                confidence = (1 - share) * last.confidence + share * each.confidence
+                joined[-1] = Passage(last.start, each.end, chord, confidence)
+            else:
+                joined.append(replace(each, chord=chord))
+        return replace(self, passages=tuple(joined))
+
+    def segments(self, spelling: str = "harte") -> Segments:
+        """Label the passages, with sharps or flats as the key has them.
+
+        Parameters
+        ----------
+        spelling : {"harte", "roman"}
+            Names of chords, or degrees of the key of each section.
+
+        Returns
+        -------
+        Segments
+            With confidences.
+
+        Raises
+        ------
+        UsageError
+            If the spelling is unknown.
+        """
+        if spelling not in SPELLINGS:
+            raise UsageError(f"unknown spelling {spelling!r}; use {' or '.join(SPELLINGS)}")
+        sections = find_keys(self.passages)
+        labels = []
+        for each in self.passages:
+            middle = (each.start + each.end) / 2
+            key = next((key for start, end, key in sections if start <= middle < end), None)
+            if spelling == "roman" and key is not None:
+                labels.append(roman(each.chord, key))
+            else:
+                labels.append(each.chord.label(key.names if key else USUAL))
+        return Segments(
+            np.array([each.start for each in self.passages]),
+            np.array([each.end for each in self.passages]),
+            labels,
+            "chord",
+            confidences=np.array([each.confidence for each in self.passages]),
+        )
+
+
+def passages_of(
+    stretches: Iterable[Stretch], frame_rate: float, end: float
+) -> tuple[Passage, ...]:
+    """Give stretches of frames their times in seconds.
+
+    Frame t is centred on t / frame_rate, so a chord begins half a frame before its first one.
+
+    Parameters
+    ----------
+    stretches : iterable of Stretch
+    frame_rate : float
+        Frames a second.
+    end : float
+        Length of the recording, in seconds.
+
+    Returns
+    -------
+    tuple of Passage
+        From 0 to `end`.
+
+    Examples
+    --------
+    >>> passages_of([Stretch(0, 10, Chord(0), 0.9)], 10.0, 1.2)
+    (Passage(start=0.0, end=1.2, chord=Chord(root=0, quality='maj', bass=0), confidence=0.9),)
+    """
+    kept = [
+        (max(0.0, (each.start - 0.5) / frame_rate), each)
+        for each in stretches
+        if each.start == 0 or (each.start - 0.5) / frame_rate < end
+    ]
+    ends = [start for start, _ in kept[1:]] + [end]
+    return tuple(
+        Passage(start, stop, each.chord, each.confidence)
+        for (start, each), stop in zip(kept, ends, strict=False)
+    )
+
+
+class ChordRecognizer:
+    """Recognises chords with a model that is loaded once.
+
+    Parameters
+    ----------
+    model : str
+        A model's name or folder.
+    device : str
+        As in :func:`audiocli.models.device`.
+    vocabulary : str, optional
+        One of :data:`audiocli.tasks.chords.labels.VOCABULARIES`; by default the model's own.
+    change : float, optional
+        In place of the model's own cost of a change, in nats.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, it is damaged, or it recognises no chords.
+    UsageError
+        If the vocabulary is unknown or the cost negative.
+
+    Examples
+    --------
+    >>> recognizer = ChordRecognizer()
+    >>> t = np.arange(44100) / 22050
+    >>> tones = sum(np.sin(2 * np.pi * f * t) / k for f in (261.6, 329.6, 392.0) for k in (1, 2))
+    >>> chords = recognizer(tones[None].astype(np.float32) / 6, 22050)
+    >>> bool(chords.tones[[0, 4, 7], 10].min() > 0.5)
+    True
+    """
+
+    def __init__(
+        self,
+        model: str = DEFAULT_MODEL,
+        *,
+        device: str = "auto",
+        vocabulary: str | None = None,
+        change: float | None = None,
+    ) -> None:
+        self.entry = registry.find("chords", model)
+        network = models.load(self.entry, models.device(device))
+        if not isinstance(network, ChordCRNN):
+            raise ModelError(f"{model}: its architecture is not one that recognises chords")
+        self.network = network
+        stored = self.entry.config.get("decoder", {})
+        try:
+            own = Decoder(**stored)
+        except (TypeError, UsageError) as error:
+            raise ModelError(f"{model}: its decoder settings are damaged: {stored}") from error
+        wanted = {"vocabulary": vocabulary, "change": change}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        self.decoder = replace(own, **given)
+
+    @property
+    def rate(self) -> int:
+        """Sample rate at which the network works, in Hz."""
+        return self.network.frontend.config.sample_rate
+
+    def __call__(self, audio: Audio, sample_rate: int) -> Chords:
+        """Recognise the chords of a whole signal.
+
+        Parameters
+        ----------
+        audio : ndarray, shape (channels, samples)
+        sample_rate : int
+            In Hz.
+
+        Returns
+        -------
+        Chords
+        """
+        return self.stream([audio], sample_rate)
+
+    def stream(self, blocks: Iterable[Audio], sample_rate: int) -> Chords:
+        """Recognise the chords of a stream of blocks (channels, samples).
+
+        What is kept of it, twelve numbers a frame and the chords, is a thousandth of the audio.
+        """
+        samples = 0
+        tones: list[NDArray[np.float16]] = []
+
+        def mono() -> Iterator[Audio]:
+            nonlocal samples
+            mixed = (block.mean(axis=0, keepdims=True) for block in blocks)
+            for block in resample(mixed, sample_rate, self.rate):
+                samples += block.shape[1]
+                yield block[0]
+
+        def heard() -> Iterator[Outputs]:
+            config = self.network.frontend.config
+            for logits in in_segments(self.network, config, self.network.of_frames, mono()):
+                outputs = outputs_of(logits)
+                tones.append(outputs.tones.astype(np.float16))
+                yield outputs
+
+        changes = self.network.changes.double().cpu().numpy()
+        stretches = list(decode(heard(), changes, self.decoder))
+        seconds = samples / self.rate
+        frame_rate = self.network.frontend.config.frame_rate
+        return Chords(
+            passages_of(stretches, frame_rate, seconds),
+            np.concatenate(tones).T,
+            frame_rate,
+            seconds,
+        )
+
+
+def labelled(passages: Sequence[Passage]) -> Segments:
+    """Label passages in the usual spelling, without a key.
+
+    Parameters
+    ----------
+    passages : sequence of Passage
+
+    Returns
+    -------
+    Segments
+
+    Examples
+    --------
+    >>> labelled([Passage(0.0, 1.0, Chord(1))]).labels
+    ('Db:maj',)
+    """
+    return Segments(
+        np.array([each.start for each in passages]),
+        np.array([each.end for each in passages]),
+        [each.chord.label() for each in passages],
+        "chord",
+        confidences=np.array([each.confidence for each in passages]),
+    )

@@ -1,0 +1,428 @@
+"""Train the chord recognisers: loss, score and the training run.
+
+The other half of :mod:`audiocli.tasks.chords`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from audiocli import models, registry
+from audiocli.annotated import Recording, find_recordings, gather
+from audiocli.errors import UsageError, suggest
+from audiocli.frontend import Filterbank, FilterbankConfig
+from audiocli.models.chord_crnn import ChordCRNN
+from audiocli.provenance import chosen_on, data_sets, licence_of_each, training_facts
+from audiocli.tasks.chords.decoding import Decoder, decode, outputs_of
+from audiocli.tasks.chords.examples import (
+    ANNOTATIONS,
+    AUGMENTATIONS,
+    UNKNOWN,
+    Augmentation,
+    Batch,
+    Excerpts,
+    Take,
+    changes_of,
+    examples,
+    load,
+    margin,
+    wider,
+)
+from audiocli.tasks.chords.labels import QUALITIES
+from audiocli.tasks.chords.recognizer import labelled, passages_of
+from audiocli.tasks.chords.rendering import find_songs, pieces, render_pieces
+from audiocli.tasks.chords.scoring import score_song, weighted
+from audiocli.training import Epoch, Recipe, fit
+
+__all__ = ["ARCHITECTURES", "Course", "Rendering", "loss", "rendered", "score", "train"]
+
+
+def _semitone_bank(octaves: int, per_semitone: int, **others: Any) -> FilterbankConfig:
+    """Bands from C1 upwards, the middle one of each semitone on its pitch."""
+    bands = 12 * octaves * per_semitone
+    ratio = 2 ** (1 / (12 * per_semitone))
+    first = 440.0 * 2 ** ((24 - 69) / 12) * ratio ** -(per_semitone // 2)
+    low = first / ratio
+    return FilterbankConfig(
+        bands=bands, scale="log", fmin=low, fmax=low * ratio ** (bands + 1), difference=False,
+        **others,
+    )  # fmt: skip
+
+
+#: Windows of 0.19 s, to place a change, and of 0.74 s, to part the semitones of the bass.
+FINE = _semitone_bank(7, 3, sample_rate=22_050, n_ffts=(4096, 16_384), hop_length=2048)
+ARCHITECTURES: dict[str, tuple[str, FilterbankConfig, dict[str, Any]]] = {
+    "crnn": ("chord-crnn", FINE, {}),
+}
+#: What the score that chooses the epoch is the mean of.
+CHOSEN_BY = ("root", "majmin", "sevenths", "mirex")
+
+
+@dataclass(frozen=True)
+class Course:
+    """Everything that makes a training run, so that it can be run again.
+
+    Parameters
+    ----------
+    architecture : str
+        One of ``ARCHITECTURES``.
+    arguments : dict
+        More arguments of the architecture, over those of the name.
+    augmentation : Augmentation
+        How recordings are varied.
+    seconds : float
+        Length of an example.
+    smoothing : float
+        Share of the target that is spread over all chords: annotators disagree.
+    recipe : Recipe
+        Optimiser and schedule.
+
+    Raises
+    ------
+    UsageError
+        On an unknown name, or a length that cannot be.
+
+    Examples
+    --------
+    >>> Course().frontend.bands
+    252
+    """
+
+    architecture: str = "crnn"
+    arguments: dict[str, Any] = field(default_factory=dict)
+    augmentation: Augmentation = AUGMENTATIONS["wide"]
+    seconds: float = 20.0
+    smoothing: float = 0.05
+    recipe: Recipe = field(default_factory=Recipe)
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            hint = suggest(self.architecture, ARCHITECTURES)
+            raise UsageError(f"unknown architecture {self.architecture!r}: {hint}")
+        if self.seconds < 1:
+            raise UsageError("examples last 1 s or longer")
+
+    @property
+    def frontend(self) -> FilterbankConfig:
+        """What the network listens through."""
+        return ARCHITECTURES[self.architecture][1]
+
+    @property
+    def excerpts(self) -> Excerpts:
+        """What its examples are like."""
+        return Excerpts(self.frontend, self.augmentation, self.seconds, self.recipe.batch_size)
+
+    def build(self) -> ChordCRNN:
+        """Make the network with fresh weights."""
+        name, frontend, arguments = ARCHITECTURES[self.architecture]
+        torch.manual_seed(self.recipe.seed)
+        network = models.build(name, frontend, {**arguments, **self.arguments})
+        assert isinstance(network, ChordCRNN)  # narrows the type; all of the above are
+        return network
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How songs in symbols become recordings.
+
+    Parameters
+    ----------
+    fonts : tuple of Path
+        Sound fonts.
+    kind : str
+        One of :data:`audiocli.tasks.chords.rendering.KINDS`.
+    made_up : int
+        So many songs of random chords besides.
+
+    Examples
+    --------
+    >>> Rendering().kind
+    'band'
+    """
+
+    fonts: tuple[Path, ...] = ()
+    kind: str = "band"
+    made_up: int = 0
+
+
+def rendered(data: Sequence[Path], output: Path, how: Rendering) -> list[Path]:
+    """Render the songs among the data; what holds recordings stays as it is.
+
+    Parameters
+    ----------
+    data : sequence of Path
+        Folders of recordings, or of songs in symbols.
+    output : Path
+        Gets a folder for each of the latter.
+    how : Rendering
+
+    Returns
+    -------
+    list of Path
+        Folders of recordings, in the order of `data`, then that of made-up songs.
+
+    Raises
+    ------
+    UsageError
+        If there are songs and no sound fonts, or FluidSynth is missing.
+
+    Examples
+    --------
+    >>> rendered([Path("recordings")], Path("out"), Rendering())
+    [PosixPath('recordings')]
+    """
+    folders = []
+    for folder in data:
+        songs = find_songs(folder)
+        if songs:
+            folder = output / folder.resolve().name
+            list(render_pieces(pieces(songs, folder, how.fonts, kind=how.kind)))
+        folders.append(folder)
+    if how.made_up:
+        folders.append(output / "made-up")
+        list(render_pieces(pieces([], folders[-1], how.fonts, made_up_songs=how.made_up)))
+    return folders
+
+
+def loss(network: ChordCRNN, batch: Batch, smoothing: float = 0.0) -> Tensor:
+    """Compute the loss of a network on a batch.
+
+    Cross entropy of the chord, and with less weight of the bass and of each pitch class: they
+    teach the shared layers what chords have in common.
+
+    Parameters
+    ----------
+    network : ChordCRNN
+    batch : Batch
+    smoothing : float
+        As in :class:`Course`.
+
+    Returns
+    -------
+    Tensor
+        A scalar: the mean over frames whose chord is known.
+    """
+    logits = network.outputs(network.scaled(batch.images)).float()
+    states = 12 * network.num_qualities + 1
+    chords, basses, tones = logits.split([states, 13, 12], dim=1)
+    known = ~batch.tones.isnan()
+    heard = F.binary_cross_entropy_with_logits(tones[known], batch.tones[known])
+    return (
+        F.cross_entropy(chords, batch.chords, ignore_index=UNKNOWN, label_smoothing=smoothing)
+        + 0.3 * F.cross_entropy(basses, batch.basses, ignore_index=UNKNOWN)
+        + 0.5 * heard
+    )
+
+
+def score(network: ChordCRNN, takes: Sequence[Take], decoder: Decoder) -> float:
+    """Score a network on recordings, in per cent.
+
+    Parameters
+    ----------
+    network : ChordCRNN
+        In evaluation mode.
+    takes : sequence of Take
+        Held-out recordings, as the wider front-end heard them.
+    decoder : Decoder
+
+    Returns
+    -------
+    float
+        The mean over data sets of the mean of ``CHOSEN_BY``.
+    """
+    config = network.frontend.config
+    more = margin(config)
+    changes = network.changes.double().cpu().numpy()
+    where = next(network.parameters()).device
+    results: dict[str, list[tuple[dict[str, float], float]]] = {}
+    for take in takes:
+        images = torch.from_numpy(take.images[:, more : more + config.bands].astype(np.float32))
+        with torch.inference_mode():
+            logits = network.outputs(network.scaled(images.unsqueeze(0).to(where)))[0].T
+        stretches = decode([outputs_of(logits.float().cpu().numpy())], changes, decoder)
+        end = float(take.chords.ends.max())
+        found = labelled(passages_of(stretches, config.frame_rate, end))
+        results.setdefault(take.folder, []).append((score_song(take.chords, found), end))
+    means = []
+    for scored in results.values():
+        total = weighted([each for each, _ in scored], [seconds for _, seconds in scored])
+        means.append(np.mean([total[metric] for metric in CHOSEN_BY]))
+    return 100 * float(np.mean(means))
+
+
+def train(
+    data: Sequence[Path],
+    output: Path,
+    course: Course,
+    *,
+    held_out: Sequence[str] = (),
+    dev: Sequence[Path] = (),
+    licences: Sequence[str] = (),
+    rendering: Rendering | None = None,
+    kept: Path | None = None,
+    start: str | None = None,
+    device: str = "auto",
+    report: Callable[[Epoch], None] = lambda epoch: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> registry.ModelEntry:
+    """Train a chord recogniser and write a model folder.
+
+    Called again with the same arguments it goes on where it was stopped.
+
+    Parameters
+    ----------
+    data : sequence of Path
+        Folders of recordings with their chords, see :mod:`audiocli.annotated`, or of songs to
+        render; each is drawn from as often as the others, one that is given twice twice as often.
+    output : Path
+        The model folder; its ``checkpoint`` folder holds what is needed to go on.
+    course : Course
+        What to train, and how.
+    held_out : sequence of str
+        Patterns of recordings in `data` that choose the best epoch instead.
+    dev : sequence of Path
+        Folders whose recordings choose the best epoch; with neither, every tenth of `data` does.
+    licences : sequence of str
+        Of the folders in `data`, in their order, for the card.
+    rendering : Rendering, optional
+        How songs in symbols become recordings.
+    kept : Path, optional
+        Where to keep what the front-end gives, so that another run need not listen again; by
+        default in the checkpoint.
+    start : str, optional
+        A model of the same architecture and sizes to go on from, by its name or folder.
+    device : str
+        As in :func:`audiocli.models.device`.
+    report, progress : callable
+        As in :func:`audiocli.training.fit`.
+
+    Returns
+    -------
+    ModelEntry
+        The best epoch's network.
+
+    Raises
+    ------
+    DataError
+        If there are no recordings, or a label is none.
+    UsageError
+        If `output` holds a finished model that this would replace.
+    ModelError
+        If the checkpoint there is of another course, or training diverges.
+    """
+    registry.refuse_finished(output)
+    data = rendered(data, output / "checkpoint" / "rendered", rendering or Rendering())
+    found, chosen = gather(partial(find_recordings, suffixes=ANNOTATIONS), data, held_out, dev)
+    folder = kept or output / "checkpoint" / "heard"
+    takes, scored = _listened(found, chosen, course, folder)
+    groups = [[take for take in takes if take.folder == str(each)] for each in data]
+    drawn = [group for group in groups if group]  # of a folder, all may be held out
+    origin = None if start is None else registry.find("chords", start)
+    network = _begin(course, drawn, takes, origin)
+    where = models.device(device)
+    network.to(where)
+    facts = _facts(data, groups, course, licences, held_out, dev, origin)
+    settings = {
+        **{key: value for key, value in asdict(course).items() if key != "recipe"},
+        "data": [recording.title for recording in found],
+        "dev": [recording.title for recording in chosen],
+        "start": origin.config["weights_sha256"] if origin else None,
+    }
+    decoder = Decoder()
+
+    def keep(net: ChordCRNN, epoch: Epoch) -> None:
+        facts["training"]["hours"] = round(epoch.seconds / 3600, 2)
+        facts["training"]["epoch"] = epoch.number
+        facts["scores"][0]["value"] = round(epoch.score, 1)
+        models.save(net, output, {**facts, "decoder": asdict(decoder)})
+
+    fit(
+        network,
+        lambda rng: examples(drawn, course.excerpts, rng).to(where),
+        lambda net, batch: loss(net, batch, course.smoothing),
+        lambda net: score(net, scored, decoder),
+        course.recipe,
+        output / "checkpoint",
+        settings=settings,
+        keep=keep,
+        report=report,
+        progress=progress,
+    )
+    return registry.open_folder(output)
+
+
+def _listened(
+    found: Sequence[Recording], chosen: Sequence[Recording], course: Course, kept: Path
+) -> tuple[list[Take], list[Take]]:
+    """Listen to all recordings, or read what was heard another time."""
+    bank = Filterbank(wider(course.frontend))
+    return [load(each, bank, kept) for each in found], [load(each, bank, kept) for each in chosen]
+
+
+def _begin(
+    course: Course,
+    drawn: Sequence[Sequence[Take]],
+    takes: Sequence[Take],
+    origin: registry.ModelEntry | None,
+) -> ChordCRNN:
+    """Make the network that training begins with."""
+    network = course.build()
+    if origin is not None:
+        models.continue_from(network, origin)
+        return network
+    network.changes.copy_(torch.from_numpy(changes_of(take.chords for take in takes)))
+    batch = examples(drawn, course.excerpts, np.random.default_rng(course.recipe.seed))
+    network.calibrate_images(batch.images)
+    return network
+
+
+def _facts(
+    data: Sequence[Path],
+    groups: Sequence[Sequence[Take]],
+    course: Course,
+    licences: Sequence[str],
+    held_out: Sequence[str],
+    dev: Sequence[Path],
+    origin: registry.ModelEntry | None,
+) -> dict[str, Any]:
+    """Gather what the configuration says of the training."""
+    name, frontend, arguments = ARCHITECTURES[course.architecture]
+    licences = licence_of_each(data, licences)
+    amounts = [
+        (len(group), round(sum(take.frames for take in group) / frontend.frame_rate / 60, 1))
+        for group in groups
+    ]
+    choosing = chosen_on(dev, held_out)
+    settings = {
+        key: value
+        for key, value in asdict(course).items()
+        if key not in ("architecture", "arguments")
+    }
+    return {
+        "task": "chords",
+        "architecture": name,
+        "arguments": {**arguments, **course.arguments},
+        "labels": list(QUALITIES),
+        "licence": "; ".join(dict.fromkeys(licences)),
+        **training_facts(
+            data_sets(data, amounts, licences),
+            f"the epoch was chosen on {choosing}, which were not trained on",
+            settings,
+            {
+                "metric": f"mean of {', '.join(CHOSEN_BY)}",
+                "unit": "%",
+                "measure": "mir_eval.chord, mean over data sets",
+                "data": f"the recordings that chose the epoch: {choosing}",
+            },
+            origin,
+        ),
+    }
