@@ -54,7 +54,8 @@ def settle(
     if not target.is_dir() and target.suffix.lower() in endings:
         return form or formats.format_of(target, kind), None
     if target.exists() and not target.is_dir():
-        known = dict.fromkeys(each.extension for each in formats.FORMATS.values())
+        able = [each for each in formats.FORMATS.values() if kind in each.kinds]
+        known = dict.fromkeys(each.extension for each in able)
         raise UsageError(
             f"{target}: is a file that does not end like a format; name a folder, or end the name "
             f"in {', '.join(known)}"

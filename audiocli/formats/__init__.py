@@ -17,6 +17,7 @@ there; :data:`FORMATS` holds the formats::
     audacity  .txt    Audacity's label track
     sv        .svl    a layer for Sonic Visualiser
     midi      .mid    instants as clicks, segments as the chords they stand for
+    chordpro  .cho    a chord sheet, in bars where they are known; segments only
 
 Times are seconds and keep microseconds, except in a layer (samples) and in MIDI (ticks of about
 half a millisecond). :func:`read_instants` and :func:`read_segments` read annotations, made here

@@ -179,7 +179,7 @@ Annotation = Instants | Segments
 """What every format is given."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # as above
 class Options:
     """How to write; each format heeds what concerns it.
 
@@ -198,6 +198,13 @@ class Options:
     pitches : callable, optional
         In midi: takes the label of a segment, returns the MIDI pitches (60 is middle C) to hold;
         none for silence.
+    bars, beats : ndarray of float64, shape (n,), optional
+        In chordpro: when bars and beats begin, in seconds. Bars make a grid; beats divide it, into
+        four a bar where they are not given, and tell the tempo.
+    title : str, optional
+        In chordpro: of the song. Default: the file's name without its extension.
+    key : str, optional
+        In chordpro: such as 'A:min' or 'A minor'.
 
     Examples
     --------
@@ -210,6 +217,10 @@ class Options:
     header: bool = True
     namespace: str | None = None
     pitches: Callable[[str], Sequence[int]] | None = None
+    bars: NDArray[np.float64] | None = None
+    beats: NDArray[np.float64] | None = None
+    title: str | None = None
+    key: str | None = None
 
 
 def _set(annotation: Annotation, **values: object) -> None:

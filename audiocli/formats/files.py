@@ -14,6 +14,7 @@ from audiocli.errors import UsageError, suggest
 from audiocli.formats import documents, plain
 from audiocli.formats.annotations import Annotation, Instants, Options, Segments
 from audiocli.formats.midi import write_midi
+from audiocli.formats.sheet import write_sheet
 
 __all__ = ["FORMATS", "Format", "find_format", "format_of", "render", "write"]
 
@@ -62,6 +63,7 @@ FORMATS: Mapping[str, Format] = {
     "audacity": Format((".txt",), plain.WRITERS["audacity"]),
     "sv": Format((".svl",), documents.WRITERS["sv"]),
     "midi": Format((".mid", ".midi"), write_midi),
+    "chordpro": Format((".cho",), write_sheet, (Segments.kind,)),
 }
 """The formats by name. Where two share an extension, the first that can write it is meant."""
 
@@ -128,7 +130,8 @@ def format_of(path: StrPath, kind: str | None = None) -> str:
     for name, form in FORMATS.items():
         if suffix in form.extensions and (kind is None or kind in form.kinds):
             return name
-    known = dict.fromkeys(form.extension for form in FORMATS.values())
+    able = [form for form in FORMATS.values() if kind is None or kind in form.kinds]
+    known = dict.fromkeys(form.extension for form in able)
     raise UsageError(
         f"{printable(os.fspath(path))}: no format has the extension {suffix!r}; "
         f"end the name in {', '.join(known)}, or name a format"
