@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.audio import AudioReader, AudioWriter, output_format
 from audiocli.audio.levels import Level
+from audiocli.overlay import Audio, Layer, write_overlaid
 
 __all__ = ["write_clicks"]
-
-Audio = NDArray[np.float32]
 
 PITCH = 2000.0  # Hz; at low sample rates a quarter of the rate
 DECAY = 0.006  # seconds to 1/e
@@ -64,40 +62,26 @@ def write_clicks(
     >>> bool(np.abs(audio[:4000]).max() == 0 and np.abs(audio[4000:4100]).max() > 0.01)
     True
     """
-    with AudioReader(source, name=name) as reader:
-        info = reader.info
-        level = Level(info.sample_rate)
-        for block in reader.blocks():
-            level.hear(block)
+
+    def make(level: Level, rate: int) -> Layer:
         height = max(PROMINENCE * level.rms, QUIETEST)
-        # One gain for all: a click that does not fit must not change the song under it.
-        gain = 1 / max(1.0, level.peak + height)
-        form = output_format(target.suffix.lstrip(".").lower(), None, info)
-        with AudioWriter(
-            target,
-            info.sample_rate,
-            info.channels,
-            form,
-            overwrite=overwrite,
-            frames=level.frames,
-        ) as writer:
-            for block in _clicked(reader.blocks(), times, info.sample_rate, height):
-                writer.write(block * np.float32(gain))
+        return Layer(height, _clicks(times, rate, height))
+
+    write_overlaid(source, target, make, name=name, overwrite=overwrite)
 
 
-def _clicked(
-    blocks: Iterable[Audio], times: NDArray[np.float64], rate: int, height: float
-) -> Iterator[Audio]:
-    """Add clicks to a stream of blocks."""
+def _clicks(times: NDArray[np.float64], rate: int, height: float) -> Callable[[int, int], Audio]:
+    """Give what sounds of the clicks in a range of samples."""
     t = np.arange(round(LENGTH * rate)) / rate
     pitch = min(PITCH, rate / 4)
     click = (height * np.sin(2 * np.pi * pitch * t) * np.exp(-t / DECAY)).astype(np.float32)
     starts = np.round(times * rate).astype(int)
-    begin = 0
-    for block in blocks:
-        end = begin + block.shape[1]
-        for start in starts[(starts > begin - len(click)) & (starts < end)]:
-            first, last = max(start, begin), min(start + len(click), end)
-            block[:, first - begin : last - begin] += click[first - start : last - start]
-        yield block
-        begin = end
+
+    def samples(first: int, end: int) -> Audio:
+        sound = np.zeros(end - first, np.float32)
+        for start in starts[(starts > first - len(click)) & (starts < end)]:
+            here, stop = max(start, first), min(start + len(click), end)
+            sound[here - first : stop - first] += click[here - start : stop - start]
+        return sound
+
+    return samples

@@ -26,8 +26,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset(
         {
-            *("annotated", "augment", "card", "clicks", "demo", "destination", "formats"),
-            *("losses", "models", "plots", "provenance", "registry", "render", "stems", "synth", "training"),
+            *("accompany", "annotated", "augment", "card", "clicks", "demo", "destination"),
+            *("formats", "losses", "models", "overlay", "plots", "provenance", "registry"),
+            *("render", "stems", "synth", "training"),
         }
     ),
     frozenset({"tasks"}),

@@ -11,8 +11,9 @@ from audiofiles import only_file, tone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiocli.clicks import LENGTH, QUIETEST, _clicked, write_clicks
+from audiocli.clicks import LENGTH, QUIETEST, _clicks, write_clicks
 from audiocli.errors import AudioError, UsageError
+from audiocli.overlay import Layer, overlaid
 
 
 def clicked(
@@ -82,13 +83,14 @@ def test_clicks_at_the_edges(tmp_path: Path) -> None:
 )
 def test_blocks_do_not_show(sizes: list[int], times: list[float]) -> None:
     rate, samples = 2000, 2000
+    layer = Layer(0.5, _clicks(np.array(times), rate, 0.5))
 
     def run(lengths: list[int]) -> np.ndarray:
         blocks, left = [], samples
         while left:
             blocks.append(np.zeros((2, min(left, lengths[len(blocks) % len(lengths)])), np.float32))
             left -= blocks[-1].shape[1]
-        return np.concatenate(list(_clicked(blocks, np.array(times), rate, 0.5)), axis=1)
+        return np.concatenate(list(overlaid(blocks, layer)), axis=1)
 
     np.testing.assert_allclose(run(sizes), run([samples]), atol=1e-7)
 
