@@ -36,8 +36,8 @@ PADS = (48, 49, 50, 51, 52, 54, 88, 89, 90, 91, 92, 94, 95)
 BRASS = (61, 62, 63, 64, 65)
 MALLETS = (8, 9, 11, 12, 46, 108)
 CHORDAL = (*KEYS, *KEYS, *GUITARS, *GUITARS, *PADS, *BRASS, *MALLETS)
-LEADS = (0, 4, 11, 22, 24, 25, 27, 30, 40, 41, 42, 52, 53, 53, 54, 54, 56, 57, 60, 64, 65, 66, 68, 71,
-         72, 73, 73, 75, 80, 81, 82, 85, 87)  # fmt: skip
+LEADS = (0, 4, 11, 22, 24, 25, 27, 30, 40, 41, 42, 52, 53, 53, 54, 54, 56, 57, 60, 64, 65, 66, 68,
+         71, 72, 73, 73, 75, 80, 81, 82, 85, 87)  # fmt: skip
 BASSES = (32, 33, 33, 34, 35, 36, 38, 39, 43)
 KITS = (0, 0, 0, 8, 16, 24, 25, 32, 40)
 KICK, SNARE, STICK, CLAP, CLOSED, OPEN, CRASH, RIDE, TAMBOURINE, SHAKER = (
@@ -242,9 +242,10 @@ def made_up(seconds: float, rng: np.random.Generator) -> Score:
     beats = np.arange(0.0, end, beat)
     bars = np.arange(len(beats)) % 4 == 0
     harmony = _harmony(chords)
-    band = [rng.choice([_held, _struck, _broken])(harmony, beats, rng, CHORDAL)]
+    players = (_held, _struck, _broken)
+    band = [players[int(rng.integers(3))](harmony, beats, rng, CHORDAL)]
     if rng.random() < 0.3:
-        band.append(rng.choice([_held, _struck, _broken])(harmony, beats, rng, CHORDAL))
+        band.append(players[int(rng.integers(3))](harmony, beats, rng, CHORDAL))
     if rng.random() < 0.6:
         band.append(_bass(harmony, beats, rng))
     if rng.random() < 0.5:
@@ -259,7 +260,7 @@ Harmony = Sequence[tuple[float, float, Chord]]
 
 
 def _harmony(chords: Segments) -> list[tuple[float, float, Chord]]:
-    """The stretches in which there is a chord, and which."""
+    """List the stretches in which there is a chord, and which."""
     triples = zip(chords.starts.tolist(), chords.ends.tolist(), chords.labels, strict=True)
     return [(start, end, chord) for start, end, label in triples if (chord := parse(label))]
 
@@ -412,9 +413,7 @@ def _tune(harmony: Harmony, beats: NDArray[np.float64], rng: np.random.Generator
     return Part(tuple(notes), int(rng.choice(LEADS)), volume=_volume(rng), name="TUNE")
 
 
-def _drums(
-    beats: NDArray[np.float64], bars: NDArray[np.bool_], rng: np.random.Generator
-) -> Part:
+def _drums(beats: NDArray[np.float64], bars: NDArray[np.bool_], rng: np.random.Generator) -> Part:
     """Drum a pattern of eight eighths that changes now and then."""
     notes: list[Note] = []
     hat = int(rng.choice([CLOSED, CLOSED, RIDE, TAMBOURINE, SHAKER]))

@@ -140,7 +140,7 @@ def outputs_of(logits: Frames) -> Outputs:
     return Outputs(
         _log_softmax(logits[:, :basses]),
         _log_softmax(logits[:, basses:-PITCH_CLASSES]),
-        1 / (1 + np.exp(-logits[:, -PITCH_CLASSES:])),
+        (1 / (1 + np.exp(-logits[:, -PITCH_CLASSES:]))).astype(np.float32),
     )
 
 

@@ -8,6 +8,7 @@ a curve it is another equaliser's, and noise adds to it as power adds.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from audiocli.errors import DataError
 from audiocli.formats import Segments, read_segments
 from audiocli.frontend import Filterbank, FilterbankConfig
 from audiocli.models.framewise import in_segments
-from audiocli.tasks.chords.labels import NO_CHORD, QUALITIES, Chord, parse
+from audiocli.tasks.chords.labels import NO_CHORD, QUALITIES, Chord, parse, template
 
 __all__ = [
     "ANNOTATIONS",
@@ -84,9 +85,7 @@ class Augmentation:
 
 AUGMENTATIONS = {
     "none": Augmentation(),
-    "wide": Augmentation(
-        transpose=True, detune=0.5, gain=25.0, decibels=4.0, noise=0.4, mask=0.15
-    ),
+    "wide": Augmentation(transpose=True, detune=0.5, gain=25.0, decibels=4.0, noise=0.4, mask=0.15),
 }
 
 
@@ -157,7 +156,7 @@ class Take:
     @property
     def frames(self) -> int:
         """How many frames there are."""
-        return self.images.shape[-1]
+        return int(self.images.shape[-1])
 
 
 @dataclass(frozen=True)
@@ -197,11 +196,12 @@ def margin(config: FilterbankConfig) -> int:
     >>> margin(FilterbankConfig(bands=252, scale="log", fmin=32.7, fmax=4200))
     22
     """
-    return round((SEMITONES + 1) * _per_semitone(config))
+    bands: int = round((SEMITONES + 1) * _per_semitone(config))
+    return bands
 
 
 def _per_semitone(config: FilterbankConfig) -> float:
-    octaves = float(np.log2(config.fmax / config.fmin))
+    octaves = math.log2(config.fmax / config.fmin)
     return (config.bands + 1) / (PITCH_CLASSES * octaves)
 
 
@@ -312,12 +312,11 @@ def _listen(recording: Recording, bank: Filterbank) -> NDArray[np.float16]:
         return bank.frames(heard).flatten(1, 2)
 
     with AudioReader(recording.audio) as reader:
+        rate = reader.info.sample_rate
         mixed = (block.mean(axis=0, keepdims=True) for block in reader.blocks(1 << 16))
-        blocks = (block[0] for block in resample(mixed, reader.info.sample_rate, config.sample_rate))
+        blocks = (block[0] for block in resample(mixed, rate, config.sample_rate))
         parts = [part.astype(np.float16) for part in in_segments(bank, config, flat, blocks)]
-    return np.ascontiguousarray(
-        np.concatenate(parts).T.reshape(config.channels, config.bands, -1)
-    )
+    return np.ascontiguousarray(np.concatenate(parts).T.reshape(config.channels, config.bands, -1))
 
 
 def _targets(
@@ -368,12 +367,11 @@ def changes_of(annotations: Iterable[Segments]) -> NDArray[np.float64]:
                 step = (chord.root - before.root) % PITCH_CLASSES
                 counts[names.index(before.quality), step, names.index(chord.quality)] += 1
             before = chord
-    return counts / counts.sum()
+    shares: NDArray[np.float64] = counts / counts.sum()
+    return shares
 
 
-def examples(
-    groups: Sequence[Sequence[Take]], how: Excerpts, rng: np.random.Generator
-) -> Batch:
+def examples(groups: Sequence[Sequence[Take]], how: Excerpts, rng: np.random.Generator) -> Batch:
     """Make a batch.
 
     Parameters
@@ -389,7 +387,8 @@ def examples(
     -------
     Batch
     """
-    drawn = [_example(groups[int(rng.integers(len(groups)))], how, rng) for _ in range(how.batch_size)]
+    chosen = (groups[int(rng.integers(len(groups)))] for _ in range(how.batch_size))
+    drawn = [_example(takes, how, rng) for takes in chosen]
     images = torch.from_numpy(np.stack([each[0] for each in drawn]))
     roots, qualities, basses = (
         np.stack([each[1][index] for each in drawn]).astype(np.int64) for index in range(3)
@@ -443,9 +442,7 @@ def _states(roots: NDArray[np.int64], qualities: NDArray[np.int64]) -> NDArray[n
     return np.where(roots == UNKNOWN, UNKNOWN, states)
 
 
-_STEPS = np.zeros((len(QUALITIES), PITCH_CLASSES), np.float32)
-for _row, _steps in zip(_STEPS, QUALITIES.values(), strict=True):
-    _row[list(_steps)] = 1.0
+_STEPS = np.stack([template(quality) for quality in QUALITIES]).astype(np.float32)
 
 
 def _tones(

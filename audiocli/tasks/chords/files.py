@@ -19,6 +19,7 @@ from audiocli.batch.stdin import standard_input
 from audiocli.destination import check_joined, settle
 from audiocli.errors import UsageError
 from audiocli.formats import Segments
+from audiocli.plots.chords import plot_chords
 from audiocli.tasks.chords.labels import pitches_of
 from audiocli.tasks.chords.recognizer import DEFAULT_MODEL, ChordRecognizer, Chords
 
@@ -223,7 +224,7 @@ def recognize_file(
 
 
 def _draw(plot: Path, source: Path, chords: Chords, name: str | None, overwrite: bool) -> None:
-    plots.plot_chords(
+    plot_chords(
         plot,
         plots.overview(source, name=name),
         chords.segments(),

@@ -144,7 +144,8 @@ def find_key(passages: Sequence[Passage]) -> Key | None:
     sounding = [passage for passage in passages if passage.chord]
     if not sounding:
         return None
-    return _key(int(sum(each.seconds * _fits(each.chord) for each in sounding).argmax()))
+    fits = np.sum([each.seconds * _fits(each.chord) for each in sounding], axis=0)
+    return _key(int(np.argmax(fits)))
 
 
 def find_keys(passages: Sequence[Passage]) -> list[tuple[float, float, Key]]:

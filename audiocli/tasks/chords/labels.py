@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audiocli.errors import DataError
 
@@ -26,6 +27,7 @@ __all__ = [
     "parse",
     "pitches_of",
     "reduced",
+    "template",
 ]
 
 #: What a chord can be: semitones above its root. Of two that fit a label, the earlier is meant.
@@ -229,8 +231,17 @@ def pitches_of(label: str) -> list[int]:
     return sorted({bass, *upper})
 
 
-def template(quality: str) -> np.ndarray:
+def template(quality: str) -> NDArray[np.float64]:
     """Give a quality on C as a vector of twelve zeros and ones.
+
+    Parameters
+    ----------
+    quality : str
+        One of ``QUALITIES``.
+
+    Returns
+    -------
+    ndarray of float64, shape (12,)
 
     Examples
     --------

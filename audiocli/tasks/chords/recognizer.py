@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from audiocli.models.chord_crnn import ChordCRNN
 from audiocli.models.framewise import in_segments
 from audiocli.tasks.chords.decoding import Decoder, Outputs, Stretch, decode, outputs_of
 from audiocli.tasks.chords.key import Key, Passage, find_key, find_keys, roman
-from audiocli.tasks.chords.labels import USUAL, Chord, reduced
+from audiocli.tasks.chords.labels import USUAL, reduced
 
 __all__ = ["DEFAULT_MODEL", "SPELLINGS", "ChordRecognizer", "Chords", "labelled", "passages_of"]
 
@@ -125,9 +126,7 @@ class Chords:
         )
 
 
-def passages_of(
-    stretches: Iterable[Stretch], frame_rate: float, end: float
-) -> tuple[Passage, ...]:
+def passages_of(stretches: Iterable[Stretch], frame_rate: float, end: float) -> tuple[Passage, ...]:
     """Give stretches of frames their times in seconds.
 
     Frame t is centred on t / frame_rate, so a chord begins half a frame before its first one.
@@ -211,7 +210,7 @@ class ChordRecognizer:
             own = Decoder(**stored)
         except (TypeError, UsageError) as error:
             raise ModelError(f"{model}: its decoder settings are damaged: {stored}") from error
-        wanted = {"vocabulary": vocabulary, "change": change}
+        wanted: dict[str, Any] = {"vocabulary": vocabulary, "change": change}
         given = {name: value for name, value in wanted.items() if value is not None}
         self.decoder = replace(own, **given)
 

@@ -213,7 +213,7 @@ def loss(network: ChordCRNN, batch: Batch, smoothing: float = 0.0) -> Tensor:
     """
     logits = network.outputs(network.scaled(batch.images)).float()
     states = 12 * network.num_qualities + 1
-    chords, basses, tones = logits.split([states, 13, 12], dim=1)
+    chords, basses, tones = torch.split(logits, [states, 13, 12], dim=1)
     known = ~batch.tones.isnan()
     heard = F.binary_cross_entropy_with_logits(tones[known], batch.tones[known])
     return (
