@@ -10,7 +10,7 @@ import click
 from audiocli.batch import Outcome
 
 #: Options that say what to make of the chords.
-ASKED = ("vocabulary", "change", "simplify", "transpose", "roman", "key")
+ASKED = ("vocabulary", "change", "simplify", "transpose", "roman", "key", "beats")
 LEFT_OUT = (*ASKED, "jobs", "quiet", "verbose", "plot", "clicks")
 
 
@@ -61,7 +61,7 @@ class _Printer:
         from audiocli import formats
         from audiocli.tasks.chords.files import writing
 
-        options = writing(file=self.several, header=self.header)
+        options = writing(outcome.value, file=self.several, header=self.header)
         self.header = False
         text = formats.render(outcome.value, self.form, options)
         assert isinstance(text, str)

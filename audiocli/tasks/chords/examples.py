@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -285,7 +286,7 @@ def load(recording: Recording, bank: Filterbank, kept: Path | None = None) -> Ta
     chords = read_chords(recording)
     file = None if kept is None else kept / f"{_identity(recording, bank.config)}.npy"
     if file is not None and file.exists():
-        images = np.load(file, mmap_mode="r")
+        images = open_memmap(file, mode="r")
     else:
         images = _listen(recording, bank)
         if file is not None:

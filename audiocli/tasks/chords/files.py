@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from audiocli.destination import check_joined, settle
 from audiocli.errors import UsageError
 from audiocli.formats import Segments
 from audiocli.plots.chords import plot_chords
+from audiocli.tasks.chords.beats import find_bars, find_beats
 from audiocli.tasks.chords.labels import pitches_of
 from audiocli.tasks.chords.recognizer import DEFAULT_MODEL, ChordRecognizer, Chords
 
@@ -49,6 +51,8 @@ class Asked:
         Write them as degrees of the key.
     key : bool
         Give the keys of the sections in the place of the chords.
+    beats : bool
+        Find beats and bars as well.
 
     Raises
     ------
@@ -67,6 +71,7 @@ class Asked:
     transpose: int = 0
     roman: bool = False
     key: bool = False
+    beats: bool = False
 
     def __post_init__(self) -> None:
         if self.key and self.roman:
@@ -135,18 +140,26 @@ class _Request:
             result = as_segments(chords, self.asked, job.input.name, recognizer.entry.name)
             if "result" in outputs:
                 formats.write(
-                    outputs["result"], result, self.form, options=writing(), overwrite=job.replace
+                    outputs["result"],
+                    result,
+                    self.form,
+                    options=writing(result),
+                    overwrite=job.replace,
                 )
             return chords.seconds, result
 
         return work
 
 
-def writing(*, file: bool = False, header: bool = True) -> formats.Options:
+def writing(
+    result: Segments | None = None, *, file: bool = False, header: bool = True
+) -> formats.Options:
     """Say how chords are written.
 
     Parameters
     ----------
+    result : Segments, optional
+        What is written, for what a sheet says beside the chords.
     file, header : bool
         As in :class:`audiocli.formats.Options`.
 
@@ -154,7 +167,15 @@ def writing(*, file: bool = False, header: bool = True) -> formats.Options:
     -------
     Options
     """
-    return formats.Options(file=file, header=header, pitches=pitches_of)
+    known = {} if result is None else result.metadata
+    return formats.Options(
+        file=file,
+        header=header,
+        pitches=pitches_of,
+        bars=np.array(known["bars"]) if "bars" in known else None,
+        beats=np.array(known["beats"]) if "beats" in known else None,
+        key=known.get("key"),
+    )
 
 
 def recognize_file(
@@ -217,13 +238,19 @@ def recognize_file(
             decoded.close()  # or its thread would read on from a closed file
     if click is not None:  # as the song sounds, whatever is asked for on paper
         write_chords(source, click, heard.segments(), pitches_of, name=name, overwrite=overwrite)
-    chords = (asked or Asked()).of(heard)
+    asked = asked or Asked()
+    chords = asked.of(heard)
+    if asked.beats:
+        with AudioReader(source, name=name) as reader:
+            beats = find_beats(reader.blocks(BLOCK), reader.info.sample_rate)
+        chords = replace(chords, beats=beats, bars=find_bars(beats, heard.passages))
     if plot is not None:
         _draw(plot, source, chords, name, overwrite)
     return chords
 
 
 def _draw(plot: Path, source: Path, chords: Chords, name: str | None, overwrite: bool) -> None:
+    keys = chords.keys()
     plot_chords(
         plot,
         plots.overview(source, name=name),
@@ -232,7 +259,7 @@ def _draw(plot: Path, source: Path, chords: Chords, name: str | None, overwrite:
         chords.frame_rate,
         roots=[each.chord.root for each in chords.passages],
         shades=[SHADES.get(each.chord.quality[:3], 0.0) for each in chords.passages],
-        keys=chords.keys(),
+        keys=replace(keys, labels=[label.replace(":", " ") for label in keys.labels]),
         title=name or source.name,
         overwrite=overwrite,
     )
@@ -276,8 +303,13 @@ def as_segments(chords: Chords, asked: Asked, name: str, model: str = "") -> Seg
         result = chords.keys()
     else:
         result = chords.segments("roman" if asked.roman else "harte")
-    key = chords.key
-    metadata = {**({"key": str(key)} if key else {}), **({"model": model} if model else {})}
+    metadata: dict[str, Any] = {"key": str(chords.key)} if chords.key else {}
+    if chords.tempo:
+        metadata["tempo"] = round(chords.tempo, 1)
+        metadata["beats"] = [round(time, 3) for time in chords.beats.tolist()]
+        metadata["bars"] = [round(time, 3) for time in chords.bars.tolist()]
+    if model:
+        metadata["model"] = model
     return replace(result, file=name, duration=chords.seconds, metadata=metadata)
 
 
@@ -350,6 +382,7 @@ def recognize_files(
     entry = registry.find("chords", model)
     target = None if output is None else Path(output)
     form, folder = settle(target, form, Segments.kind, "lab")
+    asked = replace(asked, beats=True) if form == "chordpro" else asked  # its lines are of bars
     if form == "midi" and (asked.key or asked.roman):
         raise UsageError("midi plays chords: leave out --key and --roman, or use another format")
     found = find_inputs(inputs, files_from=files_from, exclude=folder)
@@ -375,7 +408,8 @@ def recognize_files(
         )
     if target is not None and folder is None and joined.values:
         results = joined.values if len(found) > 1 else joined.values[0]
-        formats.write(target, results, form, options=writing(), overwrite=overwrite)
+        options = writing(joined.values[0])
+        formats.write(target, results, form, options=options, overwrite=overwrite)
     return summary
 
 

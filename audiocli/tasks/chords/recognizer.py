@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,8 @@ class Chords:
         Frames a second.
     seconds : float
         Length of the recording.
+    beats, bars : ndarray of float64
+        When they begin, in seconds, where they were asked for.
 
     Examples
     --------
@@ -53,6 +55,13 @@ class Chords:
     tones: NDArray[np.float16]
     frame_rate: float
     seconds: float
+    beats: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    bars: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def tempo(self) -> float | None:
+        """Beats a minute, where beats were found."""
+        return 60 / float(np.median(np.diff(self.beats))) if len(self.beats) > 1 else None
 
     @property
     def key(self) -> Key | None:

@@ -1,0 +1,139 @@
+"""Beats and bars, to write chords on a sheet.
+
+Beats are where the sound rises in the rhythm of the tempo, found by dynamic programming in
+librosa. Bars begin where chords change: beats are counted in fours, or in threes, so that first
+beats have the most changes; where that pays, a bar may be cut short.
+
+Limits: a steady tempo is expected; one of twice or half as many beats may be found.
+
+References
+----------
+Ellis: Beat tracking by dynamic programming. Journal of New Music Research 36(1), 2007.
+Goto: An audio-based real-time beat tracking system for music with or without drum-sounds.
+Journal of New Music Research 30(2), 2001, for chord changes on first beats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audiocli.audio.streaming import resample
+from audiocli.dsp.rhythm import tempo
+from audiocli.frontend import Filterbank, FilterbankConfig
+from audiocli.models.framewise import in_segments
+from audiocli.tasks.chords.decoding import best_path
+from audiocli.tasks.chords.key import Passage
+
+__all__ = ["find_bars", "find_beats"]
+
+Audio = NDArray[np.float32]
+Times = NDArray[np.float64]
+
+EARS = FilterbankConfig(
+    sample_rate=22_050, n_ffts=(1024,), hop_length=441, bands=60, fmin=30.0, fmax=10_000.0
+)
+USUAL_TEMPO = 100.0  # beats a minute
+SLACK = 0.17  # seconds between a beat and the change of chord that belongs to it
+BROKEN = 3.0  # what it costs to count on from another place: changes of chord
+#: How much better counting in threes must be: most songs are in four.
+TRIPLE = 1.15
+
+
+def find_beats(blocks: Iterable[Audio], sample_rate: int) -> Times:
+    """Find the beats of a stream.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape (channels, samples)
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    ndarray, shape (beats,)
+        In seconds, rising; empty where nothing repeats.
+
+    Examples
+    --------
+    >>> clicks = np.zeros((1, 22050 * 12), np.float32)
+    >>> clicks[0, :: 22050 * 3 // 5] = 0.9  # 100 a minute
+    >>> beats = find_beats([clicks], 22050)
+    >>> round(float(np.median(np.diff(beats))), 1)
+    0.6
+    """
+    bank = Filterbank(EARS)
+
+    def rises(heard: Tensor) -> Tensor:
+        return bank.frames(heard)[:, 1].mean(dim=1, keepdim=True)
+
+    mixed = (block.mean(axis=0, keepdims=True) for block in blocks)
+    mono = (block[0] for block in resample(mixed, sample_rate, EARS.sample_rate))
+    parts = list(in_segments(bank, EARS, rises, mono))
+    envelope = np.concatenate(parts)[:, 0].astype(np.float64)
+    pace = tempo(envelope, EARS.sample_rate, EARS.hop_length, start_bpm=USUAL_TEMPO)
+    if not pace:
+        return np.array([])
+    from librosa.beat import beat_track  # here, because its import takes seconds
+
+    _, frames = beat_track(
+        onset_envelope=envelope,
+        sr=EARS.sample_rate,
+        hop_length=EARS.hop_length,
+        bpm=pace,
+        trim=False,
+    )
+    return np.asarray(frames, np.float64) / EARS.frame_rate
+
+
+def find_bars(beats: Times, passages: Sequence[Passage]) -> Times:
+    """Find which beats begin a bar, from where the chords change.
+
+    Parameters
+    ----------
+    beats : ndarray, shape (beats,)
+        In seconds, rising.
+    passages : sequence of Passage
+        One after another.
+
+    Returns
+    -------
+    ndarray, shape (bars,)
+        Some of the beats.
+
+    Examples
+    --------
+    >>> from audiocli.tasks.chords.labels import Chord
+    >>> passages = [Passage(t, t + 2.0, Chord(int(t) % 12)) for t in np.arange(0.5, 16, 2.0)]
+    >>> find_bars(np.arange(0, 16, 0.5), passages)[:3].tolist()
+    [0.5, 2.5, 4.5]
+    """
+    if not len(beats):
+        return beats
+    changes = np.array([each.start for each in passages[1:]])
+    if not len(changes):
+        return beats[::4]
+    nearest = np.abs(beats[:, None] - changes[None]).argmin(axis=0)
+    close = np.abs(beats[nearest] - changes) < SLACK
+    counts = np.bincount(nearest[close], minlength=len(beats)).clip(max=1)
+    fours, good = _counted(counts, 4)
+    threes, better = _counted(counts, 3)
+    return beats[threes if better > TRIPLE * good else fours]
+
+
+def _counted(changes: NDArray[np.intp], beats_a_bar: int) -> tuple[NDArray[np.bool_], float]:
+    """Count beats so that chords change on first ones; a bar cut short costs a few of them.
+
+    Returns which beats are first, and how many more chords change there than chance would put.
+    """
+    places = np.zeros((len(changes), beats_a_bar), np.float32)
+    places[:, 0] = changes * (1 - 1 / beats_a_bar)
+    places[:, 1:] = (-changes / beats_a_bar)[:, None]
+    table = np.full((beats_a_bar, beats_a_bar), -BROKEN)
+    for place in range(beats_a_bar):
+        table[place, (place + 1) % beats_a_bar] = 0.0
+    path = np.concatenate(list(best_path([places], table, 1.0)))
+    return path == 0, float(places[np.arange(len(path)), path].sum())
