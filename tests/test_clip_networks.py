@@ -40,6 +40,7 @@ SMALL: list[tuple[str, dict[str, Any], int]] = [
     ("clip-cnn", {"channels": [3, 4, 5], "fine": 2}, 2),
     ("clip-cnn", {"channels": [3, 4], "num_layers": 1, "hidden_size": 3}, 4),
     ("clip-mobile", {"channels": [4, 6, 8], "strides": [2, 1, 2]}, 4),
+    ("clip-mobile", {"channels": [4, 6], "strides": [2, 2], "projection": 3}, 4),
 ]
 EACH = pytest.mark.parametrize(("name", "arguments", "stride"), SMALL, ids=str)
 
@@ -156,6 +157,7 @@ def test_an_encoder_has_features_alone(name: str, arguments: dict[str, Any], str
         ("clip-mobile", {"channels": [4, 4], "strides": [2]}),
         ("clip-mobile", {"channels": [4], "strides": [3]}),
         ("clip-mobile", {"channels": [], "strides": []}),
+        ("clip-mobile", {"projection": -1}),
     ],
     ids=str,
 )

@@ -64,6 +64,9 @@ class ClipMobile(ClipNetwork):
         Their strides, 1 or 2; by default the first, third, fifth and seventh halve the map.
     dropout : float
         Share of the pooled features dropped in training.
+    projection : int
+        Features of a step that a linear layer without bias makes of the last channels; 0 leaves
+        it out. For an encoder whose features are to be compared in other directions.
 
     Examples
     --------
@@ -81,12 +84,15 @@ class ClipMobile(ClipNetwork):
         channels: Sequence[int] = (32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512),
         strides: Sequence[int] | None = None,
         dropout: float = 0.2,
+        projection: int = 0,
     ) -> None:
         super().__init__(frontend)
         if strides is None:
             strides = [2 if place in (0, 2, 4, 6) else 1 for place in range(len(channels))]
         if min(channels, default=0) < 1:
             raise ModelError("clip-mobile: give channels, each 1 or more")
+        if projection < 0:
+            raise ModelError(f"clip-mobile: projection {projection}: cannot be negative")
         if len(channels) != len(strides) or not set(strides) <= {1, 2}:
             raise ModelError("clip-mobile: give as many strides, 1 or 2, as channels")
         layers: list[nn.Module] = [_Convolution(frontend.channels, channels[0], 3, strides[0], 1)]
@@ -94,7 +100,8 @@ class ClipMobile(ClipNetwork):
             layers.append(_Convolution(inputs, inputs, 3, stride, inputs))
             layers.append(_Convolution(inputs, outputs, 1, 1, 1))
         self.layers = nn.Sequential(*layers)
-        self.units = channels[-1]
+        self.projection = nn.Linear(channels[-1], projection, bias=False) if projection else None
+        self.units = projection or channels[-1]
         self.stride = 2 ** sum(stride == 2 for stride in strides)
         self.finish(num_outputs, dropout)
 
@@ -113,4 +120,6 @@ class ClipMobile(ClipNetwork):
         )
         maps = images.transpose(2, 3).contiguous(memory_format=torch.channels_last)
         features: Tensor = self.layers(maps).mean(dim=3)
+        if self.projection is not None:
+            features = self.projection(features.transpose(1, 2)).transpose(1, 2)
         return features
