@@ -93,6 +93,11 @@ class ClipNetwork(FramewiseNetwork):
         Features of a step.
     stride : int
         Frames a step.
+    alone : bool
+        Whether each step is heard by itself, whatever is before and after it.
+    most : int
+        Steps that are heard of a recording that is asked for as a whole, evenly spread; 0 is all.
+        For networks that hear each step by itself, and take long over it.
 
     Examples
     --------
@@ -109,6 +114,12 @@ class ClipNetwork(FramewiseNetwork):
 
     units: int
     stride: int
+    alone = False
+    most = 0
+
+    def steps(self, frames: int) -> int:
+        """Count the steps of so many frames."""
+        return -(-frames // self.stride)
 
     def finish(self, num_outputs: int, dropout: float) -> None:
         """Add the layer that makes logits of pooled features; none for an encoder."""
@@ -200,7 +211,9 @@ class Head(nn.Module):
         return logits
 
 
-def steps_of_stream(network: ClipNetwork, blocks: Iterable[Audio]) -> Iterator[Audio]:
+def steps_of_stream(
+    network: ClipNetwork, blocks: Iterable[Audio], *, spread: bool = False
+) -> Iterator[Audio]:
     """Compute the features of a stream, step by step, in constant memory.
 
     Parameters
@@ -208,12 +221,15 @@ def steps_of_stream(network: ClipNetwork, blocks: Iterable[Audio]) -> Iterator[A
     network : ClipNetwork
     blocks : iterable of ndarray, shape (samples,)
         Mono, at the network's rate.
+    spread : bool
+        Of a long stream, take as many steps as the network's `most` allows, evenly spread, if it
+        sets a limit.
 
     Yields
     ------
     ndarray, shape (steps, units)
         Step t begins at frame t * stride. Long streams go through the network in segments with
-        some context on each side; each segment is levelled by itself.
+        some context on each side, if it hears that; each segment is levelled by itself.
 
     Examples
     --------
@@ -222,18 +238,19 @@ def steps_of_stream(network: ClipNetwork, blocks: Iterable[Audio]) -> Iterator[A
     >>> [part.shape for part in steps_of_stream(network, [np.zeros(44100, np.float32)])]
     [(11, 8)]
     """
+    if spread and network.most:
+        yield from _spread(network, blocks)
+        return
     config = network.frontend.config
-    where = next(network.buffers()).device
     hop, half = config.hop_length * network.stride, config.n_fft // 2
     segment, context = (max(1, round(t * config.sample_rate / hop)) for t in (SEGMENT, CONTEXT))
+    context = 0 if network.alone else context
     buffer = np.zeros(half, np.float32)
     first = begin = samples = 0  # step at the buffer's start, next step to give, samples so far
 
     def give(end: int, heard: Audio) -> Audio:
         nonlocal buffer, first, begin
-        with torch.inference_mode():
-            computed = network.embed_frames(torch.from_numpy(heard).to(where).unsqueeze(0))
-        values: Audio = computed[0].float().cpu().numpy().T[begin - first : end - first]
+        values = _embedded(network, heard)[begin - first : end - first]
         begin, kept = end, max(end - context, 0)
         buffer, first = buffer[(kept - first) * hop :], kept
         if begin % (SEGMENTS_KEPT * segment) == 0:
@@ -247,6 +264,50 @@ def steps_of_stream(network: ClipNetwork, blocks: Iterable[Audio]) -> Iterator[A
             length = (begin + segment + context - first) * hop + config.n_fft
             yield give(begin + segment, buffer[:length])
     buffer = np.pad(buffer, (0, half))
-    total = -(-(1 + samples // config.hop_length) // network.stride)
+    total = network.steps(1 + samples // config.hop_length)
     if begin < total:
         yield give(total, buffer)
+
+
+def _embedded(network: ClipNetwork, heard: Audio) -> Audio:
+    """Compute the steps (steps, units) of audio that has half a window on each side."""
+    where = next(network.buffers()).device
+    with torch.inference_mode():
+        computed = network.embed_frames(torch.from_numpy(heard).to(where).unsqueeze(0))
+    values: Audio = computed[0].float().cpu().numpy().T
+    return values
+
+
+def _spread(network: ClipNetwork, blocks: Iterable[Audio]) -> Iterator[Audio]:
+    """Compute steps (steps, units) that lie evenly in a stream: `most` of them or fewer.
+
+    Whenever too many are kept, every second of them is dropped. So the length of the stream need
+    not be known, and the choice depends on that alone.
+    """
+    config = network.frontend.config
+    hop, half = config.hop_length * network.stride, config.n_fft // 2
+    length = hop + config.n_fft - config.hop_length
+    pause = max(1, round(SEGMENT * config.sample_rate / hop))
+    buffer, kept = np.zeros(half, np.float32), list[Audio]()
+    place = samples = 0  # step at the buffer's start, samples so far
+    every = 1
+
+    def keep(piece: Audio) -> None:
+        nonlocal kept, every
+        if place % every == 0:
+            kept.append(piece.copy())
+        if len(kept) > network.most:
+            kept, every = kept[::2], 2 * every
+
+    for block in blocks:
+        buffer = np.concatenate([buffer, block])
+        samples += len(block)
+        while len(buffer) >= length:
+            keep(buffer[:length])
+            buffer, place = buffer[hop:], place + 1
+            if place % pause == 0:  # so that other networks hear the same stream meanwhile
+                yield np.zeros((0, network.units), np.float32)
+    if place < network.steps(1 + samples // config.hop_length):
+        keep(np.pad(buffer, (0, half)))
+    for piece in kept:
+        yield _embedded(network, piece)

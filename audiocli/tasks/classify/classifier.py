@@ -146,7 +146,7 @@ class Classifier:
         """
         counted = _Counted(blocks)
         gathered = [_Gatherer(each, self.segment, self.hop) for each in self._listeners]
-        streams = _steps(self._listeners, counted, sample_rate)
+        streams = _steps(self._listeners, counted, sample_rate, spread=self.segment is None)
         with torch.inference_mode():
             for parts in zip_longest(*streams):
                 for gatherer, part in zip(gathered, parts, strict=True):
@@ -329,7 +329,7 @@ class _Counted:
 
 
 def _steps(
-    listeners: Sequence[_Listener], blocks: Iterable[Block], sample_rate: int
+    listeners: Sequence[_Listener], blocks: Iterable[Block], sample_rate: int, *, spread: bool
 ) -> list[Iterator[Floats]]:
     """Give each listener the stream, resampled once for each rate."""
     rates = sorted({listener.rate for listener in listeners})
@@ -338,13 +338,17 @@ def _steps(
         wanted = sum(listener.rate == rate for listener in listeners)
         by_rate[rate] = list(tee(resample(copy, sample_rate, rate), wanted))
     return [
-        steps_of_stream(listener.network, (block[0] for block in by_rate[listener.rate].pop()))
+        steps_of_stream(
+            listener.network,
+            (block[0] for block in by_rate[listener.rate].pop()),
+            spread=spread,
+        )
         for listener in listeners
     ]
 
 
 def _heard(network: ClipNetwork, blocks: Iterable[Block], sample_rate: int) -> Iterator[Floats]:
-    [steps] = _steps([_Listener(network)], _Counted(blocks), sample_rate)
+    [steps] = _steps([_Listener(network)], _Counted(blocks), sample_rate, spread=True)
     return steps
 
 
