@@ -147,12 +147,27 @@ def test_smaller_vocabularies(
 def test_keys_and_degrees(run: Run, song: Path, model: Path) -> None:
     keys = run("chords", song, "--model", model, "--key")
     assert [row[2].split(":")[1] for row in lines_of(keys.out)] == ["major"]
+    jams = json.loads(run("chords", song, "--model", model, "--key", "--format", "jams").out)
+    assert jams["annotations"][0]["namespace"] == "key_mode"
     degrees = run("chords", song, "--model", model, "--roman")
     assert all("maj7" in row[2] and ":" not in row[2] for row in lines_of(degrees.out))
     both = run("chords", song, "--model", model, "--roman", "--key")
     assert both.status == 2 and "leave one of them out" in both.err
     midi = run("chords", song, "--model", model, "--key", "-o", "a.mid")
     assert midi.status == 2 and "midi plays chords" in midi.err
+
+
+def test_sheets_have_bars_where_there_is_a_beat(run: Run, song: Path, model: Path) -> None:
+    sound = np.zeros(20 * RATE)
+    sound[:: RATE // 2] = 0.9  # 120 clicks a minute
+    soundfile.write(song.parent / "clicks.wav", sound, RATE)
+    sheet = run("chords", "clicks.wav", "--model", model, "--format", "chordpro").out
+    assert "{start_of_grid}" in sheet and "{tempo: 120}" in sheet and "{key: C}" in sheet
+    facts = json.loads(
+        run("chords", "clicks.wav", "--model", model, "--format", "json", "--beats").out
+    )["metadata"]
+    assert np.diff(facts["beats"]) == pytest.approx(0.5, abs=0.03)
+    assert set(facts["bars"]) <= set(facts["beats"])
 
 
 def test_transposing_moves_labels_and_key(run: Run, song: Path, model: Path) -> None:

@@ -26,7 +26,16 @@ from audiocli.formats import Segments, read_segments
 from audiocli.render import Note, Part, read_midi
 from audiocli.tasks.chords.labels import QUALITIES, Chord, parse
 
-__all__ = ["Score", "Song", "arranged", "is_song", "made_up", "read_song", "solo_piano"]
+__all__ = [
+    "Score",
+    "Song",
+    "arranged",
+    "is_song",
+    "made_up",
+    "read_song",
+    "single_chords",
+    "solo_piano",
+]
 
 # Programs of General MIDI, counted from 0.
 PIANOS = (0, 0, 0, 1, 2, 3)
@@ -48,6 +57,24 @@ KICK, SNARE, STICK, CLAP, CLOSED, OPEN, CRASH, RIDE, TAMBOURINE, SHAKER = (
 WEIGHTS = {"maj": 4.0, "min": 4.0, "7": 2.5, "maj7": 2.5, "min7": 2.5, "sus4": 1.5, "dim": 1.2,
            "sus2": 1.0, "aug": 1.0, "hdim7": 1.2, "dim7": 1.0, "maj6": 0.8, "min6": 0.8,
            "minmaj7": 0.6, "sus4(b7)": 1.0, "5": 0.6}  # fmt: skip
+#: Where fingers go on a guitar: the lowest pitch of the root, and the strings above it.
+SHAPES: dict[str, tuple[tuple[int, tuple[int, ...]], ...]] = {
+    "maj": ((40, (0, 7, 12, 16, 19, 24)), (45, (0, 7, 12, 16, 19)), (50, (0, 7, 12, 16)),
+            (48, (0, 4, 7, 12, 16)), (43, (0, 4, 7, 12, 16, 24))),
+    "min": ((40, (0, 7, 12, 15, 19, 24)), (45, (0, 7, 12, 15, 19)), (50, (0, 7, 12, 15))),
+    "7": ((40, (0, 7, 10, 16, 19, 24)), (45, (0, 7, 10, 16, 19)), (50, (0, 7, 10, 16))),
+    "min7": ((40, (0, 7, 10, 15, 19, 24)), (45, (0, 7, 10, 15, 19))),
+    "maj7": ((40, (0, 7, 11, 16, 19)), (45, (0, 7, 11, 16, 19)), (50, (0, 7, 11, 16))),
+    "sus4": ((40, (0, 7, 12, 17, 19, 24)), (45, (0, 7, 12, 17, 19)), (50, (0, 7, 12, 17))),
+    "sus2": ((45, (0, 7, 12, 14, 19)), (50, (0, 7, 12, 14))),
+    "dim": ((45, (0, 6, 12, 15)),),
+    "hdim7": ((45, (0, 6, 10, 15)),),
+    "dim7": ((45, (0, 6, 9, 15)),),
+    "aug": ((45, (0, 8, 12, 16)),),
+    "maj6": ((45, (0, 7, 9, 16, 19)),),
+    "min6": ((45, (0, 7, 9, 15, 19)),),
+    "5": ((40, (0, 7, 12)), (45, (0, 7, 12))),
+}  # fmt: skip
 SCALES = {"maj": (0, 2, 4, 5, 7, 9, 11), "min": (0, 2, 3, 5, 7, 8, 10)}
 
 
@@ -222,6 +249,36 @@ def arranged(song: Song, rng: np.random.Generator) -> Score:
     return Score(tuple(part for part in band if part.notes), song.chords)
 
 
+def single_chords(seconds: float, rng: np.random.Generator) -> Score:
+    """Let a guitar or a piano strike chords one by one, and let each ring.
+
+    Parameters
+    ----------
+    seconds : float
+        How long it lasts at least.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Score
+        One part.
+    """
+    chords = _progression(seconds, float(rng.uniform(0.4, 1.2)), rng)
+    programs = GUITARS if rng.random() < 0.6 else (*PIANOS, *MALLETS)
+    program = int(rng.choice(programs))
+    notes = []
+    for start, end, chord in _harmony(chords):
+        spread, rings = rng.uniform(0, 0.04), rng.uniform(0.5, 1.0)
+        pitches = _voicing(chord, rng, program)
+        for rank, pitch in enumerate(pitches if rng.random() < 0.7 else pitches[::-1]):
+            begin = min(start + rank * spread, end - 0.05)
+            velocity = int(np.clip(85 + rng.normal(0, 14), 35, 127))  # one string sounds by little
+            notes.append(
+                Note(begin, max(begin + 0.05, start + rings * (end - start)), pitch, velocity)
+            )
+    return Score((Part(tuple(notes), program, name="SINGLE"),), chords)
+
+
 def made_up(seconds: float, rng: np.random.Generator) -> Score:
     """Make up a song from chords: every quality on every root, in many voicings.
 
@@ -298,8 +355,15 @@ def _progression(seconds: float, beat: float, rng: np.random.Generator) -> Segme
     return Segments(np.array(starts), np.array(ends), labels, "chord")
 
 
-def _voicing(chord: Chord, rng: np.random.Generator) -> list[int]:
-    """Spread a chord: its bass lowest, every tone at least once, some twice."""
+def _voicing(chord: Chord, rng: np.random.Generator, program: int = 0) -> list[int]:
+    """Spread a chord: its bass lowest, every tone at least once, some twice; or finger it."""
+    if program in GUITARS and not chord.bass and rng.random() < 0.75 and chord.quality in SHAPES:
+        shapes = SHAPES[chord.quality]
+        lowest, strings = shapes[int(rng.integers(len(shapes)))]
+        root = lowest + (chord.root - lowest) % 12
+        # At times the highest strings are not struck; those of four tones must be.
+        struck = strings if rng.random() < 0.7 else strings[: max(4, len(strings) - 1)]
+        return [root + string for string in struck]
     low = int(rng.integers(40, 60))
     lowest = low + (chord.root + chord.bass - low) % 12
     tones = [(chord.root + step) % 12 for step in QUALITIES[chord.quality]]
@@ -321,12 +385,13 @@ def _held(
     harmony: Harmony, beats: NDArray[np.float64], rng: np.random.Generator, programs: Sequence[int]
 ) -> Part:
     """Hold every chord as long as it lasts."""
+    program = int(rng.choice(programs))
     notes = [
         Note(start, end - 0.01, pitch, 80)
         for start, end, chord in harmony
-        for pitch in _voicing(chord, rng)
+        for pitch in _voicing(chord, rng, program)
     ]
-    return Part(tuple(notes), int(rng.choice(programs)), volume=_volume(rng), name="HELD")
+    return Part(tuple(notes), program, volume=_volume(rng), name="HELD")
 
 
 def _struck(
@@ -334,11 +399,12 @@ def _struck(
 ) -> Part:
     """Strike every chord again and again, in a rhythm, from the lowest string or the highest."""
     notes = []
+    program = int(rng.choice(programs))
     rhythm = rng.random(8) < rng.uniform(0.3, 0.9)
     spread = rng.uniform(0, 0.03)
     long = rng.uniform(0.5, 1.0)
     for start, end, chord in harmony:
-        pitches = _voicing(chord, rng)
+        pitches = _voicing(chord, rng, program)
         inside = beats[(beats > start + 0.05) & (beats < end - 0.05)]
         step = float(np.median(np.diff(beats))) if len(beats) > 1 else 0.5
         at = sorted({start, *inside, *(inside + step / 2), start + step / 2})
@@ -348,7 +414,7 @@ def _struck(
             for rank, pitch in enumerate(order):
                 begin = min(t + rank * spread, stop - 0.03)
                 notes.append(Note(begin, max(begin + 0.03, t + long * (stop - t)), pitch, 85))
-    return Part(tuple(notes), int(rng.choice(programs)), volume=_volume(rng), name="STRUCK")
+    return Part(tuple(notes), program, volume=_volume(rng), name="STRUCK")
 
 
 def _broken(
@@ -356,17 +422,18 @@ def _broken(
 ) -> Part:
     """Play the tones of a chord one after another."""
     notes = []
+    program = int(rng.choice(programs))
     share = float(rng.choice([0.25, 0.5, 0.5, 1 / 3]))
     step = share * (float(np.median(np.diff(beats))) if len(beats) > 1 else 0.5)
     held = rng.random() < 0.6  # as with a pedal
     for start, end, chord in harmony:
-        pitches = _voicing(chord, rng)
+        pitches = _voicing(chord, rng, program)
         turn = pitches + pitches[-2:0:-1] if rng.random() < 0.6 else list(rng.permutation(pitches))
         for k, t in enumerate(np.arange(start, end - 0.02, step)):
             pitch = int(turn[k % len(turn)])
             stop = end if held and k >= 0 else min(t + 1.2 * step, end)
             notes.append(Note(float(t), max(float(stop), float(t) + 0.03), pitch, 80))
-    return Part(tuple(notes), int(rng.choice(programs)), volume=_volume(rng), name="BROKEN")
+    return Part(tuple(notes), program, volume=_volume(rng), name="BROKEN")
 
 
 def _bass(harmony: Harmony, beats: NDArray[np.float64], rng: np.random.Generator) -> Part:

@@ -175,6 +175,7 @@ def writing(
         bars=np.array(known["bars"]) if "bars" in known else None,
         beats=np.array(known["beats"]) if "beats" in known else None,
         key=known.get("key"),
+        namespace="key_mode" if result is not None and result.name == "key" else None,
     )
 
 

@@ -16,7 +16,15 @@ from audiocli import formats
 from audiocli.augment import background, compressed, filtered
 from audiocli.errors import DataError, UsageError
 from audiocli.render import render
-from audiocli.tasks.chords.band import Score, arranged, is_song, made_up, read_song, solo_piano
+from audiocli.tasks.chords.band import (
+    Score,
+    arranged,
+    is_song,
+    made_up,
+    read_song,
+    single_chords,
+    solo_piano,
+)
 
 __all__ = ["KINDS", "Piece", "find_songs", "pieces", "render_pieces"]
 
@@ -123,8 +131,10 @@ def pieces(
     sources: list[tuple[str, Make, float | None]] = [
         (song.name, partial(_of_song, song, kind), seconds) for song in songs
     ]
+    # Every third of the songs made up is of chords that are struck one by one.
     sources += [
-        (f"made-up-{index:04}", partial(made_up, 60.0), None) for index in range(made_up_songs)
+        (f"made-up-{index:04}", partial(made_up if index % 3 else single_chords, 60.0), None)
+        for index in range(made_up_songs)
     ]
     return [
         Piece(output / f"{name}.flac", int(rng.integers(1 << 30)), tuple(fonts), make, long, clean)
