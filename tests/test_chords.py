@@ -27,7 +27,7 @@ from audiocli.tasks.chords.decoding import (
     states_of,
     transitions,
 )
-from audiocli.tasks.chords.evaluation import confused
+from audiocli.tasks.chords.evaluation import confused, single_chord
 from audiocli.tasks.chords.examples import (
     AUGMENTATIONS,
     UNKNOWN,
@@ -439,6 +439,15 @@ def test_confusion_counts_seconds() -> None:
     assert confused(truth, found) == {
         ("maj", "min"): 1.0, ("maj", "root"): 1.0, ("N", "maj"): 1.0, ("N", "N"): 1.0,
     }  # fmt: skip
+
+
+def test_single_chords_are_judged_as_a_whole() -> None:
+    truth = segments((0, 2, "A:min"))
+    assert single_chord(truth, segments((0, 1.2, "N"), (1.2, 2, "A:min7/b3"))) == 1.0
+    assert single_chord(truth, segments((0, 0.9, "A:min"), (0.9, 2, "A:maj"))) == 0.0
+    assert single_chord(truth, segments((0, 2, "N"))) == 0.0
+    assert single_chord(segments((0, 1, "C:maj"), (1, 2, "D:maj")), truth) is None
+    assert single_chord(segments((0, 1, "C:sus4")), truth) is None
 
 
 def test_outputs_are_split_in_three() -> None:

@@ -20,7 +20,7 @@ from audiocli.batch.inputs import Input, Job
 from audiocli.formats import Segments, read_segments
 from audiocli.models import share_processor
 from audiocli.tasks.chords.examples import ANNOTATIONS, read_chords
-from audiocli.tasks.chords.labels import parse
+from audiocli.tasks.chords.labels import QUALITIES, Chord, parse, reduced
 from audiocli.tasks.chords.recognizer import DEFAULT_MODEL, ChordRecognizer
 from audiocli.tasks.chords.scoring import METRICS, NAMES, Scores, score_song, weighted
 
@@ -47,6 +47,9 @@ class Score:
         "root" stands for every quality on another root.
     count : int
         Recordings.
+    single : float, optional
+        Of recordings that hold a single chord, the share in which what was found for longest,
+        silence aside, is this chord as a major or minor triad. None where there are more chords.
 
     Examples
     --------
@@ -59,6 +62,7 @@ class Score:
     scores: Scores
     confusion: Confusion = field(default_factory=dict)
     count: int = 1
+    single: float | None = None
 
     def row(self) -> dict[str, str | float | int]:
         """Give what a table shows."""
@@ -66,12 +70,13 @@ class Score:
             "file": self.name,
             "seconds": round(self.seconds, 1),
             **{name: round(self.scores[name], 4) for name in METRICS},
+            **({} if self.single is None else {"single": round(self.single, 4)}),
         }
 
     def short(self) -> dict[str, str | float | int]:
         """Give what a table on a screen has room for."""
         row = self.row()
-        return {name: row[name] for name in ("file", "seconds", *NAMES)}
+        return {name: row[name] for name in ("file", "seconds", *NAMES, "single") if name in row}
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,47 @@ def total(scores: Sequence[Score]) -> Score:
         for pair, amount in score.confusion.items():
             confusion[pair] = confusion.get(pair, 0.0) + amount
     means = weighted([score.scores for score in scores], seconds)
-    return Score("", sum(seconds), means, confusion, len(scores))
+    singles = [score.single for score in scores if score.single is not None]
+    # Where some recordings hold more chords, a share of the others would be taken for one of all.
+    single = float(np.mean(singles)) if len(singles) == len(scores) else None
+    return Score("", sum(seconds), means, confusion, len(scores), single)
+
+
+def single_chord(truth: Segments, found: Segments) -> float | None:
+    """Say whether a recording of one chord was recognised as a whole.
+
+    Parameters
+    ----------
+    truth, found : Segments
+
+    Returns
+    -------
+    float or None
+        1 or 0, see :class:`Score`; None if the truth has more chords, or none that is a major or
+        minor triad or has one in it.
+
+    Examples
+    --------
+    >>> truth = Segments(np.array([0.0]), np.array([2.0]), ["C:maj"], "chord")
+    >>> found = Segments(np.array([0.0, 1.5]), np.array([1.5, 2.0]), ["N", "C:7"], "chord")
+    >>> single_chord(truth, found)
+    1.0
+    """
+    true = {parse(label) for label in truth.labels}
+    chord = true.pop()
+    if true or not chord or not {(0, 3, 7), (0, 4, 7)} & {_triad(chord)}:
+        return None
+    heard: dict[Chord, float] = {}
+    for start, end, label in zip(found.starts, found.ends, found.labels, strict=True):
+        guess = parse(label)
+        if guess:
+            triad = reduced(guess, "majmin")
+            heard[triad] = heard.get(triad, 0.0) + float(end - start)
+    return float(bool(heard) and max(heard, key=heard.__getitem__) == reduced(chord, "majmin"))
+
+
+def _triad(chord: Chord) -> tuple[int, ...]:
+    return QUALITIES[chord.quality][:3]
 
 
 def confused(truth: Segments, found: Segments) -> Confusion:
@@ -184,7 +229,13 @@ class _MakeWorker:
             truth, found = read_chords(recording), recognize(recording.audio)
             seconds = float(truth.ends.max())
             scores = score_song(truth, found)
-            return seconds, Score(recording.title, seconds, scores, confused(truth, found))
+            return seconds, Score(
+                recording.title,
+                seconds,
+                scores,
+                confused(truth, found),
+                single=single_chord(truth, found),
+            )
 
         return work
 
@@ -298,4 +349,9 @@ def record_scores(model: str, result: Score, data: str) -> None:
         }
         for name in NAMES
     ]
+    if result.single is not None:
+        new.append(
+            {**new[0], "metric": "single chords", "value": round(100 * result.single, 1),
+             "measure": "major or minor triad, found for longest"}
+        )  # fmt: skip
     registry.add_scores(entry, new)

@@ -285,6 +285,7 @@ def load(recording: Recording, bank: Filterbank, kept: Path | None = None) -> Ta
     """
     chords = read_chords(recording)
     file = None if kept is None else kept / f"{_identity(recording, bank.config)}.npy"
+    images: NDArray[np.float16]
     if file is not None and file.exists():
         images = open_memmap(file, mode="r")
     else:
