@@ -127,6 +127,22 @@ def test_own_clips_and_strangers_are_both_told(tmp_path: Path, count: int) -> No
     assert people.threshold > threshold
 
 
+def test_few_clips_ask_for_half_of_what_they_would(tmp_path: Path) -> None:
+    """Two people who are much alike: their clips ask for more than the encoder does."""
+    near = np.array([[1.0, 0.0], [0.98, 0.1], [0.99, 0.05]]) @ np.array([[1.0, 0], [0, 1]])
+    turned = near @ np.array([[0.9, 0.436], [-0.436, 0.9]])  # by 26 degrees
+    for person, count in (("ann", 0), ("bob", 3)):
+        (tmp_path / person).mkdir()
+        for take in range(3):
+            path = tmp_path / person / f"{take}.wav"
+            soundfile.write(path, np.full(count + take + 1, 0.1), RATE)
+    vectors = np.concatenate([near, turned])
+    asked = enrol(tmp_path, Listed(vectors)).threshold
+    low, high = (enrol(tmp_path, Listed(vectors, threshold=each)).threshold for each in (0.5, 0.94))
+    assert low == pytest.approx((0.5 + asked) / 2, abs=0.01) and low < asked
+    assert high == pytest.approx(0.95, abs=0.01)
+
+
 VECTORS = st.lists(st.floats(-5, 5), min_size=4, max_size=4)
 
 
