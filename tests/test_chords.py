@@ -30,6 +30,7 @@ from audiocli.tasks.chords.decoding import (
 from audiocli.tasks.chords.evaluation import confused, single_chord
 from audiocli.tasks.chords.examples import (
     AUGMENTATIONS,
+    LINGERS,
     UNKNOWN,
     Excerpts,
     Take,
@@ -396,10 +397,19 @@ def test_transposed_examples_keep_sound_and_truth_together(recorded: Path) -> No
 def test_examples_longer_than_recordings_are_filled_or_unknown(recorded: Path) -> None:
     how = Excerpts(FINE, AUGMENTATIONS["wide"], 12.0, 16)
     batch = examples([[take_of(recorded)]], how, np.random.default_rng(2))
-    known = (batch.chords != UNKNOWN).float().mean(dim=1)
-    assert known.min() < 0.9 and known.max() == 1.0
+    unknown = (batch.chords == UNKNOWN).sum(dim=1)
+    assert unknown.min() == 0 and unknown.max() == LINGERS
+    nothing = 12 * len(QUALITIES)
+    assert (batch.chords[unknown == LINGERS, -1] == nothing).all()
     assert torch.isfinite(batch.images).all()
     assert torch.equal(batch.tones.isnan().any(dim=1), batch.chords == UNKNOWN)
+
+
+def test_some_examples_hold_nothing(recorded: Path) -> None:
+    how = Excerpts(FINE, replace(AUGMENTATIONS["none"], quiet=1.0), 4.0, 2)
+    batch = examples([[take_of(recorded)]], how, np.random.default_rng(0))
+    assert (batch.images == 0).all() and (batch.tones == 0).all()
+    assert (batch.chords == 12 * len(QUALITIES)).all() and (batch.basses == 12).all()
 
 
 def test_changes_are_counted_in_all_keys_at_once() -> None:

@@ -14,7 +14,15 @@ from audiocli.errors import DataError, UsageError
 from audiocli.formats import read_segments
 from audiocli.render import Part
 from audiocli.tasks.chords import rendering
-from audiocli.tasks.chords.band import arranged, is_song, made_up, read_song, solo_piano
+from audiocli.tasks.chords.band import (
+    arranged,
+    drums_alone,
+    is_song,
+    made_up,
+    read_song,
+    single_chords,
+    solo_piano,
+)
 from audiocli.tasks.chords.labels import QUALITIES, parse
 from audiocli.tasks.chords.rendering import find_songs, pieces, render_pieces
 
@@ -99,6 +107,25 @@ def test_made_up_songs_have_every_quality_on_every_root() -> None:
     assert {chord.quality for chord in seen if chord} == QUALITIES.keys()
     assert {chord.root for chord in seen if chord} == set(range(12))
     assert any(chord.bass for chord in seen if chord) and any(not chord for chord in seen)
+
+
+def test_drums_alone_are_no_chord() -> None:
+    score = drums_alone(10.0, np.random.default_rng(0))
+    assert score.parts[0].drums and score.chords.labels == ("N",) and score.chords.ends[0] >= 10
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_single_chords_are_struck_once_each(seed: int) -> None:
+    score = single_chords(20.0, np.random.default_rng(seed))
+    notes = score.parts[0].notes
+    for start, end, label in zip(
+        score.chords.starts, score.chords.ends, score.chords.labels, strict=True
+    ):
+        struck = [note for note in notes if start <= note.start < end]
+        chord = parse(label)
+        assert chord is not None
+        assert {note.pitch % 12 for note in struck} <= chord.pitch_classes
+        assert bool(struck) == bool(chord) and all(note.end <= end + 0.1 for note in struck)
 
 
 def test_a_piano_is_alone(song: Path) -> None:

@@ -30,6 +30,7 @@ __all__ = [
     "Score",
     "Song",
     "arranged",
+    "drums_alone",
     "is_song",
     "made_up",
     "read_song",
@@ -277,6 +278,25 @@ def single_chords(seconds: float, rng: np.random.Generator) -> Score:
                 Note(begin, max(begin + 0.05, start + rings * (end - start)), pitch, velocity)
             )
     return Score((Part(tuple(notes), program, name="SINGLE"),), chords)
+
+
+def drums_alone(seconds: float, rng: np.random.Generator) -> Score:
+    """Let drums play alone: there is no chord.
+
+    Parameters
+    ----------
+    seconds : float
+        How long it lasts at least.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Score
+        One part.
+    """
+    beats = np.arange(0.0, seconds + 1, 60 / rng.uniform(60, 170))
+    part = _played(_drums(beats, np.arange(len(beats)) % 4 == 0, rng), rng)
+    return Score((part,), Segments(np.zeros(1), np.array([beats[-1]]), ["N"], "chord"))
 
 
 def made_up(seconds: float, rng: np.random.Generator) -> Score:

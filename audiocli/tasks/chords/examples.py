@@ -47,6 +47,8 @@ __all__ = [
 ANNOTATIONS = (".lab", ".chords", ".csv", ".jams")
 #: In targets: a frame whose chord is not known, which counts for nothing.
 UNKNOWN = -100
+#: Frames after a recording's end of which nobody knows whether its last chord goes on.
+LINGERS = 15
 SEMITONES = 6  # the farthest that examples are transposed
 PITCH_CLASSES = 12
 
@@ -69,6 +71,8 @@ class Augmentation:
         Share of examples with noise.
     mask : float
         Share of examples in which a band of frequencies is silent.
+    quiet : float
+        Share of examples that hold silence, or noise, and no chord at all.
 
     Examples
     --------
@@ -82,11 +86,14 @@ class Augmentation:
     decibels: float = 0.0
     noise: float = 0.0
     mask: float = 0.0
+    quiet: float = 0.0
 
 
 AUGMENTATIONS = {
     "none": Augmentation(),
-    "wide": Augmentation(transpose=True, detune=0.5, gain=25.0, decibels=4.0, noise=0.4, mask=0.15),
+    "wide": Augmentation(
+        transpose=True, detune=0.5, gain=25.0, decibels=4.0, noise=0.4, mask=0.15, quiet=0.04
+    ),
 }
 
 
@@ -414,6 +421,9 @@ def _example(
     truth = np.full((3, frames), UNKNOWN, np.int16)
     truth[1] = 0  # a quality there must be, where nobody asks for it too
     filled = 0
+    if rng.random() < how.augmentation.quiet:
+        truth[0] = truth[2] = PITCH_CLASSES
+        filled = frames
     while filled < frames:
         take = takes[int(rng.integers(len(takes)))]
         start = int(rng.integers(0, max(1, take.frames - frames + 1)))
@@ -422,7 +432,9 @@ def _example(
         wide[..., here] = take.images[..., there]
         truth[:, here] = take.roots[there], take.qualities[there], take.basses[there]
         filled += long
-        if filled < frames and rng.random() < 0.3:  # the rest is silence, which counts for nothing
+        if filled < frames and rng.random() < 0.3:  # the rest is silence
+            # For a moment the chord may still be meant; afterwards there is none.
+            truth[0, filled + LINGERS :] = truth[2, filled + LINGERS :] = PITCH_CLASSES
             break
     semitones = int(rng.integers(-SEMITONES, SEMITONES)) if how.augmentation.transpose else 0
     detune = rng.uniform(-1, 1) * how.augmentation.detune

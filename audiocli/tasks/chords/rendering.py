@@ -19,6 +19,7 @@ from audiocli.render import render
 from audiocli.tasks.chords.band import (
     Score,
     arranged,
+    drums_alone,
     is_song,
     made_up,
     read_song,
@@ -31,6 +32,10 @@ __all__ = ["KINDS", "Piece", "find_songs", "pieces", "render_pieces"]
 RATE = 22_050
 #: What becomes of a song: a band's recording, or a piano's.
 KINDS = ("band", "piano")
+
+#: Songs made up take turns: most have many parts, some are chords struck one by one, and to
+#: one in eighteen there are drums alone.
+MADE_UP = (single_chords, made_up, made_up) * 5 + (single_chords, made_up, drums_alone)
 
 Make = Callable[[np.random.Generator], Score]
 
@@ -131,9 +136,8 @@ def pieces(
     sources: list[tuple[str, Make, float | None]] = [
         (song.name, partial(_of_song, song, kind), seconds) for song in songs
     ]
-    # Every third of the songs made up is of chords that are struck one by one.
     sources += [
-        (f"made-up-{index:04}", partial(made_up if index % 3 else single_chords, 60.0), None)
+        (f"made-up-{index:04}", partial(MADE_UP[index % len(MADE_UP)], 60.0), None)
         for index in range(made_up_songs)
     ]
     return [
