@@ -4,8 +4,9 @@
         --unseen THIRD.sf2
 
 POP909 holds the songs' folders 001 to 800. OUTPUT gets NAME.flac and NAME.lab in the folders
-`band`, `piano` and `made-up` for training (songs up to 700), and in `unseen/band` and
-`unseen/piano` whole songs from 701 on, with fonts and drum kits that the others do not have.
+`band`, `piano`, `made-up` and `single` (chords struck one by one) for training, with songs up to
+700, and in `unseen/band` and `unseen/piano` whole songs from 701 on, with fonts and drum kits
+that the others do not have.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from audiocli.tasks.chords.band import drums_alone, made_up, single_chords
 from audiocli.tasks.chords.rendering import Piece, find_songs, pieces, render_pieces
 
 LAST_TRAINED = 700
+BANDS = (made_up,)
+SINGLE = (made_up, single_chords, single_chords, single_chords) * 3 + (drums_alone,)
 
 
 def plan(data: Path, output: Path, fonts: list[Path], unseen: list[Path]) -> list[Piece]:
@@ -27,7 +31,8 @@ def plan(data: Path, output: Path, fonts: list[Path], unseen: list[Path]) -> lis
         *pieces(kept[::2], output / "unseen/band", unseen, seconds=None, seed=1),
         *pieces(kept[1::5], output / "unseen/piano", unseen, kind="piano", seconds=None, seed=2),
         *pieces(trained[::2], output / "band", fonts, seed=3),
-        *pieces([], output / "made-up", fonts, made_up_songs=900, seed=4),
+        *pieces([], output / "made-up", fonts, made_up_songs=900, makers=BANDS, seed=4),
+        *pieces([], output / "single", fonts, made_up_songs=324, makers=SINGLE, seed=7),
         *pieces(trained[1::2], output / "band", fonts, seed=5),
         *pieces(trained[::5], output / "piano", fonts, kind="piano", seed=6),
     ]

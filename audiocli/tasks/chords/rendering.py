@@ -97,6 +97,7 @@ def pieces(
     *,
     kind: str = "band",
     made_up_songs: int = 0,
+    makers: Sequence[Callable[[float, np.random.Generator], Score]] = MADE_UP,
     seconds: float | None = 120.0,
     clean: bool = False,
     seed: int = 0,
@@ -115,6 +116,8 @@ def pieces(
         One of ``KINDS``.
     made_up_songs : int
         So many songs made of random chords besides.
+    makers : sequence of callable
+        Make them in turn, given seconds and a random generator.
     seconds : float, optional
         Length of the excerpts; None takes whole songs.
     clean : bool
@@ -137,7 +140,7 @@ def pieces(
         (song.name, partial(_of_song, song, kind), seconds) for song in songs
     ]
     sources += [
-        (f"made-up-{index:04}", partial(MADE_UP[index % len(MADE_UP)], 60.0), None)
+        (f"made-up-{index:04}", partial(makers[index % len(makers)], 60.0), None)
         for index in range(made_up_songs)
     ]
     return [
