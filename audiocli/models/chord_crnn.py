@@ -58,7 +58,9 @@ class _Circle(nn.Module):
         sequences = x.permute(0, 2, 3, 1).reshape(batch * classes, frames, channels)
         with torch.autocast(x.device.type, enabled=False):  # small steps: half precision drifts
             states = self.dropout(self.recurrence(sequences.float())[0])
-        return x + states.view(batch, classes, frames, channels).permute(0, 3, 1, 2)
+        states = states.view(batch, classes, frames, channels)
+        summed: Tensor = x + states.permute(0, 3, 1, 2)
+        return summed
 
 
 @register("chord-crnn")
@@ -91,6 +93,8 @@ class ChordCRNN(FramewiseNetwork):
     >>> network(torch.randn(3, 16000)).shape
     torch.Size([3, 218, 21])
     """
+
+    changes: Tensor
 
     def __init__(
         self,
