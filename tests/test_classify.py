@@ -691,6 +691,48 @@ def test_heads_are_fitted_to_the_minimum() -> None:
         assert probable(logits, task).mean(axis=0) == pytest.approx(targets.mean(axis=0), abs=1e-3)
 
 
+def test_heads_may_hear_means_alone() -> None:
+    rng = np.random.default_rng(0)
+    pooled = rng.normal(size=(60, 6)).astype(np.float32) + 2
+    truth = (pooled[:, 0] + pooled[:, 3] > 4).astype(int)  # one mean, one deviation
+    targets, weights = np.eye(2, dtype=np.float32)[truth], np.ones(60, np.float32)
+    whole, means, alone = (Head(BANK, inputs=size, num_outputs=2) for size in (6, 6, 3))
+    heads.fit_head(whole, pooled, targets, "classify", 0.01, weights)
+    heads.fit_head(means, pooled, targets, "classify", 0.01, weights, heard=3)
+    heads.fit_head(alone, pooled[:, :3].copy(), targets, "classify", 0.01, weights)
+    weight = means.layers[-1].weight.detach()
+    assert not weight[:, 3:].any() and whole.layers[-1].weight[:, 3:].any()
+    torch.testing.assert_close(weight[:, :3], alone.layers[-1].weight.detach(), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("task", ["classify", "tag"])
+def test_whitening_spares_what_differs_within_classes(task: str) -> None:
+    """Two features share a large nuisance: their difference tells the class."""
+    rng = np.random.default_rng(0)
+    truth = np.arange(200) % 2
+    nuisance = 5 * rng.normal(size=(200, 1))
+    signs = np.array([1.0, -1.0])
+    pooled = nuisance + signs * (2 * truth[:, None] - 1) + 0.5 * rng.normal(size=(200, 2))
+    pooled = pooled.astype(np.float32)
+    targets, weights = np.eye(2, dtype=np.float32)[truth], np.ones(200, np.float32)
+    lean = []
+    for whiten in (0.0, 0.5, 0.95):
+        head = Head(BANK, inputs=2, num_outputs=2)
+        nn.init.zeros_(head.layers[-1].weight)
+        for _ in range(2):  # from the weights of the first, the second goes on
+            heads.fit_head(head, pooled, targets, task, 3.0, weights, whiten=whiten)
+        weight = head.layers[-1].weight.detach()
+        # 0 is the difference of the two alone.
+        lean.append(float(weight[1].sum().abs() / weight[1].abs().max()))
+    assert lean[0] > lean[1] > lean[2] and lean[2] < 0.1
+
+
+def test_whitening_is_a_share() -> None:
+    for wrong in (-0.1, 1.0, float("nan")):
+        with pytest.raises(UsageError, match="a share from 0 to less than 1"):
+            heads.Fitting("classify", "general", whiten=wrong)
+
+
 def test_cross_validation_judges_each_clip_once(tones: Path, tmp_path: Path, named: Path) -> None:
     fitting = heads.Fitting("classify", "shared", AUGMENTATIONS["none"])
     by = Selection(group="artist")

@@ -83,6 +83,19 @@ class_options = adding(
             help="head: let classes count as often as they occur, and not the same.",
         ),
         click.option(
+            "--means",
+            is_flag=True,
+            help="head: hear the means of features over a clip, and not how they deviate.",
+        ),
+        click.option(
+            "--whiten",
+            metavar="SHARE",
+            type=float,
+            default=0.0,
+            help="head: allow less weight, and by how much, to directions in which clips of one "
+            "class differ anyway. [0]",
+        ),
+        click.option(
             "--judge",
             metavar="PATTERN",
             multiple=True,

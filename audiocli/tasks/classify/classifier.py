@@ -29,6 +29,8 @@ __all__ = [
 Floats = NDArray[np.float32]
 #: What tells speech from music, and from when on a recording is taken for speech.
 JUDGE, SPOKEN = "content", 0.8
+#: If nothing else listens through its encoder, it hears the first so many seconds of each so many.
+GLANCE, EVERY = 5.12, 20.48
 #: A recording that peaks below this is silent, and what that is called where it is a class.
 SILENT, SILENCE = 0.5 / 32768, "silence"
 #: Segments that wait for the heads, at most: what a long recording keeps is its logits alone.
@@ -38,8 +40,8 @@ WAITING = 256
 class _Listener:
     """An encoder, and the heads of the models that listen through it."""
 
-    def __init__(self, network: ClipNetwork) -> None:
-        self.network = network
+    def __init__(self, network: ClipNetwork, *, glancing: bool = False) -> None:
+        self.network, self.glancing = network, glancing
         self.heads: dict[int, Head] = {}  # by the model's place
 
     @property
@@ -111,16 +113,17 @@ class Classifier:
     def _with_judge(
         self, listeners: dict[str, _Listener], where: torch.device
     ) -> registry.ModelEntry | None:
-        """Let what tells speech from music listen along, where that costs next to nothing."""
+        """Let what tells speech from music listen along: to all, or else now and then."""
         if not any(entry.config.get("domain") == "music" for entry in self.entries):
             return None
         try:
             entry = registry.find("classify", JUDGE)
         except UsageError:  # none is installed
             return None
-        key = str(encoder_of(entry).config["weights_sha256"])
+        source = encoder_of(entry)
+        key = str(source.config["weights_sha256"])
         if key not in listeners:
-            return None
+            listeners[key] = _Listener(load_trunk(source, where), glancing=True)
         head = models.load(entry, where)
         listeners[key].heads[-1] = _fitting(entry, head, listeners[key].network)
         return entry
@@ -145,7 +148,10 @@ class Classifier:
             One for each model, in their order.
         """
         counted = _Counted(blocks)
-        gathered = [_Gatherer(each, self.segment, self.hop) for each in self._listeners]
+        gathered = [
+            _Gatherer(each, *((None, None) if each.glancing else (self.segment, self.hop)))
+            for each in self._listeners
+        ]
         streams = _steps(self._listeners, counted, sample_rate, spread=self.segment is None)
         with torch.inference_mode():
             for parts in zip_longest(*streams):
@@ -337,14 +343,30 @@ def _steps(
     for rate, copy in zip(rates, tee(blocks, len(rates)), strict=True):
         wanted = sum(listener.rate == rate for listener in listeners)
         by_rate[rate] = list(tee(resample(copy, sample_rate, rate), wanted))
+    heard = [(block[0] for block in by_rate[listener.rate].pop()) for listener in listeners]
     return [
-        steps_of_stream(
-            listener.network,
-            (block[0] for block in by_rate[listener.rate].pop()),
-            spread=spread,
-        )
-        for listener in listeners
+        _glances(listener, mono)
+        if listener.glancing
+        else steps_of_stream(listener.network, mono, spread=spread)
+        for listener, mono in zip(listeners, heard, strict=True)
     ]
+
+
+def _glances(listener: _Listener, blocks: Iterable[Floats]) -> Iterator[Floats]:
+    """Compute the steps (steps, units) of a part of each stretch of a stream, all of the first."""
+    buffer, every = np.zeros(0, np.float32), round(EVERY * listener.rate)
+    glance = every
+
+    def give() -> Floats:
+        return np.concatenate(list(steps_of_stream(listener.network, [buffer[:glance]])))
+
+    for block in blocks:
+        buffer = np.concatenate([buffer, block])
+        while len(buffer) >= every:  # as often as others give what they heard
+            yield give()
+            buffer, glance = buffer[every:], round(GLANCE * listener.rate)
+    if glance == every or len(buffer):
+        yield give()
 
 
 def _heard(network: ClipNetwork, blocks: Iterable[Block], sample_rate: int) -> Iterator[Floats]:

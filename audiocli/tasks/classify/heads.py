@@ -6,6 +6,7 @@ L-BFGS on all examples at once. Each clip is heard as it is and in a few variati
 References
 ----------
 Alain, Bengio: Understanding intermediate layers using linear classifier probes. ICLR 2017 workshop.
+Friedman: Regularized discriminant analysis. J. American Statistical Association 84, 1989.
 """
 
 from __future__ import annotations
@@ -57,6 +58,12 @@ class Fitting:
         Of each clip, besides itself; 0 where nothing is to be varied.
     balanced : bool
         Whether every class counts the same, or as often as it occurs.
+    deviation : bool
+        Whether a head hears how features deviate over a clip, or their means alone.
+    whiten : float
+        Share, below 1, of the features' covariance within classes in the metric of the penalty:
+        directions in which clips of one class differ anyway may then be weighted less. 0 takes
+        each feature by itself.
     seed : int
         Of the variations.
 
@@ -71,11 +78,25 @@ class Fitting:
     augmentation: Augmentation = AUGMENTATIONS["wide"]
     variations: int = 2
     balanced: bool = True
+    deviation: bool = True
+    whiten: float = 0.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.whiten < 1:
+            raise UsageError(f"--whiten {self.whiten:g}: a share from 0 to less than 1")
 
 
 def fit_head(
-    head: Head, pooled: Floats, targets: Floats, task: str, penalty: float, weights: Floats
+    head: Head,
+    pooled: Floats,
+    targets: Floats,
+    task: str,
+    penalty: float,
+    weights: Floats,
+    *,
+    whiten: float = 0.0,
+    heard: int | None = None,
 ) -> None:
     """Fit a linear head in place, from the weights that it has; the best ones are unique.
 
@@ -90,6 +111,10 @@ def fit_head(
         Half of it times the squared weights is added to the mean cross entropy.
     weights : ndarray, shape (examples,)
         What each example counts; their mean should be 1.
+    whiten : float
+        As in :class:`Fitting`.
+    heard : int, optional
+        Of the inputs only the first so many count; all by default.
 
     Examples
     --------
@@ -100,29 +125,52 @@ def fit_head(
     >>> head(torch.tensor([[-2.0], [2.0]])).argmax(dim=1).tolist()
     [0, 1]
     """
-    heard, wanted = torch.from_numpy(pooled), torch.from_numpy(targets)
+    inputs, wanted = torch.from_numpy(pooled), torch.from_numpy(targets)
     share = torch.from_numpy(weights)
-    head.calibrate(heard)
+    head.calibrate(inputs)
     linear = head.layers[-1]
     assert isinstance(linear, nn.Linear)  # narrows the type
-    scaled = (heard - head.mean) / head.scale
+    scaled = (inputs - head.mean)[:, :heard] / head.scale[:heard]
+    turn, back = _metric(scaled, wanted * share.unsqueeze(1), task, whiten)
+    seen, bias = scaled @ turn, linear.bias
+    weight = (linear.weight.detach()[:, :heard] @ back.T).requires_grad_()
     optimizer = torch.optim.LBFGS(
-        linear.parameters(), max_iter=MAX_ITERATIONS, history_size=20, tolerance_change=1e-7,
+        [weight, bias], max_iter=MAX_ITERATIONS, history_size=20, tolerance_change=1e-7,
         line_search_fn="strong_wolfe",
     )  # fmt: skip
 
     def closure() -> float:
         optimizer.zero_grad()
-        logits = linear(scaled)
+        logits = F.linear(seen, weight, bias)
         if task == "tag":
             each = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(dim=1)
         else:
             each = F.cross_entropy(logits, wanted, reduction="none")
-        cost: Tensor = (each * share).mean() + penalty / 2 * linear.weight.square().sum()
+        cost: Tensor = (each * share).mean() + penalty / 2 * weight.square().sum()
         cost.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return cost.item()
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    with torch.no_grad():
+        linear.weight.zero_()
+        linear.weight[:, :heard] = weight @ turn.T
+
+
+def _metric(scaled: Tensor, counted: Tensor, task: str, whiten: float) -> tuple[Tensor, Tensor]:
+    """Find what turns features (examples, inputs) so that all directions vary alike, and back.
+
+    `counted` is what each example counts for each label. Tags have no classes, so with them the
+    covariance is that of all examples.
+    """
+    if not whiten:
+        return torch.eye(scaled.shape[1]), torch.eye(scaled.shape[1])
+    inner = scaled
+    if task == "classify":
+        means = counted.T @ scaled / counted.sum(dim=0).clamp(min=1e-6).unsqueeze(1)
+        inner = scaled - counted @ means / counted.sum(dim=1, keepdim=True).clamp(min=1e-6)
+    values, vectors = torch.linalg.eigh((inner.T @ inner / len(inner)).double())
+    scales = (whiten * values.clamp(min=0) / values.mean() + 1 - whiten).sqrt()
+    return (vectors / scales).float(), (vectors * scales).T.float()
 
 
 class _Bench:
@@ -167,7 +215,8 @@ class _Bench:
         heard = self.rows[:, places].reshape(-1, self.rows.shape[2])
         times = len(self.rows)
         fit_head(head, heard, np.tile(targets, (times, 1)), self.fitting.task, penalty,
-                 np.tile(weights, times))  # fmt: skip
+                 np.tile(weights, times), whiten=self.fitting.whiten,
+                 heard=None if self.fitting.deviation else heard.shape[1] // 2)  # fmt: skip
         return head.eval()
 
     def _weights(self, targets: Floats, sets: NDArray[np.intp]) -> Floats:
