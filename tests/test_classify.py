@@ -238,6 +238,25 @@ def test_a_long_recording_in_segments_says_nearly_the_same(
         close(one, other, 0.01)
 
 
+@pytest.mark.parametrize("samples", [0, 100, 7999, 8000, 8001, 30_000])
+def test_a_judge_that_nothing_else_needs_hears_a_part(
+    samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of the first second, and a quarter of each that follows: 10 steps a second."""
+    monkeypatch.setattr(classifiers, "EVERY", 1.0)
+    monkeypatch.setattr(classifiers, "GLANCE", 0.25)
+    network = models.build("clip-mlp", BANK, {"num_outputs": 0, "hidden_size": 4}).eval()
+    listener = classifiers._Listener(network, glancing=True)
+    audio = noise(samples)[0]
+    parts = list(classifiers._glances(listener, pieces(audio, [3000, 11])))
+    assert [len(part) for part in parts] == [
+        -(-(1 + min(left, 8000 if not place else 2000) // 80) // 10)
+        for place, left in enumerate(range(samples, -1 if samples == 0 else 0, -8000))
+    ]
+    whole = np.concatenate(list(clipwise.steps_of_stream(network, [audio[:8000]])))
+    np.testing.assert_allclose(parts[0], whole, atol=1e-5)
+
+
 def test_several_models_equal_each_alone(named: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clipwise, "SEGMENT", 0.7)
     names = ["classify/headed", "classify/fine", "tag/pitch", "classify/wide", "classify/other",
