@@ -23,6 +23,7 @@ __version__ = "0.1.0"
 #: Public name: the module that holds it, and what it is called there.
 _PUBLIC = {
     "AudioCliError": ("audiocli.errors", "AudioCliError"),
+    "ChordRecognizer": ("audiocli.tasks.chords", "ChordRecognizer"),
     "Classifier": ("audiocli.tasks.classify.classifier", "Classifier"),
     "Encoder": ("audiocli.tasks.classify.classifier", "Encoder"),
     "FeatureBasis": ("audiocli.tasks.features.learned", "Basis"),
@@ -36,6 +37,7 @@ _PUBLIC = {
     "demo_song": ("audiocli.demo", "compose"),
     "detect_file": ("audiocli.tasks.onsets", "detect_file"),
     "detect_files": ("audiocli.tasks.onsets", "detect_files"),
+    "evaluate_chords": ("audiocli.tasks.chords.evaluation", "evaluate"),
     "evaluate_classes": ("audiocli.tasks.classify.evaluation", "evaluate"),
     "evaluate_encoder": ("audiocli.tasks.classify.evaluation", "verify"),
     "evaluate_features": ("audiocli.tasks.features.evaluation", "evaluate"),
@@ -46,8 +48,11 @@ _PUBLIC = {
     "find_models": ("audiocli.tasks.classify.files", "find_models"),
     "list_models": ("audiocli.registry", "list_models"),
     "read": ("audiocli.audio", "read"),
+    "recognize_file": ("audiocli.tasks.chords", "recognize_file"),
+    "recognize_files": ("audiocli.tasks.chords", "recognize_files"),
     "separate_file": ("audiocli.tasks.separate", "separate_file"),
     "separate_files": ("audiocli.tasks.separate", "separate_files"),
+    "train_chords": ("audiocli.tasks.chords.training", "train"),
     "train_classes": ("audiocli.tasks.classify.training", "train"),
     "train_features": ("audiocli.tasks.features.training", "train"),
     "train_head": ("audiocli.tasks.classify.heads", "train"),
