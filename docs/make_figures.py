@@ -1,11 +1,12 @@
 """Draw the pictures of the documentation from the demo song and a model.
 
-    python docs/make_figures.py [--model NAME] [--output FOLDER]
+    python docs/make_figures.py [--model NAME] [--chords NAME] [--output FOLDER]
 
 needs matplotlib, which is among the ``dev`` extras. ``separation.png`` shows the spectrograms of
 the mixture, of what the model makes of it and of the true stems; ``masks.png`` shows the mask
 that the network computes beside the ideal one; ``bases.png`` shows the parts that non-negative
-matrix factorisation has learned, and what they make of the song.
+matrix factorisation has learned, and what they make of the song; ``chords.png`` shows the chords
+that are recognised in it.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from audiocli.audio.levels import Level
-from audiocli.demo import SAMPLE_RATE, compose
+from audiocli.demo import SAMPLE_RATE, compose, write_demo
 from audiocli.frontend import Stft, StftConfig
 from audiocli.plots import overview
+from audiocli.tasks.chords import ChordRecognizer, recognize_file
 from audiocli.tasks.features.learned import Basis
 from audiocli.tasks.separate.separator import LEVEL, Separator
 
@@ -176,7 +178,21 @@ def draw_bases(separator: Separator, file: Path) -> None:
         basis = Basis("nmf", device="cpu")
         seen = overview(song)
         basis.draw(drawn, seen, [stretch], SAMPLE_RATE, title="demo song", overwrite=False)
-        picture = Image.open(drawn).convert("RGB")
+        shrink(drawn, file)
+
+
+def draw_chords(model: str, file: Path) -> None:
+    """Draw the chords of the song, as ``audiocli chords --plot`` does."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_demo(Path(folder))
+        song, drawn = Path(folder, "song.wav"), Path(folder, "chords.png")
+        recognize_file(ChordRecognizer(model, device="cpu"), song, name="demo song", plot=drawn)
+        shrink(drawn, file)
+
+
+def shrink(drawn: Path, file: Path) -> None:
+    """Write a picture at two thirds of its size, with 256 colours."""
+    picture = Image.open(drawn).convert("RGB")
     picture = picture.resize((picture.width * 2 // 3, picture.height * 2 // 3), Image.LANCZOS)
     picture.quantize(256, dither=Image.Dither.NONE).save(file)
 
@@ -185,6 +201,7 @@ def main() -> None:
     """Draw all pictures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", default="drnn-mir1k", help="name or model folder")
+    parser.add_argument("--chords", default="crnn", help="model of chords, likewise")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "images")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
@@ -193,6 +210,8 @@ def main() -> None:
     for name, draw in pictures.items():
         draw(separator, options.output / name)
         print(options.output / name)
+    draw_chords(options.chords, options.output / "chords.png")
+    print(options.output / "chords.png")
 
 
 if __name__ == "__main__":
