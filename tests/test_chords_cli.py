@@ -153,8 +153,9 @@ def test_keys_and_degrees(run: Run, song: Path, model: Path) -> None:
     assert all("maj7" in row[2] and ":" not in row[2] for row in lines_of(degrees.out))
     both = run("chords", song, "--model", model, "--roman", "--key")
     assert both.status == 2 and "leave one of them out" in both.err
-    midi = run("chords", song, "--model", model, "--key", "-o", "a.mid")
-    assert midi.status == 2 and "midi plays chords" in midi.err
+    for options, name in ((["--key"], "a.mid"), (["--key"], "a.cho"), (["--roman"], "a.jams")):
+        refused = run("chords", song, "--model", model, *options, "-o", name)
+        assert refused.status == 2 and f"leave out {options[0]}" in refused.err
 
 
 def test_sheets_have_bars_where_there_is_a_beat(run: Run, song: Path, model: Path) -> None:

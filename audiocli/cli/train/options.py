@@ -33,7 +33,7 @@ start_option = click.option(
     "--from",
     "start",
     metavar="MODEL",
-    help="Train on from this model, of the same --arch and sizes: a name or a folder.",
+    help="Train on from this model, of the same kind and sizes: a name or a folder.",
 )
 
 

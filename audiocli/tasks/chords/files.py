@@ -22,7 +22,7 @@ from audiocli.errors import UsageError
 from audiocli.formats import Segments
 from audiocli.plots.chords import plot_chords
 from audiocli.tasks.chords.beats import find_bars, find_beats
-from audiocli.tasks.chords.labels import pitches_of
+from audiocli.tasks.chords.labels import QUALITIES, pitches_of
 from audiocli.tasks.chords.recognizer import DEFAULT_MODEL, ChordRecognizer, Chords
 
 __all__ = ["Asked", "Products", "as_segments", "recognize_file", "recognize_files"]
@@ -30,7 +30,8 @@ __all__ = ["Asked", "Products", "as_segments", "recognize_file", "recognize_file
 #: Samples decoded at once, at the file's rate.
 BLOCK = 1 << 16
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
-SHADES = {"maj": 0.0, "min": 1.0, "dim": 1.0}  # in pictures, by the third
+#: What formats hold chords by name only, in one notation.
+NAMED = {"midi": "plays chords", "chordpro": "is a sheet of chords", "jams": "knows Harte's syntax"}
 
 
 @dataclass(frozen=True)
@@ -259,7 +260,7 @@ def _draw(plot: Path, source: Path, chords: Chords, name: str | None, overwrite:
         chords.tones.astype(np.float32),
         chords.frame_rate,
         roots=[each.chord.root for each in chords.passages],
-        shades=[SHADES.get(each.chord.quality[:3], 0.0) for each in chords.passages],
+        shades=[float(3 in QUALITIES[each.chord.quality]) for each in chords.passages],
         keys=replace(keys, labels=[label.replace(":", " ") for label in keys.labels]),
         title=name or source.name,
         overwrite=overwrite,
@@ -384,8 +385,9 @@ def recognize_files(
     target = None if output is None else Path(output)
     form, folder = settle(target, form, Segments.kind, "lab")
     asked = replace(asked, beats=True) if form == "chordpro" else asked  # its lines are of bars
-    if form == "midi" and (asked.key or asked.roman):
-        raise UsageError("midi plays chords: leave out --key and --roman, or use another format")
+    useless = asked.key * "--key" or asked.roman * "--roman"
+    if useless and form in NAMED and not (form == "jams" and asked.key):
+        raise UsageError(f"{form} {NAMED[form]}: leave out {useless}, or use another format")
     found = find_inputs(inputs, files_from=files_from, exclude=folder)
     naming = _Naming(folder, form, products or Products(), len(found) > 1)
     jobs = plan(found, naming, overwrite=overwrite, resume=resume)
