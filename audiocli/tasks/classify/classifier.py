@@ -30,7 +30,7 @@ Floats = NDArray[np.float32]
 #: What tells speech from music, and from when on a recording is taken for speech.
 JUDGE, SPOKEN = "content", 0.8
 #: If nothing else listens through its encoder, it hears the first so many seconds of each so many.
-GLANCE, EVERY = 5.12, 20.48
+GLANCE, EVERY = 2.56, 20.48
 #: A recording that peaks below this is silent, and what that is called where it is a class.
 SILENT, SILENCE = 0.5 / 32768, "silence"
 #: Segments that wait for the heads, at most: what a long recording keeps is its logits alone.
