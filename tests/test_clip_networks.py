@@ -48,7 +48,6 @@ SMALL: list[tuple[str, dict[str, Any], int]] = [
     ("clip-cnn", {"channels": [3, 4], "num_layers": 1, "hidden_size": 3}, 4),
     ("clip-mobile", {"channels": [4, 6, 8], "strides": [2, 1, 2]}, 4),
     ("clip-musicnn", {**MUSICNN, "frames": 10}, 10),
-    ("clip-mobile", {"channels": [4, 6], "strides": [2, 2], "projection": 3}, 4),
 ]
 EACH = pytest.mark.parametrize(("name", "arguments", "stride"), SMALL, ids=str)
 
@@ -152,6 +151,20 @@ def test_an_encoder_has_features_alone(name: str, arguments: dict[str, Any], str
         with pytest.raises(ModelError, match="no outputs"):
             network(noise(2, 4000))
     assert not any(key.startswith("head.") for key in network.state_dict())
+
+
+def test_a_projection_is_for_comparing_alone() -> None:
+    arguments: dict[str, Any] = {"channels": [4, 6], "strides": [2, 2]}
+    plain = small("clip-mobile", arguments, num_outputs=0)
+    turned = small("clip-mobile", {**arguments, "projection": 3}, num_outputs=0)
+    turned.load_state_dict(plain.state_dict(), strict=False)
+    audio = noise(2, 4000)
+    with torch.no_grad():
+        mean = plain.embed(audio).mean(dim=-1)
+        assert torch.equal(turned.pooled(audio), plain.pooled(audio))
+        assert torch.equal(plain.compared(mean), mean)
+        layer = dict(turned.named_parameters())["projection.weight"]
+        assert torch.allclose(turned.compared(mean), mean @ layer.T, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,8 @@ class ClipMobile(ClipNetwork):
     dropout : float
         Share of the pooled features dropped in training.
     projection : int
-        Features of a step that a linear layer without bias makes of the last channels; 0 leaves
-        it out. For an encoder whose features are to be compared in other directions.
+        Numbers that a linear layer without bias makes of mean features where clips are compared,
+        see :meth:`compared`; 0 leaves it out.
 
     Examples
     --------
@@ -101,7 +101,7 @@ class ClipMobile(ClipNetwork):
             layers.append(_Convolution(inputs, outputs, 1, 1, 1))
         self.layers = nn.Sequential(*layers)
         self.projection = nn.Linear(channels[-1], projection, bias=False) if projection else None
-        self.units = projection or channels[-1]
+        self.units = channels[-1]
         self.stride = 2 ** sum(stride == 2 for stride in strides)
         self.finish(num_outputs, dropout)
 
@@ -120,6 +120,11 @@ class ClipMobile(ClipNetwork):
         )
         maps = images.transpose(2, 3).contiguous(memory_format=torch.channels_last)
         features: Tensor = self.layers(maps).mean(dim=3)
-        if self.projection is not None:
-            features = self.projection(features.transpose(1, 2)).transpose(1, 2)
         return features
+
+    def compared(self, mean: Tensor) -> Tensor:
+        """Turn mean features (batch, units) to the directions along which clips are compared."""
+        if self.projection is None:
+            return mean
+        turned: Tensor = self.projection(mean)
+        return turned

@@ -154,6 +154,10 @@ class ClipNetwork(FramewiseNetwork):
         """Compute the pooled features (batch, 2 * units) of audio (batch, samples)."""
         return pool(self.embed(audio))
 
+    def compared(self, mean: Tensor) -> Tensor:
+        """Compute what clips are compared by, from their mean features (batch, units)."""
+        return mean
+
 
 @register("head")
 class Head(nn.Module):

@@ -1,4 +1,4 @@
-"""Add a linear layer to an encoder of voices that counts what tells people apart.
+"""Add a linear layer to an encoder of voices, to compare by what tells people apart.
 
     python docs/recipes/sharpen_encoder.py MODEL TRAINING.csv DEV.csv OUTPUT
 
@@ -7,7 +7,7 @@ tables have path, person and set, as `list_voices.py` makes them. Of the mean fe
 of TRAINING, two covariances are taken in every set: of the clips of a person around their mean,
 and of these means around the set's. Along the directions that diagonalise both, features are
 scaled by how much more people differ than the clips of one do (linear discriminant analysis, as
-two-covariance models have it). No direction is lost, so heads can be fitted on all. DEV, of people
+two-covariance models have it). Heads on the encoder hear its features as they were. DEV, of people
 who are not in TRAINING, gives threshold and slope of the cosine.
 
 References
@@ -121,7 +121,7 @@ def main(model: str, training: str, dev: str, output: str) -> None:
     config |= {"arguments": arguments, "training": facts(entry, known), "scores": []}
     saved = models.save(network, Path(output), config, half=True)
     split = Split(clips, unheard, [], SELECTION, [], [], "people who were not trained on")
-    judged = split.compared(features_of(unheard, saved).astype(np.float32))
+    judged = split.compared((features_of(unheard, saved) @ layer.T).astype(np.float32))
     registry.write_config(saved.folder, {**saved.config, "decoder": judged["decoder"]})
     for score in judged["scores"]:
         print(score["metric"], score["value"], score["unit"], score["measure"])

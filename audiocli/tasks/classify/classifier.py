@@ -201,11 +201,15 @@ class Encoder:
         self._network = load_trunk(self.entry, models.device(device))
 
     def stream(self, blocks: Iterable[Block], sample_rate: int) -> Floats:
-        """Compute the mean features (units,) of a recording, in constant memory."""
+        """Compute what a recording is compared by (units,), in constant memory."""
         gatherer = _Gatherer(_Listener(self._network), None, None)
         for part in _heard(self._network, blocks, sample_rate):
             gatherer.add(part)
-        return gatherer.whole()[: self._network.units]
+        mean = torch.from_numpy(gatherer.whole()[: self._network.units])
+        with torch.inference_mode():
+            where = next(self._network.buffers()).device
+            vector: Floats = self._network.compared(mean.to(where).unsqueeze(0))[0].cpu().numpy()
+        return vector
 
 
 def encoder_of(entry: registry.ModelEntry) -> registry.ModelEntry:

@@ -131,6 +131,7 @@ class Course:
         arguments = dict(ARCHITECTURES[self.architecture][1])
         if self.start is not None:
             arguments |= registry.find(None, self.start).config["arguments"]
+        arguments.pop("projection", None)  # it was fitted to the features as they are there
         return {**arguments, **self.arguments, "num_outputs": num_outputs}
 
     def build(self, num_outputs: int) -> ClipNetwork:
@@ -165,7 +166,8 @@ class Course:
 
 def _without_head(network: ClipNetwork) -> dict[str, Tensor]:
     state = network.state_dict()
-    return {name: value for name, value in state.items() if not name.startswith("head.")}
+    behind = ("head.", "projection.")
+    return {name: value for name, value in state.items() if not name.startswith(behind)}
 
 
 def loss(network: ClipNetwork, batch: tuple[Tensor, Tensor], course: Course) -> Tensor:
