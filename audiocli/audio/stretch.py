@@ -1,0 +1,131 @@
+"""Find the loudest stretch of a recording as it passes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Loudest", "Stretch", "cut"]
+
+Block = NDArray[np.float32]
+
+#: Steps by which the window moves over its own length: so many numbers are all that is kept.
+STEPS = 1000
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a recording.
+
+    Parameters
+    ----------
+    start : int
+        Its first sample.
+    frames : int
+        Its length in samples.
+
+    Examples
+    --------
+    >>> Stretch(100, 50).end
+    150
+    """
+
+    start: int
+    frames: int
+
+    @property
+    def end(self) -> int:
+        """The sample behind its last."""
+        return self.start + self.frames
+
+
+class Loudest:
+    """The stretch of a given length that has the highest mean power, over all channels.
+
+    The window moves by a thousandth of its length, or by a sample where it is short. What is kept
+    in memory depends neither on the recording's length nor on the window's.
+
+    Parameters
+    ----------
+    frames : int
+        Length of the window, in samples; at least 1.
+
+    Examples
+    --------
+    >>> loudest = Loudest(3)
+    >>> loudest.hear(np.array([[0.0, 0.1, 0.1, 0.9, 0.8, 0.7, 0.0]], np.float32))
+    >>> loudest.stretch
+    Stretch(start=3, frames=3)
+    """
+
+    def __init__(self, frames: int) -> None:
+        if frames < 1:
+            raise ValueError(f"a stretch of {frames} samples: it must hold at least one")
+        self.step = max(1, frames // STEPS)
+        self.steps = -(-frames // self.step)
+        self.frames = frames
+        self._heard = 0  # samples
+        self._energy = 0.0  # of all of them
+        # Energy before each of the last places at which a window may begin.
+        self._before: deque[float] = deque([0.0], maxlen=self.steps + 1)
+        self._best = (-1.0, 0)  # mean power of a window, and where it begins
+        self._rest = np.zeros(0)  # power of the samples after the last whole step
+
+    def hear(self, block: Block) -> None:
+        """Take in a block (channels, samples)."""
+        power = np.square(block, dtype=np.float64).sum(axis=0)
+        self._heard += len(power)
+        power = np.concatenate([self._rest, power])
+        whole = len(power) - len(power) % self.step
+        self._rest = power[whole:]
+        place = self._heard - len(power)
+        for energy in power[:whole].reshape(-1, self.step).sum(axis=1).tolist():
+            self._energy += energy
+            self._before.append(self._energy)
+            place += self.step
+            if len(self._before) > self.steps:
+                self._offer(self._energy - self._before[0], place - self.steps * self.step)
+
+    def _offer(self, energy: float, start: int) -> None:
+        """Keep a window if it is louder than the best; of equals the first."""
+        if energy > self._best[0] * (1 + 1e-12) and start + self.frames <= self._heard:
+            self._best = (energy, start)
+
+    @property
+    def stretch(self) -> Stretch:
+        """The loudest so far; all that was heard where that is not longer."""
+        if self._heard <= self.frames:
+            return Stretch(0, self._heard)
+        if self._best[0] < 0:  # hardly longer than the window, which has had no place yet
+            return Stretch(0, self.frames)
+        return Stretch(self._best[1], self.frames)
+
+
+def cut(blocks: Iterable[Block], frames: int) -> Iterator[Block]:
+    """Let a stream end early.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape (channels, samples)
+    frames : int
+        Samples to let through.
+
+    Yields
+    ------
+    ndarray, shape (channels, samples)
+
+    Examples
+    --------
+    >>> [block.shape[1] for block in cut([np.zeros((1, 4), np.float32)] * 3, 6)]
+    [4, 2]
+    """
+    left = frames
+    for block in blocks:
+        yield block[:, :left]
+        left -= block.shape[1]
+        if left <= 0:
+            return
