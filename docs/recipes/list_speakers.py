@@ -3,8 +3,8 @@
     python docs/recipes/list_speakers.py DATA OUTPUT
 
 DATA holds `tsp-speech` and `spoken-digits`, each with a `labels.csv` (path, label, speaker). OUTPUT
-gets `labels.csv` with path, label (the speaker), set and what: the sentence's number or the digit,
-what must not be on both sides of a split.
+gets `labels.csv` with path, label (the speaker), set, what (the sentence's number or the digit, what
+must not be on both sides of a split) and person: what TSP speech calls FA02 is FA with list 2.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ def main(data: str, output: str) -> None:
                 spoken = name == "spoken-digits"
                 what = row["label"] if spoken else Path(row["path"]).stem.split("_")[-1]
                 path = os.path.relpath(Path(data) / name / row["path"], folder)
-                table.append([path, row["speaker"], name, f"{name}/{what}"])
+                person = row["speaker"] if spoken else row["speaker"][:2]
+                table.append([path, row["speaker"], name, f"{name}/{what}", person])
     with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream).writerows([["path", "label", "set", "what"], *table])
+        csv.writer(stream).writerows([["path", "label", "set", "what", "person"], *table])
 
 
 if __name__ == "__main__":
