@@ -28,7 +28,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         {
             *("accompany", "annotated", "augment", "card", "clicks", "demo", "destination"),
             *("formats", "losses", "models", "overlay", "plots", "provenance", "registry"),
-            *("render", "stems", "synth", "training"),
+            *("render", "report", "stems", "synth", "training"),
         }
     ),
     frozenset({"tasks"}),

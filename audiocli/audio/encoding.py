@@ -205,6 +205,9 @@ class AudioWriter:
     frames : int, optional
         The samples per channel to come, if known: a WAV that would pass 4 GiB is then
         written as RF64, its 64-bit extension.
+    compression : float, optional
+        Of mp3, from 0 for the highest average bit rate that its sample rate has to 1 for the
+        lowest; by default its quality is fixed, near transparency, and not its bit rate.
 
     Attributes
     ----------
@@ -238,6 +241,7 @@ class AudioWriter:
         *,
         overwrite: bool = False,
         frames: int | None = None,
+        compression: float | None = None,
     ) -> None:
         self._path = Path(path)
         self._shown = printable(os.fspath(path))
@@ -246,6 +250,9 @@ class AudioWriter:
         self._frame_bytes = channels * (format.bits or 0) // 8
         is_large = format.container == "wav" and (frames or 0) * self._frame_bytes > _WAV_LIMIT
         self._container = "rf64" if is_large else format.container
+        self._quality = _LOSSY_QUALITY.get(self._container, {})
+        if compression is not None:
+            self._quality = {"bitrate_mode": "AVERAGE", "compression_level": compression}
         self.frames_written = 0
 
     def __enter__(self) -> AudioWriter:
@@ -290,7 +297,7 @@ class AudioWriter:
             channels=self._channels,
             format=self._container.upper(),
             subtype=self._format.subtype,
-            **_LOSSY_QUALITY.get(self._container, {}),
+            **self._quality,
         )
 
     def _close(self) -> None:

@@ -1,0 +1,303 @@
+"""A page holds all it needs, says what is so, and plays in a browser."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audiocli.audio import AudioInfo, read
+from audiocli.audio.stretch import Stretch
+from audiocli.errors import UsageError
+from audiocli.report import About, Report
+from audiocli.report.tracks import Levels, Sound
+
+STEMS = ("vocals", "accompaniment")
+TITLE = '<script>alert(1)</script> & "quotes" {{rows}} \udcff.wav'
+
+
+def noise(seconds: float, rate: int, channels: int = 2) -> np.ndarray:
+    shape = (channels, round(seconds * rate))
+    return np.random.default_rng(0).normal(0, 0.1, shape).astype(np.float32)
+
+
+def page(
+    path: Path,
+    mixture: np.ndarray,
+    rate: int = 8000,
+    *,
+    about: About | None = None,
+    excerpt: Stretch | None = None,
+    share: float = 0.25,
+) -> str:
+    channels, frames = mixture.shape
+    info = AudioInfo("a.wav", rate, channels, frames, 16, False, "wav")
+    about = about or About(TITLE, "some-model", "none <needed>", frames / rate)
+    folder = path.parent / "between"
+    folder.mkdir(exist_ok=True)
+    with Report(folder, about, STEMS, info, frames, excerpt=excerpt) as report:
+        for start in range(0, frames, 5000):
+            block = mixture[:, start : start + 5000]
+            report.take(block, np.stack([share * block, (1 - share) * block]))
+    report.write(path)
+    return path.read_text("utf-8")
+
+
+class Elements(HTMLParser):
+    """All elements of a page, with their attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def test_all_is_inside_and_named(tmp_path: Path) -> None:
+    text = page(tmp_path / "a.html", noise(1.0, 8000))
+    elements = Elements(text)
+    for tag, attributes in elements.found:
+        for name in ("src", "href", "srcset", "action", "data"):
+            assert (attributes.get(name) or "data:").startswith("data:"), tag
+    assert not re.search(r"url\(|@import|https?:", text)
+    assert "default-src 'none'" in text
+    assert len(elements.of("audio")) == 3 and len(elements.of("script")) == 1
+    assert all(image["alt"] is not None for image in elements.of("img"))
+    assert all("aria-label" in one for one in elements.of("button") + elements.of("input"))
+    assert "{{rows}} " in text and text.count("{{") == text.count("{{rows}} ")
+
+
+def test_text_from_elsewhere_is_no_markup(tmp_path: Path) -> None:
+    text = page(tmp_path / "a.html", noise(0.5, 8000))
+    assert "alert(1)</script>" not in text and "&lt;script&gt;alert(1)" in text
+    assert r"\udcff" in text and "none &lt;needed&gt;" in text
+
+
+def test_levels_are_those_of_the_signals(tmp_path: Path) -> None:
+    time = np.arange(48_000) / 48_000
+    sine = (0.5 * np.sin(2 * np.pi * 1000 * time))[None].astype(np.float32)
+    text = page(tmp_path / "a.html", sine, 48_000)
+    rows = re.findall(r"<tr><th scope=\"row\">(.*?)</th>(.*?)</tr>", text)
+    cells = {name: re.findall(r"<td>(.*?)</td>", row) for name, row in rows}
+    minus = "\N{MINUS SIGN}"
+    assert cells["mixture"] == [f"{minus}6.0", f"{minus}9.0", f"{minus}9.0", ""]
+    assert cells["vocals"] == [f"{minus}18.1", f"{minus}21.1", f"{minus}21.1", "10.0 %"]
+    assert cells["accompaniment"][-1] == "90.0 %"
+
+
+def test_silence_and_a_single_sample_have_a_page(tmp_path: Path) -> None:
+    text = page(tmp_path / "a.html", np.zeros((1, 8000), np.float32))
+    assert "<td>\N{MINUS SIGN}∞</td>" in text and "0.0 %" in text and "nan" not in text
+    page(tmp_path / "b.html", np.ones((2, 1), np.float32))
+    levels = Levels(8000)
+    assert levels.peak == levels.rms == levels.loudness == -np.inf
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(4000, 1), (44_100, 2), (96_000, 6), (192_000, 1)])
+def test_sounds_have_their_length_at_a_rate_that_all_play(
+    tmp_path: Path, rate: int, channels: int
+) -> None:
+    sound = Sound(tmp_path / "a.mp3", rate, channels)
+    with sound.writer:
+        for block in np.array_split(noise(2.0, rate, channels), 7, axis=1):
+            sound.take(block)
+        sound.end()
+    audio, heard = read(tmp_path / "a.mp3")
+    assert heard in (32_000, 44_100, 48_000) and len(audio) == (channels if channels <= 2 else 1)
+    assert audio.shape[1] / heard == pytest.approx(2.0, abs=0.06)
+    assert base64.b64decode(sound.uri().split(",")[1]) == (tmp_path / "a.mp3").read_bytes()
+    # Three of them, in base64: four minutes stay below 15 MB, whatever sounds.
+    assert sound.size / 2.0 * 240 * 3 * 4 / 3 < 14e6
+
+
+def test_of_a_long_song_a_part_is_embedded_and_said(tmp_path: Path) -> None:
+    rate, mixture = 8000, noise(30.0, 8000, 1)
+    mixture[:, 10 * rate : 12 * rate] *= 5
+    whole = page(tmp_path / "a.html", mixture, rate)
+    part = page(tmp_path / "b.html", mixture, rate, excerpt=Stretch(10 * rate, 2 * rate))
+    assert "only the loudest 2 s are embedded" in part and "from 0:10.0 to 0:12.0" in part
+    assert "only the loudest" not in whole and "The whole" not in whole
+    assert len(part) < len(whole) / 2
+    rows = [re.search(r"<tbody>.*</tbody>", text) for text in (whole, part)]
+    assert rows[0] and rows[1] and rows[0][0] == rows[1][0]  # levels are of all of it
+
+
+def test_a_preview_says_that_it_is_one(tmp_path: Path) -> None:
+    about = About("a.wav", "m", "l", 100.0, start=61.5, preview=True)
+    text = page(tmp_path / "a.html", noise(1.0, 8000), about=about)
+    assert "This is a preview: the loudest 1 s of the song, from 1:01.5 on" in text
+    assert "<dd>1:40.0</dd>" in text and "Measured over the preview" in text
+
+
+def test_what_is_there_is_kept_and_a_failure_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text("mine")
+    with pytest.raises(UsageError, match="--overwrite"):
+        page(tmp_path / "a.html", noise(0.5, 8000))
+    assert (tmp_path / "a.html").read_text() == "mine"
+    info = AudioInfo("a.wav", 8000, 1, 8000, 16, False, "wav")
+    about = About("a", "m", "l", 1.0)
+    folder = tmp_path / "other"
+    folder.mkdir()
+    with pytest.raises(KeyboardInterrupt), Report(folder, about, STEMS, info, 8000):
+        raise KeyboardInterrupt
+    assert list(folder.iterdir()) == []
+
+
+# --- in a browser -----------------------------------------------------------------------------
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
+browsing = pytest.mark.skipif(
+    BROWSER is None or sys.platform == "win32", reason=f"needs one of {', '.join(NAMES)}"
+)
+
+
+class Tab:
+    """A page in a headless browser, spoken to over a pair of pipes."""
+
+    def __init__(self, send: int, receive: int) -> None:
+        self._send, self._receive = send, receive
+        self._number, self._rest = 0, b""
+        self.events: list[dict[str, Any]] = []
+        target = self("Target.createTarget", url="about:blank")["targetId"]
+        session = self("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._session: dict[str, str] = {"sessionId": session}
+        for domain in ("Runtime", "Log", "Network", "Page"):
+            self(f"{domain}.enable")
+
+    _session: dict[str, str] = {}
+
+    def __call__(self, method: str, **parameters: object) -> dict[str, Any]:
+        self._number += 1
+        call = {"id": self._number, "method": method, "params": parameters, **self._session}
+        os.write(self._send, json.dumps(call).encode() + b"\0")
+        while True:
+            message = self._next()
+            if message.get("id") == self._number:
+                assert "error" not in message, message
+                return dict(message["result"])
+            self.events.append(message)
+
+    def _next(self) -> dict[str, Any]:
+        while b"\0" not in self._rest:
+            piece = os.read(self._receive, 1 << 20)
+            assert piece, "the browser is gone"
+            self._rest += piece
+        message, self._rest = self._rest.split(b"\0", 1)
+        return dict(json.loads(message))
+
+    def run(self, expression: str) -> Any:
+        done = self("Runtime.evaluate", expression=expression, returnByValue=True, userGesture=True)
+        assert "exceptionDetails" not in done, done
+        return done["result"].get("value")
+
+    def wait(self, expression: str, seconds: float = 60.0) -> Any:
+        end = time.monotonic() + seconds
+        while not (value := self.run(expression)):
+            assert time.monotonic() < end, f"{expression} is still {value!r}"
+            time.sleep(0.1)
+        return value
+
+    def key(self, key: str) -> None:
+        for kind in ("keyDown", "keyUp"):
+            self("Input.dispatchKeyEvent", type=kind, key=key)
+
+    def seen(self, method: str) -> list[dict[str, Any]]:
+        return [event["params"] for event in self.events if event.get("method") == method]
+
+
+@pytest.fixture
+def tab(tmp_path: Path) -> Iterator[Tab]:
+    assert BROWSER is not None
+    (theirs_in, send), (receive, theirs_out) = os.pipe(), os.pipe()
+    # The browser reads from descriptor 3 and writes to 4.
+    shell = f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}'
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe",
+               f"--user-data-dir={tmp_path / 'profile'}"]  # fmt: skip
+    process = subprocess.Popen(
+        ["bash", "-c", shell, "bash", BROWSER, *options],
+        pass_fds=(theirs_in, theirs_out),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(theirs_in)
+    os.close(theirs_out)
+    try:
+        yield Tab(send, receive)
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        process.kill()
+        process.wait()
+        os.close(send)
+        os.close(receive)
+
+
+STATE: Callable[[str], str] = "[...document.querySelectorAll('.{}')].map(x => x.ariaPressed)".format
+CLOCK = "Number(document.querySelector('.seek').value)"
+
+
+@browsing
+def test_the_page_plays_in_a_browser_without_a_complaint(tab: Tab, tmp_path: Path) -> None:
+    path = tmp_path / "a.html"
+    page(path, noise(20.0, 8000))
+    tab("Page.navigate", url=path.as_uri())
+    tab.wait("document.readyState === 'complete'")
+    assert tab.run("document.querySelectorAll('audio').length") == 3
+    assert tab.run("getComputedStyle(document.querySelector('audio')).display") == "none"
+    assert tab.run(STATE("mute")) == ["true", "false", "false"]
+    assert tab.run("[...document.images].every(image => image.naturalWidth > 0)")
+
+    tab.key(" ")
+    tab.wait(f"{CLOCK} > 0.2")
+    assert tab.run("document.querySelector('.play').ariaLabel") == "Pause"
+    tab.key("ArrowRight")
+    assert 5 < tab.run(CLOCK) < 20
+    tab.key("2")
+    assert tab.run(STATE("solo")) == ["false", "true", "false"]
+    silent = "[...document.querySelectorAll('.track[data-name]')].map(x => x.matches('.silent'))"
+    assert tab.run(silent) == [True, False, True]
+    tab.key(" ")
+    assert tab.run("document.querySelector('.play').ariaLabel") == "Play"
+
+    logged = tab.seen("Runtime.exceptionThrown") + tab.seen("Runtime.consoleAPICalled")
+    logged += [entry for entry in tab.seen("Log.entryAdded") if entry["entry"]["level"] == "error"]
+    assert logged == []
+    asked = [event["request"]["url"] for event in tab.seen("Network.requestWillBeSent")]
+    assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+
+
+@browsing
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_page_fits_its_window(tab: Tab, tmp_path: Path, width: int) -> None:
+    path = tmp_path / "a.html"
+    page(path, noise(2.0, 8000))
+    tab("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1,
+        mobile=False)  # fmt: skip
+    for scheme in ("light", "dark"):
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        tab("Emulation.setEmulatedMedia", features=features)
+        tab("Page.navigate", url=path.as_uri())
+        tab.wait("document.readyState === 'complete'")
+        assert tab.run("document.documentElement.scrollWidth") <= width
+        colour = tab.run("getComputedStyle(document.body).backgroundColor")
+        assert (int(re.findall(r"\d+", colour)[0]) > 128) == (scheme == "light")
