@@ -3,6 +3,7 @@
 A manifest is a file with one line of JSON for each job done or failed, appended the moment the
 job ends: input, path, input_sha256, settings_sha256, model_sha256, audio_seconds, elapsed, status,
 error, outputs (relative to the manifest's folder where they lie inside it), version, time (UTC).
+A result that has `facts`, a mapping ready for JSON, has them in its line too, under that name.
 """
 
 from __future__ import annotations
@@ -162,6 +163,9 @@ class Manifest:
             "version": __version__,
             "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
+        facts = getattr(outcome.value, "facts", None)
+        if facts:
+            line["facts"] = dict(facts)
         try:
             self._file.write(json.dumps(line).encode() + b"\n")
         except OSError as error:

@@ -29,6 +29,8 @@ class Reporter(Listener):
         Told the number of files, before the first.
     results : callable
         Makes the lines of standard output from the outcome of a file that is done.
+    remarks : callable
+        Makes lines of standard error from it, to come before those.
     """
 
     def __init__(
@@ -38,10 +40,12 @@ class Reporter(Listener):
         verbose: bool = False,
         expected: Callable[[int], None] = lambda total: None,
         results: Callable[[Outcome], Iterable[str]] = lambda outcome: (),
+        remarks: Callable[[Outcome], Iterable[str]] = lambda outcome: (),
     ) -> None:
         self.verbose = verbose
         self.expected = expected
         self.results = results
+        self.remarks = remarks
         self.console = Console(stderr=True)
         self.progress = Progress(
             TextColumn("{task.description}", markup=False),  # a name may hold [brackets]
@@ -84,6 +88,8 @@ class Reporter(Listener):
         self.finished_jobs += 1
         self._update(name)
         if outcome.status == "done":
+            for line in self.remarks(outcome):
+                self._say(line)
             for line in self.results(outcome):
                 self._say(line, err=False)
         if outcome.status == "failed":
