@@ -3,8 +3,8 @@
     python docs/recipes/list_speakers.py DATA OUTPUT
 
 DATA holds `tsp-speech` and `spoken-digits`, each with a `labels.csv` (path, label, speaker). OUTPUT
-gets `labels.csv` with path, label (the speaker), set, what (the sentence's number or the digit, what
-must not be on both sides of a split) and person: what TSP speech calls FA02 is FA with list 2.
+gets `labels.csv` with path, label (the speaker), set, what (the number of the sentence or the digit:
+what must not be on both sides of a split) and person: what TSP speech calls FA02 is FA with list 2.
 """
 
 from __future__ import annotations
