@@ -3,7 +3,7 @@
     python docs/recipes/list_speakers.py DATA OUTPUT
 
 DATA holds `tsp-speech` and `spoken-digits`, each with a `labels.csv` (path, label, speaker). OUTPUT
-gets `labels.csv` with path, label (the speaker), set, what (the number of the sentence or the digit:
+gets `labels.csv` with path, label (the speaker), set, what (the number of a sentence, or a digit:
 what must not be on both sides of a split) and person: what TSP speech calls FA02 is FA with list 2.
 """
 
