@@ -31,6 +31,8 @@ _PUBLIC = {
     "FeatureExtractor": ("audiocli.tasks.features", "Extractor"),
     "OnlineDetector": ("audiocli.tasks.onsets", "OnlineDetector"),
     "OnsetDetector": ("audiocli.tasks.onsets", "OnsetDetector"),
+    "SeparationExtras": ("audiocli.tasks.separate", "Extras"),
+    "SeparationProducts": ("audiocli.tasks.separate", "Asked"),
     "Separator": ("audiocli.tasks.separate", "Separator"),
     "classify_files": ("audiocli.tasks.classify.files", "classify_files"),
     "compare_files": ("audiocli.tasks.classify.comparing", "compare_files"),

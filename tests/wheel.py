@@ -28,6 +28,10 @@ def main() -> None:
         audiocli = binaries / "audiocli"
         run(audiocli, "models", "verify", cwd=scratch)
         run(audiocli, "demo", "demo", cwd=scratch)
+        products = ("--preview", 5, "--report", "song.html")  # the page's template is data
+        run(audiocli, "separate", "demo/song.wav", "-o", "preview", *products, cwd=scratch)
+        if "<audio" not in (scratch / "song.html").read_text("utf-8"):
+            sys.exit("the wheel's audiocli separate --report wrote no players")
         run(audiocli, "separate", "demo/song.wav", "-o", "out", cwd=scratch)
         stems = sorted(path.name for path in (scratch / "out").glob("*.wav"))
         if stems != ["song.accompaniment.wav", "song.vocals.wav"]:

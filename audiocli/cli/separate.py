@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from audiocli.cli.options import batch_options, output_option
+from audiocli.cli.options import PictureCommand, batch_options, output_option, plot_option
+
+if TYPE_CHECKING:
+    from audiocli.batch import Outcome
 
 
-@click.command()
+@click.command(cls=PictureCommand)
 @batch_options()
 @output_option("separated", "Folder for the stems; mirrors the folders given.")
 @click.option("--model", default="drnn-mir1k", show_default=True, help="Name or model folder.")
@@ -31,6 +36,22 @@ from audiocli.cli.options import batch_options, output_option
     help="Names of the outputs; {parent} is the input's folder.",
 )
 @click.option(
+    "--gain",
+    "gains",
+    multiple=True,
+    metavar="STEM=DB",
+    help="Write a remix too, NAME.remix.EXT, with this gain, as in vocals=-6dB or vocals=-inf; "
+    "may be repeated.",
+)
+@click.option(
+    "--preview",
+    type=float,
+    metavar="SECONDS",
+    help="Separate only the loudest stretch of this length, into NAME.STEM.preview.EXT.",
+)
+@plot_option("Draw spectrograms of mixture and stems, and the mask. [NAME.stems.png]")
+@click.option("--report", metavar="FILE", help="Write a web page to hear and see it, .html.")
+@click.option(
     "--manifest",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Account of what was done. [audiocli.jsonl in the output folder]",
@@ -43,6 +64,10 @@ def separate(
     karaoke: bool,
     stems: str | None,
     jobs: int,
+    gains: tuple[str, ...],
+    preview: float | None,
+    plot: str | None,
+    report: str | None,
     **options: Any,
 ) -> None:
     """Separate songs into vocals and accompaniment.
@@ -51,21 +76,37 @@ def separate(
     The stems have the input's sample rate, channels and exact length, and add up to it.
     """
     from audiocli.cli.progress import Reporter, finish
-    from audiocli.tasks.separate import separate_files
+    from audiocli.tasks.separate import Asked, parse_gains, separate_files
 
     if karaoke and stems:
         raise click.UsageError("--karaoke writes the accompaniment alone; leave out --stems")
+    asked = Asked(plot, report, parse_gains(gains) or None, preview)
     wanted = "accompaniment" if karaoke else stems or "vocals,accompaniment"
     summary = separate_files(
         inputs,
         files_from=files_from,
         stems=[stem.strip() for stem in wanted.split(",")],
+        asked=asked,
         n_jobs=jobs,
         listener=Reporter(
             quiet=quiet,
             verbose=verbose,
             results=lambda outcome: map(str, outcome.job.outputs),
+            remarks=partial(_remarks, quiet=quiet, verbose=verbose),
         ),
         **options,
     )
     finish(summary, quiet=quiet)
+
+
+def _remarks(outcome: Outcome, *, quiet: bool, verbose: bool) -> Iterator[str]:
+    """Say what is not to be seen from the names of the outputs."""
+    name, done = outcome.job.input.name, outcome.value
+    start = done.preview_start
+    if start is not None and not quiet:
+        clock = f"{int(start // 60)}:{start % 60:05.2f}"
+        yield f"{name}: preview of {done.seconds:.2f} s from {start:.2f} s ({clock}) on"
+    gain = done.facts.get("remix_gain_db")
+    if verbose and gain is not None:
+        clipped = f"all of it {gain:.2f} dB, or it would clip" if gain < 0 else "as asked for"
+        yield f"{name}: remix: {clipped}"

@@ -22,15 +22,20 @@ recurrent neural networks for monaural source separation. IEEE/ACM TASLP 23(12),
 """
 
 from audiocli.stems import SOURCES
-from audiocli.tasks.separate.files import Separation, separate_file, separate_files
+from audiocli.tasks.separate.files import separate_files
+from audiocli.tasks.separate.products import Asked, parse_gains
 from audiocli.tasks.separate.separator import Separator, decode, estimate
+from audiocli.tasks.separate.song import Extras, Separation, separate_file
 
 __all__ = [
     "SOURCES",
+    "Asked",
+    "Extras",
     "Separation",
     "Separator",
     "decode",
     "estimate",
+    "parse_gains",
     "separate_file",
     "separate_files",
 ]

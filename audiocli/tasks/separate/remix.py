@@ -1,0 +1,123 @@
+"""A song put together again, its stems louder or softer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocli.audio import AudioFormat, AudioInfo, AudioReader, AudioWriter
+from audiocli.stems import SOURCES
+
+__all__ = ["Remix"]
+
+Audio = NDArray[np.float32]
+
+
+class Remix:
+    """A remix under way: kept in floating point, until it is known whether it would clip.
+
+    Parameters
+    ----------
+    folder : Path
+        For a file that is no longer needed once the remix is written.
+    info : AudioInfo
+        Of the mixture.
+    gains : mapping of str to float
+        In dB, by stem; the others have 0.
+    frames : int
+        Samples per channel that are to come.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from audiocli.audio import read
+    >>> info = AudioInfo("a.wav", 8000, 1, 100, 16, False, "wav")
+    >>> mixture, stems = np.ones((1, 100), np.float32), np.full((2, 1, 100), 0.5, np.float32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.remix.wav"
+    ...     with Remix(Path(folder), info, {"vocals": -np.inf}, 100) as remix:
+    ...         remix.take(mixture, stems)
+    ...     gain = remix.write(path, AudioFormat("wav", "PCM_16"))
+    ...     float(read(path)[0].max()), gain
+    (0.5, 1.0)
+    """
+
+    def __init__(
+        self, folder: Path, info: AudioInfo, gains: Mapping[str, float], frames: int
+    ) -> None:
+        self.info, self.frames = info, frames
+        self.factors = np.array([10 ** (gains.get(stem, 0.0) / 20) for stem in SOURCES])
+        self.peak = 0.0
+        self._spool = folder / "remix.wav"
+        form = AudioFormat("wav", "FLOAT")
+        # A second run over a song, because a stem clipped, begins it anew.
+        self._writer = AudioWriter(
+            self._spool, info.sample_rate, info.channels, form, overwrite=True, frames=frames
+        )
+
+    def __enter__(self) -> Remix:
+        """Open the file in between."""
+        self._writer.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Complete it, or remove it after an exception."""
+        self._writer.__exit__(exception_type, exception, traceback)
+
+    def take(self, mixture: Audio, stems: Audio) -> None:
+        """Add the next block.
+
+        Parameters
+        ----------
+        mixture : ndarray, shape (channels, samples)
+        stems : ndarray, shape (stems, channels, samples)
+        """
+        # Beside the mixture only what differs: with equal gains nothing is rounded.
+        common = self.factors[-1]
+        mixed = np.float32(common) * mixture
+        for factor, stem in zip(self.factors, stems, strict=True):
+            if factor != common:
+                mixed += np.float32(factor - common) * stem
+        self.peak = max(self.peak, float(np.abs(mixed).max(initial=0.0)))
+        self._writer.write(mixed)
+
+    def write(self, path: Path, form: AudioFormat, *, overwrite: bool = False) -> float:
+        """Write the remix, once all has been taken in and the file in between is closed.
+
+        Parameters
+        ----------
+        path : Path
+        form : AudioFormat
+        overwrite : bool
+            Whether a file that is there may be replaced.
+
+        Returns
+        -------
+        float
+            The factor on all of it: 1, or less where it would have clipped.
+
+        Raises
+        ------
+        AudioError
+            If it cannot be written.
+        """
+        gain = 1 / max(1.0, self.peak) if form.is_integer else 1.0
+        rate, channels = self.info.sample_rate, self.info.channels
+        with (
+            AudioReader(self._spool) as reader,
+            AudioWriter(
+                path, rate, channels, form, overwrite=overwrite, frames=self.frames
+            ) as writer,
+        ):
+            for block in reader.blocks():
+                writer.write(block * np.float32(gain) if gain < 1 else block)
+        return gain

@@ -1,0 +1,339 @@
+"""Separate one file into files: its stems, and what else is made of them in the same pass."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from audiocli.audio import AudioFormat, AudioInfo, AudioReader, AudioWriter, output_format
+from audiocli.audio.levels import Level
+from audiocli.audio.streaming import prefetch
+from audiocli.audio.stretch import Loudest, Stretch, cut
+from audiocli.batch import Progress
+from audiocli.plots.stems import StemsViewer, plot_stems
+from audiocli.report import EXCERPT_SECONDS, LONGEST_SECONDS, About, Report
+from audiocli.stems import SOURCES
+from audiocli.tasks.separate.remix import Remix
+from audiocli.tasks.separate.separator import Audio, Separator
+
+__all__ = ["Extras", "Separation", "separate_file"]
+
+#: Samples decoded at once, at the file's rate.
+BLOCK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What to make of a file besides its stems, and where; None for what is not wanted.
+
+    Parameters
+    ----------
+    remix : Path, optional
+        The stems together again, with gains.
+    gains : mapping of str to float
+        Of the remix, in dB by stem; the others have 0, and -inf leaves one out.
+    plot : Path, optional
+        A picture, ``.png``, ``.svg`` or ``.pdf``.
+    report : Path, optional
+        A web page.
+    preview : float, optional
+        Take only the loudest stretch of so many seconds.
+
+    Examples
+    --------
+    >>> Extras(plot=Path("a.png")).preview is None
+    True
+    """
+
+    remix: Path | None = None
+    gains: Mapping[str, float] = field(default_factory=dict)
+    plot: Path | None = None
+    report: Path | None = None
+    preview: float | None = None
+
+
+@dataclass(frozen=True)
+class Separation:
+    """What became of one file.
+
+    Parameters
+    ----------
+    outputs : dict of str to Path
+        The file of each stem.
+    seconds : float
+        Length of the audio.
+    gain : float
+        Factor on all stems alike: 1, or less where one of them would have clipped.
+    remix_gain : float or None
+        The same of the remix; None without one.
+    preview_start : float or None
+        Where the preview begins, in seconds; None where all of the file was separated.
+
+    Examples
+    --------
+    >>> Separation({"vocals": Path("a.vocals.wav")}, 3.0, 1.0).facts
+    {}
+    """
+
+    outputs: dict[str, Path]
+    seconds: float
+    gain: float
+    remix_gain: float | None = None
+    preview_start: float | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says of it besides."""
+        facts: dict[str, Any] = {}
+        if self.preview_start is not None:
+            facts["preview"] = {"start": round(self.preview_start, 3),
+                                "seconds": round(self.seconds, 3)}  # fmt: skip
+        if self.remix_gain is not None:
+            facts["remix_gain_db"] = round(20 * math.log10(self.remix_gain), 2)
+        return facts
+
+
+def separate_file(
+    separator: Separator,
+    source: Path,
+    outputs: Mapping[str, Path],
+    *,
+    extras: Extras | None = None,
+    name: str | None = None,
+    container: str | None = None,
+    bits: int | None = None,
+    overwrite: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> Separation:
+    """Separate a file into files, in constant memory.
+
+    The stems have the rate, the channels and the exact length of the source.
+
+    Parameters
+    ----------
+    separator : Separator
+        The loaded model.
+    source : Path
+        Any audio file.
+    outputs : mapping of str to Path
+        Which stems to write, and where.
+    extras : Extras, optional
+        What else to make.
+    name : str, optional
+        How to call the source in messages.
+    container : {"wav", "flac", "ogg", "mp3"}, optional
+        By default wav and flac stay what they are and all else becomes wav.
+    bits : int, optional
+        Bit depth; by default that of the source.
+    overwrite : bool
+        Whether files that are there may be replaced.
+    progress : callable
+        Told the seconds done and to do.
+
+    Returns
+    -------
+    Separation
+
+    Raises
+    ------
+    AudioError
+        If the source cannot be read or an output not be written.
+    UsageError
+        If the format cannot hold the source's rate, channels or bit depth.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from audiocli.demo import write_demo
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_demo(Path(folder))
+    ...     outputs = {"vocals": Path(folder) / "vocals.flac"}
+    ...     song = Path(folder) / "song.wav"
+    ...     separate_file(Separator(), song, outputs, container="flac").gain
+    1.0
+    """
+    extras = extras or Extras()
+    with AudioReader(source, name=name) as reader:
+        form = output_format(container, bits, reader.info)  # refuses before any work
+        song = _survey(reader, source, name, extras)
+    # Floating point holds what is beyond full scale; all else is scaled, every stem alike.
+    # A loud master decoded from mp3 is beyond it already.
+    gain = 1 / max(1.0, song.level.peak) if form.is_integer else 1.0
+    with ExitStack() as stack:
+        scratch = Path()
+        if extras.remix or extras.report:
+            scratch = Path(stack.enter_context(TemporaryDirectory(prefix="audiocli-")))
+        try:
+            made = _Products(extras, separator, song, scratch)
+            _write(separator, song, outputs, made, form, gain, overwrite, progress)
+        except _Clipped as clipped:  # a stem peaks above the mixture: rare, worth a second run
+            gain *= (1 - 1e-6) / clipped.peak
+            made = _Products(extras, separator, song, scratch)
+            _write(separator, song, outputs, made, form, gain, overwrite, progress)
+        remix_gain = made.finish(form, overwrite)
+    begin = song.start if extras.preview is not None else None
+    return Separation(dict(outputs), song.seconds, gain, remix_gain, begin)
+
+
+@dataclass(frozen=True)
+class _Song:
+    """What is known of a file before it is separated."""
+
+    path: Path
+    name: str | None
+    info: AudioInfo
+    level: Level  # of the whole, so that a preview sounds as it does in the whole
+    stretch: Stretch  # what is separated
+    excerpt: Stretch | None  # what of that a page holds, where it cannot hold all
+
+    @property
+    def start(self) -> float:
+        return self.stretch.start / self.info.sample_rate
+
+    @property
+    def seconds(self) -> float:
+        return self.stretch.frames / self.info.sample_rate
+
+    def blocks(self, reader: AudioReader) -> Iterator[Audio]:
+        blocks = reader.blocks(BLOCK, self.stretch.start)
+        partly = self.stretch.frames < self.level.frames
+        return cut(blocks, self.stretch.frames) if partly else blocks
+
+
+def _survey(reader: AudioReader, path: Path, name: str | None, extras: Extras) -> _Song:
+    """Hear a file once: its level, and where it is loudest."""
+    rate = reader.info.sample_rate
+    level = Level(rate)
+    loudest = None if extras.preview is None else Loudest(max(1, round(extras.preview * rate)))
+    for block in reader.blocks(BLOCK):
+        level.hear(block)
+        if loudest is not None:
+            loudest.hear(block)
+    stretch = Stretch(0, level.frames) if loudest is None else loudest.stretch
+    song = _Song(path, name, reader.info, level, stretch, None)
+    if extras.report is None or song.seconds <= LONGEST_SECONDS:
+        return song
+    loudest = Loudest(round(EXCERPT_SECONDS * rate))
+    for block in song.blocks(reader):
+        loudest.hear(block)
+    return _Song(path, name, reader.info, level, stretch, loudest.stretch)
+
+
+class _Products:
+    """All that is made of a song besides its stems, in one pass over it."""
+
+    def __init__(self, extras: Extras, separator: Separator, song: _Song, folder: Path) -> None:
+        self.extras, self.song = extras, song
+        frames, rate = song.stretch.frames, song.info.sample_rate
+        self.title = song.name or song.path.name
+        self.remix = self.viewer = self.report = None
+        if extras.remix is not None:
+            self.remix = Remix(folder, song.info, extras.gains, frames)
+        if extras.plot is not None:
+            self.viewer = StemsViewer(SOURCES, rate, frames)
+        if extras.report is not None:
+            entry = separator.entry
+            # A page is passed on: what folders it came from is nobody's business.
+            title = "standard input" if self.title == "-" else Path(self.title).name
+            about = About(
+                title, entry.name, entry.licence, song.level.frames / rate, song.start,
+                frames < song.level.frames,
+            )  # fmt: skip
+            gain = 1 / max(1.0, song.level.peak)
+            self.report = Report(
+                folder, about, SOURCES, song.info, frames, excerpt=song.excerpt, gain=gain
+            )
+
+    def open(self, stack: ExitStack) -> None:
+        """Open the files in between; those of a pass that fails are removed."""
+        for product in (self.remix, self.report):
+            if product is not None:
+                stack.enter_context(product)
+
+    def take(self, mixture: Audio, stems: Audio) -> None:
+        for product in (self.remix, self.viewer, self.report):
+            if product is not None:
+                product.take(mixture, stems)
+
+    def finish(self, form: AudioFormat, overwrite: bool) -> float | None:
+        """Write what was asked for; give the gain of the remix."""
+        gain = None
+        if self.remix is not None and self.extras.remix is not None:
+            gain = self.remix.write(self.extras.remix, form, overwrite=overwrite)
+        if self.viewer is not None and self.extras.plot is not None:
+            view, start = self.viewer.view(), self.song.start
+            plot_stems(self.extras.plot, view, start=start, title=self.title, overwrite=overwrite)
+        if self.report is not None and self.extras.report is not None:
+            self.report.write(self.extras.report, overwrite=overwrite)
+        return gain
+
+
+def _write(
+    separator: Separator,
+    song: _Song,
+    outputs: Mapping[str, Path],
+    made: _Products,
+    form: AudioFormat,
+    gain: float,
+    overwrite: bool,
+    progress: Progress,
+) -> None:
+    """Write the stems; where they would clip, leave no file and raise their peak."""
+    rate, channels = song.info.sample_rate, song.info.channels
+    with ExitStack() as stack:
+        reader = stack.enter_context(AudioReader(song.path, name=song.name))
+        # Decoding, the network and writing each run in a thread of their own.
+        decoded = prefetch(song.blocks(reader))
+        pairs = prefetch(_pairs(separator, decoded, rate, song.level.rms))
+        stack.callback(decoded.close)  # or its thread would read on from a closed file
+        stack.callback(pairs.close)
+        frames = song.stretch.frames
+        writers = {
+            SOURCES.index(stem): stack.enter_context(
+                AudioWriter(path, rate, channels, form, overwrite=overwrite, frames=frames)
+            )
+            for stem, path in outputs.items()
+        }
+        made.open(stack)
+        peak, done = 0.0, 0
+        for mixture, stems in pairs:
+            peak = max(peak, _write_block(stems, writers, gain))
+            made.take(mixture, stems)
+            done += stems.shape[-1]
+            progress(done / rate, song.seconds)
+        if form.is_integer and peak > 1:
+            raise _Clipped(peak)
+
+
+def _pairs(
+    separator: Separator, mixture: Iterable[Audio], rate: int, rms: float
+) -> Iterator[tuple[Audio, Audio]]:
+    """Separate a stream; each block of stems has that of the mixture beside it."""
+    heard, beside = itertools.tee(mixture)
+    yield from zip(beside, separator.blocks(heard, rate, rms), strict=True)
+
+
+def _write_block(block: Audio, writers: Mapping[int, AudioWriter], gain: float) -> float:
+    """Write a block (stems, channels, samples), each stem to its file; give the peak."""
+    peak = 0.0
+    for stem, writer in writers.items():
+        samples = block[stem] * np.float32(gain)
+        peak = max(peak, float(np.abs(samples).max()))
+        writer.write(samples)
+    return peak
+
+
+class _Clipped(Exception):
+    """Raised among open writers so that they discard what would clip."""
+
+    def __init__(self, peak: float) -> None:
+        super().__init__(peak)
+        self.peak = peak
