@@ -41,9 +41,10 @@ def render(config: dict[str, Any]) -> str:
         "",
     ]
     earlier = training.get("earlier", [])
-    for course in earlier:
+    on_data = [course for course in earlier if course.get("data")]
+    for course in on_data:
         lines += ["First trained on", "", *_data(course), ""]
-    if earlier:
+    if on_data:
         lines += ["Then on", ""]
     lines += _data(training)
     if training.get("split"):

@@ -65,6 +65,13 @@ def test_tags_of_a_song_are_likelier_than_those_of_noise(song: dict[str, Track])
     assert ((tags.probabilities > 0) & (tags.probabilities < 1)).all()
 
 
+def test_tags_are_of_four_kinds() -> None:
+    config = registry.find("tag", "music").config
+    groups = config["groups"]
+    assert list(groups) == ["genre", "mood", "instrument", "voice"]
+    assert sorted(label for group in groups.values() for label in group) == sorted(config["labels"])
+
+
 def test_mood_has_valence_and_arousal(song: dict[str, Track]) -> None:
     mood = song["mood"]
     assert set(mood.axes) == {"valence", "arousal"}
