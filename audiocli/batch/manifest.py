@@ -150,7 +150,7 @@ class Manifest:
         outputs = outcome.job.outputs
         if outcome.status == "failed":
             outputs = tuple(filter(os.path.lexists, outputs)) if touched else ()
-        line = {
+        line: dict[str, Any] = {
             "input": outcome.job.input.name,
             "path": os.path.abspath(outcome.job.input.path),
             "input_sha256": outcome.input_sha256,
