@@ -6,7 +6,9 @@ DATA holds, each if it is there, `instrument-mix` and `philharmonia` (a `labels.
 label), `instruments` (rendered notes, a folder for each instrument), `composers/unseen` (rendered
 piano music), `singing` (recordings of one singer) and `mir1k/train` (abjones, a man, and amy, a
 woman; CLIP.voice.ogg). OUTPUT gets `labels.csv` with path, tags and set. Of what a set has much of,
-every so many are listed.
+every so many are listed. Then
+
+    audiocli evaluate tag OUTPUT --model music --label tags
 """
 
 from __future__ import annotations

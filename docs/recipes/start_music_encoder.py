@@ -41,7 +41,7 @@ FRONT, MIDDLE = range(5), range(5, 8)
 #: Filters whose normalised output deviates less than this are left out.
 SILENT = 1e-3
 #: Steps that are heard of a long recording.
-MOST = 16
+MOST = 12
 
 #: What the card says. The sizes of the sets are about those that musicnn's documentation gives.
 FACTS: dict[str, object] = {
@@ -52,8 +52,8 @@ FACTS: dict[str, object] = {
     "Pompeu Fabra; ISC licence), side by side, as `docs/recipes/start_music_encoder.py` takes them "
     "from its published weights. Each says something of three seconds at a time. Not trained "
     "further here.",
-    "limits": "Hears up to 8 kHz, in steps of three seconds; of a recording longer than 48 s that "
-    "is asked for as a whole, 9 to 16 steps, evenly spread. MagnaTagATune is music of one label, "
+    "limits": "Hears up to 8 kHz, in steps of three seconds; of a recording longer than 37 s that "
+    "is asked for as a whole, 7 to 12 steps, evenly spread. MagnaTagATune is music of one label, "
     "Magnatune: whatever else is from there, Emotify for one, may have been in its training.",
     "training": {
         "data": [
