@@ -189,6 +189,7 @@ def test_linear_bands_can_be_the_spectrum_itself() -> None:
 
 
 EMBEDDED = {
+    "chord-crnn": (CONFIG, {"octaves": 2, "channels": [2, 3, 4], "num_circles": 1}, 4),
     "frame-rnn": (CONFIG, {"hidden_size": 3, "bidirectional": True}, 6),
     "frame-crnn": (CONFIG, {"channels": [2, 3], "embedding_size": 4, "hidden_size": 5}, 10),
     "drnn": (StftConfig(RATE, 256, 80), {"hidden_size": 7}, 7),

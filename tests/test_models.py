@@ -28,7 +28,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "conv-drnn": {"channels": [4, 6], "num_recurrent": 1},
     "frame-rnn": {"hidden_size": 3},
     "frame-crnn": {"channels": [2, 3], "embedding_size": 4, "hidden_size": 3},
-    "chord-crnn": {"octaves": 1, "channels": [2, 2, 4], "num_circles": 1, "num_qualities": 2},
+    "chord-crnn": {"octaves": 1, "channels": [4, 8, 16], "num_circles": 1, "num_qualities": 2},
     **{name: {"components": 3} for name in ("pca", "nmf", "dictionary", "kmeans")},
     "autoencoder": {"components": 3, "hidden_size": 5},
     "clip-mlp": {"num_outputs": 2, "hidden_size": 3},

@@ -101,7 +101,7 @@ def architectures() -> dict[str, type[nn.Module]]:
     Examples
     --------
     >>> sorted(architectures())[:2]
-    ['autoencoder', 'clip-cnn']
+    ['autoencoder', 'chord-crnn']
     """
     for family in FAMILIES:
         importlib.import_module(f"{__name__}.{family}")

@@ -130,7 +130,7 @@ class Score:
     --------
     >>> rng = np.random.default_rng(0)
     >>> score = made_up(10.0, rng)
-    >>> len(score.parts) > 0, score.chords.ends[-1] >= 10
+    >>> len(score.parts) > 0, bool(score.chords.ends[-1] >= 10)
     (True, True)
     """
 

@@ -202,7 +202,7 @@ def margin(config: FilterbankConfig) -> int:
     Examples
     --------
     >>> margin(FilterbankConfig(bands=252, scale="log", fmin=32.7, fmax=4200))
-    22
+    21
     """
     bands: int = round((SEMITONES + 1) * _per_semitone(config))
     return bands
@@ -229,7 +229,7 @@ def wider(config: FilterbankConfig) -> FilterbankConfig:
     --------
     >>> config = FilterbankConfig(bands=252, scale="log", fmin=32.7, fmax=4200)
     >>> wider(config).bands
-    296
+    294
     """
     more = margin(config)
     ratio = (config.fmax / config.fmin) ** (1 / (config.bands + 1))

@@ -46,6 +46,7 @@ class Chords:
 
     Examples
     --------
+    >>> from audiocli.tasks.chords.labels import Chord
     >>> chords = Chords((Passage(0.0, 2.0, Chord(9, "min")),), np.zeros((12, 20)), 10.0, 2.0)
     >>> str(chords.key), chords.segments().labels
     ('A minor', ('A:min',))
@@ -155,6 +156,7 @@ def passages_of(stretches: Iterable[Stretch], frame_rate: float, end: float) -> 
 
     Examples
     --------
+    >>> from audiocli.tasks.chords.labels import Chord
     >>> passages_of([Stretch(0, 10, Chord(0), 0.9)], 10.0, 1.2)
     (Passage(start=0.0, end=1.2, chord=Chord(root=0, quality='maj', bass=0), confidence=0.9),)
     """
@@ -290,6 +292,7 @@ def labelled(passages: Sequence[Passage]) -> Segments:
 
     Examples
     --------
+    >>> from audiocli.tasks.chords.labels import Chord
     >>> labelled([Passage(0.0, 1.0, Chord(1))]).labels
     ('Db:maj',)
     """
