@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audiocli.dsp.filterbanks import mel_filterbank
 from audiocli.errors import ModelError
 from audiocli.frontend import (
     Filterbank,
@@ -183,3 +184,27 @@ def test_another_filterbank_is_refused(other: dict[str, Any]) -> None:
 
 def test_filters_and_windows_are_no_weights() -> None:
     assert list(Filterbank(FilterbankConfig()).state_dict()) == []
+
+
+def test_slaney_is_the_mel_of_librosa_on_squares() -> None:
+    """As ``librosa.feature.melspectrogram`` has it, whose filters ours are tested to equal."""
+    gain = 10_000.0
+    config = FilterbankConfig(
+        16_000, (512,), 256, 96, "slaney", 0.0, 8_000.0, False, gain * (512 / 4) ** 2, power=2
+    )
+    audio = torch.randn(1, 8_000, generator=torch.Generator().manual_seed(0))
+    window = torch.hann_window(512)
+    spectrum = torch.stft(audio, 512, 256, window=window, pad_mode="constant", return_complex=True)
+    bank = torch.from_numpy(mel_filterbank(16_000, 512, 96).copy())
+    expected = torch.log10(1 + gain * (bank @ spectrum.abs().square()))
+    assert torch.allclose(Filterbank(config)(audio)[:, 0], expected, atol=1e-4)
+    centres = Filterbank(config).centres
+    assert centres.diff()[:20].tolist() == pytest.approx([float(centres[0])] * 20)  # to 1 kHz
+
+
+def test_power_is_one_or_two() -> None:
+    with pytest.raises(ModelError, match="power 3 must be one of"):
+        FilterbankConfig(power=3)
+    stored = to_dict(FilterbankConfig())
+    del stored["power"]  # configurations from before there was one
+    assert from_dict(stored) == FilterbankConfig()
