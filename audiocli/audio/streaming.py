@@ -12,6 +12,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -20,7 +21,15 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-__all__ = ["Blockwise", "give_back_memory", "overlap_add", "prefetch", "rechunk", "resample"]
+__all__ = [
+    "Blockwise",
+    "decoding",
+    "give_back_memory",
+    "overlap_add",
+    "prefetch",
+    "rechunk",
+    "resample",
+]
 
 Block = NDArray[np.float32]
 T = TypeVar("T")
@@ -210,6 +219,56 @@ def _malloc_trim() -> Any:
     if not sys.platform.startswith("linux"):
         return None
     return getattr(ctypes.CDLL(None), "malloc_trim", None)
+
+
+@contextmanager
+def decoding(
+    blocks: Iterable[Block],
+    sample_rate: int,
+    duration: float | None,
+    progress: Callable[[float, float | None], None],
+) -> Iterator[Iterator[Block]]:
+    """Read a file ahead in a thread, and tell how far it is.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape (channels, samples)
+        A reader's.
+    sample_rate : int
+        In Hz.
+    duration : float, optional
+        Seconds to do, where they are known.
+    progress : callable
+        Told the seconds done and to do after each block is used.
+
+    Yields
+    ------
+    iterator of ndarray, shape (channels, samples)
+        The same blocks, for as long as the context lasts.
+
+    Examples
+    --------
+    >>> told = []
+    >>> tell = lambda done, total: told.append((done, total))
+    >>> with decoding([np.zeros((1, 4000), np.float32)] * 2, 8000, 1.0, tell) as heard:
+    ...     sum(block.shape[1] for block in heard)
+    8000
+    >>> told
+    [(0.5, 1.0), (1.0, 1.0)]
+    """
+    ahead = prefetch(blocks)
+
+    def counted() -> Iterator[Block]:
+        done = 0
+        for block in ahead:
+            yield block
+            done += block.shape[-1]
+            progress(done / sample_rate, duration)
+
+    try:
+        yield counted()
+    finally:
+        ahead.close()  # or its thread would read on from a closed file
 
 
 def prefetch(items: Iterable[T], depth: int = 4) -> Generator[T, None, None]:

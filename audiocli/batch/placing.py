@@ -9,10 +9,12 @@ from pathlib import Path
 from audiocli.batch.inputs import Input
 from audiocli.errors import UsageError
 
-__all__ = ["PICTURES", "below", "placed"]
+__all__ = ["PICTURES", "SOUNDS", "below", "picture", "placed", "sound"]
 
 #: What a picture's name may end in.
 PICTURES = (".png", ".svg", ".pdf")
+#: What a sound's name may end in.
+SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 
 
 def below(folder: Path, item: Input, ending: str) -> Path:
@@ -82,3 +84,73 @@ def placed(
             f"{option} {place}: must end in {', '.join(allowed)}, or be a folder that is there"
         )
     return path
+
+
+def picture(place: str, folder: Path | None, item: Input, ending: str, several: bool) -> Path:
+    """Name a picture, by what ``--plot`` was given.
+
+    Parameters
+    ----------
+    place : str
+        As in :func:`placed`; "" for a name of its own.
+    folder : Path, optional
+        Where that goes: the output folder, else here.
+    item : Input
+        What it is made of.
+    ending : str
+        Of a name of its own.
+    several : bool
+        Whether there are other inputs.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    UsageError
+        As :func:`placed`.
+
+    Examples
+    --------
+    >>> song = Input(Path("song.wav"), "song.wav", Path("song.wav"))
+    >>> picture("", None, song, ".onsets.png", False).name
+    'song.onsets.png'
+    """
+    if not place:
+        return below(folder or Path(), item, ending)
+    return placed("--plot", place, item, ".png", PICTURES, several)
+
+
+def sound(place: str, item: Input, kind: str, several: bool) -> Path:
+    """Name a recording with something added, by what ``--click`` was given.
+
+    Parameters
+    ----------
+    place : str
+        As in :func:`placed`.
+    item : Input
+        What it is made of; in a folder the sound ends as it does, if that can be written.
+    kind : str
+        What was added, for names in a folder.
+    several : bool
+        Whether there are other inputs.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    UsageError
+        As :func:`placed`.
+
+    Examples
+    --------
+    >>> song = Input(Path("song.m4a"), "song.m4a", Path("song.m4a"))
+    >>> sound("no/such/", song, "clicks", False).name
+    'song.clicks.wav'
+    """
+    suffix = item.relative.suffix.lower()
+    default = suffix if suffix in SOUNDS else ".wav"
+    return placed("--click", place, item, f".{kind}{default}", SOUNDS, several)

@@ -342,6 +342,11 @@ def _harmony(chords: Segments) -> list[tuple[float, float, Chord]]:
     return [(start, end, chord) for start, end, label in triples if (chord := parse(label))]
 
 
+def _beat(beats: NDArray[np.float64]) -> float:
+    """Give how long a beat lasts, in seconds."""
+    return float(np.median(np.diff(beats))) if len(beats) > 1 else 0.5
+
+
 def _volume(rng: np.random.Generator) -> int:
     return int(rng.integers(60, 128))
 
@@ -387,8 +392,9 @@ def _voicing(chord: Chord, rng: np.random.Generator, program: int = 0) -> list[i
     low = int(rng.integers(40, 60))
     lowest = low + (chord.root + chord.bass - low) % 12
     tones = [(chord.root + step) % 12 for step in QUALITIES[chord.quality]]
-    if len(tones) > 3 and rng.random() < 0.15:
-        tones.remove((chord.root + 7) % 12) if (chord.root + 7) % 12 in tones else None
+    fifth = (chord.root + 7) % 12
+    if len(tones) > 3 and rng.random() < 0.15 and fifth in tones:
+        tones.remove(fifth)
     reach = int(rng.choice([12, 12, 16, 24]))
     pitches = {lowest}
     for tone in tones:
@@ -426,7 +432,7 @@ def _struck(
     for start, end, chord in harmony:
         pitches = _voicing(chord, rng, program)
         inside = beats[(beats > start + 0.05) & (beats < end - 0.05)]
-        step = float(np.median(np.diff(beats))) if len(beats) > 1 else 0.5
+        step = _beat(beats)
         at = sorted({start, *inside, *(inside + step / 2), start + step / 2})
         at = [t for k, t in enumerate(at) if t < end - 0.05 and (k == 0 or rhythm[k % 8])]
         for k, (t, stop) in enumerate(zip(at, [*at[1:], end], strict=True)):
@@ -444,14 +450,14 @@ def _broken(
     notes = []
     program = int(rng.choice(programs))
     share = float(rng.choice([0.25, 0.5, 0.5, 1 / 3]))
-    step = share * (float(np.median(np.diff(beats))) if len(beats) > 1 else 0.5)
+    step = share * _beat(beats)
     held = rng.random() < 0.6  # as with a pedal
     for start, end, chord in harmony:
         pitches = _voicing(chord, rng, program)
         turn = pitches + pitches[-2:0:-1] if rng.random() < 0.6 else list(rng.permutation(pitches))
         for k, t in enumerate(np.arange(start, end - 0.02, step)):
             pitch = int(turn[k % len(turn)])
-            stop = end if held and k >= 0 else min(t + 1.2 * step, end)
+            stop = end if held else min(t + 1.2 * step, end)
             notes.append(Note(float(t), max(float(stop), float(t) + 0.03), pitch, 80))
     return Part(tuple(notes), program, volume=_volume(rng), name="BROKEN")
 
@@ -464,7 +470,7 @@ def _bass(harmony: Harmony, beats: NDArray[np.float64], rng: np.random.Generator
     for start, end, chord in harmony:
         low = 28 + octave // 2 + (chord.root + chord.bass - 28 - octave // 2) % 12
         inside = beats[(beats > start + 0.1) & (beats < end - 0.1)]
-        step = float(np.median(np.diff(beats))) if len(beats) > 1 else 0.5
+        step = _beat(beats)
         at = [start] if style == "held" else [start, *inside]
         if style == "eighths":
             at = sorted({*at, *(t + step / 2 for t in at if t + step / 2 < end - 0.1)})
@@ -482,7 +488,7 @@ def _tune(harmony: Harmony, beats: NDArray[np.float64], rng: np.random.Generator
     """Sing over the chords: their tones, and the steps between."""
     notes = []
     pitch = int(rng.integers(60, 80))
-    step = float(np.median(np.diff(beats))) if len(beats) > 1 else 0.5
+    step = _beat(beats)
     for start, end, chord in harmony:
         tones = sorted(chord.pitch_classes)
         t = start

@@ -324,39 +324,32 @@ def decode(
     >>> [(stretch.start, stretch.end, stretch.chord.label()) for stretch in found]
     [(0, 10, 'C:maj'), (10, 20, 'A:min')]
     """
-    kept: list[Outputs] = []  # frames whose states are not yet certain
+    # Of frames whose states are not yet certain.
+    states: list[Frames] = []
+    basses: list[Frames] = []
 
     def heard() -> Iterator[Frames]:
         for outputs in batches:
-            kept.append(outputs)
-            yield states_of(outputs.chords, decoder)
+            states.append(states_of(outputs.chords, decoder))
+            basses.append(outputs.basses)
+            yield states[-1]
 
     state, begin, done = -1, 0, 0
     sums = np.zeros(PITCH_CLASSES + 2)  # of the stretch: log probabilities of basses, confidence
     for path in best_path(heard(), transitions(changes, decoder), decoder.trust):
-        joined = _joined(kept)
-        frames = states_of(joined.chords[: len(path)], decoder)
+        probabilities, lowest = np.concatenate(states), np.concatenate(basses)
         edges = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
         for first, last in zip(edges, edges[1:], strict=False):
             if path[first] != state:
                 if state >= 0:
                     yield _stretch(begin, done + first, state, sums, decoder)
                 state, begin, sums = int(path[first]), done + first, np.zeros(PITCH_CLASSES + 2)
-            sums[:-1] += joined.basses[first:last].sum(axis=0)
-            sums[-1] += np.exp(frames[first:last, state]).sum()
+            sums[:-1] += lowest[first:last].sum(axis=0)
+            sums[-1] += np.exp(probabilities[first:last, state]).sum()
         done += len(path)
-        rest = slice(len(path), None)
-        kept[:] = [Outputs(joined.chords[rest], joined.basses[rest], joined.tones[rest])]
+        states[:], basses[:] = [probabilities[len(path) :]], [lowest[len(path) :]]
     if state >= 0:
         yield _stretch(begin, done, state, sums, decoder)
-
-
-def _joined(kept: list[Outputs]) -> Outputs:
-    return Outputs(
-        np.concatenate([each.chords for each in kept]),
-        np.concatenate([each.basses for each in kept]),
-        np.concatenate([each.tones for each in kept]),
-    )
 
 
 def _stretch(

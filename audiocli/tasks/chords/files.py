@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ import numpy as np
 from audiocli import formats, models, plots, registry
 from audiocli.accompany import write_chords
 from audiocli.audio import AudioReader
-from audiocli.audio.streaming import prefetch
+from audiocli.audio.streaming import decoding
 from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Input, Job, find_inputs, plan
-from audiocli.batch.placing import PICTURES, below, placed
+from audiocli.batch.placing import below, picture, sound
 from audiocli.batch.stdin import standard_input
 from audiocli.destination import check_joined, settle
 from audiocli.errors import UsageError
@@ -29,7 +29,6 @@ __all__ = ["Asked", "Products", "as_segments", "recognize_file", "recognize_file
 
 #: Samples decoded at once, at the file's rate.
 BLOCK = 1 << 16
-SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 #: What formats hold chords by name only, in one notation.
 NAMED = {"midi": "plays chords", "chordpro": "is a sheet of chords", "jams": "knows Harte's syntax"}
 
@@ -231,13 +230,9 @@ def recognize_file(
     """
     with AudioReader(source, name=name) as reader:
         info = reader.info
-        decoded = prefetch(reader.blocks(BLOCK))
-        try:
-            heard = recognizer.stream(
-                _counted(decoded, info.sample_rate, info.duration, progress), info.sample_rate
-            )
-        finally:
-            decoded.close()  # or its thread would read on from a closed file
+        rate = info.sample_rate
+        with decoding(reader.blocks(BLOCK), rate, info.duration, progress) as blocks:
+            heard = recognizer.stream(blocks, rate)
     if click is not None:  # as the song sounds, whatever is asked for on paper
         write_chords(source, click, heard.segments(), pitches_of, name=name, overwrite=overwrite)
     asked = asked or Asked()
@@ -265,16 +260,6 @@ def _draw(plot: Path, source: Path, chords: Chords, name: str | None, overwrite:
         title=name or source.name,
         overwrite=overwrite,
     )
-
-
-def _counted(
-    blocks: Iterator[np.ndarray], rate: int, total: float | None, progress: Progress
-) -> Iterator[np.ndarray]:
-    done = 0
-    for block in blocks:
-        yield block
-        done += block.shape[-1]
-        progress(done / rate, total)
 
 
 def as_segments(chords: Chords, asked: Asked, name: str, model: str = "") -> Segments:
@@ -443,13 +428,7 @@ class _Naming:
         return below(self.folder, item, formats.FORMATS[self.form].extension)
 
     def _plot(self, item: Input) -> Path:
-        place = self.products.plot or ""
-        if not place:
-            return below(self.folder or Path(), item, ".chords.png")
-        return placed("--plot", place, item, ".png", PICTURES, self.several)
+        return picture(self.products.plot or "", self.folder, item, ".chords.png", self.several)
 
     def _click(self, item: Input) -> Path:
-        suffix = item.relative.suffix.lower()
-        default = suffix if suffix in SOUNDS else ".wav"
-        place = str(self.products.click)
-        return placed("--click", place, item, f".chords{default}", SOUNDS, self.several)
+        return sound(str(self.products.click), item, "chords", self.several)

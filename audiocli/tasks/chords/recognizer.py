@@ -127,13 +127,7 @@ class Chords:
                 labels.append(roman(each.chord, key))
             else:
                 labels.append(each.chord.label(key.names if key else USUAL))
-        return Segments(
-            np.array([each.start for each in self.passages]),
-            np.array([each.end for each in self.passages]),
-            labels,
-            "chord",
-            confidences=np.array([each.confidence for each in self.passages]),
-        )
+        return _segments(self.passages, labels)
 
 
 def passages_of(stretches: Iterable[Stretch], frame_rate: float, end: float) -> tuple[Passage, ...]:
@@ -296,10 +290,14 @@ def labelled(passages: Sequence[Passage]) -> Segments:
     >>> labelled([Passage(0.0, 1.0, Chord(1))]).labels
     ('Db:maj',)
     """
+    return _segments(passages, [each.chord.label() for each in passages])
+
+
+def _segments(passages: Sequence[Passage], labels: Sequence[str]) -> Segments:
     return Segments(
         np.array([each.start for each in passages]),
         np.array([each.end for each in passages]),
-        [each.chord.label() for each in passages],
+        labels,
         "chord",
         confidences=np.array([each.confidence for each in passages]),
     )

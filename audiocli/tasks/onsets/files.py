@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,10 +11,10 @@ import numpy as np
 from audiocli import formats, models, plots, registry
 from audiocli.atomic import write_whole
 from audiocli.audio import AudioReader
-from audiocli.audio.streaming import prefetch
+from audiocli.audio.streaming import decoding
 from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Input, Job, find_inputs, plan
-from audiocli.batch.placing import PICTURES, below, placed
+from audiocli.batch.placing import below, picture, placed, sound
 from audiocli.batch.stdin import standard_input
 from audiocli.clicks import write_clicks
 from audiocli.destination import check_joined, settle
@@ -29,7 +29,6 @@ COLUMNS = ("strength", "salience")
 #: Samples decoded at once, at the file's rate.
 BLOCK = 1 << 16
 CURVES = (".csv", ".npz")
-SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 
 
 @dataclass(frozen=True)
@@ -157,15 +156,9 @@ def detect_file(
     """
     with AudioReader(source, name=name) as reader:
         info = reader.info
-        decoded = prefetch(reader.blocks(BLOCK))
-        try:
-            onsets = detector.stream(
-                _counted(decoded, info.sample_rate, info.duration, progress),
-                info.sample_rate,
-                backtrack=backtrack,
-            )
-        finally:
-            decoded.close()  # or its thread would read on from a closed file
+        rate = info.sample_rate
+        with decoding(reader.blocks(BLOCK), rate, info.duration, progress) as blocks:
+            onsets = detector.stream(blocks, rate, backtrack=backtrack)
     if curve is not None:
         write_curve(curve, onsets, overwrite=overwrite)
     if click is not None:
@@ -182,16 +175,6 @@ def detect_file(
             overwrite=overwrite,
         )
     return onsets
-
-
-def _counted(
-    blocks: Iterator[np.ndarray], rate: int, total: float | None, progress: Progress
-) -> Iterator[np.ndarray]:
-    done = 0
-    for block in blocks:
-        yield block
-        done += block.shape[-1]
-        progress(done / rate, total)
 
 
 def as_instants(
@@ -413,16 +396,10 @@ class _Naming:
         return below(self.folder, item, formats.FORMATS[self.form].extension)
 
     def _plot(self, item: Input) -> Path:
-        place = self.products.plot or ""
-        if not place:
-            return below(self.folder or Path(), item, ".onsets.png")
-        return placed("--plot", place, item, ".png", PICTURES, self.several)
+        return picture(self.products.plot or "", self.folder, item, ".onsets.png", self.several)
 
     def _click(self, item: Input) -> Path:
-        suffix = item.relative.suffix.lower()
-        default = suffix if suffix in SOUNDS else ".wav"
-        place = str(self.products.click)
-        return placed("--click", place, item, f".clicks{default}", SOUNDS, self.several)
+        return sound(str(self.products.click), item, "clicks", self.several)
 
     def _activations(self, item: Input) -> Path:
         place = str(self.products.activations)
