@@ -46,7 +46,7 @@ def excerpt(
     ----------
     signal : ndarray, shape (samples,)
         Taken as a loop, so every start is as likely (the circular shift of
-        Huang et al. 2014).
+        Huang et al. 2014). May be float16.
     samples : int
         Length of the piece.
     rng : numpy.random.Generator
@@ -69,7 +69,8 @@ def excerpt(
     margin = 32 if semitones else 0  # what the filter of the resampler loses at the ends
     needed = math.ceil(samples * ratio) + 2 * margin
     start = int(rng.integers(len(signal)))
-    piece = np.take(signal, np.arange(start, start + needed), mode="wrap")
+    piece: Signal = np.take(signal, np.arange(start, start + needed), mode="wrap")
+    piece = piece.astype(np.float32, copy=False)
     if not semitones:
         return piece
     quick: Signal = soxr.resample(piece, ratio, 1.0, quality="MQ")
@@ -138,8 +139,8 @@ def equalise(spectrum: Tensor, rng: np.random.Generator, *, decibels: float) -> 
 
     Parameters
     ----------
-    spectrum : Tensor, shape (batch, bins, frames)
-        Complex spectrum.
+    spectrum : Tensor, shape (batch, ..., bins, frames)
+        Complex spectrum; channels between get the same response.
     rng : numpy.random.Generator
         Draws a few cosines over the square root of frequency.
     decibels : float
@@ -147,7 +148,7 @@ def equalise(spectrum: Tensor, rng: np.random.Generator, *, decibels: float) -> 
 
     Returns
     -------
-    Tensor, shape (batch, bins, frames)
+    Tensor, shape (batch, ..., bins, frames)
 
     Examples
     --------
@@ -155,7 +156,7 @@ def equalise(spectrum: Tensor, rng: np.random.Generator, *, decibels: float) -> 
     >>> equalise(spectrum, np.random.default_rng(0), decibels=3.0).shape
     torch.Size([2, 9, 4])
     """
-    batch, bins, _ = spectrum.shape
+    batch, bins = spectrum.shape[0], spectrum.shape[-2]
     orders = np.arange(1, 6)
     weight = rng.normal(size=(batch, 5)) / np.sqrt(orders)
     phase = rng.uniform(0, 2 * math.pi, size=(batch, 5))
@@ -163,7 +164,7 @@ def equalise(spectrum: Tensor, rng: np.random.Generator, *, decibels: float) -> 
     waves = np.cos(math.pi * orders[:, None] * place + phase[..., None])
     response = np.einsum("bk,bkf->bf", weight, waves) * decibels
     gain = torch.from_numpy(10 ** (response / 20)).float()
-    return spectrum * gain.unsqueeze(2)
+    return spectrum * gain.view(batch, *[1] * (spectrum.dim() - 3), bins, 1)
 
 
 def colour(
@@ -178,8 +179,8 @@ def colour(
 
     Parameters
     ----------
-    audio : Tensor, shape (batch, samples)
-        The signals.
+    audio : Tensor, shape (batch, ..., samples)
+        The signals; channels between are changed alike.
     stft : Stft
         The transform to work in.
     rng : numpy.random.Generator
@@ -191,7 +192,7 @@ def colour(
 
     Returns
     -------
-    Tensor, shape (batch, samples)
+    Tensor, shape (batch, ..., samples)
 
     Examples
     --------
@@ -205,7 +206,10 @@ def colour(
     spectrum = stft(audio)
     if octaves:
         factor = torch.from_numpy(2 ** rng.uniform(-octaves, octaves, len(audio))).float()
-        spectrum = warp_formants(spectrum, stft.config.sample_rate, factor)
+        shape = spectrum.shape
+        factors = factor.repeat_interleave(math.prod(shape[1:-2]))
+        flat = spectrum.reshape(-1, *shape[-2:])
+        spectrum = warp_formants(flat, stft.config.sample_rate, factors).reshape(shape)
     if decibels:
         spectrum = equalise(spectrum, rng, decibels=decibels)
     return stft.inverse(spectrum, audio.shape[-1])

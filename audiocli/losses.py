@@ -22,6 +22,8 @@ __all__ = ["divergence_loss", "snr_loss", "squared_loss"]
 EPSILON = 1e-6
 #: The signal-to-noise ratio beyond which an example counts as solved, as a power ratio (30 dB).
 FLOOR = 1e-3
+#: The power of a source, relative to the mixture's, below which it counts as silent (-20 dB).
+SILENCE = 1e-2
 
 
 def squared_loss(estimates: Tensor, references: Tensor, gamma: float = 0.0) -> Tensor:
@@ -94,14 +96,16 @@ def divergence_loss(estimates: Tensor, references: Tensor, gamma: float = 0.0) -
 def snr_loss(estimates: Tensor, references: Tensor, gamma: float = 0.0) -> Tensor:
     """Negative signal-to-noise ratio of complex spectra, in dB.
 
+    A source that is silent, or 20 dB softer than the mixture, is measured against that level.
+
     Phase counts: where the sources cancel in the mixture the best mask is a smaller
     one, which magnitudes alone do not tell. The logarithm keeps one hard
     example from outweighing the rest of the batch.
 
     Parameters
     ----------
-    estimates, references : Tensor, shape (batch, sources, bins, frames)
-        Complex spectra.
+    estimates, references : Tensor, shape (batch, sources, ..., bins, frames)
+        Complex spectra; there may be channels between.
     gamma : float
         Weight of the signal-to-noise ratio with respect to the other
         source, which is made small; 0 leaves it out.
@@ -119,13 +123,14 @@ def snr_loss(estimates: Tensor, references: Tensor, gamma: float = 0.0) -> Tenso
     """
 
     def power(spectra: Tensor) -> Tensor:
-        return (spectra.real**2 + spectra.imag**2).sum(dim=(2, 3))
+        return (spectra.real**2 + spectra.imag**2).flatten(2).sum(dim=2)
 
     def ratio(error: Tensor, signal: Tensor) -> Tensor:
         return 10 * torch.log10(error / (signal + EPSILON) + FLOOR)
 
-    loss = ratio(power(estimates - references), power(references)).mean()
+    quiet = SILENCE * power(references.sum(dim=1, keepdim=True))
+    loss = ratio(power(estimates - references), power(references).maximum(quiet)).mean()
     if gamma:
         other = references.flip(1)
-        loss = loss - gamma * ratio(power(estimates - other), power(other)).mean()
+        loss = loss - gamma * ratio(power(estimates - other), power(other).maximum(quiet)).mean()
     return loss

@@ -5,7 +5,9 @@ Three layouts are known, in a folder and all folders below it, in any format tha
 
 1. pairs ``NAME.voice.EXT`` and ``NAME.music.EXT``, or ``NAME.vocals.EXT`` and
    ``NAME.accompaniment.EXT``;
-2. folders that hold ``vocals.EXT`` and ``accompaniment.EXT``, whatever else is in them;
+2. folders that hold ``vocals.EXT`` and ``accompaniment.EXT``, whatever else is in them, or else
+   ``vocals.EXT`` and the parts of the accompaniment, any of ``drums.EXT``, ``bass.EXT`` and
+   ``other.EXT``;
 3. stereo files with the music on the left and the voice on the right, as in MIR-1K: every
    audio file, where there is no clip of the other two layouts.
 
@@ -31,6 +33,8 @@ __all__ = ["LONGEST_PADDING", "SOURCES", "Clip", "find_clips", "unit_energy", "u
 SOURCES = ("vocals", "accompaniment")
 LONGEST_PADDING = 0.1  # s by which the files of a pair may differ; codecs pad by less
 
+PARTS = ("drums", "bass", "other")  # of an accompaniment, as MUSDB18 names them
+
 _SOURCE_OF = {"voice": 0, "music": 1, "vocals": 0, "accompaniment": 1}  # index in SOURCES
 _PARTNER_OF = {
     "voice": "music",
@@ -39,8 +43,9 @@ _PARTNER_OF = {
     "accompaniment": "vocals",
 }
 _LAYOUTS = (
-    "pairs NAME.voice.EXT and NAME.music.EXT, folders with vocals.EXT and accompaniment.EXT, "
-    "or stereo files with the music on the left and the voice on the right"
+    "pairs NAME.voice.EXT and NAME.music.EXT, folders with vocals.EXT and accompaniment.EXT "
+    "(or drums.EXT, bass.EXT, other.EXT), or stereo files with the music on the left and the "
+    "voice on the right"
 )
 
 
@@ -54,7 +59,7 @@ class Clip:
         What it is called, unlike all others in its folder: a path below the folder, with
         ``/`` on every system and without what tells the sources apart.
     files : tuple of Path
-        The vocals and the accompaniment, or one stereo file of both.
+        The vocals and the accompaniment, or its parts; or one stereo file of both.
 
     Examples
     --------
@@ -98,9 +103,38 @@ class Clip:
         >>> sources.shape, sources[:, 0, 0].tolist(), sample_rate
         ((2, 1, 800), [0.5, 0.25], 8000)
         """
+        signals, rate = self.load_parts()
+        return np.stack([signals[0], signals[1:].sum(axis=0)]), rate
+
+    def load_parts(self) -> tuple[NDArray[np.float32], int]:
+        """Read the vocals and each part of the accompaniment.
+
+        Returns
+        -------
+        signals : ndarray of shape (1 + parts, channels, samples), float32
+            The vocals first; one part where the accompaniment is one file.
+        sample_rate : int
+            In Hz.
+
+        Raises
+        ------
+        AudioError, DataError
+            As for :meth:`load`.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import soundfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     names = [Path(folder, f"{part}.wav") for part in ("vocals", "drums", "bass")]
+        ...     for name in names:
+        ...         soundfile.write(name, np.zeros(800), 8000)
+        ...     Clip("a", tuple(names)).load_parts()[0].shape
+        (3, 1, 800)
+        """
         if len(self.files) == 1:
             return _load_stereo(self.files[0])
-        return _load_pair(*self.files)
+        return _load_together(*self.files)
 
     def load_mono(self, sample_rate: int) -> NDArray[np.float32]:
         """Read both sources in mono and at a given rate.
@@ -178,7 +212,7 @@ def find_clips(folder: Path) -> list[Clip]:
             name = root.resolve().name
         _add(halves.setdefault(name, {}), _SOURCE_OF[word], root / relative, name)
     if halves:
-        clips = [Clip(name, _pair(found)) for name, found in halves.items()]
+        clips = [Clip(name, _together(found)) for name, found in halves.items()]
     else:
         clips = _stereo_clips(root, files)
     return sorted(clips, key=lambda clip: clip.name)
@@ -259,12 +293,14 @@ def _add(found: dict[int, Path], source: int, path: Path, name: str) -> None:
     found[source] = path
 
 
-def _pair(found: dict[int, Path]) -> tuple[Path, ...]:
-    """Put the two files of a clip in order."""
+def _together(found: dict[int, Path]) -> tuple[Path, ...]:
+    """Put the files of a clip in order, the vocals first."""
     if len(found) == len(SOURCES):
         return tuple(found[source] for source in range(len(SOURCES)))
     (path,) = found.values()
     head, word = _split(path)
+    if word == "vocals" and not head and (parts := _parts(path)):
+        return path, *parts
     partner = _PARTNER_OF[str(word)]
     expected = f"{head}.{partner}{path.suffix}" if head else f"{partner}{path.suffix}"
     hint = " (the sum of all stems but the vocals)" if partner == "accompaniment" else ""
@@ -272,6 +308,12 @@ def _pair(found: dict[int, Path]) -> tuple[Path, ...]:
         f"{path}: its partner is missing: expected {expected}{hint} beside it; "
         f"add it, or move {path.name} away"
     )
+
+
+def _parts(vocals: Path) -> list[Path]:
+    """Find the parts of the accompaniment beside a file of vocals, of the same kind."""
+    beside = [vocals.with_name(part + vocals.suffix) for part in PARTS]
+    return [path for path in beside if path.is_file()]
 
 
 def _stereo_clips(root: Path, files: list[Path]) -> list[Clip]:
@@ -302,31 +344,31 @@ def _load_stereo(path: Path) -> tuple[NDArray[np.float32], int]:
     return np.stack([voice, music])[:, np.newaxis], rate
 
 
-def _load_pair(vocals: Path, accompaniment: Path) -> tuple[NDArray[np.float32], int]:
-    """Read a clip of two files and make them alike."""
+def _load_together(vocals: Path, *others: Path) -> tuple[NDArray[np.float32], int]:
+    """Read a clip of several files and make them alike."""
     voice, rate = audio.read(vocals)
-    music, music_rate = audio.read(accompaniment)
-    if rate != music_rate:
-        raise DataError(
-            f"{vocals}: is at {rate} Hz, but {accompaniment} at {music_rate} Hz; "
-            "resample one so that both have the same rate"
-        )
-    lengths = voice.shape[1], music.shape[1]
-    if abs(lengths[0] - lengths[1]) > LONGEST_PADDING * rate:
-        raise DataError(
-            f"{vocals}: lasts {lengths[0] / rate:.3f} s, but {accompaniment} "
-            f"{lengths[1] / rate:.3f} s; they must begin and end together, to within "
-            f"{LONGEST_PADDING} s"
-        )
-    channels = max(len(voice), len(music))
-    if not {len(voice), len(music)} <= {1, channels}:
-        raise DataError(
-            f"{vocals}: has {len(voice)} channels, but {accompaniment} {len(music)}; "
-            "both must have as many, or one be mono"
-        )
-    shape = channels, min(lengths)
-    pair = [np.broadcast_to(source[:, : shape[1]], shape) for source in (voice, music)]
-    return np.stack(pair), rate
+    signals = [voice]
+    for other in others:
+        signal, other_rate = audio.read(other)
+        if rate != other_rate:
+            raise DataError(
+                f"{vocals}: is at {rate} Hz, but {other} at {other_rate} Hz; "
+                "resample one so that both have the same rate"
+            )
+        if abs(voice.shape[1] - signal.shape[1]) > LONGEST_PADDING * rate:
+            raise DataError(
+                f"{vocals}: lasts {voice.shape[1] / rate:.3f} s, but {other} "
+                f"{signal.shape[1] / rate:.3f} s; they must begin and end together, to within "
+                f"{LONGEST_PADDING} s"
+            )
+        if len(voice) != len(signal) and 1 not in (len(voice), len(signal)):
+            raise DataError(
+                f"{vocals}: has {len(voice)} channels, but {other} {len(signal)}; "
+                "both must have as many, or one be mono"
+            )
+        signals.append(signal)
+    shape = max(map(len, signals)), min(signal.shape[1] for signal in signals)
+    return np.stack([np.broadcast_to(signal[:, : shape[1]], shape) for signal in signals]), rate
 
 
 def unit_power(sources: NDArray[np.float32], *, name: str = "clip") -> NDArray[np.float32]:

@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 SMALL: dict[str, dict[str, Any]] = {
     "drnn": {"hidden_size": 8},
     "conv-drnn": {"channels": [4, 6], "num_recurrent": 1},
+    "stereo-drnn": {"channels": [4, 6], "num_recurrent": 1, "bands": [[64, 1], [32, 2]]},
     "frame-rnn": {"hidden_size": 3},
     "frame-crnn": {"channels": [2, 3], "embedding_size": 4, "hidden_size": 3},
     "chord-crnn": {"octaves": 1, "channels": [4, 8, 16], "num_circles": 1, "num_qualities": 2},
@@ -47,7 +48,10 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("conv-drnn", {"num_recurrent": 0}),
     ("conv-drnn", {"num_recurrent": 2, "cell": "rnn", "nonlinearity": "relu"}),
     ("conv-drnn", {"cell": "gru", "bidirectional": False, "channels": [3, 5, 7]}),
+    ("stereo-drnn", {"num_sources": 4, "bands": [[32, 4]]}),
 ]
+#: Channels that a network hears together, between the batch and the samples.
+CHANNELS = {"stereo-drnn": (2,)}
 FRONTEND = StftConfig(n_fft=256, hop_length=128)
 BANK = FilterbankConfig(8000, (128, 256), 80, 12, fmax=4000.0)
 ALL = sorted(models.architectures())
@@ -95,10 +99,10 @@ def test_the_wrong_kind_of_front_end_is_one_clear_line(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("samples", [1, 100, 128, 5000])
 def test_one_signal_a_source_as_long_as_the_input(name: str, samples: int) -> None:
-    audio = noise(3, samples)
+    audio = noise(3, *CHANNELS.get(name, ()), samples)
     with torch.no_grad():
         sources = small(name)(audio)
-    assert sources.shape == (3, 2, samples)
+    assert sources.shape == (3, 2, *audio.shape[1:])
     assert sources.dtype == torch.float32
     assert torch.allclose(sources.sum(dim=1), audio, atol=1e-5)
 
@@ -108,9 +112,10 @@ def test_one_signal_a_source_as_long_as_the_input(name: str, samples: int) -> No
 )
 def test_masks_share_the_mixture(name: str, arguments: dict[str, Any]) -> None:
     network = small(name, **arguments)
-    spectrum = network.stft(torch.cat([noise(1, 3000), torch.zeros(1, 3000)]))
+    sound = noise(1, *CHANNELS.get(name, ()), 3000)
+    spectrum = network.stft(torch.cat([sound, torch.zeros_like(sound)]))
     masks = network.train().masks(spectrum)
-    assert masks.shape == (2, 2, *spectrum.shape[1:])
+    assert masks.shape == (2, network.num_sources, *spectrum.shape[1:])
     assert masks.min() >= 0
     assert masks.max() <= 1
     assert torch.allclose(masks.sum(dim=1), torch.ones(()), atol=1e-5)
@@ -125,7 +130,7 @@ def test_masks_share_the_mixture(name: str, arguments: dict[str, Any]) -> None:
 def test_signals_of_a_batch_do_not_mix(name: str) -> None:
     network = small(name)
     network.calibrate(network.stft(noise(4, 3000)).abs())
-    audio = noise(3, 2000)
+    audio = noise(3, *CHANNELS.get(name, ()), 2000)
     with torch.no_grad():
         together = network(audio)
         alone = torch.cat([network(signal[None]) for signal in audio])
@@ -134,7 +139,7 @@ def test_signals_of_a_batch_do_not_mix(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_calibration_takes_the_level_out(name: str) -> None:
-    spectrum = small(name).stft(noise(2, 8000))
+    spectrum = small(name).stft(noise(2, *CHANNELS.get(name, ()), 8000))
     masks = []
     for gain in (1.0, 30.0):
         network = small(name, power=0.7)
@@ -228,7 +233,7 @@ def test_parameters_are_counted() -> None:
 
 def save(name: str, folder: Path, *, half: bool = False) -> tuple[nn.Module, registry.ModelEntry]:
     network: Any = any_small(name, seed=1)
-    heard = noise(2, 300 if name == "head" else 4000)
+    heard = noise(2, *CHANNELS.get(name, ()), 300 if name == "head" else 4000)
     network.calibrate(network.stft(heard).abs() if name in NAMES else heard)
     with torch.no_grad():
         network.train()(heard)  # fills the running statistics
@@ -254,7 +259,7 @@ def test_saved_and_loaded_is_the_same(name: str, tmp_path: Path) -> None:
     for weight, value in network.state_dict().items():
         assert state[weight].dtype == value.dtype
         assert torch.equal(state[weight], value), weight
-    heard = noise(2, 300 if name == "head" else 3000)
+    heard = noise(2, *CHANNELS.get(name, ()), 300 if name == "head" else 3000)
     with torch.no_grad():
         assert torch.equal(again(heard), network(heard))
     assert (entry.name, entry.config["name"]) == ("tiny", "tiny")
@@ -276,7 +281,7 @@ def test_half_precision_is_half_the_size_and_nearly_the_same(name: str, tmp_path
     for weight, value in network.state_dict().items():
         assert state[weight].dtype == value.dtype
         assert torch.allclose(state[weight], value, rtol=1e-2, atol=1e-2), weight
-    heard = noise(2, 300 if name == "head" else 3000)
+    heard = noise(2, *CHANNELS.get(name, ()), 300 if name == "head" else 3000)
     with torch.no_grad():
         assert torch.allclose(again(heard), network(heard), atol=1e-2)
 

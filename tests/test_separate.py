@@ -181,6 +181,7 @@ def test_stem_that_peaks_above_the_mixture_costs_a_second_run(tmp_path: Path) ->
         """Vocals at 1.5 times the mixture, and so an accompaniment against it."""
 
         runs = 0
+        stems = SOURCES
 
         def blocks(self, mixture, sample_rate, rms):  # type: ignore[no-untyped-def]
             self.runs += 1
@@ -348,7 +349,7 @@ def test_training_learns_and_its_folder_is_a_model(
         seconds=1.0,
         recipe=Recipe(epochs=2, steps=25, batch_size=4, learning_rate=3e-3, average=0.9),
     )
-    entry = train([two_songs], tmp_path / "net", course, dev=two_songs, licence="CC0")
+    entry = train([two_songs], tmp_path / "net", course, dev=two_songs, licences=["CC0"])
     score = entry.config["scores"][0]["value"]
     assert score > 6, "a net that hears glides apart from steady tones gains far more"
     evaluation = evaluate(two_songs, str(entry.folder), oracles=False)
@@ -423,7 +424,7 @@ def test_oracle_masks_are_near_the_truth(two_songs: Path) -> None:
 def test_scores_are_recorded_in_the_model(two_songs: Path, model: Path, tmp_path: Path) -> None:
     evaluation = evaluate(two_songs, str(model), n_jobs=2)
     systems = {total.system for total in evaluation.totals}
-    assert systems == {"network", "mixture", "ideal ratio mask", "Wiener-like mask"}
+    assert systems == {"network", "mixture", "band-pass", "ideal ratio mask", "Wiener-like mask"}
     best = max(evaluation.totals, key=lambda total: total.gnsdr)
     assert "mask" in best.system
     for _ in range(2):  # a second time replaces, and adds no row

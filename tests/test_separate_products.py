@@ -85,13 +85,13 @@ def test_gains_are_read_as_they_are_typed(word: str, gain: float) -> None:
 
 @pytest.mark.parametrize("word", ["vocals", "=3", "vocals=", "vocals=loud", "vocals=nan"])
 def test_what_is_no_gain_is_refused(word: str) -> None:
-    with pytest.raises(UsageError, match="stems: vocals, accompaniment"):
+    with pytest.raises(UsageError, match="write STEM=DB"):
         parse_gains([word])
 
 
 def test_unknown_stems_and_gains_are_refused() -> None:
     with pytest.raises(UsageError, match="did you mean 'vocals'.*accompaniment, vocals"):
-        Asked(gains={"vocal": 1.0})
+        Asked(gains={"vocal": 1.0}).check(SOURCES)
     for gain in (np.inf, 61.0, np.nan):
         with pytest.raises(UsageError, match="between -inf and 60 dB"):
             Asked(gains={"vocals": gain})
@@ -254,7 +254,7 @@ def test_a_stem_that_clips_costs_a_second_run_of_all(separator: Separator, tmp_p
                 yield np.stack([3 * block, -2 * block])
 
         def __init__(self) -> None:
-            self.entry = separator.entry
+            self.entry, self.stems = separator.entry, separator.stems
 
     source = song(tmp_path / "a.wav")
     extras = Extras(tmp_path / "remix.wav", {}, tmp_path / "a.png", tmp_path / "a.html")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @batch_options()
 @output_option("separated", "Folder for the stems; mirrors the folders given.")
 @click.option("--model", default="drnn-mir1k", show_default=True, help="Name or model folder.")
-@click.option("--stems", help="What to write. [vocals,accompaniment]")
+@click.option("--stems", help="What to write, as in vocals,drums. [all that the model has]")
 @click.option("--karaoke", is_flag=True, help="Write the accompaniment alone.")
 @click.option(
     "--format",
@@ -70,7 +70,7 @@ def separate(
     report: str | None,
     **options: Any,
 ) -> None:
-    """Separate songs into vocals and accompaniment.
+    """Separate songs into vocals and accompaniment, or what stems the model has.
 
     INPUTS: files, folders (searched for audio), patterns in quotes, or - for standard input.
     The stems have the input's sample rate, channels and exact length, and add up to it.
@@ -81,11 +81,11 @@ def separate(
     if karaoke and stems:
         raise click.UsageError("--karaoke writes the accompaniment alone; leave out --stems")
     asked = Asked(plot, report, parse_gains(gains) or None, preview)
-    wanted = "accompaniment" if karaoke else stems or "vocals,accompaniment"
+    wanted = "accompaniment" if karaoke else stems
     summary = separate_files(
         inputs,
         files_from=files_from,
-        stems=[stem.strip() for stem in wanted.split(",")],
+        stems=[stem.strip() for stem in wanted.split(",")] if wanted else None,
         asked=asked,
         n_jobs=jobs,
         listener=Reporter(

@@ -55,6 +55,7 @@ FAMILIES = (
     "frame_crnn",
     "frame_rnn",
     "hourglass",
+    "stereo",
 )
 
 _ARCHITECTURES: dict[str, type[nn.Module]] = {}

@@ -30,7 +30,7 @@ from audiocli.models import register
 from audiocli.models.masking import MaskingNetwork
 from audiocli.models.recurrent import recurrent_layer
 
-__all__ = ["ConvolutionalDRNN"]
+__all__ = ["ConvolutionalDRNN", "Hourglass"]
 
 
 def _convolution(inputs: int, outputs: int, kernel: tuple[int, int], stride: int = 1) -> nn.Module:
@@ -77,6 +77,94 @@ class _BandwiseRecurrence(nn.Module):
         return F.relu(x + self.mix(states))
 
 
+class Hourglass(nn.Module):
+    """Narrow the bands of a spectrum step by step, run through time, and widen them again.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels at both ends.
+    channels : sequence of int
+        Channels at each width, from half the number of bands downwards.
+    num_recurrent : int
+        Recurrent layers at the narrowest width.
+    cell, nonlinearity, bidirectional
+        As in :func:`audiocli.models.recurrent.recurrent_layer`.
+
+    Raises
+    ------
+    ModelError
+        If there is no width, or the last cannot be halved for two directions.
+
+    Examples
+    --------
+    >>> hourglass = Hourglass(2, 3, channels=[4, 8], num_recurrent=1)
+    >>> hourglass(torch.zeros(1, 2, 16, 5)).shape
+    torch.Size([1, 3, 16, 5])
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        channels: Sequence[int],
+        num_recurrent: int,
+        cell: str = "lstm",
+        nonlinearity: str = "tanh",
+        bidirectional: bool = True,
+    ) -> None:
+        super().__init__()
+        if not channels:
+            raise ModelError("channels []: there must be a width")
+        if bidirectional and channels[-1] % 2:
+            raise ModelError(
+                f"channels {list(channels)}: the last must be even, half for each direction"
+            )
+        self.divisor = 2 ** len(channels)
+        widths = list(zip(channels, channels[1:], strict=False))
+        self.widen_input = nn.Sequential(_convolution(inputs, channels[0], (7, 3), 2), nn.ReLU())
+        self.encoders = nn.ModuleList(_Residual(width) for width in channels)
+        self.narrow = nn.ModuleList(
+            nn.Sequential(_convolution(wide, slim, (5, 1), 2), nn.ReLU()) for wide, slim in widths
+        )
+        self.recurrent = nn.Sequential(
+            *(
+                _BandwiseRecurrence(channels[-1], cell, nonlinearity, bidirectional)
+                for _ in range(num_recurrent)
+            )
+        )
+        self.widen = nn.ModuleList(
+            nn.ConvTranspose2d(slim, wide, (4, 1), (2, 1), (1, 0))
+            for wide, slim in reversed(widths)
+        )
+        self.decoders = nn.ModuleList(_Residual(wide) for wide, _ in reversed(widths))
+        self.output = nn.ConvTranspose2d(channels[0], outputs, (8, 3), (2, 1), (3, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, inputs, bands, frames) to (batch, outputs, bands, frames).
+
+        The number of bands must be a multiple of 2 to the number of widths.
+        """
+        hidden, across = self.waist(x)
+        for widen, decoder in zip(self.widen, self.decoders, strict=True):
+            hidden = decoder(widen(hidden) + across.pop())
+        output: Tensor = self.output(hidden)
+        return output
+
+    def waist(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Compute the narrowest layer, after recurrence, and what is handed across to widen it."""
+        # Channels last in memory: convolutions with few channels run up to twice as fast.
+        hidden = self.widen_input(x.contiguous(memory_format=torch.channels_last))
+        across = []
+        for level, encoder in enumerate(self.encoders):
+            hidden = encoder(hidden)
+            if level < len(self.narrow):
+                across.append(hidden)
+                hidden = self.narrow[level](hidden)
+        return self.recurrent(hidden), across
+
+
 @register("conv-drnn")
 class ConvolutionalDRNN(MaskingNetwork):
     """Hourglass of convolutions along frequency around a deep recurrent net.
@@ -85,12 +173,8 @@ class ConvolutionalDRNN(MaskingNetwork):
     ----------
     frontend : StftConfig
         Front-end; n_fft must be divisible by 2 to the number of widths plus one.
-    channels : sequence of int
-        Channels at each width, from half the number of bins downwards.
-    num_recurrent : int
-        Recurrent layers at the narrowest width.
-    cell, nonlinearity, bidirectional
-        As in :func:`audiocli.models.recurrent.recurrent_layer`.
+    channels, num_recurrent, cell, nonlinearity, bidirectional
+        As in :class:`Hourglass`.
     power : float
         Magnitudes enter to this power.
 
@@ -115,34 +199,21 @@ class ConvolutionalDRNN(MaskingNetwork):
         power: float = 0.4,
     ) -> None:
         super().__init__(frontend)
-        if not channels or frontend.n_fft % 2 ** (len(channels) + 1):
+        self.power = power
+        self.hourglass = Hourglass(
+            2,
+            self.num_sources,
+            channels=channels,
+            num_recurrent=num_recurrent,
+            cell=cell,
+            nonlinearity=nonlinearity,
+            bidirectional=bidirectional,
+        )
+        if frontend.n_fft % (2 * self.hourglass.divisor):
             raise ModelError(
                 f"channels {list(channels)}: n_fft {frontend.n_fft} must be divisible by 2 to the "
-                "number of widths plus one, and there must be a width"
+                "number of widths plus one"
             )
-        if bidirectional and channels[-1] % 2:
-            raise ModelError(
-                f"channels {list(channels)}: the last must be even, half for each direction"
-            )
-        self.power = power
-        widths = list(zip(channels, channels[1:], strict=False))
-        self.widen_input = nn.Sequential(_convolution(2, channels[0], (7, 3), 2), nn.ReLU())
-        self.encoders = nn.ModuleList(_Residual(width) for width in channels)
-        self.narrow = nn.ModuleList(
-            nn.Sequential(_convolution(wide, slim, (5, 1), 2), nn.ReLU()) for wide, slim in widths
-        )
-        self.recurrent = nn.Sequential(
-            *(
-                _BandwiseRecurrence(channels[-1], cell, nonlinearity, bidirectional)
-                for _ in range(num_recurrent)
-            )
-        )
-        self.widen = nn.ModuleList(
-            nn.ConvTranspose2d(slim, wide, (4, 1), (2, 1), (1, 0))
-            for wide, slim in reversed(widths)
-        )
-        self.decoders = nn.ModuleList(_Residual(wide) for wide, _ in reversed(widths))
-        self.output = nn.ConvTranspose2d(channels[0], self.num_sources, (8, 3), (2, 1), (3, 1))
         self.register_buffer("scale", torch.ones(()))
         # Voices live in certain registers; without this every band would look the same.
         position = torch.linspace(-1, 1, frontend.bins - 1).view(1, -1, 1)
@@ -154,28 +225,15 @@ class ConvolutionalDRNN(MaskingNetwork):
 
     def outputs(self, magnitude: Tensor) -> Tensor:
         """Estimate source magnitudes (batch, sources, bins, frames) from (batch, bins, frames)."""
-        hidden, across = self._waist(magnitude)
-        for widen, decoder in zip(self.widen, self.decoders, strict=True):
-            hidden = decoder(widen(hidden) + across.pop())
-        output = F.softplus(self.output(hidden).float())
+        output = F.softplus(self.hourglass(self._input(magnitude)).float())
         return F.pad(output, (0, 0, 0, 1), mode="replicate")
 
     def features(self, magnitude: Tensor) -> Tensor:
         """Compute the channels of the waist, (batch, channels, frames), as means over its bands."""
-        return self._waist(magnitude)[0].mean(dim=2)
+        return self.hourglass.waist(self._input(magnitude))[0].mean(dim=2)
 
-    def _waist(self, magnitude: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Compute the narrowest layer, after recurrence, and what is handed across to widen it."""
+    def _input(self, magnitude: Tensor) -> Tensor:
         # The highest bin is left out, so that the number of bands halves evenly.
         compressed = magnitude[:, :-1].clamp(min=1e-8) ** self.power / self.scale
         position: Tensor = self.position  # type: ignore[assignment]  # a buffer
-        x = torch.stack([compressed, position.expand_as(compressed)], dim=1)
-        # Channels last in memory: convolutions with few channels run up to twice as fast.
-        hidden = self.widen_input(x.contiguous(memory_format=torch.channels_last))
-        across = []
-        for level, encoder in enumerate(self.encoders):
-            hidden = encoder(hidden)
-            if level < len(self.narrow):
-                across.append(hidden)
-                hidden = self.narrow[level](hidden)
-        return self.recurrent(hidden), across
+        return torch.stack([compressed, position.expand_as(compressed)], dim=1)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from audiocli.frontend import Stft, StftConfig
 
-__all__ = ["LEVEL", "SILENCE", "MaskingNetwork", "soft_mask"]
+__all__ = ["LEVEL", "SILENCE", "MaskingNetwork", "SeparationNetwork", "soft_mask"]
 
 #: The level that these networks hear: root mean square of the mixture.
 LEVEL = 1.0
@@ -52,11 +52,41 @@ def soft_mask(outputs: Tensor) -> Tensor:
     return magnitude / magnitude.sum(dim=1, keepdim=True)
 
 
-class MaskingNetwork(nn.Module):
-    """Base of the separation networks: audio in, one signal a source out.
+class SeparationNetwork(nn.Module):
+    """What every network that separates offers, however it does it.
+
+    Attributes
+    ----------
+    num_sources : int
+        Number of signals that it separates into.
+
+    Examples
+    --------
+    >>> issubclass(MaskingNetwork, SeparationNetwork)
+    True
+    """
+
+    num_sources: int
+
+    @property
+    @abstractmethod
+    def sample_rate(self) -> int:
+        """Rate of the audio it takes, in Hz."""
+
+    @abstractmethod
+    def separate(self, audio: Tensor) -> Tensor:
+        """Separate one recording (channels, samples) into (sources, channels, samples).
+
+        It has any number of channels, and is at a root mean square of about ``LEVEL``.
+        """
+
+
+class MaskingNetwork(SeparationNetwork):
+    """Base of the networks with a mask layer: audio in, one signal a source out.
 
     A child gives :meth:`outputs`; this class owns the front-end, the mask
-    layer and the way back to audio.
+    layer and the way back to audio. Signals are of one channel here; a child that hears
+    several together gives its own :meth:`estimates` and :meth:`separate`.
 
     Parameters
     ----------
@@ -118,8 +148,40 @@ class MaskingNetwork(nn.Module):
         """
         return soft_mask(self.outputs(spectrum.abs()))
 
+    def estimates(self, spectrum: Tensor) -> Tensor:
+        """Estimate the sources of a complex mixture spectrum.
+
+        Parameters
+        ----------
+        spectrum : Tensor, shape (batch, bins, frames)
+
+        Returns
+        -------
+        Tensor, shape (batch, sources, bins, frames)
+            Complex; they add up to `spectrum`.
+        """
+        return self.masks(spectrum).float() * spectrum.unsqueeze(1)
+
     def forward(self, audio: Tensor) -> Tensor:
         """Separate audio (batch, samples) into (batch, sources, samples)."""
-        spectrum = self.stft(audio)
-        estimates = self.masks(spectrum) * spectrum.unsqueeze(1)
-        return self.stft.inverse(estimates, audio.shape[-1])
+        return self.stft.inverse(self.estimates(self.stft(audio)), audio.shape[-1])
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of the audio it takes, in Hz."""
+        return self.stft.config.sample_rate
+
+    def separate(self, audio: Tensor) -> Tensor:
+        """Separate one recording.
+
+        Parameters
+        ----------
+        audio : Tensor, shape (channels, samples)
+            Of any number of channels; here each is separated by itself.
+
+        Returns
+        -------
+        Tensor, shape (sources, channels, samples)
+        """
+        separated: Tensor = self(audio)
+        return separated.transpose(0, 1)

@@ -38,7 +38,7 @@ def run_separate(options: dict[str, Any]) -> None:
     from audiocli.tasks.separate.training import AUGMENTATIONS, Course, train
 
     arguments = {name: options[name] for name in ARGUMENTS if options[name] is not None}
-    if options["arch"] == "conv-drnn" and "num_layers" in arguments:
+    if options["arch"] in ("conv-drnn", "stereo-drnn") and "num_layers" in arguments:
         arguments["num_recurrent"] = arguments.pop("num_layers")
     if options["recurrent_layer"]:
         arguments["recurrent_layers"] = list(options["recurrent_layer"])
@@ -51,8 +51,10 @@ def run_separate(options: dict[str, Any]) -> None:
         seconds=options["seconds"],
         recipe=_recipe(options),
     )
-    given: dict[str, Any] = {name: options[name] for name in ("dev", "licence", "start", "device")}
-    with _Shown(options, "dev GNSDR {:.2f} dB") as shown:
+    given: dict[str, Any] = {
+        name: options[name] for name in ("voices", "backings", "dev", "licences", "start", "device")
+    }
+    with _Shown(options, "dev {:.2f} dB") as shown:
         entry = train(options["data"], options["output"], course, **given, **shown.listeners)
     click.echo(str(entry.folder))
 

@@ -27,7 +27,7 @@ licences_option = click.option(
     "--licence",
     "licences",
     multiple=True,
-    help="Licence of each DATA in their order, for the model card; may be repeated.",
+    help="Licence of each folder in their order, for the model card; may be repeated.",
 )
 start_option = click.option(
     "--from",

@@ -7,7 +7,13 @@ from typing import Any
 import click
 
 from audiocli.cli.options import FOLDER
-from audiocli.cli.train.options import COUNT, POSITIVE, start_option, training_options
+from audiocli.cli.train.options import (
+    COUNT,
+    POSITIVE,
+    licences_option,
+    start_option,
+    training_options,
+)
 
 
 @click.command()
@@ -17,8 +23,22 @@ from audiocli.cli.train.options import COUNT, POSITIVE, start_option, training_o
     "--arch",
     default="drnn",
     show_default=True,
-    type=click.Choice(["dnn", "rnn", "drnn", "srnn", "conv-drnn"]),
-    help="srnn: all layers recurrent; conv-drnn: weights shared along frequency.",
+    type=click.Choice(["dnn", "rnn", "drnn", "srnn", "conv-drnn", "stereo-drnn"]),
+    help="srnn: all layers recurrent; conv-drnn: weights shared along frequency; stereo-drnn: "
+    "the same for stereo songs up to 22 kHz.",
+)
+@click.option(
+    "--voices",
+    multiple=True,
+    type=FOLDER,
+    help="A folder of voices alone, for stereo-drnn; may be repeated.",
+)
+@click.option(
+    "--backing",
+    "backings",
+    multiple=True,
+    type=FOLDER,
+    help="A folder of music without voice, for stereo-drnn; may be repeated.",
 )
 @start_option
 @click.option("--hidden-size", type=COUNT, help="Units of each hidden layer. [1000]")
@@ -63,7 +83,7 @@ from audiocli.cli.train.options import COUNT, POSITIVE, start_option, training_o
     help="none; circular shift; any voice over any music; also pitch, formants, EQ.",
 )
 @training_options(epochs=40, steps=100, batch_size=16, seconds=4.0)
-@click.option("--licence", default="unspecified", help="Licence of the data, for the model card.")
+@licences_option
 def separate(**options: Any) -> None:
     """Train a network that separates vocals from accompaniment.
 

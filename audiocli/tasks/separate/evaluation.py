@@ -27,8 +27,10 @@ from audiocli import registry
 from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Input, Job
 from audiocli.bss_eval import FILTER_LENGTH, bss_eval, weighted_mean
-from audiocli.frontend import Stft
+from audiocli.errors import DataError
+from audiocli.frontend import Stft, StftConfig
 from audiocli.models import share_processor
+from audiocli.models.masking import MaskingNetwork
 from audiocli.stems import SOURCES, Clip, find_clips, unit_power
 from audiocli.tasks.separate.separator import Separator
 
@@ -37,6 +39,7 @@ __all__ = [
     "ClipScore",
     "Evaluation",
     "Total",
+    "band_pass",
     "evaluate",
     "evaluate_clip",
     "oracle_masks",
@@ -45,8 +48,13 @@ __all__ = [
 ]
 
 #: The rows: the network, what it starts from, and what no mask can surpass by much.
-SYSTEMS = ("network", "mixture", "ideal ratio mask", "Wiener-like mask")
+SYSTEMS = ("network", "mixture", "band-pass", "ideal ratio mask", "Wiener-like mask")
 VERSIONS = {3: FILTER_LENGTH, 2: 1}
+#: Hz between which most of a voice lies.
+VOICE_BAND = (200.0, 5000.0)
+#: Seconds of a long clip that are scored at once, and the share of a source's mean power below
+#: which it is silent in them.
+STRETCH, SILENT = 30.0, 1e-3
 
 Sources = NDArray[np.float32]
 
@@ -120,14 +128,14 @@ def oracle_masks(sources: Sources, stft: Stft) -> dict[str, Sources]:
 
     Parameters
     ----------
-    sources : ndarray, shape (2, samples)
+    sources : ndarray, shape (2, ..., samples)
         The true sources.
     stft : Stft
         In whose bins to mask.
 
     Returns
     -------
-    dict of str to ndarray, shape (2, samples)
+    dict of str to ndarray, shape (2, ..., samples)
         ``ideal ratio mask`` (|s| over the sum of |s|) and ``Wiener-like mask`` (their squares).
 
     Examples
@@ -143,8 +151,36 @@ def oracle_masks(sources: Sources, stft: Stft) -> dict[str, Sources]:
     for name, power in (("ideal ratio mask", 1), ("Wiener-like mask", 2)):
         magnitudes = spectra.abs() ** power + 1e-12
         masked = magnitudes / magnitudes.sum(dim=0) * mixture
-        oracles[name] = stft.inverse(masked, sources.shape[1]).numpy()
+        oracles[name] = stft.inverse(masked, sources.shape[-1]).numpy()
     return oracles
+
+
+def band_pass(mixture: Sources, sample_rate: int) -> Sources:
+    """Separate by frequency alone: what a network must surpass.
+
+    Parameters
+    ----------
+    mixture : ndarray, shape (..., samples)
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    ndarray, shape (2, ..., samples)
+        What lies in the band of voices, without delay, and the rest.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(size=4000).astype(np.float32)
+    >>> band_pass(noise, 16000).shape
+    (2, 4000)
+    """
+    low, high = (min(edge, 0.49 * sample_rate) for edge in VOICE_BAND)
+    spectrum = np.fft.rfft(mixture)
+    frequencies = np.fft.rfftfreq(mixture.shape[-1], 1 / sample_rate)
+    inside = (frequencies >= low) & (frequencies <= high)
+    voice = np.fft.irfft(spectrum * inside, mixture.shape[-1]).astype(np.float32)
+    return np.stack([voice, mixture - voice])
 
 
 def evaluate_clip(
@@ -152,10 +188,13 @@ def evaluate_clip(
 ) -> list[ClipScore]:
     """Separate a clip and score the result beside the references.
 
+    A long clip is separated as a whole and scored in stretches of 30 s; stretches in which
+    a source is silent, whose ratios are not defined, are left out.
+
     Parameters
     ----------
     clip : Clip
-        Stereo sources are mixed down to mono.
+        A stereo clip is separated in stereo, and scored with its channels one behind the other.
     separator : Separator
         The model.
     equal_levels : bool
@@ -166,7 +205,7 @@ def evaluate_clip(
     Returns
     -------
     list of ClipScore
-        For each system, source and version.
+        For each stretch, version, system and source.
 
     Raises
     ------
@@ -183,21 +222,53 @@ def evaluate_clip(
     ...         soundfile.write(f"{folder}/{name}.wav", signal, 16000)
     ...     scores = evaluate_clip(find_clips(Path(folder))[0], Separator(), oracles=False)
     >>> len(scores)
-    8
+    12
     """
-    loaded, rate = clip.load()
-    sources = np.ascontiguousarray(loaded.mean(axis=1))
-    equal = unit_power(sources, name=clip.name)  # refuses silence, whose ratios are not defined
+    sources, rate = clip.load()
+    flat = sources.reshape(2, -1)
+    equal = unit_power(flat, name=clip.name)  # refuses silence, whose ratios are not defined
     if equal_levels:
-        sources = equal
+        sources = equal.reshape(sources.shape)
     mixture = sources.sum(axis=0)
-    stems = separator(mixture[None], rate)
+    vocals = separator(mixture, rate)["vocals"]
     systems = {
-        "network": np.stack([stems[stem][0] for stem in SOURCES]),
+        "network": np.stack([vocals, mixture - vocals]),
         "mixture": np.stack([mixture, mixture]),
+        "band-pass": band_pass(mixture, rate),
     }
     if oracles:
-        systems |= oracle_masks(sources, Stft(separator.network.stft.config))
+        systems |= oracle_masks(sources, Stft(_transform(separator, rate)))
+    loud = np.square(sources).mean(axis=(1, 2))
+    longest = round(STRETCH * rate)
+    scores: list[ClipScore] = []
+    for start in range(0, mixture.shape[1], longest):
+        part = sources[..., start : start + longest]
+        if (np.square(part).mean(axis=(1, 2)) < SILENT * loud).any():
+            continue
+        name = clip.name if mixture.shape[1] <= longest else f"{clip.name} {start // rate} s"
+        guesses = {
+            system: guess[..., start : start + longest].reshape(2, -1)
+            for system, guess in systems.items()
+        }
+        scores += _scored(name, part.reshape(2, -1), guesses, part.shape[-1] / rate)
+    if not scores:
+        raise DataError(f"{clip.name}: its sources never sound together; nothing can be scored")
+    return scores
+
+
+def _transform(separator: Separator, rate: int) -> StftConfig:
+    """Choose the transform in which oracles mask: the network's own, where it has one."""
+    network = separator.network
+    if isinstance(network, MaskingNetwork) and rate == network.sample_rate:
+        return network.stft.config
+    half = round(0.032 * rate)
+    return StftConfig(sample_rate=rate, n_fft=2 * half, hop_length=half)
+
+
+def _scored(
+    name: str, sources: Sources, systems: Mapping[str, Sources], seconds: float
+) -> list[ClipScore]:
+    """Score what each system made of a stretch, all of shape (2, samples)."""
     stacked = np.stack(list(systems.values()))
     scores = []
     for version, taps in VERSIONS.items():
@@ -208,11 +279,7 @@ def evaluate_clip(
         for i, system in enumerate(systems):
             for j, stem in enumerate(SOURCES):
                 ratios = (nsdr[i, j], result.sdr[i, j], result.sir[i, j], result.sar[i, j])
-                scores.append(
-                    ClipScore(
-                        clip.name, len(mixture) / rate, system, stem, version, *map(float, ratios)
-                    )
-                )
+                scores.append(ClipScore(name, seconds, system, stem, version, *map(float, ratios)))
     return scores
 
 
@@ -295,7 +362,7 @@ class _MakeWorker:
                 equal_levels=self.equal_levels,
                 oracles=self.oracles,
             )
-            return scores[0].seconds, scores
+            return sum({score.clip: score.seconds for score in scores}.values()), scores
 
         return work
 

@@ -12,10 +12,9 @@ from audiocli.batch import Listener, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Job, find_inputs, plan
 from audiocli.batch.stdin import standard_input
 from audiocli.errors import UsageError, suggest
-from audiocli.stems import SOURCES
 from audiocli.tasks.separate.products import NAME, REMIX, Asked, Naming, container_of
-from audiocli.tasks.separate.separator import DEFAULT_MODEL, Separator
-from audiocli.tasks.separate.song import Extras, Separation, separate_file
+from audiocli.tasks.separate.separator import DEFAULT_MODEL, Separator, stems_of
+from audiocli.tasks.separate.song import ACCOMPANIMENT, Extras, Separation, separate_file
 
 __all__ = ["NAME", "separate_files"]
 
@@ -68,7 +67,7 @@ def separate_files(
     *,
     files_from: str | None = None,
     model: str = DEFAULT_MODEL,
-    stems: Sequence[str] = SOURCES,
+    stems: Sequence[str] | None = None,
     container: str | None = None,
     bits: int | None = None,
     template: str = NAME,
@@ -93,7 +92,8 @@ def separate_files(
     model : str
         A model's name or folder.
     stems : sequence of str
-        Which of ``vocals`` and ``accompaniment`` to write.
+        Which to write, of those the model has; ``accompaniment`` is always among them, all but
+        the vocals. By default all that the model has.
     container, bits
         As in :func:`separate_file`.
     template : str
@@ -132,9 +132,6 @@ def separate_files(
     ...     separate_files([song], Path(folder) / "out", stems=["vocals"]).done
     1
     """
-    for stem in stems:
-        if stem not in SOURCES:
-            raise UsageError(f"unknown stem {stem!r}: {suggest(stem, SOURCES)}")
     output = Path(output)
     # Whatever can be refused is refused here, before anything is written.
     output_format(container or "wav", bits, AudioInfo("", 44100, 2, None, 16, False, "wav"))
@@ -142,6 +139,13 @@ def separate_files(
     found = find_inputs(inputs, files_from=files_from, exclude=output)
     entry = registry.find("separate", model)
     asked = asked or Asked()
+    known = stems_of(entry)
+    stems = known if stems is None else stems
+    for stem in stems:
+        if stem not in (*known, ACCOMPANIMENT):
+            hint = suggest(stem, list(dict.fromkeys([*known, ACCOMPANIMENT])))
+            raise UsageError(f"unknown stem {stem!r}: {hint}; other models may have it")
+    asked.check(known)
     naming = Naming(output, tuple(stems), container, template, asked, len(found) > 1)
     jobs = plan(found, naming, overwrite=overwrite, resume=resume)
     # The manifest names the model by its weights, so that a renamed folder is still the same.

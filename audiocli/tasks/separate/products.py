@@ -11,7 +11,6 @@ from pathlib import Path
 from audiocli.batch.inputs import Input
 from audiocli.batch.placing import PICTURES, below, placed
 from audiocli.errors import UsageError, suggest
-from audiocli.stems import SOURCES
 
 __all__ = ["NAME", "REMIX", "Asked", "Naming", "container_of", "parse_gains"]
 
@@ -41,7 +40,7 @@ class Asked:
     Raises
     ------
     UsageError
-        If there is no such stem or gain, or the preview is no length.
+        If there is no such gain, or the preview is no length.
 
     Examples
     --------
@@ -56,12 +55,27 @@ class Asked:
 
     def __post_init__(self) -> None:
         for stem, gain in (self.gains or {}).items():
-            if stem not in SOURCES:
-                raise UsageError(f"--gain: unknown stem {stem!r}: {suggest(stem, SOURCES)}")
             if not gain <= HIGHEST_GAIN:  # NaN among them
                 raise UsageError(f"--gain {stem}={gain:g}: must be between -inf and 60 dB")
         if self.preview is not None and not 0 < self.preview < math.inf:
             raise UsageError(f"--preview {self.preview:g}: must be more than 0 seconds")
+
+    def check(self, stems: Sequence[str]) -> None:
+        """Refuse gains of stems that a model does not have.
+
+        Parameters
+        ----------
+        stems : sequence of str
+            Those it has.
+
+        Raises
+        ------
+        UsageError
+            If one is not among them.
+        """
+        for stem in self.gains or {}:
+            if stem not in stems:
+                raise UsageError(f"--gain: unknown stem {stem!r}: {suggest(stem, stems)}")
 
     @property
     def settings(self) -> dict[str, object]:
@@ -107,8 +121,7 @@ def parse_gains(words: Iterable[str]) -> dict[str, float]:
         except ValueError:
             gain = math.nan
         if not stem or not equals or math.isnan(gain):
-            stems = ", ".join(SOURCES)
-            raise UsageError(f"--gain {word}: write STEM=DB, as in vocals=-6dB; stems: {stems}")
+            raise UsageError(f"--gain {word}: write STEM=DB, as in vocals=-6dB")
         if stem in gains:
             raise UsageError(f"--gain {word}: {stem} has a gain already")
         gains[stem] = gain

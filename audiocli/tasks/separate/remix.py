@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocli.audio import AudioFormat, AudioInfo, AudioReader, AudioWriter
-from audiocli.stems import SOURCES
 
 __all__ = ["Remix"]
 
@@ -26,6 +25,8 @@ class Remix:
         For a file that is no longer needed once the remix is written.
     info : AudioInfo
         Of the mixture.
+    stems : sequence of str
+        Their names, in the order in which they come.
     gains : mapping of str to float
         In dB, by stem; the others have 0.
     frames : int
@@ -39,7 +40,7 @@ class Remix:
     >>> mixture, stems = np.ones((1, 100), np.float32), np.full((2, 1, 100), 0.5, np.float32)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "a.remix.wav"
-    ...     with Remix(Path(folder), info, {"vocals": -np.inf}, 100) as remix:
+    ...     with Remix(Path(folder), info, ("vocals", "rest"), {"vocals": -np.inf}, 100) as remix:
     ...         remix.take(mixture, stems)
     ...     gain = remix.write(path, AudioFormat("wav", "PCM_16"))
     ...     float(read(path)[0].max()), gain
@@ -47,10 +48,15 @@ class Remix:
     """
 
     def __init__(
-        self, folder: Path, info: AudioInfo, gains: Mapping[str, float], frames: int
+        self,
+        folder: Path,
+        info: AudioInfo,
+        stems: Sequence[str],
+        gains: Mapping[str, float],
+        frames: int,
     ) -> None:
         self.info, self.frames = info, frames
-        self.factors = np.array([10 ** (gains.get(stem, 0.0) / 20) for stem in SOURCES])
+        self.factors = np.array([10 ** (gains.get(stem, 0.0) / 20) for stem in stems])
         self.peak = 0.0
         self._spool = folder / "remix.wav"
         form = AudioFormat("wav", "FLOAT")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from functools import partial
 
 import numpy as np
 import torch
@@ -14,14 +13,15 @@ from audiocli import models, registry
 from audiocli.audio.levels import Level
 from audiocli.audio.streaming import Blockwise, overlap_add, rechunk, resample
 from audiocli.errors import ModelError
-from audiocli.models.masking import LEVEL, SILENCE, MaskingNetwork
-from audiocli.stems import SOURCES
+from audiocli.models.masking import LEVEL, SILENCE, SeparationNetwork
 
-__all__ = ["DEFAULT_MODEL", "LEVEL", "Separator", "decode", "estimate"]
+__all__ = ["DEFAULT_MODEL", "LEVEL", "Separator", "decode", "estimate", "stems_of"]
 
 Audio = NDArray[np.float32]
 
 DEFAULT_MODEL = "drnn-mir1k"
+#: What a model calls the source that is left when all others are taken away.
+RESTS = ("other", "accompaniment")
 
 
 class Separator:
@@ -33,6 +33,11 @@ class Separator:
         A name that ``audiocli models list`` shows, or a model folder.
     device : str
         ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    Attributes
+    ----------
+    stems : tuple of str
+        What it separates into; together they are the mixture.
 
     Raises
     ------
@@ -51,9 +56,13 @@ class Separator:
     def __init__(self, model: str = DEFAULT_MODEL, *, device: str = "auto") -> None:
         self.entry = registry.find("separate", model)
         network = models.load(self.entry, models.device(device))
-        if not isinstance(network, MaskingNetwork):
+        if not isinstance(network, SeparationNetwork):
             raise ModelError(f"{model}: its architecture is not one that separates")
         self.network = network
+        self.stems = stems_of(self.entry)
+        labels = self.entry.config["labels"]
+        #: Which of the network's sources are taken as they are: all stems but the rest.
+        self._taken = [labels.index(stem) for stem in self.stems[:-1]]
         decoder = self.entry.config.get("decoder", {})
         try:
             self.cut = Blockwise(
@@ -68,7 +77,7 @@ class Separator:
     @property
     def rate(self) -> int:
         """Sample rate at which the network works, in Hz."""
-        return self.network.stft.config.sample_rate
+        return self.network.sample_rate
 
     def __call__(self, mixture: Audio, sample_rate: int) -> dict[str, Audio]:
         """Separate a whole signal.
@@ -82,13 +91,13 @@ class Separator:
         Returns
         -------
         dict of str to ndarray, shape (channels, samples)
-            ``vocals`` and ``accompaniment``.
+            By stem: for most models ``vocals`` and ``accompaniment``.
         """
         level = Level(sample_rate)
         level.hear(mixture)
         pieces = list(self.blocks([mixture], sample_rate, level.rms))
         stems = np.concatenate(pieces, axis=-1)
-        return dict(zip(SOURCES, stems, strict=True))
+        return dict(zip(self.stems, stems, strict=True))
 
     def blocks(self, mixture: Iterable[Audio], sample_rate: int, rms: float) -> Iterator[Audio]:
         """Separate a stream.
@@ -108,71 +117,101 @@ class Separator:
             For each block of the mixture one of the same length.
         """
         heard, sizes, mixed = itertools.tee(mixture, 3)
-        process = partial(estimate, self.network, gain=LEVEL / rms if rms > SILENCE else 0.0)
+        gain = LEVEL / rms if rms > SILENCE else 0.0
+
+        def process(audio: Audio) -> Audio:
+            # Stems and channels in one axis, as streams have one.
+            taken = estimate(self.network, audio, gain=gain)[self._taken]
+            return taken.reshape(len(taken) * len(audio), audio.shape[1])
+
         narrow = resample(heard, sample_rate, self.rate)
-        vocals = resample(overlap_add(narrow, process, self.cut), self.rate, sample_rate)
+        sources = resample(overlap_add(narrow, process, self.cut), self.rate, sample_rate)
         first = next(mixed, None)
         if first is None:
             return
         lengths = (block.shape[-1] for block in sizes)
-        matched = rechunk(vocals, lengths, channels=first.shape[0])
-        for block, voice in zip(itertools.chain([first], mixed), matched, strict=True):
-            yield decode(block, voice)
+        number = len(self._taken)
+        matched = rechunk(sources, lengths, channels=number * len(first))
+        for block, source in zip(itertools.chain([first], mixed), matched, strict=True):
+            yield decode(block, source.reshape(number, *block.shape))
 
 
-def estimate(network: MaskingNetwork, audio: Audio, *, gain: float = 1.0) -> Audio:
-    """Estimate the vocals of a signal at the network's rate.
+def stems_of(entry: registry.ModelEntry) -> tuple[str, ...]:
+    """Tell what a model separates into.
 
     Parameters
     ----------
-    network : MaskingNetwork
-        Its first source is the voice.
+    entry : ModelEntry
+
+    Returns
+    -------
+    tuple of str
+        The vocals first; last what takes up all that the others leave.
+
+    Examples
+    --------
+    >>> stems_of(registry.find("separate", DEFAULT_MODEL))
+    ('vocals', 'accompaniment')
+    """
+    labels = [str(label) for label in entry.config["labels"]]
+    order = sorted(labels, key=lambda label: (label in RESTS, label != "vocals"))
+    return tuple(order if order[-1] in RESTS else [*order, RESTS[-1]])
+
+
+def estimate(network: SeparationNetwork, audio: Audio, *, gain: float = 1.0) -> Audio:
+    """Estimate the sources of a signal at the network's rate.
+
+    Parameters
+    ----------
+    network : SeparationNetwork
     audio : ndarray, shape (channels, samples)
-        Every channel is separated by itself.
     gain : float
         Brings the signal to the level the network was trained at.
 
     Returns
     -------
-    ndarray, shape (channels, samples)
-        The vocals, at the level of `audio`.
+    ndarray, shape (sources, channels, samples)
+        At the level of `audio`.
 
     Examples
     --------
     >>> from audiocli.frontend import StftConfig
     >>> network = models.build("drnn", StftConfig(), {"hidden_size": 4})
     >>> estimate(network, np.zeros((2, 3000), np.float32)).shape
-    (2, 3000)
+    (2, 2, 3000)
     """
     if gain == 0 or audio.shape[-1] == 0:
-        return np.zeros_like(audio)
+        return np.zeros((network.num_sources, *audio.shape), np.float32)
     where = next(network.parameters()).device
     try:
         with torch.inference_mode():
-            vocals = network(torch.from_numpy(audio).to(where) * gain)[:, 0] / gain
+            sources = network.separate(torch.from_numpy(audio).to(where) * gain) / gain
     except RuntimeError as error:
         if "memory" in str(error):  # torch has no other sign of it that holds on every device
             raise MemoryError from error
         raise
-    result: Audio = vocals.cpu().numpy()
+    result: Audio = sources.cpu().numpy()
     return result
 
 
-def decode(mixture: Audio, vocals: Audio) -> Audio:
-    """Complete the estimate of the vocals to stems that add up to the mixture.
+def decode(mixture: Audio, sources: Audio) -> Audio:
+    """Complete estimates to stems that add up to the mixture.
 
     Parameters
     ----------
-    mixture, vocals : ndarray, shape (channels, samples)
+    mixture : ndarray, shape (channels, samples)
+    sources : ndarray, shape (sources, channels, samples)
+        All but the last stem.
 
     Returns
     -------
-    ndarray, shape (2, channels, samples)
-        In the order of ``SOURCES``.
+    ndarray, shape (sources + 1, channels, samples)
+        The last is what the others leave of the mixture.
 
     Examples
     --------
-    >>> decode(np.ones((1, 2), np.float32), np.full((1, 2), 0.25, np.float32))[:, 0, 0].tolist()
+    >>> vocals = np.full((1, 1, 2), 0.25, np.float32)
+    >>> decode(np.ones((1, 2), np.float32), vocals)[:, 0, 0].tolist()
     [0.25, 0.75]
     """
-    return np.stack([vocals, mixture - vocals])
+    return np.concatenate([sources, (mixture - sources.sum(axis=0))[np.newaxis]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,14 +20,15 @@ from audiocli.audio.stretch import Loudest, Stretch, cut
 from audiocli.batch import Progress
 from audiocli.plots.stems import StemsViewer, plot_stems
 from audiocli.report import EXCERPT_SECONDS, LONGEST_SECONDS, About, Report
-from audiocli.stems import SOURCES
 from audiocli.tasks.separate.remix import Remix
 from audiocli.tasks.separate.separator import Audio, Separator
 
-__all__ = ["Extras", "Separation", "separate_file"]
+__all__ = ["ACCOMPANIMENT", "Extras", "Separation", "separate_file"]
 
 #: Samples decoded at once, at the file's rate.
 BLOCK = 1 << 16
+#: What there is of every song, whatever its model's stems are: all but the vocals.
+ACCOMPANIMENT = "accompaniment"
 
 
 @dataclass(frozen=True)
@@ -236,9 +237,9 @@ class _Products:
         self.title = song.name or song.path.name
         self.remix = self.viewer = self.report = None
         if extras.remix is not None:
-            self.remix = Remix(folder, song.info, extras.gains, frames)
+            self.remix = Remix(folder, song.info, separator.stems, extras.gains, frames)
         if extras.plot is not None:
-            self.viewer = StemsViewer(SOURCES, rate, frames)
+            self.viewer = StemsViewer(separator.stems, rate, frames)
         if extras.report is not None:
             entry = separator.entry
             # A page is passed on: what folders it came from is nobody's business.
@@ -249,7 +250,7 @@ class _Products:
             )  # fmt: skip
             gain = 1 / max(1.0, song.level.peak)
             self.report = Report(
-                folder, about, SOURCES, song.info, frames, excerpt=song.excerpt, gain=gain
+                folder, about, separator.stems, song.info, frames, excerpt=song.excerpt, gain=gain
             )
 
     def open(self, stack: ExitStack) -> None:
@@ -296,12 +297,15 @@ def _write(
         stack.callback(decoded.close)  # or its thread would read on from a closed file
         stack.callback(pairs.close)
         frames = song.stretch.frames
-        writers = {
-            SOURCES.index(stem): stack.enter_context(
-                AudioWriter(path, rate, channels, form, overwrite=overwrite, frames=frames)
+        writers = [
+            (
+                _parts(stem, separator.stems),
+                stack.enter_context(
+                    AudioWriter(path, rate, channels, form, overwrite=overwrite, frames=frames)
+                ),
             )
             for stem, path in outputs.items()
-        }
+        ]
         made.open(stack)
         peak, done = 0.0, 0
         for mixture, stems in pairs:
@@ -321,11 +325,20 @@ def _pairs(
     yield from zip(beside, separator.blocks(heard, rate, rms), strict=True)
 
 
-def _write_block(block: Audio, writers: Mapping[int, AudioWriter], gain: float) -> float:
+def _parts(stem: str, stems: Sequence[str]) -> list[int]:
+    """Tell which of a model's stems make up the one to write."""
+    if stem == ACCOMPANIMENT and stem not in stems:
+        return [index for index, name in enumerate(stems) if name != "vocals"]
+    return [stems.index(stem)]
+
+
+def _write_block(
+    block: Audio, writers: Sequence[tuple[list[int], AudioWriter]], gain: float
+) -> float:
     """Write a block (stems, channels, samples), each stem to its file; give the peak."""
     peak = 0.0
-    for stem, writer in writers.items():
-        samples = block[stem] * np.float32(gain)
+    for parts, writer in writers:
+        samples = block[parts].sum(axis=0) * np.float32(gain)
         peak = max(peak, float(np.abs(samples).max()))
         writer.write(samples)
     return peak

@@ -6,7 +6,7 @@ The other half of :mod:`audiocli.tasks.separate`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,136 +18,44 @@ from torch import Tensor
 from audiocli import models, registry
 from audiocli.augment import colour, excerpt
 from audiocli.bss_eval import bss_eval, weighted_mean
-from audiocli.errors import DataError, ModelError, UsageError, suggest
-from audiocli.frontend import Stft, StftConfig
+from audiocli.errors import DataError, ModelError, UsageError
+from audiocli.frontend import Stft
 from audiocli.losses import divergence_loss, snr_loss, squared_loss
+from audiocli.models.hourglass import ConvolutionalDRNN
 from audiocli.models.masking import MaskingNetwork
-from audiocli.provenance import DataSet, named, training_facts
+from audiocli.models.stereo import StereoDRNN
+from audiocli.provenance import data_sets, licence_of_each, named, training_facts
 from audiocli.stems import SOURCES, Clip, find_clips, unit_power
+from audiocli.tasks.separate import songs
+from audiocli.tasks.separate.course import (
+    ARCHITECTURES,
+    AUGMENTATIONS,
+    LOSSES,
+    SONGS,
+    STEREO,
+    Augmentation,
+    Course,
+)
 from audiocli.tasks.separate.separator import LEVEL, estimate
-from audiocli.training import Epoch, Recipe, fit
+from audiocli.tasks.separate.songs import gather_songs, mixed_songs
+from audiocli.training import Epoch, fit
 
-__all__ = ["ARCHITECTURES", "AUGMENTATIONS", "LOSSES", "Augmentation", "Course", "train"]
+__all__ = [
+    "ARCHITECTURES",
+    "AUGMENTATIONS",
+    "LOSSES",
+    "Augmentation",
+    "Course",
+    "examples",
+    "loss",
+    "score",
+    "train",
+]
 
 Sources = NDArray[np.float32]  # (2, samples): vocals, accompaniment
 
-#: What ``--arch`` names: a registered architecture and the arguments that make it this one.
-ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
-    "dnn": ("drnn", {"num_layers": 3, "recurrent_layers": []}),
-    "rnn": ("drnn", {"num_layers": 1, "recurrent_layers": [1]}),
-    "drnn": ("drnn", {"num_layers": 3, "recurrent_layers": [2]}),
-    "srnn": ("drnn", {"num_layers": 3, "recurrent_layers": [1, 2, 3]}),
-    "conv-drnn": ("conv-drnn", {}),
-}
-LOSSES = ("mse", "kl", "snr")
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How the clips are varied from example to example.
-
-    Parameters
-    ----------
-    shift : bool
-        Shift the accompaniment circularly against the voice.
-    remix : bool
-        Put any voice over any accompaniment.
-    semitones : float
-        Resample each source by up to this much.
-    octaves : float
-        Move the formants of the voice by up to this much.
-    decibels : float
-        Strength of a random equaliser on each source.
-    gain : float
-        Standard deviation of the accompaniment's gain, in dB.
-
-    Examples
-    --------
-    >>> AUGMENTATIONS["remix"].semitones
-    0.0
-    """
-
-    shift: bool = False
-    remix: bool = False
-    semitones: float = 0.0
-    octaves: float = 0.0
-    decibels: float = 0.0
-    gain: float = 0.0
-
-
-AUGMENTATIONS = {
-    "none": Augmentation(),
-    "shift": Augmentation(shift=True),
-    "remix": Augmentation(shift=True, remix=True),
-    "wide": Augmentation(
-        shift=True, remix=True, semitones=6.0, octaves=0.35, decibels=5.0 / 3, gain=4.0
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Course:
-    """Everything that makes a training run, so that it can be run again.
-
-    Parameters
-    ----------
-    architecture : str
-        One of ``ARCHITECTURES``.
-    arguments : dict
-        More arguments of the architecture, over those of the name.
-    frontend : StftConfig
-        What the network listens through.
-    loss : {"mse", "kl", "snr"}
-        On masked magnitudes, or (snr) on complex spectra.
-    gamma : float
-        Weight of the discriminative term.
-    augmentation : Augmentation
-        How clips are varied.
-    seconds : float
-        Length of an example.
-    recipe : Recipe
-        Optimiser and schedule.
-
-    Raises
-    ------
-    UsageError
-        On an unknown name, or examples shorter than a frame.
-
-    Examples
-    --------
-    >>> Course(architecture="srnn").loss
-    'mse'
-    """
-
-    architecture: str = "drnn"
-    arguments: dict[str, Any] = field(default_factory=dict)
-    frontend: StftConfig = field(default_factory=StftConfig)
-    loss: str = "mse"
-    gamma: float = 0.05
-    augmentation: Augmentation = AUGMENTATIONS["remix"]
-    seconds: float = 4.0
-    recipe: Recipe = field(default_factory=Recipe)
-
-    def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
-            hint = suggest(self.architecture, ARCHITECTURES)
-            raise UsageError(f"unknown architecture {self.architecture!r}: {hint}")
-        if self.loss not in LOSSES:
-            raise UsageError(f"unknown loss {self.loss!r}: {suggest(self.loss, LOSSES)}")
-        frame = self.frontend.n_fft / self.frontend.sample_rate
-        if self.seconds < frame:
-            raise UsageError(
-                f"examples of {self.seconds:g} s: they must last a frame of the front-end, "
-                f"{frame:g} s, or longer"
-            )
-
-    def build(self) -> MaskingNetwork:
-        """Make the network with fresh weights."""
-        name, arguments = ARCHITECTURES[self.architecture]
-        torch.manual_seed(self.recipe.seed)
-        network = models.build(name, self.frontend, {**arguments, **self.arguments})
-        assert isinstance(network, MaskingNetwork)  # narrows the type; all of the above are
-        return network
+#: Of stereo networks: the share of the loss in which high frequencies are lifted, and how far.
+LIFTED, LIFT = 1 / 3, 30.0
 
 
 def examples(
@@ -207,8 +115,8 @@ def loss(network: MaskingNetwork, batch: Tensor, course: Course) -> Tensor:
     ----------
     network : MaskingNetwork
         In training.
-    batch : Tensor, shape (batch, 2, samples)
-        As :func:`examples` makes it.
+    batch : Tensor, shape (batch, 2, samples) or (batch, 2, 2, samples)
+        As :func:`examples` or :func:`audiocli.tasks.separate.songs.mixed_songs` makes it.
     course : Course
         Which loss, and its gamma.
 
@@ -225,13 +133,16 @@ def loss(network: MaskingNetwork, batch: Tensor, course: Course) -> Tensor:
     """
     with torch.no_grad():
         sources = network.stft(batch)
-        mixture = sources.sum(dim=1)
-    masks = network.masks(mixture).float()
+    estimates = network.estimates(sources.sum(dim=1))
     if course.loss == "snr":
-        return snr_loss(masks * mixture.unsqueeze(1), sources, course.gamma)
-    estimates = masks * mixture.abs().unsqueeze(1)
+        value = snr_loss(estimates, sources, course.gamma)
+        if batch.dim() == 3:
+            return value
+        # Most energy lies below 1 kHz; what is heard, and a third of this loss, does not.
+        lift = 1 + torch.arange(sources.shape[-2]).unsqueeze(1) * (LIFT / sources.shape[-2])
+        return (1 - LIFTED) * value + LIFTED * snr_loss(estimates * lift, sources * lift)
     function = squared_loss if course.loss == "mse" else divergence_loss
-    return function(estimates, sources.abs(), course.gamma)
+    return function(estimates.abs(), sources.abs(), course.gamma)
 
 
 def score(network: MaskingNetwork, clips: Sequence[Sources]) -> float:
@@ -265,7 +176,7 @@ def score(network: MaskingNetwork, clips: Sequence[Sources]) -> float:
     for clip in clips:
         mixture = clip.sum(axis=0)
         gain = LEVEL / float(np.sqrt(np.mean(mixture**2)))
-        vocals = estimate(network, mixture[None], gain=gain)[0]
+        vocals = estimate(network, mixture[None], gain=gain)[0, 0]
         if not np.isfinite(vocals).all():
             raise ModelError(
                 "training diverged: the network's output is no longer finite; "
@@ -282,8 +193,10 @@ def train(
     output: Path,
     course: Course,
     *,
+    voices: Sequence[Path] = (),
+    backings: Sequence[Path] = (),
     dev: Path | None = None,
-    licence: str = "unspecified",
+    licences: Sequence[str] = (),
     start: str | None = None,
     device: str = "auto",
     report: Callable[[Epoch], None] = lambda epoch: None,
@@ -296,17 +209,20 @@ def train(
     Parameters
     ----------
     data : sequence of Path
-        Folders of two-source clips, see :func:`audiocli.stems.find_clips`.
+        Folders of clips with both sources, see :func:`audiocli.stems.find_clips`.
     output : Path
         The model folder; its ``checkpoint`` folder holds what is needed to go on.
     course : Course
         What to train, and how.
+    voices, backings : sequence of Path
+        Folders of voices alone and of music without voice, for stereo networks.
     dev : Path, optional
-        Clips that choose the best epoch; by default every tenth of `data`.
-    licence : str
-        Licence of the training data, for the card.
+        Clips that choose the best epoch; by default every tenth of each folder of `data`.
+    licences : sequence of str
+        Of `data`, `voices` and `backings` in this order, for the card.
     start : str, optional
-        A model of the same architecture and sizes to go on from, by its name or folder.
+        A model to go on from, by its name or folder: of the same architecture and sizes, or
+        for a stereo network a ``conv-drnn``.
     device : str
         As in :func:`audiocli.models.device`.
     report, progress : callable
@@ -322,7 +238,8 @@ def train(
     DataError
         If there are no clips.
     UsageError
-        If `output` holds a finished model that this would replace.
+        If `output` holds a finished model that this would replace, or `voices` or `backings` are
+        given for a network that is not of stereo.
     ModelError
         If the checkpoint there is of another course, or training diverges.
 
@@ -339,25 +256,30 @@ def train(
     'separate'
     """
     registry.refuse_finished(output)
-    found, held_out = _split(data, dev)
-    rate = course.frontend.sample_rate
-    clips = [unit_power(clip.load_mono(rate), name=clip.name) for clip in found]
-    scored = [unit_power(clip.load_mono(rate), name=clip.name) for clip in held_out]
+    if (voices or backings) and course.architecture != STEREO:
+        raise UsageError(f"voices and backings are for --arch {STEREO} alone; mix them beforehand")
+    stft = Stft(course.frontend)
+    trained_on, held_out = _split(data, dev)
+    if course.architecture == STEREO:
+        material: _Clips | _Songs = _Songs(course, stft, trained_on, voices, backings, held_out)
+    else:
+        material = _Clips(course, stft, trained_on, held_out)
     network = course.build()
     where = models.device(device)
-    stft = Stft(course.frontend)
     origin = None if start is None else registry.find("separate", start)
     if origin is None:
-        first = examples(clips, course, np.random.default_rng(course.recipe.seed), stft)
-        network.calibrate(network.stft(first.sum(dim=1)).abs())
+        first = network.stft(material.batch(np.random.default_rng(course.recipe.seed)))
+        network.calibrate(first.sum(dim=1).abs())
     else:
-        models.continue_from(network, origin)
+        _begin(network, origin)
     network.to(where)
-    names = ", ".join(named(folder) for folder in data)
+    folders = [*data, *voices, *backings]
+    names = ", ".join(map(named, data))
     chosen_on = named(dev) if dev is not None else f"every tenth clip of {names}"
-    facts = _facts(data, chosen_on, course, licence, found, clips, origin)
+    facts = _facts(folders, material.amounts, licences, chosen_on, course, origin)
     settings = {key: value for key, value in asdict(course).items() if key != "recipe"}
-    settings["data"] = [clip.name for clip in found]
+    settings["data"] = [clip.name for clips in trained_on for clip in clips]
+    settings["data"] += [named(folder) for folder in (*voices, *backings)]
     settings["dev"] = [clip.name for clip in held_out]
     settings["start"] = origin.config["weights_sha256"] if origin else None
 
@@ -369,9 +291,9 @@ def train(
 
     fit(
         network,
-        lambda rng: examples(clips, course, rng, stft).to(where),
+        lambda rng: material.batch(rng).to(where),
         lambda net, batch: loss(net, batch, course),
-        lambda net: score(net, scored),
+        material.score,
         course.recipe,
         output / "checkpoint",
         settings=settings,
@@ -382,49 +304,120 @@ def train(
     return registry.open_folder(output)
 
 
-def _split(data: Sequence[Path], dev: Path | None) -> tuple[list[Clip], list[Clip]]:
-    """Find the clips to train on, and those that choose the best epoch."""
-    found = [clip for folder in data for clip in find_clips(folder)]
+class _Clips:
+    """Clips of one channel, as the networks held to the protocol of MIR-1K hear them."""
+
+    METRIC, MEASURE = "GNSDR", "BSS Eval 3"
+
+    def __init__(
+        self, course: Course, stft: Stft, trained_on: list[list[Clip]], held_out: list[Clip]
+    ) -> None:
+        rate = course.frontend.sample_rate
+
+        def read(clips: list[Clip]) -> list[Sources]:
+            return [unit_power(clip.load_mono(rate), name=clip.name) for clip in clips]
+
+        folders = [read(clips) for clips in trained_on]
+        self.amounts = [
+            (len(clips), sum(clip.shape[1] for clip in clips) / rate / 60) for clips in folders
+        ]
+        self.course, self.stft = course, stft
+        self.clips = [clip for clips in folders for clip in clips]
+        self.scored = read(held_out)
+
+    def batch(self, rng: np.random.Generator) -> Tensor:
+        return examples(self.clips, self.course, rng, self.stft)
+
+    def score(self, network: MaskingNetwork) -> float:
+        return score(network, self.scored)
+
+
+class _Songs:
+    """Songs in stereo, with voices and backings of their own."""
+
+    METRIC, MEASURE = "SNR improvement", "ratio of energies in stereo, no gain or filter allowed"
+
+    def __init__(
+        self,
+        course: Course,
+        stft: Stft,
+        trained_on: list[list[Clip]],
+        voices: Sequence[Path],
+        backings: Sequence[Path],
+        held_out: list[Clip],
+    ) -> None:
+        self.course, self.stft = course, stft
+        rate = course.frontend.sample_rate
+        self.material = gather_songs(trained_on, voices, backings, rate)
+        self.amounts = self.material.amounts
+        self.scored = [songs.judged(clip, rate) for clip in held_out]
+
+    def batch(self, rng: np.random.Generator) -> Tensor:
+        course = self.course
+        number, seconds = course.recipe.batch_size, course.seconds
+        return mixed_songs(self.material, SONGS, self.stft, rng, number=number, seconds=seconds)
+
+    def score(self, network: MaskingNetwork) -> float:
+        return songs.score(network, self.scored)
+
+
+def _begin(network: MaskingNetwork, origin: registry.ModelEntry) -> None:
+    """Fill in the weights of a model to go on from."""
+    if isinstance(network, StereoDRNN) and origin.config["architecture"] == "conv-drnn":
+        other = models.load(origin)
+        assert isinstance(other, ConvolutionalDRNN)  # as its configuration says
+        network.adopt(other)
+    else:
+        models.continue_from(network, origin)
+
+
+def _split(data: Sequence[Path], dev: Path | None) -> tuple[list[list[Clip]], list[Clip]]:
+    """Find the clips to train on, in each folder, and those that choose the best epoch."""
+    found = [find_clips(folder) for folder in data]
     if dev is not None:
         return found, find_clips(dev)
-    if len(found) == 1:
+    clips = [clip for folder in found for clip in folder]
+    if len(clips) == 1:
         raise DataError(f"{data[0]}: one clip is too few to train on and choose with; add --dev")
-    return [clip for index, clip in enumerate(found) if index % 10], found[::10]
+    held_out = clips[::10]
+    return [[clip for clip in folder if clip not in held_out] for folder in found], held_out
 
 
 def _facts(
-    data: Sequence[Path],
+    folders: Sequence[Path],
+    amounts: Sequence[tuple[int, float]],
+    licences: Sequence[str],
     chosen_on: str,
     course: Course,
-    licence: str,
-    found: Sequence[Clip],
-    clips: Sequence[Sources],
     origin: registry.ModelEntry | None,
 ) -> dict[str, Any]:
     """Gather what the configuration says of the training."""
     name, arguments = ARCHITECTURES[course.architecture]
-    minutes = sum(clip.shape[1] for clip in clips) / course.frontend.sample_rate / 60
-    names = ", ".join(named(folder) for folder in data)
+    licences = licence_of_each(folders, licences)
+    kinds = _Songs if course.architecture == STEREO else _Clips
     settings = {
         key: value
         for key, value in asdict(course).items()
         if key not in ("architecture", "arguments", "frontend")
     }
+    if course.architecture == STEREO:
+        settings["augmentation"] = asdict(SONGS)
+    rounded = [(clips, round(minutes, 1)) for clips, minutes in amounts]
     return {
         "task": "separate",
         "architecture": name,
         "arguments": {**arguments, **course.arguments},
         "labels": list(SOURCES),
         "decoder": {"segment_seconds": 20.0, "context_seconds": 3.0, "fade_seconds": 0.25},
-        "licence": licence,
+        "licence": "; ".join(dict.fromkeys(licences)),
         **training_facts(
-            [DataSet(names, len(found), round(minutes, 1), licence)],
+            data_sets(folders, rounded, licences),
             f"the epoch was chosen on {chosen_on}",
             settings,
             {
-                "metric": "vocals GNSDR",
+                "metric": f"vocals {kinds.METRIC}",
                 "unit": "dB",
-                "measure": "BSS Eval 3",
+                "measure": kinds.MEASURE,
                 "data": f"the clips that chose the epoch: {chosen_on}",
             },
             origin,

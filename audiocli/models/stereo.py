@@ -1,0 +1,255 @@
+"""The hourglass for real recordings: stereo, full band, several sources.
+
+Left and right become middle (their sum) and side (their difference), which is how
+recordings are mixed: a lead voice stands in the middle, rooms and choirs in the side. One
+network hears both, and gives each source a mask for the middle and another for the side.
+
+The bins of a transform at 44.1 kHz are too many for a small network, and most of them lie where
+pitch no longer tells sources apart. So bins are pooled to bands: one by one where partials
+are to be resolved, wider and wider above. A mask holds for all bins of its band, up to half
+the sample rate.
+
+References
+----------
+See :mod:`audiocli.models.hourglass` and :mod:`audiocli.models.masking`.
+Luo, Yu: Music source separation with band-split RNN. IEEE/ACM TASLP 31, 2023 (bands that
+widen with frequency).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from audiocli.errors import ModelError
+from audiocli.frontend import StftConfig
+from audiocli.models import register
+from audiocli.models.hourglass import ConvolutionalDRNN, Hourglass
+from audiocli.models.masking import MaskingNetwork, soft_mask
+
+__all__ = ["BANDS", "FRONTEND", "StereoDRNN"]
+
+#: Windows of 64 ms, whose bins are as wide as those of 1024 samples at 16 kHz.
+FRONTEND = StftConfig(sample_rate=44_100, n_fft=2816, hop_length=1408)
+#: Number of bands and how many bins each pools: up to 3, 6, 10 and 22 kHz.
+BANDS = ((192, 1), (96, 2), (64, 4), (32, 24))
+
+
+@register("stereo-drnn")
+class StereoDRNN(MaskingNetwork):
+    """Hourglass around a deep recurrent net that hears two channels at once.
+
+    Parameters
+    ----------
+    frontend : StftConfig
+        Front-end.
+    num_sources : int
+        Number of signals to separate into.
+    bands : sequence of pairs of int
+        From low to high frequencies, the number of bands and how many bins each of them
+        pools; together all bins but the highest. The number of bands must be divisible by 2
+        to the number of widths.
+    channels, num_recurrent, cell, nonlinearity, bidirectional
+        As in :class:`audiocli.models.hourglass.Hourglass`.
+    power : float
+        Magnitudes enter to this power.
+
+    Examples
+    --------
+    >>> network = StereoDRNN(FRONTEND, channels=[4, 8], num_recurrent=1)
+    >>> network(torch.randn(1, 2, 8000)).shape
+    torch.Size([1, 2, 2, 8000])
+    """
+
+    scale: Tensor
+    position: Tensor
+
+    def __init__(
+        self,
+        frontend: StftConfig,
+        *,
+        num_sources: int = 2,
+        bands: Sequence[Sequence[int]] = BANDS,
+        channels: Sequence[int] = (24, 32, 48, 64, 64),
+        num_recurrent: int = 3,
+        cell: str = "lstm",
+        nonlinearity: str = "tanh",
+        bidirectional: bool = True,
+        power: float = 0.4,
+    ) -> None:
+        super().__init__(frontend, num_sources)
+        self.power = power
+        self.bands = [(int(count), int(width)) for count, width in bands]
+        self.hourglass = Hourglass(
+            5,  # middle, side, left, right, and the place in frequency
+            2 * num_sources,
+            channels=channels,
+            num_recurrent=num_recurrent,
+            cell=cell,
+            nonlinearity=nonlinearity,
+            bidirectional=bidirectional,
+        )
+        bins = sum(count * width for count, width in self.bands)
+        number = sum(count for count, _ in self.bands)
+        if bins != frontend.bins - 1 or number % self.hourglass.divisor:
+            raise ModelError(
+                f"bands {self.bands}: must pool {frontend.bins - 1} bins, the highest left out, "
+                f"into a multiple of {self.hourglass.divisor} bands"
+            )
+        self.register_buffer("scale", torch.ones(()))
+        widths = torch.tensor([width for count, width in self.bands for _ in range(count)])
+        centres = widths.cumsum(0) - widths / 2
+        place = centres * frontend.sample_rate / frontend.n_fft / 8000
+        # Even up to 8 kHz, from there on by octaves.
+        position = torch.where(place < 1, 2 * place - 1, 1 + place.clamp(min=1).log())
+        self.register_buffer("position", position.view(1, 1, -1, 1), persistent=False)
+
+    def calibrate(self, magnitude: Tensor) -> None:
+        """Set the scale of the input from example spectra (batch, ..., bins, frames)."""
+        self.scale.copy_((magnitude**self.power).std().clamp(min=1e-5))
+
+    def adopt(self, other: ConvolutionalDRNN) -> None:
+        """Begin with what a network for one channel has learned.
+
+        Its channel becomes the middle; the mask of the side begins as that of the middle.
+
+        Parameters
+        ----------
+        other : ConvolutionalDRNN
+            Of the same channels and recurrent layers, with two sources.
+
+        Raises
+        ------
+        ModelError
+            If its sizes are others.
+        """
+        weights = other.hourglass.state_dict()
+        heard, given = "widen_input.0.0.weight", ("output.weight", "output.bias")
+        fresh = torch.zeros_like(self.hourglass.state_dict()[heard])
+        old = weights[heard]
+        fresh[:, 0], fresh[:, -1] = old[:, 0], old[:, 1]
+        weights[heard] = fresh
+        for name in given:
+            axis = 1 if name.endswith("weight") else 0
+            weights[name] = weights[name].repeat_interleave(2, dim=axis)
+        try:
+            self.hourglass.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ModelError("its sizes are others than those of this network") from error
+        self.scale.copy_(other.scale * 2 ** (self.power / 2))
+
+    def outputs(self, magnitude: Tensor) -> Tensor:
+        """Estimate magnitudes of the sources in middle and side.
+
+        Parameters
+        ----------
+        magnitude : Tensor, shape (batch, 4, bins, frames)
+            Of middle, side, left and right.
+
+        Returns
+        -------
+        Tensor, shape (batch, sources, 2, bins, frames)
+        """
+        output = F.softplus(self.hourglass(self._input(magnitude)).float())
+        parts = torch.split(output, [count for count, _ in self.bands], dim=2)
+        spread = [
+            part.repeat_interleave(width, dim=2)
+            for part, (_, width) in zip(parts, self.bands, strict=True)
+        ]
+        full = F.pad(torch.cat(spread, dim=2), (0, 0, 0, 1), mode="replicate")
+        return full.view(len(full), self.num_sources, 2, *full.shape[2:])
+
+    def masks(self, spectrum: Tensor) -> Tensor:
+        """Compute the masks of middle and side of a complex mixture spectrum.
+
+        Parameters
+        ----------
+        spectrum : Tensor, shape (batch, 2, bins, frames)
+            Left and right.
+
+        Returns
+        -------
+        Tensor, shape (batch, sources, 2, bins, frames)
+        """
+        heard = torch.cat([turned(spectrum), spectrum], dim=1).abs()
+        return soft_mask(self.outputs(heard))
+
+    def estimates(self, spectrum: Tensor) -> Tensor:
+        """Estimate the sources of a complex mixture spectrum.
+
+        Parameters
+        ----------
+        spectrum : Tensor, shape (batch, 2, bins, frames)
+
+        Returns
+        -------
+        Tensor, shape (batch, sources, 2, bins, frames)
+            Complex; they add up to `spectrum`.
+        """
+        masked = self.masks(spectrum).float() * turned(spectrum).unsqueeze(1)
+        return turned(masked)
+
+    def separate(self, audio: Tensor) -> Tensor:
+        """Separate one recording.
+
+        Parameters
+        ----------
+        audio : Tensor, shape (channels, samples)
+            Two channels are heard together, one or more than two each by itself.
+
+        Returns
+        -------
+        Tensor, shape (sources, channels, samples)
+        """
+        if len(audio) == 2:
+            together: Tensor = self(audio.unsqueeze(0))[0]
+            return together
+        alone: Tensor = self(audio.unsqueeze(1).expand(-1, 2, -1))
+        return alone[:, :, 0].transpose(0, 1)
+
+    def features(self, magnitude: Tensor) -> Tensor:
+        """Compute the channels of the waist, (batch, channels, frames), of mono magnitudes."""
+        middle = math.sqrt(2) * magnitude
+        heard = torch.stack([middle, torch.zeros_like(middle), magnitude, magnitude], dim=1)
+        return self.hourglass.waist(self._input(heard))[0].mean(dim=2)
+
+    def _input(self, magnitude: Tensor) -> Tensor:
+        """Pool bins to bands by their energy, compress, and add the place in frequency."""
+        pooled = []
+        start = 0
+        for count, width in self.bands:
+            part = magnitude[..., start : start + count * width, :]
+            if width > 1:
+                shape = *part.shape[:2], count, width, part.shape[-1]
+                part = part.reshape(shape).square().mean(dim=3).sqrt()
+            pooled.append(part)
+            start += count * width
+        compressed = torch.cat(pooled, dim=2).clamp(min=1e-8) ** self.power / self.scale
+        place = self.position.expand(len(compressed), -1, -1, compressed.shape[-1])
+        return torch.cat([compressed, place], dim=1)
+
+
+def turned(signal: Tensor) -> Tensor:
+    """Turn left and right into middle and side, or back.
+
+    Parameters
+    ----------
+    signal : Tensor, shape (..., 2, bins, frames)
+
+    Returns
+    -------
+    Tensor, shape (..., 2, bins, frames)
+        Of the same energy.
+
+    Examples
+    --------
+    >>> stereo = torch.randn(2, 5, 3)
+    >>> bool(torch.allclose(turned(turned(stereo)), stereo, atol=1e-6))
+    True
+    """
+    left, right = signal.unbind(dim=-3)
+    return torch.stack([left + right, left - right], dim=-3) * math.sqrt(0.5)

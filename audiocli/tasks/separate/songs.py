@@ -1,0 +1,450 @@
+"""Training material for stereo networks: songs, voices and backings, mixed anew for each example.
+
+A clip whose voice and backing belong together teaches how they follow each other; a voice of
+one recording over the backing of another makes many songs out of few. Recordings of any rate
+and of one or two channels serve together: what one source lacks above half its rate is taken
+from the whole example, so that bandwidth does not betray the voice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soxr
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audiocli import audio
+from audiocli.augment import colour, excerpt
+from audiocli.batch.inputs import find_inputs
+from audiocli.errors import DataError, ModelError
+from audiocli.frontend import Stft
+from audiocli.models.masking import MaskingNetwork
+from audiocli.stems import Clip
+from audiocli.tasks.separate.separator import LEVEL, estimate
+
+__all__ = [
+    "Material",
+    "Recording",
+    "Song",
+    "Variation",
+    "gather_songs",
+    "judged",
+    "mixed_songs",
+    "score",
+]
+
+Signal = NDArray[np.float32]
+
+#: Of a long recording no more than this is kept, from its middle, in seconds.
+LONGEST = 120.0
+#: Quieter excerpts than this, relative to the recording's level, hold no sound: another is drawn.
+QUIET = 0.05
+TRIES = 5
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One source of a recording, ready to cut excerpts from.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (channels, samples)
+        At the network's rate, at unit power where it sounds; float16 saves memory.
+    ceiling : float
+        Frequency up to which it can hold sound, in Hz.
+
+    Examples
+    --------
+    >>> Recording(np.zeros((1, 10), np.float16), 8000.0).ceiling
+    8000.0
+    """
+
+    samples: NDArray[np.float16]
+    ceiling: float
+
+
+@dataclass(frozen=True)
+class Song:
+    """A recording whose voice and the parts of whose backing are known.
+
+    Parameters
+    ----------
+    voice : Recording, optional
+        None in a backing alone.
+    parts : tuple of Recording
+        Together the backing; none in a voice alone.
+
+    Examples
+    --------
+    >>> Song(None, ()).parts
+    ()
+    """
+
+    voice: Recording | None
+    parts: tuple[Recording, ...]
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How examples vary.
+
+    Parameters
+    ----------
+    together : float
+        Share of examples whose voice and backing belong together, where there are such.
+    alone : float
+        Share of examples in which one of the two is silent.
+    semitones : float
+        Resample each source by up to this much.
+    octaves : float
+        Move the formants of the voice by up to this much.
+    decibels : float
+        Strength of a random equaliser on each source.
+    level, spread : float
+        Mean and standard deviation of the voice's level over that of the backing, in dB.
+    loud : float
+        Share of examples that are limited as loud masters are.
+    narrow : float
+        Share of examples that lose their highest frequencies, as in codecs and old recordings.
+
+    Examples
+    --------
+    >>> Variation().together
+    0.4
+    """
+
+    together: float = 0.4
+    alone: float = 0.12
+    semitones: float = 4.0
+    octaves: float = 0.25
+    decibels: float = 5.0 / 3
+    level: float = -2.0
+    spread: float = 5.0
+    loud: float = 0.25
+    narrow: float = 0.2
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that examples are mixed from, in one list a folder.
+
+    Parameters
+    ----------
+    songs : list of list of Song
+        With voice and backing.
+    voices, backings : list of list of Song
+        With only the one or the other.
+    rate : int
+        Of all of them, in Hz.
+
+    Examples
+    --------
+    >>> Material([], [], [], 44100).rate
+    44100
+    """
+
+    songs: list[list[Song]]
+    voices: list[list[Song]]
+    backings: list[list[Song]]
+    rate: int
+
+    @property
+    def amounts(self) -> list[tuple[int, float]]:
+        """Number of recordings and minutes of each folder."""
+
+        def samples(song: Song) -> int:
+            return len((song.voice or song.parts[0]).samples[0])
+
+        folders = [*self.songs, *self.voices, *self.backings]
+        return [(len(each), sum(map(samples, each)) / self.rate / 60) for each in folders]
+
+
+def gather_songs(
+    data: Iterable[Sequence[Clip]], voices: Sequence[Path], backings: Sequence[Path], rate: int
+) -> Material:
+    """Read recordings to train on.
+
+    Parameters
+    ----------
+    data : iterable of sequence of Clip
+        Clips with both sources, in one list a folder.
+    voices, backings : sequence of Path
+        Folders of recordings with only a voice, or without any.
+    rate : int
+        The network's, in Hz.
+
+    Returns
+    -------
+    Material
+
+    Raises
+    ------
+    AudioError, DataError
+        If a file cannot be read, or a folder holds none.
+
+    Examples
+    --------
+    >>> gather_songs([], [], [], 44100).songs
+    []
+    """
+    songs = [[_song(clip, rate) for clip in clips] for clips in data]
+    alone = [[Song(_read(file, rate), ()) for file in _files(folder)] for folder in voices]
+    without = [[Song(None, (_read(file, rate),)) for file in _files(folder)] for folder in backings]
+    return Material(songs, alone, without, rate)
+
+
+def _song(clip: Clip, rate: int) -> Song:
+    parts, source_rate = clip.load_parts()
+    shared = max(_level(part) for part in parts[1:])  # parts keep their balance
+    voice = _recording(parts[0], source_rate, rate, _level(parts[0]))
+    return Song(voice, tuple(_recording(part, source_rate, rate, shared) for part in parts[1:]))
+
+
+def _files(folder: Path) -> list[Path]:
+    found = [item.path for item in find_inputs([str(folder)]) if item.problem is None]
+    if not found:
+        raise DataError(f"{folder}: holds no audio")
+    return found
+
+
+def _read(file: Path, rate: int) -> Recording:
+    samples, source_rate = audio.read(file)
+    longest = round(LONGEST * source_rate)
+    start = max(0, (samples.shape[1] - longest) // 2)
+    kept = samples[:2, start : start + longest]
+    return _recording(kept, source_rate, rate, _level(kept))
+
+
+def _level(signal: Signal) -> float:
+    """Give the root mean square where there is sound."""
+    square = np.square(signal, dtype=np.float64).mean(axis=0)
+    stretches = square[: len(square) // 1000 * 1000].reshape(-1, 1000).mean(axis=1)
+    if not len(stretches) or stretches.max() <= 0:
+        return 0.0
+    return float(np.sqrt(stretches[stretches > 1e-4 * stretches.max()].mean()))
+
+
+def _recording(signal: Signal, source_rate: int, rate: int, level: float) -> Recording:
+    resampled = signal if source_rate == rate else soxr.resample(signal.T, source_rate, rate).T
+    scaled = resampled / max(level, 1e-9)
+    return Recording(np.clip(scaled, -60000, 60000).astype(np.float16), source_rate / 2)
+
+
+def judged(clip: Clip, rate: int) -> Signal:
+    """Read a clip to score a network on.
+
+    Parameters
+    ----------
+    clip : Clip
+    rate : int
+        The network's, in Hz.
+
+    Returns
+    -------
+    ndarray, shape (2, channels, samples)
+        Voice and backing at 0 dB, the mixture at the level that networks hear.
+    """
+    sources, source_rate = clip.load()
+    pair = np.stack([_recording(each, source_rate, rate, _level(each)).samples for each in sources])
+    return np.asarray(pair * (LEVEL / math.sqrt(2)), np.float32)
+
+
+def score(network: MaskingNetwork, clips: Sequence[Signal]) -> float:
+    """Compute by how much a network raises the signal-to-noise ratio of the voice.
+
+    Parameters
+    ----------
+    network : MaskingNetwork
+        In evaluation mode.
+    clips : sequence of ndarray, shape (2, channels, samples)
+        As :func:`judged` gives them.
+
+    Returns
+    -------
+    float
+        In dB, the mean of the clips.
+
+    Raises
+    ------
+    ModelError
+        If the network's output is not finite.
+
+    Examples
+    --------
+    >>> from audiocli.models.stereo import FRONTEND, StereoDRNN
+    >>> noise = np.random.default_rng(0).normal(size=(2, 1, 8000)).astype(np.float32)
+    >>> abs(score(StereoDRNN(FRONTEND, channels=[4], num_recurrent=1).eval(), [noise])) < 5
+    True
+    """
+    gains = []
+    for voice, backing in clips:
+        guess = estimate(network, voice + backing)[0]
+        if not np.isfinite(guess).all():
+            raise ModelError(
+                "training diverged: the network's output is no longer finite; "
+                "use a smaller --learning-rate"
+            )
+        error = max(float(np.sum((guess - voice) ** 2, dtype=np.float64)), 1e-9)
+        gains.append(10 * math.log10(float(np.sum(backing**2, dtype=np.float64)) / error))
+    return float(np.mean(gains))
+
+
+def mixed_songs(
+    material: Material,
+    variation: Variation,
+    stft: Stft,
+    rng: np.random.Generator,
+    *,
+    number: int,
+    seconds: float,
+) -> Tensor:
+    """Make a batch of true sources.
+
+    Parameters
+    ----------
+    material : Material
+        What to mix.
+    variation : Variation
+        How.
+    stft : Stft
+        Transform in which formants are moved and sources equalised.
+    rng : numpy.random.Generator
+        Draws everything.
+    number : int
+        Of examples.
+    seconds : float
+        Length of each.
+
+    Returns
+    -------
+    Tensor, shape (number, 2, 2, samples)
+        Voice and backing in stereo; they add up to a mixture near ``LEVEL``.
+
+    Examples
+    --------
+    >>> from audiocli.models.stereo import FRONTEND
+    >>> noise = Recording(np.ones((1, 50000), np.float16), 22050.0)
+    >>> material = Material([[Song(noise, (noise,))]], [], [], 44100)
+    >>> rng = np.random.default_rng(0)
+    >>> mixed_songs(material, Variation(), Stft(FRONTEND), rng, number=2, seconds=0.5).shape
+    torch.Size([2, 2, 2, 22050])
+    """
+    samples = round(seconds * material.rate)
+    batch = np.empty((number, 2, 2, samples), np.float32)
+    ceilings = np.empty(number)
+    for index in range(number):
+        batch[index], ceilings[index] = _pair(material, variation, rng, samples)
+    signals = torch.from_numpy(batch)
+    with torch.no_grad():
+        voices = colour(
+            signals[:, 0], stft, rng, octaves=variation.octaves, decibels=variation.decibels
+        )
+        backings = colour(signals[:, 1], stft, rng, decibels=variation.decibels)
+    batch = torch.stack([voices, backings], dim=1).numpy()
+    for example, ceiling in zip(batch, ceilings, strict=True):
+        example[:] = _mastered(example, ceiling, material.rate, variation, rng)
+    return torch.from_numpy(batch)
+
+
+def _pair(
+    material: Material, how: Variation, rng: np.random.Generator, samples: int
+) -> tuple[Signal, float]:
+    """Draw a voice (2, samples) and a backing, and how high up both of them reach."""
+    together = material.songs and rng.random() < how.together
+    if together:
+        song = _drawn(material.songs, rng)
+        chosen = [(song.voice,), song.parts]
+    else:
+        voice = _drawn([*material.songs, *material.voices], rng).voice
+        chosen = [(voice,), _drawn([*material.songs, *material.backings], rng).parts]
+    silent = int(rng.integers(2)) if rng.random() < how.alone else None
+    pair = np.zeros((2, 2, samples), np.float32)
+    for _ in range(TRIES):
+        seed = int(rng.integers(1 << 30))
+        for source, recordings in enumerate(chosen):
+            if source != silent:
+                # The same draws for both sources keep together what belongs together.
+                draws = np.random.default_rng(seed) if together else rng
+                pair[source] = _played(recordings, how, draws, rng, samples)
+        sounding = np.sqrt(np.mean(pair**2, axis=(1, 2))) > QUIET
+        if all(sounding[source] for source in range(2) if source != silent):
+            break
+    gain = rng.normal(how.level, how.spread)
+    pair[0] *= 10 ** (gain / 20)
+    used = [r for source, recordings in enumerate(chosen) if source != silent for r in recordings]
+    return pair, min(recording.ceiling for recording in used if recording is not None)
+
+
+def _drawn(folders: Sequence[Sequence[Song]], rng: np.random.Generator) -> Song:
+    """Draw a song: every folder is as likely, and every song in it."""
+    folder = folders[int(rng.integers(len(folders)))]
+    return folder[int(rng.integers(len(folder)))]
+
+
+def _played(
+    recordings: Sequence[Recording | None],
+    how: Variation,
+    draws: np.random.Generator,
+    rng: np.random.Generator,
+    samples: int,
+) -> Signal:
+    """Cut the same excerpt of all recordings, and put them at their places in stereo."""
+    seed = int(draws.integers(1 << 30))
+    mixed = np.zeros((2, samples), np.float32)
+    for recording in recordings:
+        assert recording is not None  # songs with both sources, or of the pool that has this one
+        same = np.random.default_rng(seed)
+        state = same.bit_generator.state
+        channels = []
+        for channel in recording.samples:
+            same.bit_generator.state = state
+            channels.append(excerpt(channel, samples, same, semitones=how.semitones))
+        gain = 10 ** (rng.normal(0, 2.0 if len(recordings) > 1 else 0.0) / 20)
+        mixed += gain * _in_stereo(np.stack(channels).astype(np.float32), rng)
+    return mixed
+
+
+def _in_stereo(signal: Signal, rng: np.random.Generator) -> Signal:
+    """Place one channel near the middle, at times in a wide room; swap two at times."""
+    if len(signal) == 2:
+        width = rng.uniform(0.3, 1.2) if rng.random() < 0.3 else 1.0
+        middle, side = signal.mean(axis=0), width * (signal[0] - signal[1]) / 2
+        return np.stack([middle + side, middle - side][:: int(rng.choice([-1, 1]))])
+    angle = math.pi / 4 * (1 + np.clip(rng.normal(0, 0.1), -0.5, 0.5))
+    placed = math.sqrt(2) * np.stack([math.cos(angle) * signal[0], math.sin(angle) * signal[0]])
+    if rng.random() < 0.4:  # a few late reflections, other ones left and right
+        wet = 10 ** (rng.uniform(-20, -3) / 20)
+        for channel in placed:
+            for _ in range(6):
+                delay = int(rng.integers(300, 4000))
+                sign = wet * rng.uniform(-0.7, 0.7)
+                channel[delay:] += sign * signal[0, : max(signal.shape[1] - delay, 0)]
+    return np.asarray(placed, np.float32)
+
+
+def _mastered(
+    pair: Signal, ceiling: float, rate: int, how: Variation, rng: np.random.Generator
+) -> Signal:
+    """Bring a mixture to its level, bandwidth and loudness; the sources still add up to it."""
+    if rng.random() < how.narrow:
+        ceiling = min(ceiling, math.exp(rng.uniform(math.log(3500), math.log(18_000))))
+    if ceiling < 0.45 * rate:
+        spectrum = np.fft.rfft(pair)
+        frequencies = np.fft.rfftfreq(pair.shape[-1], 1 / rate)
+        spectrum *= 1 / (1 + (frequencies / (0.97 * ceiling)) ** 80)
+        pair = np.fft.irfft(spectrum, pair.shape[-1]).astype(np.float32)
+    mixture = pair.sum(axis=0)
+    level = float(np.sqrt(np.mean(mixture**2)))
+    pair = pair * (LEVEL * 10 ** (rng.normal(0, 2.0) / 20) / max(level, 1e-6))
+    if rng.random() < how.loud:
+        # A limiter is a gain that changes from sample to sample, the same for both sources.
+        mixture = pair.sum(axis=0)
+        threshold = float(np.abs(mixture).max()) * rng.uniform(0.25, 0.8)
+        pair = pair * (threshold * np.tanh(mixture / threshold) / np.where(mixture, mixture, 1))
+    return np.asarray(pair, np.float32)
