@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from audiocli.audio.streaming import prefetch
 from audiocli.errors import ModelError, UsageError
 
 __all__ = ["Epoch", "Recipe", "fit"]
@@ -208,11 +209,13 @@ def fit(
         started = time.monotonic()
         network.train()
         total = 0.0
-        for step in range(recipe.steps):
+        # The next batch is made in a thread while the network learns from this one.
+        made = prefetch((batches(rng) for _ in range(recipe.steps)), depth=1)
+        for step, batch in enumerate(made):
             overall = len(history) * recipe.steps + step
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate_at(overall)
-            value = _step(network, batches(rng), loss, optimizer, recipe)
+            value = _step(network, batch, loss, optimizer, recipe)
             if not math.isfinite(value):
                 raise ModelError(
                     f"training diverged at step {overall + 1}: the loss is {value}; "

@@ -143,7 +143,7 @@ class StereoDRNN(MaskingNetwork):
         self.scale.copy_(other.scale * 2 ** (self.power / 2))
 
     def outputs(self, magnitude: Tensor) -> Tensor:
-        """Estimate magnitudes of the sources in middle and side.
+        """Estimate magnitudes of the sources in middle and side, in bands.
 
         Parameters
         ----------
@@ -152,16 +152,10 @@ class StereoDRNN(MaskingNetwork):
 
         Returns
         -------
-        Tensor, shape (batch, sources, 2, bins, frames)
+        Tensor, shape (batch, sources, 2, bands, frames)
         """
         output = F.softplus(self.hourglass(self._input(magnitude)).float())
-        parts = torch.split(output, [count for count, _ in self.bands], dim=2)
-        spread = [
-            part.repeat_interleave(width, dim=2)
-            for part, (_, width) in zip(parts, self.bands, strict=True)
-        ]
-        full = F.pad(torch.cat(spread, dim=2), (0, 0, 0, 1), mode="replicate")
-        return full.view(len(full), self.num_sources, 2, *full.shape[2:])
+        return output.view(len(output), self.num_sources, 2, *output.shape[2:])
 
     def masks(self, spectrum: Tensor) -> Tensor:
         """Compute the masks of middle and side of a complex mixture spectrum.
@@ -176,7 +170,14 @@ class StereoDRNN(MaskingNetwork):
         Tensor, shape (batch, sources, 2, bins, frames)
         """
         heard = torch.cat([turned(spectrum), spectrum], dim=1).abs()
-        return soft_mask(self.outputs(heard))
+        masks = soft_mask(self.outputs(heard))
+        # Each band's mask for all of its bins, and the last for the highest bin too.
+        parts = torch.split(masks, [count for count, _ in self.bands], dim=3)
+        spread = [
+            part.repeat_interleave(width, dim=3)
+            for part, (_, width) in zip(parts, self.bands, strict=True)
+        ]
+        return torch.cat([*spread, masks[..., -1:, :]], dim=3)
 
     def estimates(self, spectrum: Tensor) -> Tensor:
         """Estimate the sources of a complex mixture spectrum.

@@ -24,6 +24,11 @@ from audiocli.cli.options import FOLDER
 @click.option(
     "--every", default=1, show_default=True, type=click.IntRange(1), help="Take each Nth clip only."
 )
+@click.option(
+    "--only",
+    type=click.Choice(["vocals", "accompaniment"]),
+    help="DATA holds audio of this source alone: score how much leaks into the other.",
+)
 @click.option("--no-oracles", is_flag=True, help="Leave out the rows of the oracle masks.")
 @evaluation_options(shown="table: totals; csv: clips, then totals; json: both.")
 def separate(
@@ -31,6 +36,7 @@ def separate(
     model: str,
     mix: str,
     form: str,
+    only: str | None,
     no_oracles: bool,
     record: str | None,
     quiet: bool,
@@ -41,6 +47,8 @@ def separate(
     DATA: a folder of clips as for `train separate`. GNSDR, GSIR and GSAR are means in dB
     weighted by clip length. BSS Eval 3 is what the papers report; 2 is the stricter one.
     """
+    if only:
+        return _leakage(data, model, only, form, record, quiet, options)
     from audiocli.cli.progress import Reporter, finish
     from audiocli.cli.tables import show_scores
     from audiocli.tasks.separate.evaluation import evaluate, record_scores
@@ -57,3 +65,25 @@ def separate(
     if record:
         record_scores(model, evaluation.totals, record)
     finish(evaluation.summary, quiet=quiet)
+
+
+def _leakage(
+    data: Path,
+    model: str,
+    only: str,
+    form: str,
+    record: str | None,
+    quiet: bool,
+    options: dict[str, Any],
+) -> None:
+    from dataclasses import asdict
+
+    from audiocli.cli.progress import Reporter, finish
+    from audiocli.cli.tables import show_rows
+    from audiocli.tasks.separate.leakage import evaluate_leakage, record_leakage
+
+    leakage = evaluate_leakage(data, model, only, listener=Reporter(quiet=quiet), **options)
+    show_rows([asdict(leak) for leak in leakage.files], asdict(leakage.total), form)
+    if record:
+        record_leakage(model, leakage, only, record)
+    finish(leakage.summary, quiet=quiet)
