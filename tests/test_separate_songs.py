@@ -190,7 +190,7 @@ def test_material_is_read_at_the_rate_of_the_network(band: Path, tmp_path: Path)
 
 def test_score_of_the_mixture_itself_is_none(band: Path) -> None:
     class Nothing(StereoDRNN):
-        def separate(self, audio: torch.Tensor) -> torch.Tensor:
+        def separate(self, audio: torch.Tensor, sources: object = None) -> torch.Tensor:
             return torch.stack([audio, torch.zeros_like(audio)])
 
     clip = judged(find_clips(band)[0], RATE)

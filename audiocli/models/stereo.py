@@ -29,7 +29,7 @@ from audiocli.errors import ModelError
 from audiocli.frontend import StftConfig
 from audiocli.models import register
 from audiocli.models.hourglass import ConvolutionalDRNN, Hourglass
-from audiocli.models.masking import MaskingNetwork, soft_mask
+from audiocli.models.masking import MaskingNetwork, chosen, soft_mask
 
 __all__ = ["BANDS", "FRONTEND", "StereoDRNN"]
 
@@ -179,37 +179,41 @@ class StereoDRNN(MaskingNetwork):
         ]
         return torch.cat([*spread, masks[..., -1:, :]], dim=3)
 
-    def estimates(self, spectrum: Tensor) -> Tensor:
+    def estimates(self, spectrum: Tensor, sources: Sequence[int] | None = None) -> Tensor:
         """Estimate the sources of a complex mixture spectrum.
 
         Parameters
         ----------
         spectrum : Tensor, shape (batch, 2, bins, frames)
+        sources : sequence of int, optional
+            Give these alone.
 
         Returns
         -------
         Tensor, shape (batch, sources, 2, bins, frames)
             Complex; they add up to `spectrum`.
         """
-        masked = self.masks(spectrum).float() * turned(spectrum).unsqueeze(1)
-        return turned(masked)
+        masks = chosen(self.masks(spectrum), sources).float()
+        return turned(masks * turned(spectrum).unsqueeze(1))
 
-    def separate(self, audio: Tensor) -> Tensor:
+    def separate(self, audio: Tensor, sources: Sequence[int] | None = None) -> Tensor:
         """Separate one recording.
 
         Parameters
         ----------
         audio : Tensor, shape (channels, samples)
             Two channels are heard together, one or more than two each by itself.
+        sources : sequence of int, optional
+            Give these alone.
 
         Returns
         -------
         Tensor, shape (sources, channels, samples)
         """
         if len(audio) == 2:
-            together: Tensor = self(audio.unsqueeze(0))[0]
+            together: Tensor = self(audio.unsqueeze(0), sources)[0]
             return together
-        alone: Tensor = self(audio.unsqueeze(1).expand(-1, 2, -1))
+        alone: Tensor = self(audio.unsqueeze(1).expand(-1, 2, -1), sources)
         return alone[:, :, 0].transpose(0, 1)
 
     def features(self, magnitude: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -121,7 +121,7 @@ class Separator:
 
         def process(audio: Audio) -> Audio:
             # Stems and channels in one axis, as streams have one.
-            taken = estimate(self.network, audio, gain=gain)[self._taken]
+            taken = estimate(self.network, audio, gain=gain, sources=self._taken)
             return taken.reshape(len(taken) * len(audio), audio.shape[1])
 
         narrow = resample(heard, sample_rate, self.rate)
@@ -158,7 +158,13 @@ def stems_of(entry: registry.ModelEntry) -> tuple[str, ...]:
     return tuple(order if order[-1] in RESTS else [*order, RESTS[-1]])
 
 
-def estimate(network: SeparationNetwork, audio: Audio, *, gain: float = 1.0) -> Audio:
+def estimate(
+    network: SeparationNetwork,
+    audio: Audio,
+    *,
+    gain: float = 1.0,
+    sources: Sequence[int] | None = None,
+) -> Audio:
     """Estimate the sources of a signal at the network's rate.
 
     Parameters
@@ -167,6 +173,8 @@ def estimate(network: SeparationNetwork, audio: Audio, *, gain: float = 1.0) -> 
     audio : ndarray, shape (channels, samples)
     gain : float
         Brings the signal to the level the network was trained at.
+    sources : sequence of int, optional
+        Give these alone; by default all.
 
     Returns
     -------
@@ -181,16 +189,17 @@ def estimate(network: SeparationNetwork, audio: Audio, *, gain: float = 1.0) -> 
     (2, 2, 3000)
     """
     if gain == 0 or audio.shape[-1] == 0:
-        return np.zeros((network.num_sources, *audio.shape), np.float32)
+        number = network.num_sources if sources is None else len(sources)
+        return np.zeros((number, *audio.shape), np.float32)
     where = next(network.parameters()).device
     try:
         with torch.inference_mode():
-            sources = network.separate(torch.from_numpy(audio).to(where) * gain) / gain
+            separated = network.separate(torch.from_numpy(audio).to(where) * gain, sources)
     except RuntimeError as error:
         if "memory" in str(error):  # torch has no other sign of it that holds on every device
             raise MemoryError from error
         raise
-    result: Audio = sources.cpu().numpy()
+    result: Audio = (separated / gain).cpu().numpy()
     return result
 
 
