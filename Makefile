@@ -49,4 +49,6 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable '.[dev]'
+	# The networks of the big models, without what their packages need to train and download.
+	$(PIP) --no-deps demucs openunmix einops julius tqdm
 	touch $@ $(VENV)/.installed

@@ -48,6 +48,7 @@ _PUBLIC = {
     "extract_features": ("audiocli.tasks.features.files", "extract_files"),
     "find_model": ("audiocli.registry", "find"),
     "find_models": ("audiocli.tasks.classify.files", "find_models"),
+    "install_model": ("audiocli.installing", "install"),
     "list_models": ("audiocli.registry", "list_models"),
     "read": ("audiocli.audio", "read"),
     "recognize_file": ("audiocli.tasks.chords", "recognize_file"),

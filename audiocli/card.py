@@ -47,6 +47,8 @@ def render(config: dict[str, Any]) -> str:
     if on_data:
         lines += ["Then on", ""]
     lines += _data(training)
+    if training.get("note"):
+        lines.append(training["note"])
     if training.get("split"):
         lines += ["", f"Split: {training['split']}"]
     lines += ["", "## Scores", ""]
@@ -83,6 +85,8 @@ def render(config: dict[str, Any]) -> str:
         lines += ["", "; ".join(made) + "."] if made else []
     if config.get("limits"):
         lines += ["", "## Limits", "", config["limits"]]
+    if config.get("source"):
+        lines += _source(config["source"])
     return "\n".join(lines) + "\n"
 
 
@@ -92,3 +96,11 @@ def _data(training: dict[str, Any]) -> list[str]:
         f"licence: {data['licence']}"
         for data in training.get("data", [])
     ]
+
+
+def _source(source: dict[str, Any]) -> list[str]:
+    """Say where a model of others came from."""
+    lines = ["", "## Source", "", f"Made by others, and run by the package `{source['package']}`."]
+    lines += ["It was converted from these files, with their SHA-256:", ""]
+    lines += [f"- {file['url']}: `{file['sha256']}`" for file in source["files"]]
+    return [*lines, "", f"To cite: {source['citation']}"]

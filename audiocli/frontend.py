@@ -25,6 +25,8 @@ __all__ = [
     "FrontendConfig",
     "Stft",
     "StftConfig",
+    "Waveform",
+    "WaveformConfig",
     "check_fingerprint",
     "fingerprint",
     "from_dict",
@@ -387,10 +389,64 @@ def _edges(config: FilterbankConfig) -> Tensor:
     return edges
 
 
-FrontendConfig: TypeAlias = StftConfig | FilterbankConfig
-Frontend: TypeAlias = Stft | Filterbank
+@dataclass(frozen=True)
+class WaveformConfig:
+    """No front-end: a network that takes the samples as they are.
 
-KINDS: dict[str, type[FrontendConfig]] = {"stft": StftConfig, "filterbank": FilterbankConfig}
+    Parameters
+    ----------
+    sample_rate : int
+        Rate of the audio that the network takes, in Hz.
+
+    Raises
+    ------
+    ModelError
+        If the rate is not a whole number above zero.
+
+    Examples
+    --------
+    >>> WaveformConfig().sample_rate
+    44100
+    """
+
+    sample_rate: int = 44_100
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.sample_rate, int) or self.sample_rate < 1:
+            raise ModelError(f"front-end: sample_rate {self.sample_rate!r} must be 1 or more")
+
+
+class Waveform(nn.Module):
+    """Samples as they are, in the place of a front-end.
+
+    Parameters
+    ----------
+    config : WaveformConfig
+        Rate of the audio.
+
+    Examples
+    --------
+    >>> Waveform(WaveformConfig())(torch.zeros(2, 5)).shape
+    torch.Size([2, 5])
+    """
+
+    def __init__(self, config: WaveformConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Give the audio back."""
+        return audio
+
+
+FrontendConfig: TypeAlias = StftConfig | FilterbankConfig | WaveformConfig
+Frontend: TypeAlias = Stft | Filterbank | Waveform
+
+KINDS: dict[str, type[FrontendConfig]] = {
+    "stft": StftConfig,
+    "filterbank": FilterbankConfig,
+    "waveform": WaveformConfig,
+}
 
 
 def to_dict(config: FrontendConfig) -> dict[str, Any]:
@@ -398,7 +454,7 @@ def to_dict(config: FrontendConfig) -> dict[str, Any]:
 
     Parameters
     ----------
-    config : StftConfig or FilterbankConfig
+    config : StftConfig, FilterbankConfig or WaveformConfig
 
     Returns
     -------
@@ -424,7 +480,7 @@ def from_dict(stored: Mapping[str, Any]) -> FrontendConfig:
 
     Returns
     -------
-    StftConfig or FilterbankConfig
+    StftConfig, FilterbankConfig or WaveformConfig
 
     Raises
     ------
@@ -451,19 +507,22 @@ def fingerprint(frontend: Frontend) -> list[float]:
 
     Parameters
     ----------
-    frontend : Stft or Filterbank
+    frontend : Stft, Filterbank or Waveform
         The module to pin.
 
     Returns
     -------
     list of float
-        Mean magnitude of a fixed chirp in eight bands, to six digits.
+        Mean magnitude of a fixed chirp in eight bands, to six digits; none of samples as
+        they are, where nothing is computed.
 
     Examples
     --------
     >>> len(fingerprint(Stft(StftConfig())))
     8
     """
+    if isinstance(frontend, Waveform):
+        return []
     config = frontend.config
     samples = torch.arange(4 * config.n_fft, dtype=torch.float64)
     # A linear chirp over the whole band touches every bin and every window position.
@@ -479,7 +538,7 @@ def check_fingerprint(frontend: Frontend, stored: list[float], name: str) -> Non
 
     Parameters
     ----------
-    frontend : Stft or Filterbank
+    frontend : Stft, Filterbank or Waveform
         The module as built now.
     stored : list of float
         What :func:`fingerprint` gave at training time.

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from audiocli import catalogue
 from audiocli.errors import ModelError, UsageError, suggest
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "WEIGHTS",
     "add_scores",
     "ModelEntry",
+    "cache",
     "command_line",
     "commit",
     "find",
@@ -139,15 +141,30 @@ def roots() -> list[Path]:
     >>> any((root / "separate" / "drnn-mir1k").is_dir() for root in roots())
     True
     """
-    import platformdirs
-
     package = Path(__file__).resolve().parent
     named = os.environ.get("AUDIOCLI_MODELS", "")
     candidates = [Path(part) for part in named.split(os.pathsep) if part]
     # An installed package holds pretrained/ inside, a checkout beside it.
     candidates += [package / "pretrained", package.parent / "pretrained"]
-    candidates.append(Path(platformdirs.user_cache_dir("audiocli")) / "models")
+    candidates.append(cache())
     return [root for root in candidates if root.is_dir()]
+
+
+def cache() -> Path:
+    """Name the folder that installed models go to; it need not exist yet.
+
+    Returns
+    -------
+    Path
+
+    Examples
+    --------
+    >>> cache().name
+    'models'
+    """
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("audiocli")) / "models"
 
 
 def open_folder(folder: Path) -> ModelEntry:
@@ -296,6 +313,9 @@ def find(task: str | None, name: str) -> ModelEntry:
             if name in (own, f"{kind}/{own}")
         ]
         if not fitting:
+            known = catalogue.hint(task, name)
+            if known:
+                raise UsageError(known)
             choices = [own for kind, own in folders if task in (None, kind)]
             raise UsageError(
                 f"no model {name!r}: {suggest(name, choices)}; or give a model's folder"

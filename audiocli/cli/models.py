@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
+from typing import Any
 
 import click
 
 
 @click.group()
 def models() -> None:
-    """List, describe and check the models."""
+    """List, describe, check and install models."""
 
 
 @models.command("list")
@@ -80,3 +82,108 @@ def path(name: str | None) -> None:
     folders = [registry.find(None, name).folder] if name else registry.roots()
     for folder in folders:
         click.echo(str(folder))
+
+
+@models.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--mirror",
+    metavar="DIR_OR_URL",
+    help="Take the files from there, by their names. [AUDIOCLI_MIRROR, or their authors' site]",
+)
+@click.option(
+    "--to",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of models to put it in, as in AUDIOCLI_MODELS. [the user's cache]",
+)
+@click.option("--json", "as_json", is_flag=True, help="The list as objects.")
+def install(names: tuple[str, ...], mirror: str | None, to: Path | None, as_json: bool) -> None:
+    """Install models of others, or list those that can be had.
+
+    They need optional packages, and have licences of their own. Running it again goes on
+    with a download that broke off.
+    """
+    from audiocli import installing
+
+    if not names:
+        _print_offers(to, as_json)
+        return
+    for wanted in [installing.offer(name) for name in names]:
+        there = installing.installed(wanted, to, whole=True)
+        if there is None:
+            click.echo(
+                f"{wanted.name}: {wanted.megabytes} MB, licence of the weights: {wanted.licence}",
+                err=True,
+            )
+            with _Downloads() as downloads:
+                there = installing.install(
+                    wanted.name, to=to, mirror=mirror, progress=downloads.show
+                )
+        else:
+            click.echo(f"{wanted.name}: installed already", err=True)
+        click.echo(str(there.folder))
+
+
+def _print_offers(root: Path | None, as_json: bool) -> None:
+    from audiocli import installing
+    from audiocli.catalogue import CATALOGUE
+
+    rows = [
+        {
+            "task": offer.task,
+            "name": offer.name,
+            "megabytes": offer.megabytes,
+            "installed": "yes" if installing.installed(offer, root) else "no",
+            "needs": f"audiocli[{offer.extra}]",
+            "licence": offer.licence,
+        }
+        for offer in CATALOGUE.values()
+    ]
+    if as_json:
+        told = [{**row, "installed": row["installed"] == "yes"} for row in rows]
+        click.echo(json.dumps(told, indent=1))
+        return
+    from audiocli.cli.tables import print_table
+
+    print_table("", tuple(rows[0]), [list(row.values()) for row in rows])
+
+
+class _Downloads:
+    """Bars on a terminal, one a file; nothing elsewhere."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        self.bars: dict[str, Any] = {}
+        self.progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            disable=not sys.stderr.isatty(),
+        )
+
+    def __enter__(self) -> _Downloads:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.progress.stop()
+
+    def show(self, name: str, done: int, total: int | None) -> None:
+        if name not in self.bars:
+            self.bars[name] = self.progress.add_task(name, total=total)
+        self.progress.update(self.bars[name], completed=done, total=total)

@@ -51,10 +51,12 @@ FAMILIES = (
     "clip_mobile",
     "clip_musicnn",
     "clipwise",
+    "demucs",
     "dense",
     "frame_crnn",
     "frame_rnn",
     "hourglass",
+    "openunmix",
     "stereo",
 )
 
@@ -116,7 +118,7 @@ def build(architecture: str, frontend: FrontendConfig, arguments: dict[str, Any]
     ----------
     architecture : str
         A registered name.
-    frontend : StftConfig or FilterbankConfig
+    frontend : StftConfig, FilterbankConfig or WaveformConfig
         What it listens through.
     arguments : dict
         Keyword arguments of the class.

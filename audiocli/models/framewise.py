@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiocli.audio.streaming import give_back_memory
-from audiocli.frontend import Filterbank, FilterbankConfig, FrontendConfig
+from audiocli.frontend import Filterbank, FilterbankConfig, StftConfig
 
 __all__ = ["FramewiseNetwork", "in_segments"]
 
@@ -104,7 +104,7 @@ class FramewiseNetwork(nn.Module):
 
 def in_segments(
     network: nn.Module,
-    config: FrontendConfig,
+    config: StftConfig | FilterbankConfig,
     compute: Callable[[Tensor], Tensor],
     blocks: Iterable[Audio],
 ) -> Iterator[NDArray[np.float32]]:
