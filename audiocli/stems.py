@@ -28,11 +28,18 @@ from audiocli import audio
 from audiocli.batch.inputs import find_inputs
 from audiocli.errors import DataError
 
-__all__ = ["LONGEST_PADDING", "SOURCES", "Clip", "find_clips", "unit_energy", "unit_power"]
+__all__ = [
+    "LONGEST_PADDING",
+    "PARTS",
+    "SOURCES",
+    "Clip",
+    "find_clips",
+    "unit_energy",
+    "unit_power",
+]
 
 SOURCES = ("vocals", "accompaniment")
-LONGEST_PADDING = 0.1  # s by which the files of a pair may differ; codecs pad by less
-
+LONGEST_PADDING = 0.1  # s by which the files of a clip may differ; codecs pad by less
 PARTS = ("drums", "bass", "other")  # of an accompaniment, as MUSDB18 names them
 
 _SOURCE_OF = {"voice": 0, "music": 1, "vocals": 0, "accompaniment": 1}  # index in SOURCES

@@ -23,6 +23,7 @@ from audiocli.tasks.separate import Separator, separate_files
 from audiocli.tasks.separate.course import Course
 from audiocli.tasks.separate.evaluation import band_pass, evaluate
 from audiocli.tasks.separate.leakage import evaluate_leakage, record_leakage
+from audiocli.tasks.separate.pitches import averaged_over_pitches
 from audiocli.tasks.separate.songs import (
     Material,
     Recording,
@@ -276,9 +277,9 @@ def test_files_of_four_stems_and_of_all_but_the_vocals(tmp_path: Path) -> None:
     separate_files([str(tmp_path / "a.wav")], tmp_path / "two", model=model, stems=wanted)
     rest = read(tmp_path / "two" / "a.accompaniment.wav")[0]
     assert np.abs(rest + made["a.vocals.wav"] - mixture.T).max() < 1e-5
-    with pytest.raises(UsageError, match="unknown stem 'piano'.*bass"):
+    with pytest.raises(UsageError, match="four has no stem 'piano'.*bass"):
         separate_files([str(tmp_path / "a.wav")], tmp_path / "x", model=model, stems=["piano"])
-    with pytest.raises(UsageError, match="unknown stem 'drums'.*accompaniment, vocals"):
+    with pytest.raises(UsageError, match="stem 'drums'.*accompaniment, vocals; --model"):
         separate_files([str(tmp_path / "a.wav")], tmp_path / "x", stems=["drums"])
 
 
@@ -352,3 +353,41 @@ def test_leak_from_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "music" / "b.wav").write_text("not audio")
     done = CliRunner().invoke(cli, [*words, "--model", model])
     assert done.exit_code == 1 and "b.wav" in done.output
+
+
+# --- several pitches --------------------------------------------------------------------------
+
+
+def test_pitches_of_what_changes_nothing_give_the_signal_back() -> None:
+    rng = np.random.default_rng(0)
+    smooth = np.convolve(rng.normal(size=9000), np.hanning(64) / 32, "same")[None]
+    signal = smooth.astype(np.float32)
+    heard: list[int] = []
+
+    def process(audio: np.ndarray) -> np.ndarray:
+        heard.append(audio.shape[-1])
+        return np.stack([audio, 2 * audio])
+
+    output = averaged_over_pitches(process, signal, [-12, 0, 5])
+    assert output.shape == (2, 1, 9000)
+    inner = slice(300, -300)  # the filters of the resampler hear silence beyond the ends
+    assert np.abs(output[1] - 2 * signal)[:, inner].max() < 0.02 * np.abs(signal).max()
+    assert heard == [18_000, 9000, round(9000 / 2 ** (5 / 12))]
+
+
+def test_model_of_several_pitches_keeps_its_promises(tmp_path: Path) -> None:
+    folder = four_stems(tmp_path / "four")
+    plain = Separator(str(folder), device="cpu")
+    config = json.loads((folder / "config.json").read_text())
+    config["decoder"]["semitones"] = [-3, 0, 3]
+    (folder / "config.json").write_text(json.dumps(config))
+    several = Separator(str(folder), device="cpu")
+    mixture = np.random.default_rng(0).normal(size=(2, 70_000)).astype(np.float32) / 10
+    stems, others = several(mixture, RATE), plain(mixture, RATE)
+    assert np.abs(sum(stems.values()) - mixture).max() < 1e-5
+    assert np.abs(stems["vocals"] - others["vocals"]).max() > 1e-3
+    assert not any(stem.any() for stem in several(0 * mixture, RATE).values())
+    config["decoder"]["semitones"] = ["high"]
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="decoder settings are damaged"):
+        Separator(str(folder))

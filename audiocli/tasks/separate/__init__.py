@@ -1,13 +1,13 @@
 """Separate a song into singing voice and accompaniment.
 
-A network estimates, for every channel by itself, a soft mask over the
-short-time spectrum of the mixture (Huang et al. 2014, 2015). The vocals are
-the masked mixture; the accompaniment is the mixture minus the vocals, so the two
-add up to the input.
+A network estimates a soft mask over the short-time spectrum of the mixture (Huang et al.
+2014, 2015), of both channels at once or of each by itself. The vocals are the masked
+mixture; the accompaniment is the mixture minus the vocals, so the two add up to the input.
+Models of more stems are run the same way: the last stem is what the others leave.
 
 Units: audio is (channels, samples) with full scale 1.0, at any rate. The network
-works at its own rate (16 kHz for those trained on MIR-1K); what lies above half of it
-stays in the accompaniment.
+works at its own rate (44.1 kHz; 16 kHz for those held to MIR-1K); what lies above half of it
+stays in the last stem.
 
 Known deviations from the papers: the mixture is brought to a fixed level before
 the network hears it, because users' files have any level; blocks of a long

@@ -12,11 +12,15 @@ from audiocli.batch import Listener, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Job, find_inputs, plan
 from audiocli.batch.stdin import standard_input
 from audiocli.errors import UsageError, suggest
+from audiocli.stems import PARTS
 from audiocli.tasks.separate.products import NAME, REMIX, Asked, Naming, container_of
 from audiocli.tasks.separate.separator import DEFAULT_MODEL, Separator, stems_of
 from audiocli.tasks.separate.song import ACCOMPANIMENT, Extras, Separation, separate_file
 
 __all__ = ["NAME", "separate_files"]
+
+#: The model to name to whoever wants drums, bass and the rest apart.
+LARGE = "htdemucs"
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,16 @@ class _MakeWorker:
             return done.seconds, done
 
         return work
+
+
+def _who_has(stem: str) -> str:
+    """Name a model that has a stem, for a message about one that has not."""
+    having = [entry.name for entry in registry.list_models("separate") if stem in stems_of(entry)]
+    if having:
+        return f"; --model {having[0]} has it"
+    if stem in PARTS:
+        return f"; --model {LARGE} has it, once audiocli models install {LARGE} has fetched it"
+    return ""
 
 
 def separate_files(
@@ -144,7 +158,7 @@ def separate_files(
     for stem in stems:
         if stem not in (*known, ACCOMPANIMENT):
             hint = suggest(stem, list(dict.fromkeys([*known, ACCOMPANIMENT])))
-            raise UsageError(f"unknown stem {stem!r}: {hint}; other models may have it")
+            raise UsageError(f"model {entry.name} has no stem {stem!r}: {hint}{_who_has(stem)}")
     asked.check(known)
     naming = Naming(output, tuple(stems), container, template, asked, len(found) > 1)
     jobs = plan(found, naming, overwrite=overwrite, resume=resume)

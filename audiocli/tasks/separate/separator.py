@@ -14,6 +14,7 @@ from audiocli.audio.levels import Level
 from audiocli.audio.streaming import Blockwise, overlap_add, rechunk, resample
 from audiocli.errors import ModelError
 from audiocli.models.masking import LEVEL, SILENCE, SeparationNetwork
+from audiocli.tasks.separate.pitches import averaged_over_pitches
 
 __all__ = ["DEFAULT_MODEL", "LEVEL", "Separator", "decode", "estimate", "stems_of"]
 
@@ -71,6 +72,8 @@ class Separator:
                     for part in ("segment", "context", "fade")
                 )
             )
+            #: Pitches at which it hears everything; the usual one alone for most models.
+            self.semitones = [float(step) for step in decoder.get("semitones") or [0]]
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{model}: its decoder settings are damaged: {decoder}") from error
 
@@ -119,9 +122,12 @@ class Separator:
         heard, sizes, mixed = itertools.tee(mixture, 3)
         gain = LEVEL / rms if rms > SILENCE else 0.0
 
+        def hear(audio: Audio) -> Audio:
+            return estimate(self.network, audio, gain=gain, sources=self._taken)
+
         def process(audio: Audio) -> Audio:
             # Stems and channels in one axis, as streams have one.
-            taken = estimate(self.network, audio, gain=gain, sources=self._taken)
+            taken = averaged_over_pitches(hear, audio, self.semitones)
             return taken.reshape(len(taken) * len(audio), audio.shape[1])
 
         narrow = resample(heard, sample_rate, self.rate)

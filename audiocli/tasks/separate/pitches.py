@@ -1,0 +1,64 @@
+"""Hear a recording at several pitches and average what the network makes of each.
+
+Played faster or slower, a recording shows the network another voice and other frames. The
+errors that it makes differ from one to the next, and part of them cancel in the mean. Each pitch
+costs a pass of its own, so this is for the last decibel and not for daily work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+__all__ = ["averaged_over_pitches"]
+
+Audio = NDArray[np.float32]
+
+
+def averaged_over_pitches(
+    process: Callable[[Audio], Audio], audio: Audio, semitones: Sequence[float]
+) -> Audio:
+    """Average the outputs of a function for a signal played at several speeds.
+
+    Parameters
+    ----------
+    process : callable
+        Takes (channels, samples) and gives (..., channels, samples) of the same length.
+    audio : ndarray, shape (channels, samples)
+    semitones : sequence of float
+        By how much it is played higher, hence faster; 0 leaves it as it is.
+
+    Returns
+    -------
+    ndarray, shape (..., channels, samples)
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(size=(1, 4000)).astype(np.float32)
+    >>> averaged_over_pitches(lambda x: x / 2, noise, [-1, 0, 1]).shape
+    (1, 4000)
+    """
+    total = None
+    for step in semitones:
+        output = _at_pitch(process, audio, 2 ** (step / 12)) if step else process(audio)
+        total = output if total is None else total + output
+    assert total is not None, "one pitch at least"
+    return np.asarray(total / len(semitones), np.float32)
+
+
+def _at_pitch(process: Callable[[Audio], Audio], audio: Audio, ratio: float) -> Audio:
+    """Play a signal faster, process it, and play the result slower again."""
+    output = process(_resampled(audio, ratio))
+    flat = output.reshape(-1, output.shape[-1])
+    back = _resampled(flat, 1 / ratio)[:, : audio.shape[-1]]
+    back = np.pad(back, [(0, 0), (0, audio.shape[-1] - back.shape[-1])])
+    return back.reshape(*output.shape[:-1], -1)
+
+
+def _resampled(audio: Audio, ratio: float) -> Audio:
+    if not audio.size:
+        return audio
+    return np.ascontiguousarray(soxr.resample(audio.T, ratio, 1.0, quality="HQ").T)
