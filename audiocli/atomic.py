@@ -9,7 +9,7 @@ from pathlib import Path
 
 from audiocli.errors import AudioCliError, UsageError
 
-__all__ = ["publish", "write_whole"]
+__all__ = ["publish", "write_bytes", "write_whole"]
 
 
 def write_whole(path: Path, fill: Callable[[Path], None], *, overwrite: bool = False) -> None:
@@ -61,6 +61,38 @@ def write_whole(path: Path, fill: Callable[[Path], None], *, overwrite: bool = F
             f"{shown}: cannot be written ({error.strerror or error}); "
             "check the name, the permissions and the free space"
         ) from error
+
+
+def write_bytes(path: Path, data: bytes, *, overwrite: bool = False) -> None:
+    """Write a file whose content is known, as :func:`write_whole` does.
+
+    Parameters
+    ----------
+    path : Path
+        The file; folders above it are made.
+    data : bytes
+        All that it is to hold.
+    overwrite : bool
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    UsageError, AudioCliError
+        As there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_bytes(Path(folder) / "a.txt", b"whole")
+    ...     (Path(folder) / "a.txt").read_bytes()
+    b'whole'
+    """
+
+    def fill(partial: Path) -> None:
+        partial.write_bytes(data)
+
+    write_whole(path, fill, overwrite=overwrite)
 
 
 def publish(partial: Path, path: Path, *, overwrite: bool) -> None:

@@ -3,19 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from audiocli import formats
 from audiocli.batch.inputs import Input, check_joint_output
 from audiocli.errors import UsageError
 
-__all__ = ["check_joined", "settle"]
+__all__ = ["Destination", "settle"]
 
 
-def settle(
-    target: Path | None, form: str | None, kind: str, default: str
-) -> tuple[str, Path | None]:
-    """Settle the format, and the folder if the output is one.
+@dataclass(frozen=True)
+class Destination:
+    """Where results go; with neither a file nor a folder the listener alone hears of them.
+
+    Parameters
+    ----------
+    form : str
+        The format, one of :data:`audiocli.formats.FORMATS`.
+    file : Path, optional
+        One for all inputs.
+    folder : Path, optional
+        With a file for each.
+
+    Examples
+    --------
+    >>> Destination("csv", folder=Path("out")).manifest
+    PosixPath('out/audiocli.jsonl')
+    """
+
+    form: str
+    file: Path | None = None
+    folder: Path | None = None
+
+    @property
+    def manifest(self) -> Path | None:
+        """Where account is kept of what was done, if the user names no other place."""
+        return None if self.folder is None else self.folder / "audiocli.jsonl"
+
+    def check(
+        self,
+        found: Sequence[Input],
+        what: str,
+        *,
+        overwrite: bool,
+        resume: bool,
+        manifest: Path | None,
+    ) -> None:
+        """Refuse what would lose something, or cannot be resumed, before any work.
+
+        Parameters
+        ----------
+        found : sequence of Input
+            What there are to be results of.
+        what : str
+            What these are, in the plural, for the message.
+        overwrite, resume : bool
+            Whether a file may be replaced; whether a stopped run is to go on.
+        manifest : Path, optional
+            The place that the user named.
+
+        Raises
+        ------
+        UsageError
+            If the format holds one result only, or a file written as a whole was to be resumed,
+            or it is there already, or there is no manifest to resume by.
+        """
+        if self.file is not None:
+            if len(found) > 1 and not formats.FORMATS[self.form].joins:
+                raise UsageError(
+                    f"{self.file}: {self.form} holds the {what} of one file; name a folder, or "
+                    "use csv or jsonl"
+                )
+            if resume:
+                raise UsageError(
+                    f"--resume: {self.file} is written as a whole; name a folder as the output"
+                )
+            check_joint_output(self.file, found, replace=overwrite)
+        if resume and self.folder is None and manifest is None:
+            raise UsageError(
+                "--resume goes by the manifest in an output folder; give one by --output"
+            )
+
+
+def settle(target: Path | None, form: str | None, kind: str, default: str) -> Destination:
+    """Settle the format, and whether the output is a file or a folder.
 
     Parameters
     ----------
@@ -30,9 +102,7 @@ def settle(
 
     Returns
     -------
-    form : str
-    folder : Path or None
-        None where the output is a file, or standard output.
+    Destination
 
     Raises
     ------
@@ -42,17 +112,17 @@ def settle(
     Examples
     --------
     >>> settle(Path("new.csv"), None, "segments", "lab")
-    ('csv', None)
-    >>> settle(Path("new"), None, "segments", "lab")
-    ('lab', PosixPath('new'))
+    Destination(form='csv', file=PosixPath('new.csv'), folder=None)
+    >>> settle(Path("new"), None, "segments", "lab").folder
+    PosixPath('new')
     """
     if form is not None:
         formats.find_format(form, kind)
     if target is None:
-        return form or default, None
+        return Destination(form or default)
     endings = {end for each in formats.FORMATS.values() for end in each.extensions}
     if not target.is_dir() and target.suffix.lower() in endings:
-        return form or formats.format_of(target, kind), None
+        return Destination(form or formats.format_of(target, kind), file=target)
     if target.exists() and not target.is_dir():
         able = [each for each in formats.FORMATS.values() if kind in each.kinds]
         known = dict.fromkeys(each.extension for each in able)
@@ -60,42 +130,4 @@ def settle(
             f"{target}: is a file that does not end like a format; name a folder, or end the name "
             f"in {', '.join(known)}"
         )
-    return form or default, target
-
-
-def check_joined(
-    target: Path, form: str, found: Sequence[Input], what: str, *, overwrite: bool, resume: bool
-) -> None:
-    """Refuse one file for all inputs where it would lose something, before any work.
-
-    Parameters
-    ----------
-    target : Path
-        The file.
-    form : str
-        Its format.
-    found : sequence of Input
-        What it is to hold the results of.
-    what : str
-        What these are, in the plural, for the message.
-    overwrite, resume : bool
-        Whether it may be replaced; whether a stopped run was to go on.
-
-    Raises
-    ------
-    UsageError
-        If the format holds one result only, or a file written as a whole was to be resumed, or
-        it is there already.
-
-    Examples
-    --------
-    >>> song = Input(Path("a.wav"), "a.wav", Path("a.wav"))
-    >>> check_joined(Path("no-such.csv"), "csv", [song], "chords", overwrite=False, resume=False)
-    """
-    if len(found) > 1 and not formats.FORMATS[form].joins:
-        raise UsageError(
-            f"{target}: {form} holds the {what} of one file; name a folder, or use csv or jsonl"
-        )
-    if resume:
-        raise UsageError(f"--resume: {target} is written as a whole; name a folder as the output")
-    check_joint_output(target, found, replace=overwrite)
+    return Destination(form or default, folder=target)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiocli.annotated import Recording, find_recordings, matching, split
-from audiocli.errors import DataError
+from audiocli.annotated import Recording, find_recordings, matching, score_each, split
+from audiocli.errors import AudioError, DataError
 
 SUFFIXES = (".onsets", ".csv", ".jams")
 
@@ -98,3 +99,20 @@ def test_nothing_may_be_left_of_either_side() -> None:
             split(recordings(*map(str, range(count))), patterns)
     with pytest.raises(DataError, match="^--hold-out x"):
         split(recordings("a", "b"), ["x"])
+
+
+def make_scorer() -> Callable[[Recording], tuple[float, str]]:
+    def score(recording: Recording) -> tuple[float, str]:
+        if recording.name == "b":
+            raise AudioError(f"{recording.audio}: is damaged")
+        return 2.0, recording.title
+
+    return score
+
+
+def test_each_is_scored_whatever_happens_to_another() -> None:
+    some = {each.audio: each for each in recordings("a", "b", "c")}
+    scores, summary = score_each(some, make_scorer)
+    assert scores == ["data/a", "data/c"]
+    assert (summary.done, summary.failed, summary.audio_seconds) == (2, 1, 4.0)
+    assert [failure.job.input.name for failure in summary.failures] == ["data/b"]

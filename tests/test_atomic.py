@@ -8,12 +8,23 @@ from pathlib import Path
 import pytest
 from audiofiles import only_file
 
-from audiocli.atomic import write_whole
+from audiocli.atomic import write_bytes, write_whole
 from audiocli.errors import AudioCliError, UsageError
 
 
 def wrote(text: str):
     return lambda path: path.write_text(text)
+
+
+def test_known_content_is_written_as_it_is_and_once(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "a.txt"
+    write_bytes(target, b"a\r\n\xff")
+    assert target.read_bytes() == b"a\r\n\xff"
+    with pytest.raises(UsageError, match="exists already"):
+        write_bytes(target, b"b")
+    write_bytes(target, b"c", overwrite=True)
+    assert target.read_bytes() == b"c"
+    only_file(target.parent, "a.txt")
 
 
 def test_the_file_appears_when_it_is_complete(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ import torch
 from commands import Run
 from torch import nn
 
-from audiocli import models, registry
+from audiocli import formats, models, registry
 from audiocli.audio import read
-from audiocli.cli import class_lines, cli
+from audiocli.cli import cli
 from audiocli.cli.classify import ENROLLED
 from audiocli.errors import UsageError
 from audiocli.frontend import FilterbankConfig
@@ -132,7 +132,8 @@ def test_choices_are_those_of_the_package() -> None:
         assert isinstance(chosen, click.Choice)
         assert list(chosen.choices) == list(choices), option
     assert set(ENROLLED) <= files.TASKS.keys()
-    assert set(class_lines.SINGLE) == set(results.SPANS)
+    single = {name for name in results.FORMATS if not formats.FORMATS[name].joins}
+    assert single == set(results.SPANS)
 
 
 def test_prints_the_best_label(run: Run, songs: list[str]) -> None:

@@ -18,6 +18,7 @@ from mutagen.id3 import ID3, TALB, TCON
 from mutagen.mp4 import MP4Tags
 
 from audiocli.audio import read
+from audiocli.destination import Destination
 from audiocli.errors import AudioCliError, AudioError, UsageError
 from audiocli.tasks.classify.decisions import Track
 from audiocli.tasks.classify.metadata import KINDS, write_tags
@@ -206,13 +207,13 @@ def test_destinations(tmp_path: Path) -> None:
     def to(name: str, form: str | None = None, *, folder: bool = False) -> Any:
         return destination(tmp_path / name, Asked(form), folder=folder)
 
-    assert destination(None, Asked(), folder=False) == ("txt", None)
-    assert to("a.json") == ("json", None) and to("a.txt") == ("txt", None)
-    assert to("a.txt", "audacity") == ("audacity", None)
-    assert to("out", "lab") == ("lab", tmp_path / "out")
+    assert destination(None, Asked(), folder=False) == Destination("txt")
+    assert to("a.json") == Destination("json", file=tmp_path / "a.json")
+    assert to("a.txt").form == "txt" and to("a.txt", "audacity").form == "audacity"
+    assert to("out", "lab") == Destination("lab", folder=tmp_path / "out")
     (tmp_path / "file").touch()
     (tmp_path / "v1.csv").mkdir()
-    assert to("v1.csv") == ("txt", tmp_path / "v1.csv")
+    assert to("v1.csv") == Destination("txt", folder=tmp_path / "v1.csv")
     for name, folder in (("file", False), ("file", True), ("a.csv", True)):
         with pytest.raises(UsageError, match="folder"):
             to(name, folder=folder)

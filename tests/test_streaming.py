@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from audiocli.audio import streaming
-from audiocli.audio.streaming import Blockwise, overlap_add, prefetch, rechunk, resample
+from audiocli.audio.streaming import Blockwise, mono, overlap_add, prefetch, rechunk, resample
 
 Block = NDArray[np.float32]
 
@@ -155,6 +155,14 @@ def test_resampling_has_no_delay() -> None:
     out = np.concatenate(list(resample(cut(tone, [999]), 8000, 12000)), axis=1)[0]
     truth = np.sin(2 * np.pi * 440 * np.arange(12000) / 12000)
     assert np.abs(out - truth)[200:-200].max() < 1e-4
+
+
+def test_channels_are_averaged_before_the_rate_changes() -> None:
+    stereo = noise(2, 4410)
+    mixed = stereo.mean(axis=0, keepdims=True)
+    wanted = np.concatenate(list(resample([mixed], 44100, 16000)), axis=1)[0]
+    found = np.concatenate(list(mono(cut(stereo, [100, 999]), 44100, 16000)))
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 def test_same_rate_passes_untouched() -> None:

@@ -453,3 +453,23 @@ def test_the_checkpoint_is_replaced_as_a_whole(
     resumed = toy(3)
     run(resumed, tmp_path)
     assert same(state(resumed), state(whole))
+
+
+def test_statistics_of_normalisation_stay_where_they_are_asked_to(tmp_path: Path) -> None:
+    def statistics(keep: bool) -> torch.Tensor:
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+        recipe = Recipe(epochs=1, steps=5, keep_statistics=keep, average=0)
+        fit(
+            network,
+            lambda rng: torch.from_numpy(rng.normal(5, 2, size=(8, 1))).float(),
+            lambda net, x: (net(x) ** 2).mean(),
+            lambda net: 0.0,
+            recipe,
+            tmp_path / str(keep),
+            keep=lambda net, epoch: None,
+        )
+        return network[1].running_mean
+
+    assert not statistics(True).any()
+    assert statistics(False).any()

@@ -25,6 +25,7 @@ __all__ = [
     "Blockwise",
     "decoding",
     "give_back_memory",
+    "mono",
     "overlap_add",
     "prefetch",
     "rechunk",
@@ -72,6 +73,31 @@ def resample(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Ite
         out = stream.resample_chunk(np.zeros((0, block.shape[0]), np.float32), last=True)
         if len(out):
             yield np.ascontiguousarray(out.T)
+
+
+def mono(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Iterator[Block]:
+    """Average the channels of a stream into one, and change its sample rate.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape (channels, samples)
+        The stream.
+    source_rate, target_rate : int
+        As in :func:`resample`.
+
+    Yields
+    ------
+    ndarray, shape (samples,)
+
+    Examples
+    --------
+    >>> block = np.array([[0.5] * 4, [0.25] * 4], np.float32)
+    >>> [part.tolist() for part in mono([block], 8000, 8000)]
+    [[0.375, 0.375, 0.375, 0.375]]
+    """
+    mixed = (block.mean(axis=0, keepdims=True) for block in blocks)
+    for block in resample(mixed, source_rate, target_rate):
+        yield block[0]
 
 
 def rechunk(blocks: Iterable[Block], sizes: Iterable[int], channels: int) -> Iterator[Block]:

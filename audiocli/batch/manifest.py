@@ -22,10 +22,31 @@ from audiocli.batch.inputs import Job, real_path
 from audiocli.batch.workers import Outcome, Task
 from audiocli.errors import AudioCliError, UsageError
 
-__all__ = ["MANIFEST_START", "Manifest"]
+__all__ = ["MANIFEST_START", "Manifest", "digest"]
 
 MANIFEST_START = b'{"input": '
 """How every line of a manifest begins: nothing else is ever appended to."""
+
+
+def digest(settings: Mapping[str, Any]) -> str:
+    """Give the SHA-256 by which a manifest tells settings apart.
+
+    Parameters
+    ----------
+    settings : mapping
+        All that results depend on, ready for JSON.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
+    True
+    """
+    canonical = json.dumps(settings, sort_keys=True, separators=(",", ":")).encode()
+    return hashlib.sha256(canonical).hexdigest()
 
 
 class Manifest:
@@ -66,11 +87,7 @@ class Manifest:
     ) -> None:
         self._path = path
         self._folder = Path(os.path.abspath(path)).parent
-        canonical = json.dumps(settings, sort_keys=True, separators=(",", ":")).encode()
-        self._made_with = {
-            "settings_sha256": hashlib.sha256(canonical).hexdigest(),
-            "model_sha256": model_sha256,
-        }
+        self._made_with = {"settings_sha256": digest(settings), "model_sha256": model_sha256}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             content = path.read_bytes() if path.is_file() else b""

@@ -1,20 +1,49 @@
-"""Where the products of an input go that are named by an option: pictures, clicks, curves."""
+"""Where the outputs of an input go: results, and what is named by an option, as pictures are."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from audiocli.batch.inputs import Input
 from audiocli.errors import UsageError
 
-__all__ = ["PICTURES", "SOUNDS", "below", "picture", "placed", "sound"]
+__all__ = ["PICTURES", "SOUNDS", "Naming", "below", "picture", "placed", "sound"]
 
 #: What a picture's name may end in.
 PICTURES = (".png", ".svg", ".pdf")
 #: What a sound's name may end in.
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Names the outputs of an input, for :func:`audiocli.batch.inputs.plan`.
+
+    Parameters
+    ----------
+    ways : mapping of str to callable
+        For each kind of output that is wanted, what names it.
+
+    Examples
+    --------
+    >>> naming = Naming({"plot": lambda item: item.path.with_suffix(".png")})
+    >>> naming(Input(Path("song.wav"), "song.wav", Path("song.wav")))
+    [PosixPath('song.png')]
+    """
+
+    ways: Mapping[str, Callable[[Input], Path]]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What an input has, in the order of its paths."""
+        return tuple(self.ways)
+
+    def __call__(self, item: Input) -> list[Path]:
+        """Name the outputs of an input."""
+        return [way(item) for way in self.ways.values()]
 
 
 def below(folder: Path, item: Input, ending: str) -> Path:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import click
+from audiocli.cli.printing import Printer
 
-from audiocli.batch import Outcome
+if TYPE_CHECKING:
+    from audiocli.formats import Segments
 
 #: Options that say what to make of the chords.
 ASKED = ("vocabulary", "change", "simplify", "transpose", "roman", "key", "beats")
@@ -16,10 +16,22 @@ LEFT_OUT = (*ASKED, "jobs", "quiet", "verbose", "plot", "clicks")
 
 def run_files(inputs: tuple[str, ...], options: dict[str, Any]) -> None:
     """Recognise the chords of files, and end with the exit status."""
+    from audiocli import formats
     from audiocli.cli.progress import Reporter, finish
     from audiocli.tasks.chords import Asked, Products, recognize_files
+    from audiocli.tasks.chords.files import writing
 
-    printer = _Printer(options["form"] or "lab") if options["output"] is None else None
+    form = options["form"] or "lab"
+
+    def render(result: Segments, several: bool, header: bool) -> str | bytes:
+        text = formats.render(result, form, writing(result, file=several, header=header))
+        if several and form == "lab" and isinstance(text, str):
+            # A lab file has no place for a name, so here it is put behind the label.
+            return text.replace("\n", f"\t{result.file}\n")
+        return text
+
+    to_print = form if options["output"] is None else None
+    printer = Printer(to_print, "chords", render, joined=["lab"])
     given = {name: value for name, value in options.items() if name not in LEFT_OUT}
     summary = recognize_files(
         inputs,
@@ -29,43 +41,9 @@ def run_files(inputs: tuple[str, ...], options: dict[str, Any]) -> None:
         listener=Reporter(
             quiet=options["quiet"],
             verbose=options["verbose"],
-            expected=printer.expect if printer else lambda total: None,
-            results=printer or (lambda outcome: ()),
+            expected=printer.expect,
+            results=printer,
         ),
         **given,
     )
     finish(summary, quiet=options["quiet"])
-
-
-class _Printer:
-    """Makes the lines of standard output from one file's outcome after another's."""
-
-    def __init__(self, form: str) -> None:
-        self.form = form
-        self.several = False
-        self.header = True
-        if form == "midi":
-            raise click.UsageError(f"--format {form} is no text; name a file by --output")
-
-    def expect(self, total: int) -> None:
-        """Hear how many files there are, before the first."""
-        from audiocli import formats
-
-        self.several = total > 1
-        if self.several and self.form != "lab" and not formats.FORMATS[self.form].joins:
-            raise click.UsageError(
-                f"--format {self.form} holds the chords of one file; name a folder by --output"
-            )
-
-    def __call__(self, outcome: Outcome) -> Iterator[str]:
-        from audiocli import formats
-        from audiocli.tasks.chords.files import writing
-
-        options = writing(outcome.value, file=self.several, header=self.header)
-        self.header = False
-        text = formats.render(outcome.value, self.form, options)
-        assert isinstance(text, str)
-        lines = text.removesuffix("\n").split("\n") if text else []
-        # A lab file has no place for a name, so here it is put behind the label.
-        named = f"\t{outcome.value.file}" if self.several and self.form == "lab" else ""
-        yield from (line + named for line in lines)

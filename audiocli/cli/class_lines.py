@@ -13,12 +13,13 @@ import click
 
 from audiocli.batch import Outcome
 from audiocli.cli.options import Command, adding, output_option, plot_option
+from audiocli.cli.printing import Printer
 
 if TYPE_CHECKING:
     from audiocli.registry import ModelEntry
+    from audiocli.tasks.classify.results import Result
 
 FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity"]
-SINGLE = ("lab", "jams", "audacity")  # hold one recording each
 PASSED_ON = ("output", "plot", "files_from", "overwrite", "resume", "manifest", "device")
 
 
@@ -52,14 +53,27 @@ def run_files(
     """Classify or tag files, and end with the exit status."""
     from audiocli.cli.progress import Reporter, finish
     from audiocli.tasks.classify.files import classify_files
-    from audiocli.tasks.classify.results import Asked
+    from audiocli.tasks.classify.results import Asked, render
 
     names = ("form", "top", "threshold", "segment", "hop")
     printed = options["output"] is None or (write and not in_place)
     quiet = options["quiet"]
-    printer = _Printer(options["form"] or "txt" if printed else None, warn=not quiet)
+    form = options["form"] or "txt"
+
+    def lines(result: Result, several: bool, header: bool) -> str:
+        return render(result, form, named=several, header=header)
+
+    def remarks(outcome: Outcome) -> list[str]:
+        warnings = () if quiet else outcome.value.warnings
+        return [f"audiocli: {outcome.job.input.name}: {warning}" for warning in warnings]
+
+    printer = Printer(form if printed else None, "labels", lines)
     reporter = Reporter(
-        quiet=quiet, verbose=options["verbose"], expected=printer.expect, results=printer
+        quiet=quiet,
+        verbose=options["verbose"],
+        expected=printer.expect,
+        results=printer,
+        remarks=remarks,
     )
     summary = classify_files(
         inputs,
@@ -78,34 +92,6 @@ def run_files(
 
 def _warn(message: str) -> None:
     click.echo(f"audiocli: {message}", err=True)
-
-
-class _Printer:
-    """Makes the lines of standard output from one file's outcome after another's."""
-
-    def __init__(self, form: str | None, *, warn: bool) -> None:
-        self.form = form  # None prints nothing
-        self.warn = warn
-        self.several = False
-        self.header = True
-
-    def expect(self, total: int) -> None:
-        """Hear how many files there are, before the first."""
-        self.several = total > 1
-        if self.several and self.form in SINGLE:
-            raise click.UsageError(
-                f"--format {self.form} holds the labels of one file; name a folder by --output"
-            )
-
-    def __call__(self, outcome: Outcome) -> Iterator[str]:
-        from audiocli.tasks.classify.results import render
-
-        for warning in outcome.value.warnings if self.warn else ():
-            _warn(f"{outcome.job.input.name}: {warning}")
-        if self.form is not None:
-            text = render(outcome.value, self.form, named=self.several, header=self.header)
-            self.header = False
-            yield from text.removesuffix("\n").split("\n") if text else ()
 
 
 def run_compare(inputs: tuple[str, ...], options: dict[str, Any]) -> None:

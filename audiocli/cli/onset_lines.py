@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from audiocli.batch import Outcome
+from audiocli.cli.printing import Printer
 from audiocli.errors import suggest
+
+if TYPE_CHECKING:
+    from audiocli.formats import Instants
 
 LEFT_OUT = ("rate", "channels", "encoding", "quiet", "verbose", "jobs",
             "plot", "clicks", "activations")  # fmt: skip
@@ -20,6 +22,7 @@ OFFLINE = ("output", "form", "combine", "backtrack", "activations", "plot", "cli
 
 def run_files(inputs: tuple[str, ...], options: dict[str, Any]) -> None:
     """Detect the onsets of files, and end with the exit status."""
+    from audiocli import formats
     from audiocli.cli.progress import Reporter, finish
     from audiocli.tasks.onsets import Products, detect_files
     from audiocli.tasks.onsets.detector import DEFAULT_MODEL
@@ -27,7 +30,13 @@ def run_files(inputs: tuple[str, ...], options: dict[str, Any]) -> None:
     columns = _columns(options["columns"])
     products = Products(options["plot"], options["clicks"], options["activations"])
     given = {name: value for name, value in options.items() if name not in LEFT_OUT}
-    printer = _Printer(options["form"] or "txt") if options["output"] is None else None
+    form = options["form"] or "txt"
+
+    def render(result: Instants, several: bool, header: bool) -> str | bytes:
+        how = formats.Options(columns=True, file=several, header=header)
+        return formats.render(result, form, how)
+
+    printer = Printer(form if options["output"] is None else None, "onsets", render)
     summary = detect_files(
         inputs,
         products=products,
@@ -35,8 +44,8 @@ def run_files(inputs: tuple[str, ...], options: dict[str, Any]) -> None:
         listener=Reporter(
             quiet=options["quiet"],
             verbose=options["verbose"],
-            expected=printer.expect if printer else lambda total: None,
-            results=printer or (lambda outcome: ()),
+            expected=printer.expect,
+            results=printer,
         ),
         **{**given, "columns": columns, "model": options["model"] or DEFAULT_MODEL},
     )
@@ -50,36 +59,6 @@ def _columns(text: str) -> list[str]:
         if column not in known:
             raise click.UsageError(f"--columns {column}: {suggest(column, known)}")
     return columns
-
-
-class _Printer:
-    """Makes the lines of standard output from one file's outcome after another's."""
-
-    def __init__(self, form: str) -> None:
-        self.form = form
-        self.several = False
-        self.header = True
-        if form == "midi":
-            raise click.UsageError(f"--format {form} is no text; name a file by --output")
-
-    def expect(self, total: int) -> None:
-        """Hear how many files there are, before the first."""
-        from audiocli import formats
-
-        self.several = total > 1
-        if self.several and not formats.FORMATS[self.form].joins:
-            raise click.UsageError(
-                f"--format {self.form} holds the onsets of one file; name a folder by --output"
-            )
-
-    def __call__(self, outcome: Outcome) -> Iterator[str]:
-        from audiocli import formats
-
-        options = formats.Options(columns=True, file=self.several, header=self.header)
-        self.header = False
-        text = formats.render(outcome.value, self.form, options)
-        assert isinstance(text, str)
-        yield from text.removesuffix("\n").split("\n") if text else ()
 
 
 def run_online(inputs: tuple[str, ...], options: dict[str, Any]) -> None:

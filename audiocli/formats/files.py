@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiocli.atomic import write_whole
+from audiocli.atomic import write_bytes
 from audiocli.audio.info import StrPath, printable
 from audiocli.errors import UsageError, suggest
 from audiocli.formats import documents, plain
@@ -237,11 +237,7 @@ def write(
         format = format_of(path, first.kind if first is not None else None)
     content = render(results, format, options)
     data = content.encode("utf-8") if isinstance(content, str) else content
-    write_whole(path, lambda partial: _fill(partial, data), overwrite=overwrite)
-
-
-def _fill(file: Path, data: bytes) -> None:
-    file.write_bytes(data)
+    write_bytes(path, data, overwrite=overwrite)
 
 
 def _encodable(content: str | bytes) -> str | bytes:

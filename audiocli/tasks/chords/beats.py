@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli.audio.streaming import resample
+from audiocli.audio.streaming import mono
 from audiocli.dsp.rhythm import tempo
 from audiocli.frontend import Filterbank, FilterbankConfig
 from audiocli.models.framewise import in_segments
@@ -70,9 +70,7 @@ def find_beats(blocks: Iterable[Audio], sample_rate: int) -> Times:
     def rises(heard: Tensor) -> Tensor:
         return bank.frames(heard)[:, 1].mean(dim=1, keepdim=True)
 
-    mixed = (block.mean(axis=0, keepdims=True) for block in blocks)
-    mono = (block[0] for block in resample(mixed, sample_rate, EARS.sample_rate))
-    parts = list(in_segments(bank, EARS, rises, mono))
+    parts = list(in_segments(bank, EARS, rises, mono(blocks, sample_rate, EARS.sample_rate)))
     envelope = np.concatenate(parts)[:, 0].astype(np.float64)
     pace = tempo(envelope, EARS.sample_rate, EARS.hop_length, start_bpm=USUAL_TEMPO)
     if not pace:

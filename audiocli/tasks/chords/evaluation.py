@@ -13,12 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from audiocli import registry
-from audiocli.annotated import Recording, find_recordings, matching
+from audiocli.annotated import Recording, find_recordings, matching, score_each
 from audiocli.audio import AudioReader
-from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
-from audiocli.batch.inputs import Input, Job
+from audiocli.batch import Listener, Summary
 from audiocli.formats import Segments, read_segments
-from audiocli.models import share_processor
 from audiocli.tasks.chords.examples import ANNOTATIONS, read_chords
 from audiocli.tasks.chords.labels import QUALITIES, Chord, parse, reduced
 from audiocli.tasks.chords.recognizer import DEFAULT_MODEL, ChordRecognizer
@@ -205,28 +203,24 @@ def _label_at(segments: Segments, time: float) -> str | None:
     return segments.labels[index] if inside else None
 
 
-Recognize = Callable[[Path], Segments]
+Recognize = Callable[[Recording], Segments]
 
 
 @dataclass(frozen=True)
-class _MakeWorker:
+class _MakeScorer:
     """Makes what scores a recording; pickled to worker processes."""
 
-    recordings: Mapping[Path, Recording]
     model: str
     vocabulary: str | None
     change: float | None
     found: Path | None
     device: str
-    n_jobs: int
 
-    def __call__(self) -> Worker:
-        share_processor(self.n_jobs)
+    def __call__(self) -> Callable[[Recording], tuple[float, Score]]:
         recognize = self._of_model() if self.found is None else self._of_files(self.found)
 
-        def work(job: Job, progress: Progress) -> tuple[float, Score]:
-            recording = self.recordings[job.input.path]
-            truth, found = read_chords(recording), recognize(recording.audio)
+        def score(recording: Recording) -> tuple[float, Score]:
+            truth, found = read_chords(recording), recognize(recording)
             seconds = float(truth.ends.max())
             scores = score_song(truth, found)
             return seconds, Score(
@@ -237,22 +231,21 @@ class _MakeWorker:
                 single=single_chord(truth, found),
             )
 
-        return work
+        return score
 
     def _of_model(self) -> Recognize:
         recognizer = ChordRecognizer(
             self.model, device=self.device, vocabulary=self.vocabulary, change=self.change
         )
 
-        def recognize(path: Path) -> Segments:
-            with AudioReader(path) as reader:
+        def recognize(recording: Recording) -> Segments:
+            with AudioReader(recording.audio) as reader:
                 return recognizer.stream(reader.blocks(), reader.info.sample_rate).segments()
 
         return recognize
 
     def _of_files(self, folder: Path) -> Recognize:
-        names = {path: each.name for path, each in self.recordings.items()}
-        return lambda path: read_segments(folder / f"{names[path]}.lab")
+        return lambda recording: read_segments(folder / f"{recording.name}.lab")
 
 
 def evaluate(
@@ -310,13 +303,10 @@ def evaluate(
     True
     """
     listed = [each for folder in folders for each in find_recordings(folder, ANNOTATIONS)]
-    # By path: two folders may have the same name.
     recordings = {each.audio: each for each in matching(listed, only, "--only")}
-    jobs = [Job(Input(path, each.title, Path(each.title)), ()) for path, each in recordings.items()]
-    heard = Collector(listener)
-    make_worker = _MakeWorker(recordings, model, vocabulary, change, found, device, n_jobs)
-    summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, listener=heard)
-    return Evaluation(heard.values, total(heard.values), summary)
+    make_scorer = _MakeScorer(model, vocabulary, change, found, device)
+    scores, summary = score_each(recordings, make_scorer, n_jobs=n_jobs, listener=listener)
+    return Evaluation(scores, total(scores), summary)
 
 
 def record_scores(model: str, result: Score, data: str) -> None:

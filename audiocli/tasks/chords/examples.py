@@ -22,7 +22,7 @@ from torch import Tensor
 from audiocli.annotated import Recording
 from audiocli.atomic import write_whole
 from audiocli.audio import AudioReader
-from audiocli.audio.streaming import resample
+from audiocli.audio.streaming import mono
 from audiocli.errors import DataError
 from audiocli.formats import Segments, read_segments
 from audiocli.frontend import Filterbank, FilterbankConfig
@@ -321,9 +321,7 @@ def _listen(recording: Recording, bank: Filterbank) -> NDArray[np.float16]:
         return bank.frames(heard).flatten(1, 2)
 
     with AudioReader(recording.audio) as reader:
-        rate = reader.info.sample_rate
-        mixed = (block.mean(axis=0, keepdims=True) for block in reader.blocks(1 << 16))
-        blocks = (block[0] for block in resample(mixed, rate, config.sample_rate))
+        blocks = mono(reader.blocks(1 << 16), reader.info.sample_rate, config.sample_rate)
         parts = [part.astype(np.float16) for part in in_segments(bank, config, flat, blocks)]
     return np.ascontiguousarray(np.concatenate(parts).T.reshape(config.channels, config.bands, -1))
 

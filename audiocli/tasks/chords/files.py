@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from audiocli.audio import AudioReader
 from audiocli.audio.streaming import decoding
 from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Input, Job, find_inputs, plan
-from audiocli.batch.placing import below, picture, sound
+from audiocli.batch.placing import Naming, below, picture, sound
 from audiocli.batch.stdin import standard_input
-from audiocli.destination import check_joined, settle
+from audiocli.destination import Destination, settle
 from audiocli.errors import UsageError
 from audiocli.formats import Segments
 from audiocli.plots.chords import plot_chords
@@ -367,22 +368,19 @@ def recognize_files(
     models.device(device)
     asked = asked or Asked()
     entry = registry.find("chords", model)
-    target = None if output is None else Path(output)
-    form, folder = settle(target, form, Segments.kind, "lab")
+    place = settle(None if output is None else Path(output), form, Segments.kind, "lab")
+    form = place.form
     asked = replace(asked, beats=True) if form == "chordpro" else asked  # its lines are of bars
     useless = asked.key * "--key" or asked.roman * "--roman"
     if useless and form in NAMED and not (form == "jams" and asked.key):
         raise UsageError(f"{form} {NAMED[form]}: leave out {useless}, or use another format")
-    found = find_inputs(inputs, files_from=files_from, exclude=folder)
-    naming = _Naming(folder, form, products or Products(), len(found) > 1)
+    found = find_inputs(inputs, files_from=files_from, exclude=place.folder)
+    naming = _naming(place, products or Products(), len(found) > 1)
     jobs = plan(found, naming, overwrite=overwrite, resume=resume)
     settings = {**vars(asked), "form": form, "products": list(naming.kinds)}
     request = _Request(model, device, asked, form, naming.kinds, n_jobs)
-    joined = Collector(listener)
-    if target is not None and folder is None:
-        check_joined(target, form, found, "chords", overwrite=overwrite, resume=resume)
-    if resume and folder is None and manifest is None:
-        raise UsageError("--resume goes by the manifest in an output folder; give one by --output")
+    place.check(found, "chords", overwrite=overwrite, resume=resume, manifest=manifest)
+    results = Collector(listener)
     with standard_input(jobs) as ready:
         summary = run(
             ready,
@@ -390,45 +388,25 @@ def recognize_files(
             settings=settings,
             n_jobs=n_jobs,
             model_sha256=str(entry.config["weights_sha256"]),
-            manifest=manifest or (folder / "audiocli.jsonl" if folder else None),
+            manifest=manifest or place.manifest,
             resume=resume,
-            listener=joined,
+            listener=results,
         )
-    if target is not None and folder is None and joined.values:
-        results = joined.values if len(found) > 1 else joined.values[0]
-        options = writing(joined.values[0])
-        formats.write(target, results, form, options=options, overwrite=overwrite)
+    if place.file is not None and results.values:
+        options = writing(results.values[0])
+        formats.write(place.file, results.values, form, options, overwrite=overwrite)
     return summary
 
 
-@dataclass(frozen=True)
-class _Naming:
-    """Names the outputs of an input."""
-
-    folder: Path | None
-    form: str
-    products: Products
-    several: bool
-    kinds: tuple[str, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        wanted = {
-            "result": self.folder,
-            "plot": self.products.plot,
-            "click": self.products.click,
-        }
-        kinds = tuple(kind for kind, value in wanted.items() if value is not None)
-        object.__setattr__(self, "kinds", kinds)
-
-    def __call__(self, item: Input) -> list[Path]:
-        return [getattr(self, f"_{kind}")(item) for kind in self.kinds]
-
-    def _result(self, item: Input) -> Path:
-        assert self.folder is not None
-        return below(self.folder, item, formats.FORMATS[self.form].extension)
-
-    def _plot(self, item: Input) -> Path:
-        return picture(self.products.plot or "", self.folder, item, ".chords.png", self.several)
-
-    def _click(self, item: Input) -> Path:
-        return sound(str(self.products.click), item, "chords", self.several)
+def _naming(place: Destination, products: Products, several: bool) -> Naming:
+    """Say where the outputs of an input go."""
+    ways: dict[str, Callable[[Input], Path]] = {}
+    if place.folder is not None:
+        ways["result"] = partial(below, place.folder, ending=formats.FORMATS[place.form].extension)
+    if products.plot is not None:
+        ways["plot"] = partial(
+            picture, products.plot, place.folder, ending=".chords.png", several=several
+        )
+    if products.click is not None:
+        ways["click"] = partial(sound, products.click, kind="chords", several=several)
+    return Naming(ways)

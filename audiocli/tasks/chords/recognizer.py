@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocli import models, registry
-from audiocli.audio.streaming import resample
+from audiocli.audio.streaming import mono
 from audiocli.errors import ModelError, UsageError
 from audiocli.formats import Segments
 from audiocli.models.chord_crnn import ChordCRNN
@@ -247,16 +247,15 @@ class ChordRecognizer:
         samples = 0
         tones: list[NDArray[np.float16]] = []
 
-        def mono() -> Iterator[Audio]:
+        def counted() -> Iterator[Audio]:
             nonlocal samples
-            mixed = (block.mean(axis=0, keepdims=True) for block in blocks)
-            for block in resample(mixed, sample_rate, self.rate):
-                samples += block.shape[1]
-                yield block[0]
+            for block in mono(blocks, sample_rate, self.rate):
+                samples += len(block)
+                yield block
 
         def heard() -> Iterator[Outputs]:
             config = self.network.frontend.config
-            for logits in in_segments(self.network, config, self.network.of_frames, mono()):
+            for logits in in_segments(self.network, config, self.network.of_frames, counted()):
                 outputs = outputs_of(logits)
                 tones.append(outputs.tones.astype(np.float16))
                 yield outputs

@@ -16,11 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from audiocli import registry
+from audiocli.annotated import score_each
 from audiocli.audio import AudioReader
-from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
-from audiocli.batch.inputs import Input, Job
+from audiocli.batch import Listener, Summary
 from audiocli.errors import DataError, UsageError
-from audiocli.models import share_processor
 from audiocli.registry import ModelEntry
 from audiocli.tasks.classify.classifier import Classifier, Encoder, encoder_of
 from audiocli.tasks.classify.clips import (
@@ -230,32 +229,30 @@ def _refuse_overlap(entry: ModelEntry, clips: list[Clip], allow: bool, warn: War
 
 
 @dataclass(frozen=True)
-class _MakeWorker:
+class _MakeHearer:
     """Makes what listens to a clip; pickled to worker processes."""
 
     entry: ModelEntry
     device: str
-    n_jobs: int
 
-    def __call__(self) -> Worker:
-        share_processor(self.n_jobs)
+    def __call__(self) -> Callable[[Clip], tuple[float, tuple[Path, Any]]]:
         folder = str(self.entry.folder)
         if self.entry.task == "encode":
             encoder = Encoder(folder, device=self.device)
 
-            def compared(job: Job, progress: Progress) -> tuple[float, tuple[Path, Any]]:
-                with AudioReader(job.input.path) as reader:
+            def compared(clip: Clip) -> tuple[float, tuple[Path, Any]]:
+                with AudioReader(clip.path) as reader:
                     seconds = reader.info.duration or 0.0
                     found = encoder.stream(reader.blocks(), reader.info.sample_rate)
-                return seconds, (job.input.path, directions(found, encoder.entry))
+                return seconds, (clip.path, directions(found, encoder.entry))
 
             return compared
         classifier = Classifier(self.entry.task, [folder], device=self.device)
 
-        def answered(job: Job, progress: Progress) -> tuple[float, tuple[Path, Any]]:
-            with AudioReader(job.input.path) as reader:
+        def answered(clip: Clip) -> tuple[float, tuple[Path, Any]]:
+            with AudioReader(clip.path) as reader:
                 [track] = classifier.stream(reader.blocks(), reader.info.sample_rate)
-            return track.seconds, (job.input.path, track)
+            return track.seconds, (clip.path, track)
 
         return answered
 
@@ -264,11 +261,10 @@ def _listened(
     entry: ModelEntry, clips: Sequence[Clip], n_jobs: int, device: str, listener: Listener | None
 ) -> tuple[dict[Path, Any], Summary]:
     """Hear clips, and keep what the model says of those that could be read."""
-    jobs = [Job(Input(clip.path, clip.title, Path(clip.title)), ()) for clip in clips]
-    heard = Collector(listener)
-    make_worker = _MakeWorker(entry, device, n_jobs)
-    summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, listener=heard)
-    return dict(heard.values), summary
+    by_path = {clip.path: clip for clip in clips}
+    make_hearer = _MakeHearer(entry, device)
+    heard, summary = score_each(by_path, make_hearer, n_jobs=n_jobs, listener=listener)
+    return dict(heard), summary
 
 
 def evaluate(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiocli.audio import AudioReader
-from audiocli.audio.streaming import resample
+from audiocli.audio.streaming import mono
 from audiocli.augment import background, filtered
 from audiocli.tasks.classify.clips import Clip
 
@@ -90,9 +90,8 @@ def load(clip: Clip, sample_rate: int) -> NDArray[np.int16]:
         If the file cannot be read.
     """
     with AudioReader(clip.path) as reader:
-        mono = (block.mean(axis=0, keepdims=True) for block in reader.blocks())
-        blocks = list(resample(mono, reader.info.sample_rate, sample_rate))
-    audio = np.concatenate(blocks, axis=1)[0] if blocks else np.zeros(0, np.float32)
+        blocks = list(mono(reader.blocks(), reader.info.sample_rate, sample_rate))
+    audio = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     spare = max(len(audio) - round(LONGEST * sample_rate), 0) // 2
     audio = audio[spare : len(audio) - spare]
     # Half the memory of float32, at no loss that training would notice.

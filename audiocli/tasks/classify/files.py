@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from audiocli import formats, models, plots, registry
-from audiocli.atomic import write_whole
+from audiocli.atomic import write_bytes
 from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
-from audiocli.batch.inputs import Input, Job, check_joint_output, find_inputs, plan
+from audiocli.batch.inputs import Input, Job, find_inputs, plan
 from audiocli.batch.placing import PICTURES, below, placed
 from audiocli.batch.stdin import standard_input
+from audiocli.destination import Destination
 from audiocli.errors import UsageError, suggest
 from audiocli.plots.classes import plot_classes, plot_tags
 from audiocli.tasks.classify.classifier import Classifier, Encoder
@@ -26,7 +27,6 @@ from audiocli.tasks.classify.enrolment import Enrolment, enrol, recognise
 from audiocli.tasks.classify.hearing import VOICE, Blocks, heard
 from audiocli.tasks.classify.metadata import write_tags
 from audiocli.tasks.classify.results import (
-    SPANS,
     Asked,
     Result,
     describe,
@@ -133,7 +133,7 @@ class _Request:
                 self._write_tags(item, outputs.get("copy"), tracks[0], job.replace)
             if "result" in outputs:
                 text = render(result, asked.form or "txt", named=False)
-                _write(outputs["result"], text, overwrite=job.replace)
+                write_bytes(outputs["result"], text.encode("utf-8"), overwrite=job.replace)
             pictures = [path for kind, path in outputs.items() if kind.startswith("plot")]
             for path, track in zip(pictures, tracks, strict=False):
                 plain = meanings[name_of(track)]
@@ -192,13 +192,6 @@ def _draw(
     else:
         seen = plots.overview(item.path, name=item.name)
         plot_classes(path, seen, track, title, threshold=least, descriptions=plain, overwrite=over)
-
-
-def _write(path: Path, text: str, *, overwrite: bool) -> None:
-    def fill(partial: Path) -> None:
-        partial.write_bytes(text.encode("utf-8"))
-
-    write_whole(path, fill, overwrite=overwrite)
 
 
 def classify_files(
@@ -279,27 +272,23 @@ def classify_files(
     """
     models.device(device)
     copies = write and not in_place
-    target, asked = None if output is None else Path(output), asked or Asked()
-    form, folder = destination(target, asked, folder=copies)
-    asked = replace(asked, form=form)
+    asked = asked or Asked()
+    place = destination(None if output is None else Path(output), asked, folder=copies)
+    asked = replace(asked, form=place.form)
     if not entries and enroll is None:
         raise UsageError("name at least one model")
     if enroll is not None and asked.segment is not None:
         raise UsageError("--enroll goes by the whole recording; leave out --segments")
     if in_place and not write:
         raise UsageError("--in-place says where --write writes, which is not asked for")
-    if copies and folder is None:
+    if copies and place.folder is None:
         raise UsageError("--write: name a folder for copies by --output, or use --in-place")
-    found = find_inputs(inputs, files_from=files_from, exclude=folder)
+    found = find_inputs(inputs, files_from=files_from, exclude=place.folder)
     groups = _groups(entries, asked, found) if write else None
     names = tuple(entry.name for entry in entries) or (VOICE,)
-    naming = _Naming(folder, form, plot, names, copies, len(found) > 1)
+    naming = _Naming(place, plot, names, copies, len(found) > 1)
     jobs = plan(found, naming, overwrite=overwrite, resume=resume)
-    joint = target if folder is None else None
-    if joint is not None:
-        _check_joined(joint, form, found, overwrite, resume)
-    if resume and folder is None and manifest is None:
-        raise UsageError("--resume goes by the manifest in an output folder; give one by --output")
+    place.check(found, "labels", overwrite=overwrite, resume=resume, manifest=manifest)
     entries = entries or [registry.find("encode", VOICE)]
     enrolment = None
     if enroll is not None:
@@ -318,14 +307,14 @@ def classify_files(
                       "enrolment": _digest(enrolment)},
             n_jobs=n_jobs,
             model_sha256=_sums(entries),
-            manifest=manifest or (folder / "audiocli.jsonl" if folder else None),
+            manifest=manifest or place.manifest,
             resume=resume,
-            listener=results if joint is not None else listener,
+            listener=results if place.file is not None else listener,
         )  # fmt: skip
-    if joint is not None and results.values:
-        text = [render(result, form, named=len(found) > 1, header=index == 0)
+    if place.file is not None and results.values:
+        text = [render(result, place.form, named=len(found) > 1, header=index == 0)
                 for index, result in enumerate(results.values)]  # fmt: skip
-        _write(joint, "".join(text), overwrite=overwrite)
+        write_bytes(place.file, "".join(text).encode("utf-8"), overwrite=overwrite)
     return summary
 
 
@@ -368,8 +357,7 @@ def _digest(enrolment: Enrolment | None) -> str | None:
 class _Naming:
     """Names the outputs of an input: a copy or a result, and a picture a model."""
 
-    folder: Path | None
-    form: str
+    place: Destination
     plot: str | None
     models: tuple[str, ...]
     copies: bool
@@ -378,35 +366,21 @@ class _Naming:
     @property
     def kinds(self) -> tuple[str, ...]:
         """What an input has, in the order of its paths."""
-        first = () if self.folder is None else ("copy" if self.copies else "result",)
+        first = () if self.place.folder is None else ("copy" if self.copies else "result",)
         return first if self.plot is None else (*first, *(f"plot {name}" for name in self.models))
 
     def __call__(self, item: Input) -> list[Path]:
-        made = []
-        if self.folder is not None:
-            ending = formats.FORMATS[self.form].extension
-            copy = self.folder / item.relative
-            made = [copy if self.copies else below(self.folder, item, ending)]
+        made, folder = [], self.place.folder
+        if folder is not None:
+            ending = formats.FORMATS[self.place.form].extension
+            made = [folder / item.relative if self.copies else below(folder, item, ending)]
         return made if self.plot is None else [*made, *self._pictures(item, self.plot)]
 
     def _pictures(self, item: Input, place: str) -> list[Path]:
         if place:
             path = placed("--plot", place, item, ".classes.png", PICTURES, self.several)
         else:
-            path = below(self.folder or Path(), item, ".classes.png")
+            path = below(self.place.folder or Path(), item, ".classes.png")
         if len(self.models) < 2:
             return [path]
         return [path.with_name(f"{path.stem}.{name}{path.suffix}") for name in self.models]
-
-
-def _check_joined(
-    target: Path, form: str, found: Sequence[Input], overwrite: bool, resume: bool
-) -> None:
-    """Refuse one file for all inputs where it would lose something, before any work."""
-    if len(found) > 1 and form in SPANS:
-        raise UsageError(
-            f"{target}: {form} holds the labels of one file; name a folder, or use csv or jsonl"
-        )
-    if resume:
-        raise UsageError(f"--resume: {target} is written as a whole; name a folder as the output")
-    check_joint_output(target, found, replace=overwrite)

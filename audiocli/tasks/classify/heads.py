@@ -236,6 +236,22 @@ class _Bench:
             values: Floats = head(torch.from_numpy(self.rows[0, places])).numpy()
         return values
 
+    def choose(self, rounds: Sequence[tuple[list[int], list[int]]]) -> tuple[float, Floats]:
+        """Find the penalty that judges best, and the logits of the clips that judged by it."""
+        heads = [self.new_head() for _ in rounds]
+        trials = {  # from the strongest penalty on, each fit begins where the one before ended
+            penalty: np.concatenate(
+                [
+                    self.logits(self.fit(head, training, penalty), part)
+                    for head, (training, part) in zip(heads, rounds, strict=True)
+                ]
+            )
+            for penalty in PENALTIES
+        }
+        truth = self.truth[[place for _, part in rounds for place in part]]
+        best = max(PENALTIES, key=lambda each: agreement(trials[each], truth, self.fitting.task))
+        return best, trials[best]
+
 
 def _pooled(network: ClipNetwork, signal: Floats) -> Floats:
     where = next(network.buffers()).device
@@ -308,21 +324,7 @@ def train(
     judged = [place for _, part in rounds for place in part]
     refuse_unscorable(truth[judged], fitting.task)
     bench = _Bench(network, fitting, clips, truth)
-    heads = [bench.new_head() for _ in rounds]
-    trials = {  # from the strongest penalty on, each fit begins where the one before ended
-        penalty: np.concatenate(
-            [
-                bench.logits(bench.fit(head, training, penalty), part)
-                for head, (training, part) in zip(heads, rounds, strict=True)
-            ]
-        )
-        for penalty in PENALTIES
-    }
-    marks = {
-        penalty: agreement(logits, truth[judged], fitting.task)
-        for penalty, logits in trials.items()
-    }
-    penalty = max(marks, key=lambda each: marks[each])
+    penalty, logits = bench.choose(rounds)
     head = bench.new_head()
     for each in PENALTIES[: PENALTIES.index(penalty) + 1]:
         bench.fit(head, kept, each)
@@ -330,7 +332,7 @@ def train(
     judging = replace(split, dev=[clips[place] for place in judged])
     config = {
         **facts,
-        **judging.judged(trials[penalty], fitting.task),
+        **judging.judged(logits, fitting.task),
         "encoder": {"name": entry.name, "weights_sha256": entry.config["weights_sha256"]},
         "architecture": "head",
         "arguments": {"inputs": 2 * network.units, "num_outputs": len(split.labels)},

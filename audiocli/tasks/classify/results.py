@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from audiocli import formats
+from audiocli.destination import Destination
 from audiocli.errors import UsageError, suggest
 from audiocli.formats import Segments
 from audiocli.formats.plain import one_line, seconds
@@ -118,8 +119,8 @@ class Result:
     warnings: tuple[str, ...] = ()
 
 
-def destination(target: Path | None, asked: Asked, *, folder: bool) -> tuple[str, Path | None]:
-    """Settle the format, and the folder if the output is one.
+def destination(target: Path | None, asked: Asked, *, folder: bool) -> Destination:
+    """Settle the format, and whether the output is a file or a folder.
 
     Parameters
     ----------
@@ -132,8 +133,7 @@ def destination(target: Path | None, asked: Asked, *, folder: bool) -> tuple[str
 
     Returns
     -------
-    form : str
-    folder : Path or None
+    Destination
 
     Raises
     ------
@@ -142,18 +142,18 @@ def destination(target: Path | None, asked: Asked, *, folder: bool) -> tuple[str
 
     Examples
     --------
-    >>> destination(Path("results.csv"), Asked(), folder=False)
-    ('csv', None)
+    >>> destination(Path("results.csv"), Asked(), folder=False).form
+    'csv'
     """
     # Of txt and audacity, which end alike, txt is meant.
     endings = {formats.FORMATS[name].extension: name for name in reversed(FORMATS)}
     suffix = "" if target is None or target.is_dir() else target.suffix.lower()
     if suffix in endings and not folder:
-        return asked.form or endings[suffix], None
+        return Destination(asked.form or endings[suffix], file=target)
     if target is not None and (suffix in endings or (target.exists() and not target.is_dir())):
         ends = "" if folder else f", or end the name in {', '.join(sorted(endings))}"
         raise UsageError(f"{target}: is not a folder; name a folder{ends}")
-    return asked.form or "txt", target
+    return Destination(asked.form or "txt", folder=target)
 
 
 def describe(

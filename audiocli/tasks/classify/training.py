@@ -281,44 +281,21 @@ def train(
     if course.loss == "margin" and not as_encoder:
         raise UsageError("--loss margin is for what is to compare; add --as-encoder")
     registry.refuse_finished(output)
-    labels, truth = split.labels, split.targets(split.dev)
-    refuse_unscorable(truth, course.task)
-    network = course.build(len(labels))
+    refuse_unscorable(split.targets(split.dev), course.task)
+    network = course.build(len(split.labels))
     rate = network.frontend.config.sample_rate
-    heard, unheard = load_all(split.training, rate), load_all(split.dev, rate)
-    targets = split.targets(split.training)
-    if course.task == "classify":  # of several labels each has its share
-        targets /= targets.sum(axis=1, keepdims=True)
-    maker = Examples(heard, targets, rate, course.seconds,
-                     course.augmentation, balanced=course.task == "classify")  # fmt: skip
+    maker = _examples(split, course, rate)
+    judge = _Judge(split, course, rate)
     if course.start is None:
         network.calibrate(maker.batch(64, np.random.default_rng(course.recipe.seed))[0])
     where = models.device(device)
     network.to(where)
     origin = None if course.start is None else registry.find(None, course.start)
     facts = model_facts(split, course.task, _described(course), origin)
-    latest: dict[str, Any] = {}
-    open_set = course.loss == "margin"
-
-    def measure(net: ClipNetwork) -> float:
-        rows = logits_of(net, unheard, mean_features=open_set)
-        if open_set:
-            latest["judged"] = split.compared(rows)
-            return 100 - float(latest["judged"]["scores"][0]["value"])
-        latest["judged"] = split.judged(rows, course.task)
-        return agreement(rows, truth, course.task)
 
     def keep(net: ClipNetwork, epoch: Epoch) -> None:
-        facts["training"]["hours"] = round(epoch.seconds / 3600, 2)
-        facts["training"]["epoch"] = epoch.number
-        saved = {**facts, **latest["judged"]}
-        given = course.given(len(labels))
-        if as_encoder:
-            saved |= {"task": "encode", "labels": []}
-            net, given["num_outputs"] = copy.deepcopy(net), 0
-            net.head = None
-        saved["architecture"] = ARCHITECTURES[course.architecture][0]
-        models.save(net, output, {**saved, "arguments": given}, half=True)
+        facts["training"] |= {"hours": round(epoch.seconds / 3600, 2), "epoch": epoch.number}
+        _save(net, output, {**facts, **judge.latest}, course, as_encoder)
 
     def batches(rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         audio, targets = maker.batch(course.recipe.batch_size, rng)
@@ -331,13 +308,13 @@ def train(
         network,
         batches,
         cost,
-        measure,
+        judge,
         course.recipe,
         output / "checkpoint",
         settings={
             "course": _described(course),
             "task": course.task,
-            "labels": labels,
+            "labels": split.labels,
             "clips": [clip.title for clip in split.training],
             "dev": [clip.title for clip in split.dev],
             "start": origin.config["weights_sha256"] if origin else None,
@@ -347,6 +324,47 @@ def train(
         progress=progress,
     )
     return registry.open_folder(output)
+
+
+def _examples(split: Split, course: Course, rate: int) -> Examples:
+    """Read the clips to train on."""
+    targets, classes = split.targets(split.training), course.task == "classify"
+    if classes:  # of several labels each has its share
+        targets /= targets.sum(axis=1, keepdims=True)
+    audio = load_all(split.training, rate)
+    return Examples(audio, targets, rate, course.seconds, course.augmentation, balanced=classes)
+
+
+class _Judge:
+    """Scores networks by held-out clips; what a configuration says of the latest is kept."""
+
+    def __init__(self, split: Split, course: Course, rate: int) -> None:
+        self.split, self.course = split, course
+        self.audio = load_all(split.dev, rate)
+        self.truth = split.targets(split.dev)
+        self.latest: dict[str, Any] = {}
+
+    def __call__(self, network: ClipNetwork) -> float:
+        open_set = self.course.loss == "margin"
+        rows = logits_of(network, self.audio, mean_features=open_set)
+        if open_set:
+            self.latest = self.split.compared(rows)
+            return 100 - float(self.latest["scores"][0]["value"])
+        self.latest = self.split.judged(rows, self.course.task)
+        return agreement(rows, self.truth, self.course.task)
+
+
+def _save(
+    network: ClipNetwork, output: Path, facts: dict[str, Any], course: Course, as_encoder: bool
+) -> None:
+    """Write the model folder, of an encoder without what its trunk was trained to tell."""
+    given = course.given(len(facts["labels"]))
+    if as_encoder:
+        facts = {**facts, "task": "encode", "labels": []}
+        network, given["num_outputs"] = copy.deepcopy(network), 0
+        network.head = None
+    name = ARCHITECTURES[course.architecture][0]
+    models.save(network, output, {**facts, "architecture": name, "arguments": given}, half=True)
 
 
 def _described(course: Course) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.atomic import write_whole
+from audiocli.atomic import write_bytes
 from audiocli.audio import AudioReader
 from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Input, Job, check_joint_output, find_inputs, plan
+from audiocli.batch.manifest import digest
 from audiocli.batch.placing import PICTURES, below, placed
 from audiocli.batch.stdin import standard_input
 from audiocli.errors import UsageError
@@ -316,6 +316,7 @@ def extract_files(
     if target is not None and target.is_dir():
         raise UsageError(f"{target}: is a folder; name a file, as in {target / 'features.csv'}")
     form = tables.find_form(target, form)
+    table = None if target is None else _Table(target, layout, form)
     found = find_inputs(inputs, files_from=files_from)
     relative = files_from is None and len(inputs) == 1 and os.path.isdir(inputs[0])
     found.sort(key=lambda item: _label(item, relative))
@@ -326,15 +327,16 @@ def extract_files(
         **{"columns": list(layout.columns), "frames": frames, "plot": plot is not None},
     }
     known: list[Part] = []
-    if target is not None:
+    if table is not None:
         fix = "use --overwrite to replace it, or --resume to add to it"
-        check_joint_output(target, found, replace=overwrite or resume, fix=fix)
-        manifest = manifest or Path(f"{target}.manifest.jsonl")
+        check_joint_output(table.path, found, replace=overwrite or resume, fix=fix)
+        manifest = manifest or Path(f"{table.path}.manifest.jsonl")
         if resume:
-            known = _known(target, layout, form, manifest, made_with, found, relative)
+            labels = {os.path.abspath(item.path): _label(item, relative) for item in found}
+            known = table.resumed(manifest, made_with, labels)
     elif resume:
         raise UsageError("--resume adds to a table; name it by --output")
-    rows = Collector(listener) if target is not None else None
+    rows = Collector(listener)
     request = _Request(make, frames, relative, n_jobs)
     try:
         with standard_input(jobs) as ready:
@@ -345,13 +347,11 @@ def extract_files(
                 n_jobs=n_jobs,
                 manifest=manifest,
                 resume=resume,
-                listener=rows or listener,
+                listener=listener if table is None else rows,
             )
     finally:  # an interrupted run keeps what it has done
-        if target is not None and rows and rows.values:
-            parts = {part.file: part for part in (*known, *rows.values)}
-            ordered = [parts[name] for name in sorted(parts)]
-            tables.write(target, layout, ordered, form, overwrite=overwrite or resume)
+        if table is not None and rows.values:
+            table.write([*known, *rows.values], overwrite=overwrite or resume)
 
 
 def _label(item: Input, relative: bool) -> str:
@@ -359,42 +359,48 @@ def _label(item: Input, relative: bool) -> str:
     return item.relative.as_posix() if relative else item.name
 
 
-def _known(
-    target: Path,
-    layout: Layout,
-    form: str,
-    manifest: Path,
-    made_with: Mapping[str, Any],
-    found: Sequence[Input],
-    relative: bool,
-) -> list[Part]:
-    """Read the rows that are there, and let the manifest forget files that have none."""
-    known = tables.read(target, layout, form) if os.path.lexists(target) else []
-    records: list[dict[str, Any]] = []
-    for line in manifest.read_bytes().splitlines() if manifest.is_file() else ():
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            continue  # half a line, from a run that was cut off
-    # The manifest's own way of telling settings apart.
-    canonical = json.dumps(made_with, sort_keys=True, separators=(",", ":")).encode()
-    settings_sha256 = hashlib.sha256(canonical).hexdigest()
-    if known and settings_sha256 not in {record.get("settings_sha256") for record in records[-1:]}:
-        raise UsageError(
-            f"{target}: was made with other settings, or {manifest} is missing; use the options "
-            "that it was made with, another name, or --overwrite"
-        )
-    rows = {part.file for part in known}
-    lost = {os.path.abspath(item.path) for item in found if _label(item, relative) not in rows}
-    kept = [record for record in records if record.get("path") not in lost]
-    if len(kept) < len(records):
-        text = "".join(json.dumps(record) + "\n" for record in kept)
-        write_whole(manifest, lambda partial: _put(partial, text), overwrite=True)
-    return known
+@dataclass(frozen=True)
+class _Table:
+    """The one file that holds all rows."""
 
+    path: Path
+    layout: Layout
+    form: str
 
-def _put(path: Path, text: str) -> None:
-    path.write_text(text, "utf-8")
+    def resumed(
+        self, manifest: Path, made_with: Mapping[str, Any], labels: Mapping[str, str]
+    ) -> list[Part]:
+        """Read the rows that are there, and let the manifest forget files that have none.
+
+        `labels` are the names in the table, by the absolute paths of the files.
+        """
+        there = os.path.lexists(self.path)
+        known = tables.read(self.path, self.layout, self.form) if there else []
+        records: list[dict[str, Any]] = []
+        for line in manifest.read_bytes().splitlines() if manifest.is_file() else ():
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                continue  # half a line, from a run that was cut off
+        latest = {record.get("settings_sha256") for record in records[-1:]}
+        if known and digest(made_with) not in latest:
+            raise UsageError(
+                f"{self.path}: was made with other settings, or {manifest} is missing; use the "
+                "options that it was made with, another name, or --overwrite"
+            )
+        rows = {part.file for part in known}
+        lost = {path for path, label in labels.items() if label not in rows}
+        kept = [record for record in records if record.get("path") not in lost]
+        if len(kept) < len(records):
+            text = "".join(json.dumps(record) + "\n" for record in kept)
+            write_bytes(manifest, text.encode("utf-8"), overwrite=True)
+        return known
+
+    def write(self, parts: Sequence[Part], *, overwrite: bool) -> None:
+        """Write rows by the names of the files, of each file the last."""
+        latest = {part.file: part for part in parts}
+        ordered = [latest[name] for name in sorted(latest)]
+        tables.write(self.path, self.layout, ordered, self.form, overwrite=overwrite)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiocli import models, registry
-from audiocli.audio.streaming import resample
+from audiocli.audio.streaming import mono
 from audiocli.errors import ModelError, UsageError
 from audiocli.models.framewise import FramewiseNetwork, in_segments
 from audiocli.tasks.onsets.envelope import Envelope, backtracked, rises
@@ -269,9 +269,8 @@ class OnsetDetector:
         What is kept of it, curves of 100 values a second, is a thousandth of the audio.
         """
         levels = Envelope(self.network.frontend.config.hop_length)
-        curve = np.concatenate(list(activations(self.network, levels.heard(
-            self._mono(blocks, sample_rate)
-        ))))  # fmt: skip
+        heard = levels.heard(mono(blocks, sample_rate, self.rate))
+        curve = np.concatenate(list(activations(self.network, heard)))
         frame_rate = self.network.frontend.config.frame_rate
         times, strengths = decode(curve, frame_rate, self.decoder)
         envelope = levels.decibels()
@@ -280,8 +279,3 @@ class OnsetDetector:
             times = backtracked(envelope, times, frame_rate)
         seconds = levels.samples / self.rate
         return Onsets(times, strengths, saliences, curve, frame_rate, seconds)
-
-    def _mono(self, blocks: Iterable[Audio], sample_rate: int) -> Iterator[Audio]:
-        mixed = (block.mean(axis=0, keepdims=True) for block in blocks)
-        for block in resample(mixed, sample_rate, self.rate):
-            yield block[0]

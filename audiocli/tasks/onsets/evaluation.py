@@ -11,7 +11,7 @@ Böck, Krebs, Schedl: Evaluating the online capabilities of onset detection meth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocli import audio, registry
-from audiocli.annotated import Recording, find_recordings, matching
-from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
-from audiocli.batch.inputs import Input, Job
+from audiocli.annotated import Recording, find_recordings, matching, score_each
+from audiocli.batch import Listener, Summary
 from audiocli.formats import read_instants
-from audiocli.models import share_processor
 from audiocli.tasks.onsets.detector import DEFAULT_MODEL, OnsetDetector
 from audiocli.tasks.onsets.examples import ANNOTATIONS
 from audiocli.tasks.onsets.scoring import Match, match, merged
@@ -141,18 +139,15 @@ def librosa_onsets(path: Path) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class _MakeWorker:
+class _MakeScorer:
     """Makes what scores a recording; pickled to worker processes."""
 
-    recordings: Mapping[Path, Recording]
     detector: str
     model: str
     threshold: float | None
     device: str
-    n_jobs: int
 
-    def __call__(self) -> Worker:
-        share_processor(self.n_jobs)
+    def __call__(self) -> Callable[[Recording], tuple[float, Score]]:
         detect: Detect = librosa_onsets
         if self.detector == "audiocli":
             ours = OnsetDetector(self.model, device=self.device, threshold=self.threshold)
@@ -161,8 +156,7 @@ class _MakeWorker:
                 with audio.AudioReader(path) as reader:
                     return ours.stream(reader.blocks(), reader.info.sample_rate).times
 
-        def work(job: Job, progress: Progress) -> tuple[float, Score]:
-            recording = self.recordings[job.input.path]
+        def score(recording: Recording) -> tuple[float, Score]:
             reference = merged(read_instants(recording.annotation))
             found = np.sort(detect(recording.audio))
             with audio.AudioReader(recording.audio) as reader:
@@ -170,7 +164,7 @@ class _MakeWorker:
             matches = tuple(match(reference, found, window) for window in WINDOWS)
             return seconds, Score(recording.title, seconds, matches)
 
-        return work
+        return score
 
 
 def evaluate(
@@ -226,14 +220,11 @@ def evaluate(
     >>> scores.total.matches[1].f_measure > 0.9
     True
     """
-    found = [each for folder in folders for each in find_recordings(folder, ANNOTATIONS)]
-    # By path: two folders may have the same name.
-    recordings = {each.audio: each for each in matching(found, only, "--only")}
-    jobs = [Job(Input(path, each.title, Path(each.title)), ()) for path, each in recordings.items()]
-    heard = Collector(listener)
-    make_worker = _MakeWorker(recordings, detector, model, threshold, device, n_jobs)
-    summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, listener=heard)
-    return Evaluation(heard.values, total(heard.values), summary)
+    listed = [each for folder in folders for each in find_recordings(folder, ANNOTATIONS)]
+    recordings = {each.audio: each for each in matching(listed, only, "--only")}
+    make_scorer = _MakeScorer(detector, model, threshold, device)
+    scores, summary = score_each(recordings, make_scorer, n_jobs=n_jobs, listener=listener)
+    return Evaluation(scores, total(scores), summary)
 
 
 def record_scores(model: str, result: Score, data: str) -> None:

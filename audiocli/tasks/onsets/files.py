@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,10 @@ from audiocli.audio import AudioReader
 from audiocli.audio.streaming import decoding
 from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Input, Job, find_inputs, plan
-from audiocli.batch.placing import below, picture, placed, sound
+from audiocli.batch.placing import Naming, below, picture, placed, sound
 from audiocli.batch.stdin import standard_input
 from audiocli.clicks import write_clicks
-from audiocli.destination import check_joined, settle
+from audiocli.destination import Destination, settle
 from audiocli.errors import UsageError
 from audiocli.formats import Instants
 from audiocli.tasks.onsets.detector import DEFAULT_MODEL, OnsetDetector, Onsets
@@ -331,25 +332,21 @@ def detect_files(
     """
     models.device(device)
     entry = registry.find("onsets", model)
-    target = None if output is None else Path(output)
-    form, folder = settle(target, form, Instants.kind, "txt")
-    found = find_inputs(inputs, files_from=files_from, exclude=folder)
-    naming = _Naming(folder, form, products or Products(), len(found) > 1)
+    place = settle(None if output is None else Path(output), form, Instants.kind, "txt")
+    found = find_inputs(inputs, files_from=files_from, exclude=place.folder)
+    naming = _naming(place, products or Products(), len(found) > 1)
     jobs = plan(found, naming, overwrite=overwrite, resume=resume)
     settings = {
         **{"threshold": threshold, "combine": combine, "min_gap": min_gap},
-        **{"backtrack": backtrack, "columns": list(columns), "form": form},
+        **{"backtrack": backtrack, "columns": list(columns), "form": place.form},
         **{"products": list(naming.kinds)},
     }
     request = _Request(
-        model, device, threshold, combine, min_gap, backtrack, tuple(columns), form,
+        model, device, threshold, combine, min_gap, backtrack, tuple(columns), place.form,
         naming.kinds, n_jobs,
     )  # fmt: skip
-    joined = Collector(listener)
-    if target is not None and folder is None:
-        check_joined(target, form, found, "onsets", overwrite=overwrite, resume=resume)
-    if resume and folder is None and manifest is None:
-        raise UsageError("--resume goes by the manifest in an output folder; give one by --output")
+    place.check(found, "onsets", overwrite=overwrite, resume=resume, manifest=manifest)
+    results = Collector(listener)
     with standard_input(jobs) as ready:
         summary = run(
             ready,
@@ -357,51 +354,30 @@ def detect_files(
             settings=settings,
             n_jobs=n_jobs,
             model_sha256=str(entry.config["weights_sha256"]),
-            manifest=manifest or (folder / "audiocli.jsonl" if folder else None),
+            manifest=manifest or place.manifest,
             resume=resume,
-            listener=joined,
+            listener=results,
         )
-    if target is not None and folder is None and joined.values:
-        results = joined.values if len(found) > 1 else joined.values[0]
+    if place.file is not None and results.values:
         options = formats.Options(columns=True)
-        formats.write(target, results, form, options=options, overwrite=overwrite)
+        formats.write(place.file, results.values, place.form, options, overwrite=overwrite)
     return summary
 
 
-@dataclass(frozen=True)
-class _Naming:
-    """Names the outputs of an input."""
-
-    folder: Path | None
-    form: str
-    products: Products
-    several: bool
-    kinds: tuple[str, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        wanted = {
-            "result": self.folder,
-            "plot": self.products.plot,
-            "click": self.products.click,
-            "activations": self.products.activations,
-        }
-        kinds = tuple(kind for kind, value in wanted.items() if value is not None)
-        object.__setattr__(self, "kinds", kinds)
-
-    def __call__(self, item: Input) -> list[Path]:
-        return [getattr(self, f"_{kind}")(item) for kind in self.kinds]
-
-    def _result(self, item: Input) -> Path:
-        assert self.folder is not None
-        return below(self.folder, item, formats.FORMATS[self.form].extension)
-
-    def _plot(self, item: Input) -> Path:
-        return picture(self.products.plot or "", self.folder, item, ".onsets.png", self.several)
-
-    def _click(self, item: Input) -> Path:
-        return sound(str(self.products.click), item, "clicks", self.several)
-
-    def _activations(self, item: Input) -> Path:
-        place = str(self.products.activations)
-        ending = ".activations.csv"
-        return placed("--activations", place, item, ending, CURVES, self.several)
+def _naming(place: Destination, products: Products, several: bool) -> Naming:
+    """Say where the outputs of an input go."""
+    ways: dict[str, Callable[[Input], Path]] = {}
+    if place.folder is not None:
+        ways["result"] = partial(below, place.folder, ending=formats.FORMATS[place.form].extension)
+    if products.plot is not None:
+        ways["plot"] = partial(
+            picture, products.plot, place.folder, ending=".onsets.png", several=several
+        )
+    if products.click is not None:
+        ways["click"] = partial(sound, products.click, kind="clicks", several=several)
+    if products.activations is not None:
+        ways["activations"] = partial(
+            placed, "--activations", products.activations, ending=".activations.csv",
+            allowed=CURVES, several=several,
+        )  # fmt: skip
+    return Naming(ways)
