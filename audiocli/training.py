@@ -62,6 +62,9 @@ class Recipe:
         Stop after this many epochs without a better score; 0 never does.
     half : bool
         Convolutions and matrix products in bfloat16 while training.
+    keep_statistics : bool
+        Leave the statistics of batch normalisation as the model that training goes on from has
+        them, so that training and use normalise alike whatever is in a batch.
     seed : int
         Of the weights, the dropout and the batches.
 
@@ -86,6 +89,7 @@ class Recipe:
     average: float = 0.999
     patience: int = 0
     half: bool = False
+    keep_statistics: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -208,6 +212,8 @@ def fit(
     while len(history) < recipe.epochs and not _stalled(history, recipe):
         started = time.monotonic()
         network.train()
+        if recipe.keep_statistics:
+            _keep_statistics(network)
         total = 0.0
         # The next batch is made in a thread while the network learns from this one.
         made = prefetch((batches(rng) for _ in range(recipe.steps)), depth=1)
@@ -272,6 +278,13 @@ def _step(
         for group in optimizer.param_groups:
             group["lr"] = 1.0  # the line search finds the length of the step
     return float(optimizer.step(closure))
+
+
+def _keep_statistics(network: nn.Module) -> None:
+    """Have batch normalisation use its stored statistics, and leave them."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.eval()
 
 
 def _average(average: nn.Module, network: nn.Module, recipe: Recipe, step: int) -> None:

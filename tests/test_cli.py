@@ -217,7 +217,7 @@ def test_train_then_separate_with_the_result(demo: Path, tmp_path: Path) -> None
     scores = run("evaluate", "separate", stems, "--model", "net", "--format", "csv", cwd=tmp_path)
     lines = scores.stdout.decode().splitlines()
     assert lines[0].startswith("clip,seconds,system,source,version,nsdr")
-    assert len(lines) == 1 + 16 + 16
+    assert len(lines) == 1 + 20 + 20
 
 
 def test_demo_is_the_same_every_time_and_spares_other_files(tmp_path: Path) -> None:

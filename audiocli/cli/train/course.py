@@ -30,7 +30,8 @@ NOT_OF_HEADS = {
     "num_layers": "--layers",
     "channels": "--channels",
 }
-RECIPE = ("epochs", "steps", "batch_size", "optimizer", "learning_rate", "patience", "half", "seed")
+RECIPE = ("epochs", "steps", "batch_size", "optimizer", "learning_rate", "patience", "half",
+          "keep_statistics", "seed")  # fmt: skip
 
 
 def run_separate(options: dict[str, Any]) -> None:

@@ -61,6 +61,8 @@ def training_options(
                      help="Stop after so many epochs without gain. [never]"),
         click.option("--half", is_flag=True,
                      help="Train in bfloat16; slow on processors that lack it."),
+        click.option("--keep-statistics", is_flag=True,
+                     help="With --from: leave the statistics of batch normalisation as they are."),
         click.option("--seed", default=0, show_default=True, help="Of everything random."),
         click.option("--threads", type=COUNT, help="Processor threads. [all]"),
         click.option("--device", default="auto", show_default=True,
