@@ -16,6 +16,7 @@ from audiocli.frontend import Filterbank, FilterbankConfig, StftConfig, triangle
 from audiocli.models import framewise
 from audiocli.models.bases import BasisNetwork, sparse_code
 from audiocli.models.clipwise import ClipNetwork, Head
+from audiocli.models.external import ExternalNetwork
 from audiocli.models.framewise import in_segments
 
 Array = NDArray[np.float64]
@@ -194,6 +195,11 @@ EMBEDDED = {
     "frame-crnn": (CONFIG, {"channels": [2, 3], "embedding_size": 4, "hidden_size": 5}, 10),
     "drnn": (StftConfig(RATE, 256, 80), {"hidden_size": 7}, 7),
     "conv-drnn": (StftConfig(RATE, 256, 80), {"channels": [4, 6], "num_recurrent": 1}, 6),
+    "stereo-drnn": (
+        StftConfig(RATE, 256, 80),
+        {"channels": [4, 6], "num_recurrent": 1, "bands": [[64, 1], [32, 2]]},
+        6,
+    ),
     **{name: (CONFIG, {"components": 3}, 3) for name in NAMES},
 }
 
@@ -201,7 +207,7 @@ EMBEDDED = {
 def test_every_architecture_is_embedded() -> None:
     # Networks of clips have steps of several frames: tests/test_clip_networks.py has them.
     framewise = {name for name, each in models.architectures().items()
-                 if not issubclass(each, ClipNetwork | Head)}  # fmt: skip
+                 if not issubclass(each, ClipNetwork | Head | ExternalNetwork)}  # fmt: skip
     assert EMBEDDED.keys() == framewise
 
 

@@ -18,6 +18,7 @@ from audiocli.errors import ModelError, UsageError
 from audiocli.frontend import FilterbankConfig, StftConfig
 from audiocli.models.bases import BasisNetwork
 from audiocli.models.external import ExternalNetwork
+from audiocli.models.fusing import fuse
 from audiocli.models.masking import MaskingNetwork, soft_mask
 from audiocli.models.recurrent import ElmanLayer, HiddenStack, recurrent_layer
 
@@ -153,6 +154,18 @@ def test_calibration_takes_the_level_out(name: str) -> None:
     assert torch.allclose(masks[0], masks[1], atol=1e-4)
     with torch.no_grad():
         assert not torch.allclose(network.masks(spectrum), masks[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["conv-drnn", "stereo-drnn"])
+def test_fused_is_the_same_without_normalisation(name: str) -> None:
+    network = small(name)
+    audio = noise(2, *CHANNELS.get(name, ()), 5000)
+    with torch.no_grad():
+        network.train()(audio)  # fills the running statistics
+        expected = network.eval()(audio)
+        fused = fuse(network)(audio)
+    assert torch.allclose(fused, expected, atol=1e-5)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
 
 
 def test_calibration_normalises_every_bin() -> None:

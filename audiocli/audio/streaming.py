@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 Block = NDArray[np.float32]
+#: After so many segments free memory is given back. Each time costs some: it is fetched again.
+GIVEN_BACK = 8
 T = TypeVar("T")
 
 
@@ -199,6 +201,7 @@ def overlap_add(
     before = 0  # context in front of the segment's start, zero for the first
     tail: Block | None = None  # the faded end of the segment before
     ended = False
+    segments = 0
     while True:
         while not ended and buffer.shape[-1] < before + reach:
             block = next(source, None)
@@ -207,7 +210,9 @@ def overlap_add(
                 buffer = np.concatenate([buffer, block], axis=-1)
         heard = buffer[..., : before + reach] if not ended else buffer
         out = process(heard)[..., before:]
-        give_back_memory()
+        segments += 1
+        if segments % GIVEN_BACK == 0:
+            give_back_memory()
         if tail is not None:
             out = out.copy()
             head = min(cut.fade, out.shape[-1])

@@ -13,6 +13,7 @@ from audiocli import models, registry
 from audiocli.audio.levels import Level
 from audiocli.audio.streaming import Blockwise, overlap_add, rechunk, resample
 from audiocli.errors import ModelError
+from audiocli.models.fusing import fuse
 from audiocli.models.masking import LEVEL, SILENCE, SeparationNetwork
 from audiocli.tasks.separate.pitches import averaged_over_pitches
 
@@ -60,6 +61,7 @@ class Separator:
         if not isinstance(network, SeparationNetwork):
             raise ModelError(f"{model}: its architecture is not one that separates")
         self.network = network
+        fuse(network)
         self.stems = stems_of(self.entry)
         labels = self.entry.config["labels"]
         #: Which of the network's sources are taken as they are: all stems but the rest.

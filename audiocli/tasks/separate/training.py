@@ -81,6 +81,8 @@ def examples(
 
     Examples
     --------
+    >>> from audiocli.frontend import StftConfig
+    >>> from audiocli.training import Recipe
     >>> clip = np.ones((2, 16000), np.float32)
     >>> course = Course(seconds=0.5, recipe=Recipe(batch_size=3))
     >>> rng = np.random.default_rng(0)
@@ -247,6 +249,7 @@ def train(
     --------
     >>> import tempfile
     >>> from audiocli.demo import write_demo
+    >>> from audiocli.training import Recipe
     >>> small = Course(arguments={"hidden_size": 4}, seconds=1.0,
     ...                recipe=Recipe(epochs=1, steps=2, batch_size=2))
     >>> with tempfile.TemporaryDirectory() as folder:
