@@ -176,6 +176,16 @@ def test_a_limiter_leaves_sources_that_add_up() -> None:
     assert (mixture.abs().amax(dim=(1, 2)) / mixture.square().mean(dim=(1, 2)).sqrt() < 2.5).all()
 
 
+def test_a_rest_in_all_sources_stays_one() -> None:
+    silence = Recording(np.zeros((1, RATE), np.float16), RATE / 2)
+    material = Material([[Song(silence, (silence,))]], [], [], RATE)
+    loud = Variation(loud=1.0)
+    batch = mixed_songs(
+        material, loud, Stft(FRONTEND), np.random.default_rng(0), number=4, seconds=0.25
+    )
+    assert not batch.any()
+
+
 def test_material_is_read_at_the_rate_of_the_network(band: Path, tmp_path: Path) -> None:
     (tmp_path / "backing").mkdir()
     sf.write(tmp_path / "backing" / "a.wav", 0.1 * tone(300, 1.0, 16_000), 16_000)
@@ -241,8 +251,8 @@ def test_loss_is_low_where_the_estimate_is_right() -> None:
     course = Course(architecture="stereo-drnn", loss="snr", gamma=0.0, arguments=SMALL)
 
     class All(StereoDRNN):
-        def masks(self, spectrum: torch.Tensor) -> torch.Tensor:
-            whole = torch.ones_like(spectrum.real).unsqueeze(1)
+        def _masks(self, spectra: torch.Tensor) -> torch.Tensor:
+            whole = torch.ones_like(spectra[:, :2].real).unsqueeze(1)
             return torch.cat([whole, 0 * whole], dim=1)
 
     audio = torch.randn(2, 2, 9000)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command(cls=PictureCommand)
 @batch_options()
 @output_option("separated", "Folder for the stems; mirrors the folders given.")
-@click.option("--model", default="drnn-mir1k", show_default=True, help="Name or model folder.")
+@click.option("--model", default="stereo-drnn", show_default=True, help="Name or model folder.")
 @click.option("--stems", help="What to write, as in vocals,drums. [all that the model has]")
 @click.option("--karaoke", is_flag=True, help="Write the accompaniment alone.")
 @click.option(

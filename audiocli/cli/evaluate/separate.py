@@ -13,7 +13,7 @@ from audiocli.cli.options import FOLDER
 
 @click.command()
 @click.argument("data", type=FOLDER)
-@click.option("--model", default="drnn-mir1k", show_default=True, help="Name or model folder.")
+@click.option("--model", default="stereo-drnn", show_default=True, help="Name or model folder.")
 @click.option(
     "--mix",
     type=click.Choice(["equal", "as-is"]),

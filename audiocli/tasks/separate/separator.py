@@ -21,7 +21,7 @@ __all__ = ["DEFAULT_MODEL", "LEVEL", "Separator", "decode", "estimate", "stems_o
 
 Audio = NDArray[np.float32]
 
-DEFAULT_MODEL = "drnn-mir1k"
+DEFAULT_MODEL = "stereo-drnn"
 #: What a model calls the source that is left when all others are taken away.
 RESTS = ("other", "accompaniment")
 

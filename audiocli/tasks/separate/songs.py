@@ -441,6 +441,8 @@ def _mastered(
         pair = np.fft.irfft(spectrum, pair.shape[-1]).astype(np.float32)
     mixture = pair.sum(axis=0)
     level = float(np.sqrt(np.mean(mixture**2)))
+    if not level:  # a rest in all that was drawn
+        return np.asarray(pair, np.float32)
     pair = pair * (LEVEL * 10 ** (rng.normal(0, 2.0) / 20) / max(level, 1e-6))
     if rng.random() < how.loud:
         # A limiter is a gain that changes from sample to sample, the same for both sources.
