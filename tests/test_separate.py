@@ -134,7 +134,7 @@ def test_segments_of_a_long_song_are_joined_without_a_seam() -> None:
     separator.cut = Blockwise(7 * separator.rate, 3 * separator.rate, separator.rate // 4)
     joined = separator(song, rate)["vocals"][0]
     difference = joined - whole
-    assert 10 * np.log10(np.mean(whole**2) / np.mean(difference**2)) > 9
+    assert 10 * np.log10(np.mean(whole**2) / np.mean(difference**2)) > 6
     steps = np.abs(np.diff(difference))
     joins = [7 * k * rate for k in range(1, 5)]
     at_joins = max(steps[join - 500 : join + rate // 4 + 500].max() for join in joins)
