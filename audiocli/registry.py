@@ -404,7 +404,9 @@ def write_config(folder: Path, config: dict[str, Any]) -> None:
         partial.replace(folder / name)
 
 
-def add_scores(entry: ModelEntry, scores: Sequence[Mapping[str, Any]]) -> None:
+def add_scores(
+    entry: ModelEntry, scores: Sequence[Mapping[str, Any]], *, last: bool = False
+) -> None:
     """Write scores into a model folder, configuration and card.
 
     Parameters
@@ -414,6 +416,8 @@ def add_scores(entry: ModelEntry, scores: Sequence[Mapping[str, Any]]) -> None:
     scores : sequence of mapping
         Each with ``metric``, ``value``, ``unit``, ``measure``, ``data`` and ``command``. One of the
         same metric, measure and data is replaced; the new ones come first.
+    last : bool
+        Put them last instead: the first score is the one that a list of models shows.
 
     Examples
     --------
@@ -432,7 +436,9 @@ def add_scores(entry: ModelEntry, scores: Sequence[Mapping[str, Any]]) -> None:
         for score in entry.config.get("scores") or []
         if (score["metric"], score["measure"], score["data"]) not in same
     ]
-    write_config(entry.folder, {**entry.config, "scores": [*map(dict, scores), *kept]})
+    new = [dict(score) for score in scores]
+    both = [*kept, *new] if last else [*new, *kept]
+    write_config(entry.folder, {**entry.config, "scores": both})
 
 
 def commit() -> str | None:

@@ -12,13 +12,15 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -26,7 +28,7 @@ from torch import Tensor, nn
 from audiocli.audio.streaming import prefetch
 from audiocli.errors import ModelError, UsageError
 
-__all__ = ["Epoch", "Recipe", "fit"]
+__all__ = ["Epoch", "Recipe", "check_output", "fit"]
 
 Batch = TypeVar("Batch")
 Network = TypeVar("Network", bound=nn.Module)
@@ -211,29 +213,14 @@ def fit(
     history = _restore(checkpoint, network, average, optimizer, rng, made_with)
     while len(history) < recipe.epochs and not _stalled(history, recipe):
         started = time.monotonic()
-        network.train()
-        if recipe.keep_statistics:
-            _keep_statistics(network)
-        total = 0.0
         # The next batch is made in a thread while the network learns from this one.
-        made = prefetch((batches(rng) for _ in range(recipe.steps)), depth=1)
-        for step, batch in enumerate(made):
-            overall = len(history) * recipe.steps + step
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.rate_at(overall)
-            value = _step(network, batch, loss, optimizer, recipe)
-            if not math.isfinite(value):
-                raise ModelError(
-                    f"training diverged at step {overall + 1}: the loss is {value}; "
-                    "use a smaller --learning-rate"
-                )
-            total += value
-            _average(average, network, recipe, overall)
-            progress(step + 1, recipe.steps)
+        with closing(prefetch((batches(rng) for _ in range(recipe.steps)), depth=1)) as made:
+            first = len(history) * recipe.steps
+            mean = _epoch(network, made, loss, optimizer, recipe, average, first, progress)
         value = score(average)
         best = value > max((epoch.score for epoch in history), default=-math.inf)  # nan is not
         seconds = (history[-1].seconds if history else 0.0) + time.monotonic() - started
-        epoch = Epoch(len(history) + 1, total / recipe.steps, value, best, seconds)
+        epoch = Epoch(len(history) + 1, mean, value, best, seconds)
         history.append(epoch)
         try:
             if best:
@@ -246,6 +233,59 @@ def fit(
             ) from error
         report(epoch)
     return history
+
+
+def _epoch(
+    network: Network,
+    made: Iterable[Batch],
+    loss: Callable[[Network, Batch], Tensor],
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+    average: nn.Module,
+    first: int,
+    progress: Callable[[int, int], None],
+) -> float:
+    """Learn from an epoch's batches, the first of which is step `first`; give the mean loss."""
+    network.train()
+    if recipe.keep_statistics:
+        _keep_statistics(network)
+    total = 0.0
+    for step, batch in enumerate(made):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.rate_at(first + step)
+        value = _step(network, batch, loss, optimizer, recipe)
+        if not math.isfinite(value):
+            raise ModelError(
+                f"training diverged at step {first + step + 1}: the loss is {value}; "
+                "use a smaller --learning-rate"
+            )
+        total += value
+        _average(average, network, recipe, first + step)
+        progress(step + 1, recipe.steps)
+    return total / recipe.steps
+
+
+def check_output(output: NDArray[np.float32]) -> None:
+    """Refuse what a network gives once its training has diverged.
+
+    Parameters
+    ----------
+    output : ndarray
+
+    Raises
+    ------
+    ModelError
+        If any of it is not finite.
+
+    Examples
+    --------
+    >>> check_output(np.zeros(3, np.float32))
+    """
+    if not np.isfinite(output).all():
+        raise ModelError(
+            "training diverged: the network's output is no longer finite; "
+            "use a smaller --learning-rate"
+        )
 
 
 def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

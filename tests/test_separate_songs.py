@@ -243,6 +243,10 @@ def test_only_what_fits_is_asked_of_a_course(band: Path, tmp_path: Path) -> None
         Course(architecture="stereo-drnn", loss="mse")
     with pytest.raises(UsageError, match="stereo-drnn alone"):
         train([band], tmp_path / "net", Course(), voices=[band])
+    with pytest.raises(UsageError, match="2 licences for 1 data folders"):
+        train([band], tmp_path / "net", Course(), licences=["CC0", "CC0"])
+    with pytest.raises(UsageError, match="no model 'drn-mir1k'"):
+        train([band], tmp_path / "net", Course(), start="drn-mir1k")
     assert not (tmp_path / "net").exists()
 
 
@@ -345,6 +349,8 @@ def test_leak_is_what_ends_in_the_wrong_stem(tmp_path: Path) -> None:
     for one, other in zip(into_vocals.files[:2], into_rest.files[:2], strict=True):
         assert -20 < one.leak < 0 and -20 < other.leak < 0
     assert into_vocals.files[2].leak == -120
+    with pytest.raises(UsageError, match="unknown source 'voice'.*vocals"):
+        evaluate_leakage(tmp_path / "music", str(model), "voice")
     assert into_vocals.total.seconds == 3
     for _ in range(2):
         record_leakage(str(model), into_vocals, "accompaniment", "three files")

@@ -18,6 +18,7 @@ from audiocli.audio import AudioReader
 from audiocli.audio.levels import Level
 from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Job, find_inputs
+from audiocli.errors import UsageError, suggest
 from audiocli.models import share_processor
 from audiocli.stems import SOURCES
 from audiocli.tasks.separate.separator import Separator
@@ -186,6 +187,8 @@ def evaluate_leakage(
     UsageError
         If `only` is no source, or there is no such model.
     """
+    if only not in SOURCES:
+        raise UsageError(f"unknown source {only!r}: {suggest(only, SOURCES)}")
     found = find_inputs([str(folder)])[::every]
     jobs = [Job(item, ()) for item in found]
     heard = Collector(listener)
@@ -228,12 +231,4 @@ def record_leakage(model: str, leakage: Leakage, only: str, data: str) -> None:
         "data": f"{data}; number of recordings: {len(leakage.files)}",
         "command": registry.command_line(),
     }
-    entry = registry.find("separate", model)
-    scores = entry.config.get("scores") or []
-    # At the end: the first score is the one that a list of models shows.
-    kept = [
-        each
-        for each in scores
-        if (each["metric"], each["data"]) != (score["metric"], score["data"])
-    ]
-    registry.write_config(entry.folder, {**entry.config, "scores": [*kept, score]})
+    registry.add_scores(registry.find("separate", model), [score], last=True)

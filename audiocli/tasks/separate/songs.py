@@ -22,11 +22,12 @@ from torch import Tensor
 from audiocli import audio
 from audiocli.augment import colour, excerpt
 from audiocli.batch.inputs import find_inputs
-from audiocli.errors import DataError, ModelError
+from audiocli.errors import DataError
 from audiocli.frontend import Stft
 from audiocli.models.masking import MaskingNetwork
 from audiocli.stems import Clip
 from audiocli.tasks.separate.separator import LEVEL, estimate
+from audiocli.training import check_output
 
 __all__ = [
     "Material",
@@ -285,11 +286,7 @@ def score(network: MaskingNetwork, clips: Sequence[Signal]) -> float:
     gains = []
     for voice, backing in clips:
         guess = estimate(network, voice + backing)[0]
-        if not np.isfinite(guess).all():
-            raise ModelError(
-                "training diverged: the network's output is no longer finite; "
-                "use a smaller --learning-rate"
-            )
+        check_output(guess)
         error = max(float(np.sum((guess - voice) ** 2, dtype=np.float64)), 1e-9)
         gains.append(10 * math.log10(float(np.sum(backing**2, dtype=np.float64)) / error))
     return float(np.mean(gains))

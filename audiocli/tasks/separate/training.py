@@ -18,7 +18,7 @@ from torch import Tensor
 from audiocli import models, registry
 from audiocli.augment import colour, excerpt
 from audiocli.bss_eval import bss_eval, weighted_mean
-from audiocli.errors import DataError, ModelError, UsageError
+from audiocli.errors import DataError, UsageError
 from audiocli.frontend import Stft
 from audiocli.losses import divergence_loss, snr_loss, squared_loss
 from audiocli.models.hourglass import ConvolutionalDRNN
@@ -38,7 +38,7 @@ from audiocli.tasks.separate.course import (
 )
 from audiocli.tasks.separate.separator import LEVEL, estimate
 from audiocli.tasks.separate.songs import gather_songs, mixed_songs
-from audiocli.training import Epoch, fit
+from audiocli.training import Epoch, check_output, fit
 
 __all__ = [
     "ARCHITECTURES",
@@ -179,11 +179,7 @@ def score(network: MaskingNetwork, clips: Sequence[Sources]) -> float:
         mixture = clip.sum(axis=0)
         gain = LEVEL / float(np.sqrt(np.mean(mixture**2)))
         vocals = estimate(network, mixture[None], gain=gain)[0, 0]
-        if not np.isfinite(vocals).all():
-            raise ModelError(
-                "training diverged: the network's output is no longer finite; "
-                "use a smaller --learning-rate"
-            )
+        check_output(vocals)
         guesses = np.stack([[vocals, mixture - vocals], [mixture, mixture]])
         scores = bss_eval(clip, guesses).sdr
         gains.append(scores[0, 0] - scores[1, 0])
@@ -261,34 +257,37 @@ def train(
     registry.refuse_finished(output)
     if (voices or backings) and course.architecture != STEREO:
         raise UsageError(f"voices and backings are for --arch {STEREO} alone; mix them beforehand")
+    folders = [*data, *voices, *backings]
+    licences = licence_of_each(folders, licences)
     stft = Stft(course.frontend)
     trained_on, held_out = _split(data, dev)
+    network = course.build()
+    where = models.device(device)
+    origin = None if start is None else registry.find("separate", start)
+    if origin is not None:
+        _begin(network, origin)
+    # All that can be refused was: reading may take minutes.
     if course.architecture == STEREO:
         material: _Clips | _Songs = _Songs(course, stft, trained_on, voices, backings, held_out)
     else:
         material = _Clips(course, stft, trained_on, held_out)
-    network = course.build()
-    where = models.device(device)
-    origin = None if start is None else registry.find("separate", start)
     if origin is None:
         first = network.stft(material.batch(np.random.default_rng(course.recipe.seed)))
         network.calibrate(first.sum(dim=1).abs())
-    else:
-        _begin(network, origin)
     network.to(where)
-    folders = [*data, *voices, *backings]
     names = ", ".join(map(named, data))
     chosen_on = named(dev) if dev is not None else f"every tenth clip of {names}"
-    facts = _facts(folders, material.amounts, licences, chosen_on, course, origin)
-    settings = {key: value for key, value in asdict(course).items() if key != "recipe"}
-    settings["data"] = [clip.name for clips in trained_on for clip in clips]
-    settings["data"] += [named(folder) for folder in (*voices, *backings)]
-    settings["dev"] = [clip.name for clip in held_out]
-    settings["start"] = origin.config["weights_sha256"] if origin else None
+    facts = _facts(folders, material, licences, chosen_on, course, origin)
+    heard = [clip.name for clips in trained_on for clip in clips]
+    settings = {
+        **{key: value for key, value in asdict(course).items() if key != "recipe"},
+        "data": [*heard, *map(named, (*voices, *backings))],
+        "dev": [clip.name for clip in held_out],
+        "start": origin.config["weights_sha256"] if origin else None,
+    }
 
     def keep(best: MaskingNetwork, epoch: Epoch) -> None:
-        facts["training"]["hours"] = round(epoch.seconds / 3600, 2)
-        facts["training"]["epoch"] = epoch.number
+        facts["training"] |= {"hours": round(epoch.seconds / 3600, 2), "epoch": epoch.number}
         facts["scores"][0]["value"] = round(epoch.score, 2)
         models.save(best, output, facts)
 
@@ -388,7 +387,7 @@ def _split(data: Sequence[Path], dev: Path | None) -> tuple[list[list[Clip]], li
 
 def _facts(
     folders: Sequence[Path],
-    amounts: Sequence[tuple[int, float]],
+    material: _Clips | _Songs,
     licences: Sequence[str],
     chosen_on: str,
     course: Course,
@@ -396,8 +395,6 @@ def _facts(
 ) -> dict[str, Any]:
     """Gather what the configuration says of the training."""
     name, arguments = ARCHITECTURES[course.architecture]
-    licences = licence_of_each(folders, licences)
-    kinds = _Songs if course.architecture == STEREO else _Clips
     settings = {
         key: value
         for key, value in asdict(course).items()
@@ -405,7 +402,7 @@ def _facts(
     }
     if course.architecture == STEREO:
         settings["augmentation"] = asdict(SONGS)
-    rounded = [(clips, round(minutes, 1)) for clips, minutes in amounts]
+    rounded = [(clips, round(minutes, 1)) for clips, minutes in material.amounts]
     return {
         "task": "separate",
         "architecture": name,
@@ -418,9 +415,9 @@ def _facts(
             f"the epoch was chosen on {chosen_on}",
             settings,
             {
-                "metric": f"vocals {kinds.METRIC}",
+                "metric": f"vocals {material.METRIC}",
                 "unit": "dB",
-                "measure": kinds.MEASURE,
+                "measure": material.MEASURE,
                 "data": f"the clips that chose the epoch: {chosen_on}",
             },
             origin,
