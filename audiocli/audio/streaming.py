@@ -203,11 +203,14 @@ def overlap_add(
     ended = False
     segments = 0
     while True:
-        while not ended and buffer.shape[-1] < before + reach:
+        pieces, missing = [buffer], before + reach - buffer.shape[-1]
+        while not ended and missing > 0:
             block = next(source, None)
             ended = block is None
             if block is not None:
-                buffer = np.concatenate([buffer, block], axis=-1)
+                pieces.append(block)
+                missing -= block.shape[-1]
+        buffer = np.concatenate(pieces, axis=-1)
         heard = buffer[..., : before + reach] if not ended else buffer
         out = process(heard)[..., before:]
         segments += 1

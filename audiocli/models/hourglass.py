@@ -51,7 +51,8 @@ class _Residual(nn.Module):
         self.second = _convolution(channels, channels, (5, 3))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.second(F.relu(self.first(x))))
+        hidden = self.second(F.relu_(self.first(x)))
+        return F.relu_(hidden.add_(x))  # in place: fresh memory costs more than the sum
 
 
 class _BandwiseRecurrence(nn.Module):
@@ -74,7 +75,7 @@ class _BandwiseRecurrence(nn.Module):
         with torch.autocast(x.device.type, enabled=False):  # small steps: half precision drifts
             states: Tensor = self.recurrence(sequences.float())
         states = states.view(batch, bands, frames, channels).permute(0, 3, 1, 2)
-        return F.relu(x + self.mix(states))
+        return F.relu_(self.mix(states).add_(x))
 
 
 class Hourglass(nn.Module):
@@ -123,10 +124,13 @@ class Hourglass(nn.Module):
             )
         self.divisor = 2 ** len(channels)
         widths = list(zip(channels, channels[1:], strict=False))
-        self.widen_input = nn.Sequential(_convolution(inputs, channels[0], (7, 3), 2), nn.ReLU())
+        self.widen_input = nn.Sequential(
+            _convolution(inputs, channels[0], (7, 3), 2), nn.ReLU(inplace=True)
+        )
         self.encoders = nn.ModuleList(_Residual(width) for width in channels)
         self.narrow = nn.ModuleList(
-            nn.Sequential(_convolution(wide, slim, (5, 1), 2), nn.ReLU()) for wide, slim in widths
+            nn.Sequential(_convolution(wide, slim, (5, 1), 2), nn.ReLU(inplace=True))
+            for wide, slim in widths
         )
         self.recurrent = nn.Sequential(
             *(
@@ -148,7 +152,7 @@ class Hourglass(nn.Module):
         """
         hidden, across = self.waist(x)
         for widen, decoder in zip(self.widen, self.decoders, strict=True):
-            hidden = decoder(widen(hidden) + across.pop())
+            hidden = decoder(across.pop() + widen(hidden))  # in the layout of the former
         output: Tensor = self.output(hidden)
         return output
 

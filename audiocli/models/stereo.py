@@ -67,6 +67,7 @@ class StereoDRNN(MaskingNetwork):
 
     scale: Tensor
     position: Tensor
+    band: Tensor
 
     def __init__(
         self,
@@ -107,6 +108,9 @@ class StereoDRNN(MaskingNetwork):
         # Even up to 8 kHz, from there on by octaves.
         position = torch.where(place < 1, 2 * place - 1, 1 + place.clamp(min=1).log())
         self.register_buffer("position", position.view(1, 1, -1, 1), persistent=False)
+        band = torch.arange(number).repeat_interleave(widths)
+        # The highest bin goes with the band below it.
+        self.register_buffer("band", torch.cat([band, band[-1:]]), persistent=False)
 
     def calibrate(self, magnitude: Tensor) -> None:
         """Set the scale of the input from example spectra (batch, ..., bins, frames)."""
@@ -154,8 +158,8 @@ class StereoDRNN(MaskingNetwork):
         -------
         Tensor, shape (batch, sources, 2, bands, frames)
         """
-        output = F.softplus(self.hourglass(self._input(magnitude)).float())
-        return output.view(len(output), self.num_sources, 2, *output.shape[2:])
+        pooled = [self._pooled(energy) for energy in magnitude.square().unbind(dim=1)]
+        return self._outputs(torch.stack(pooled, dim=1))
 
     def masks(self, spectrum: Tensor) -> Tensor:
         """Compute the masks of middle and side of a complex mixture spectrum.
@@ -169,21 +173,25 @@ class StereoDRNN(MaskingNetwork):
         -------
         Tensor, shape (batch, sources, 2, bins, frames)
         """
-        return self._masks(torch.cat([turned(spectrum), spectrum], dim=1))
+        return self._spread(self._masks(spectrum))
 
-    def _masks(self, spectra: Tensor) -> Tensor:
-        """Compute the masks from the spectra of middle, side, left and right."""
-        # The same as abs(), which guards against overflow and takes three times as long.
-        parts = torch.view_as_real(spectra)
-        heard = (parts[..., 0] ** 2 + parts[..., 1] ** 2).sqrt()
-        masks = soft_mask(self.outputs(heard))
-        # Each band's mask for all of its bins, and the last for the highest bin too.
-        groups = torch.split(masks, [count for count, _ in self.bands], dim=3)
-        spread = [
-            group.repeat_interleave(width, dim=3)
-            for group, (_, width) in zip(groups, self.bands, strict=True)
-        ]
-        return torch.cat([*spread, masks[..., -1:, :]], dim=3)
+    def _masks(self, spectrum: Tensor) -> Tensor:
+        """Compute the masks in bands, (batch, sources, 2, bands, frames)."""
+        left, right = spectrum.unbind(dim=1)
+        half = math.sqrt(0.5)
+        heard = ((left + right) * half, (left - right) * half, left, right)
+        # Pooled one by one: four spectra at once would not stay in the processor's cache.
+        pooled = [self._pooled(_energy(channel)) for channel in heard]
+        return soft_mask(self._outputs(torch.stack(pooled, dim=1)))
+
+    def _outputs(self, energy: Tensor) -> Tensor:
+        output = F.softplus(self.hourglass(self._input(energy)).float())
+        return output.view(len(output), self.num_sources, 2, *output.shape[2:])
+
+    def _spread(self, masks: Tensor) -> Tensor:
+        """Give each band's mask (..., bands, frames) to all of its bins (..., bins, frames)."""
+        # Bins beside each other in memory, as in spectra: what is multiplied has to match.
+        return masks.transpose(-1, -2).index_select(-1, self.band).transpose(-1, -2)
 
     def estimates(self, spectrum: Tensor, sources: Sequence[int] | None = None) -> Tensor:
         """Estimate the sources of a complex mixture spectrum.
@@ -199,12 +207,12 @@ class StereoDRNN(MaskingNetwork):
         Tensor, shape (batch, sources, 2, bins, frames)
             Complex; they add up to `spectrum`.
         """
-        middle_side = turned(spectrum)
-        masks = self._masks(torch.cat([middle_side, spectrum], dim=1))
-        # Real times complex, without making the mask complex first.
-        parts = torch.view_as_real(middle_side.unsqueeze(1))
-        masked = chosen(masks, sources).float().unsqueeze(-1) * parts
-        return turned(torch.view_as_complex(masked))
+        middle, side = chosen(self._masks(spectrum), sources).float().unbind(dim=2)
+        # What turning to middle and side, masking and turning back comes to.
+        same, crossed = self._spread((middle + side) / 2), self._spread((middle - side) / 2)
+        left, right = spectrum.unsqueeze(1).unbind(dim=2)
+        turned_back = [same * left + crossed * right, crossed * left + same * right]
+        return torch.stack(turned_back, dim=2)
 
     def separate(self, audio: Tensor, sources: Sequence[int] | None = None) -> Tensor:
         """Separate one recording.
@@ -228,43 +236,29 @@ class StereoDRNN(MaskingNetwork):
 
     def features(self, magnitude: Tensor) -> Tensor:
         """Compute the channels of the waist, (batch, channels, frames), of mono magnitudes."""
-        middle = math.sqrt(2) * magnitude
-        heard = torch.stack([middle, torch.zeros_like(middle), magnitude, magnitude], dim=1)
+        energy = self._pooled(magnitude.square())
+        heard = torch.stack([2 * energy, torch.zeros_like(energy), energy, energy], dim=1)
         return self.hourglass.waist(self._input(heard))[0].mean(dim=2)
 
-    def _input(self, magnitude: Tensor) -> Tensor:
-        """Pool bins to bands by their energy, compress, and add the place in frequency."""
+    def _pooled(self, energy: Tensor) -> Tensor:
+        """Pool bins (batch, bins, frames) to bands (batch, bands, frames)."""
         pooled = []
         start = 0
         for count, width in self.bands:
-            part = magnitude[..., start : start + count * width, :]
-            if width > 1:
-                shape = *part.shape[:2], count, width, part.shape[-1]
-                part = part.reshape(shape).square().mean(dim=3).sqrt()
-            pooled.append(part)
+            part = energy[:, start : start + count * width]
+            groups = part.reshape(len(part), count, width, part.shape[-1])
+            pooled.append(groups.mean(dim=2) if width > 1 else part)
             start += count * width
-        compressed = torch.cat(pooled, dim=2).clamp(min=1e-8) ** self.power / self.scale
+        return torch.cat(pooled, dim=1)
+
+    def _input(self, energy: Tensor) -> Tensor:
+        """Compress the energy of bands (batch, 4, bands, frames), and add their places."""
+        compressed = energy.clamp(min=1e-16) ** (self.power / 2) / self.scale
         place = self.position.expand(len(compressed), -1, -1, compressed.shape[-1])
         return torch.cat([compressed, place], dim=1)
 
 
-def turned(signal: Tensor) -> Tensor:
-    """Turn left and right into middle and side, or back.
-
-    Parameters
-    ----------
-    signal : Tensor, shape (..., 2, bins, frames)
-
-    Returns
-    -------
-    Tensor, shape (..., 2, bins, frames)
-        Of the same energy.
-
-    Examples
-    --------
-    >>> stereo = torch.randn(2, 5, 3)
-    >>> bool(torch.allclose(turned(turned(stereo)), stereo, atol=1e-6))
-    True
-    """
-    left, right = signal.unbind(dim=-3)
-    return torch.stack([left + right, left - right], dim=-3) * math.sqrt(0.5)
+def _energy(spectrum: Tensor) -> Tensor:
+    # As abs() squared, which guards against overflow and takes five times as long.
+    real, imaginary = torch.view_as_real(spectrum).unbind(dim=-1)
+    return torch.addcmul(real.square(), imaginary, imaginary)

@@ -291,11 +291,11 @@ def _write(
     rate, channels = song.info.sample_rate, song.info.channels
     with ExitStack() as stack:
         reader = stack.enter_context(AudioReader(song.path, name=song.name))
-        # Decoding, the network and writing each run in a thread of their own.
+        # Decoding and each writer have a thread of their own. The network has none: it takes all
+        # processors by itself, and beside it the rest of this loop would only slow it down.
         decoded = prefetch(song.blocks(reader))
-        pairs = prefetch(_pairs(separator, decoded, rate, song.level.rms))
         stack.callback(decoded.close)  # or its thread would read on from a closed file
-        stack.callback(pairs.close)
+        pairs = _pairs(separator, decoded, rate, song.level.rms)
         frames = song.stretch.frames
         writers = [
             (
