@@ -255,8 +255,9 @@ def test_loss_is_low_where_the_estimate_is_right() -> None:
     course = Course(architecture="stereo-drnn", loss="snr", gamma=0.0, arguments=SMALL)
 
     class All(StereoDRNN):
-        def _masks(self, spectra: torch.Tensor) -> torch.Tensor:
-            whole = torch.ones_like(spectra[:, :2].real).unsqueeze(1)
+        def _masks(self, spectrum: torch.Tensor) -> torch.Tensor:
+            bands = sum(count for count, _ in self.bands)
+            whole = torch.ones(len(spectrum), 1, 2, bands, spectrum.shape[-1])
             return torch.cat([whole, 0 * whole], dim=1)
 
     audio = torch.randn(2, 2, 9000)
