@@ -45,6 +45,7 @@ GUITARS = (24, 24, 25, 25, 26, 27, 28, 29, 30)
 PADS = (48, 49, 50, 51, 52, 54, 88, 89, 90, 91, 92, 94, 95)
 BRASS = (61, 62, 63, 64, 65)
 MALLETS = (8, 9, 11, 12, 46, 108)
+BOWED_AND_BLOWN = (20, 21, 21, 22, 23, 40, 40, 41, 42, 48, 49, 56, 57, 61, 66, 71, 73)
 CHORDAL = (*KEYS, *KEYS, *GUITARS, *GUITARS, *PADS, *BRASS, *MALLETS)
 LEADS = (0, 4, 11, 22, 24, 25, 27, 30, 40, 41, 42, 52, 53, 53, 54, 54, 56, 57, 60, 64, 65, 66, 68,
          71, 72, 73, 73, 75, 80, 81, 82, 85, 87)  # fmt: skip
@@ -250,14 +251,19 @@ def arranged(song: Song, rng: np.random.Generator) -> Score:
     return Score(tuple(part for part in band if part.notes), song.chords)
 
 
-def single_chords(seconds: float, rng: np.random.Generator) -> Score:
-    """Let a guitar or a piano strike chords one by one, and let each ring.
+def single_chords(seconds: float, rng: np.random.Generator, *, program: int | None = None) -> Score:
+    """Let one instrument, most often a guitar, play chords one by one, and let each ring.
+
+    In some the third is muted and hardly sounds. A major third is among the overtones of every
+    root, so only such examples teach that a faint minor third means more than a clear major one.
 
     Parameters
     ----------
     seconds : float
         How long it lasts at least.
     rng : numpy.random.Generator
+    program : int, optional
+        The instrument, of General MIDI and counted from 0; by default one is chosen.
 
     Returns
     -------
@@ -265,15 +271,20 @@ def single_chords(seconds: float, rng: np.random.Generator) -> Score:
         One part.
     """
     chords = _progression(seconds, float(rng.uniform(0.4, 1.2)), rng)
-    programs = GUITARS if rng.random() < 0.6 else (*PIANOS, *MALLETS)
-    program = int(rng.choice(programs))
+    families = (GUITARS, (*PIANOS, *MALLETS), BOWED_AND_BLOWN)
+    family = families[int(rng.choice(3, p=(0.5, 0.25, 0.25)))]
+    program = int(rng.choice(family)) if program is None else program
+    muted = rng.random() < 0.4
     notes = []
     for start, end, chord in _harmony(chords):
         spread, rings = rng.uniform(0, 0.04), rng.uniform(0.5, 1.0)
         pitches = _voicing(chord, rng, program)
+        third = (chord.root + QUALITIES[chord.quality][1]) % 12
+        softer = rng.uniform(0.3, 0.8) if muted and rng.random() < 0.6 else 1.0
         for rank, pitch in enumerate(pitches if rng.random() < 0.7 else pitches[::-1]):
             begin = min(start + rank * spread, end - 0.05)
-            velocity = int(np.clip(85 + rng.normal(0, 14), 35, 127))  # one string sounds by little
+            loudness = (85 + rng.normal(0, 14)) * (softer if pitch % 12 == third else 1.0)
+            velocity = int(np.clip(loudness, 25, 127))  # one string sounds by little
             notes.append(
                 Note(begin, max(begin + 0.05, start + rings * (end - start)), pitch, velocity)
             )

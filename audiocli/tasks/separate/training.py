@@ -265,7 +265,7 @@ def train(
     where = models.device(device)
     origin = None if start is None else registry.find("separate", start)
     if origin is not None:
-        _begin(network, origin)
+        begin(network, origin)
     # All that can be refused was: reading may take minutes.
     if course.architecture == STEREO:
         material: _Clips | _Songs = _Songs(course, stft, trained_on, voices, backings, held_out)
@@ -363,7 +363,7 @@ class _Songs:
         return songs.score(network, self.scored)
 
 
-def _begin(network: MaskingNetwork, origin: registry.ModelEntry) -> None:
+def begin(network: MaskingNetwork, origin: registry.ModelEntry) -> None:
     """Fill in the weights of a model to go on from."""
     if isinstance(network, StereoDRNN) and origin.config["architecture"] == "conv-drnn":
         other = models.load(origin)
