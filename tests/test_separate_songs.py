@@ -370,6 +370,8 @@ def test_leak_from_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "music" / "b.wav").write_text("not audio")
     done = CliRunner().invoke(cli, [*words, "--model", model])
     assert done.exit_code == 1 and "b.wav" in done.output
+    done = CliRunner().invoke(cli, [*words, "--model", model, "--no-oracles"])
+    assert done.exit_code == 2 and "not with --only" in done.output
 
 
 # --- several pitches --------------------------------------------------------------------------

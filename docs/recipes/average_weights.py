@@ -44,7 +44,8 @@ def main() -> None:
     facts = {key: value for key, value in first.config.items() if key != "name"}
     command = f"python docs/recipes/average_weights.py {options.output} {' '.join(options.shares)}"
     earlier = facts["training"]["command"]
-    facts["training"] = {**facts["training"], "command": f"{earlier}\n{command}"}
+    facts["training"] |= {"command": f"{earlier}\n{command}"}
+    facts["scores"] = []  # they were of the weights before
     models.save(network, options.output, facts)
 
 

@@ -48,6 +48,8 @@ def separate(
     weighted by clip length. BSS Eval 3 is what the papers report; 2 is the stricter one.
     """
     if only:
+        if mix != "equal" or no_oracles:
+            raise click.UsageError("--mix and --no-oracles are about two sources: not with --only")
         return _leakage(data, model, only, form, record, quiet, options)
     from audiocli.cli.progress import Reporter, finish
     from audiocli.cli.tables import show_scores

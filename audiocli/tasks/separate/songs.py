@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiocli import audio
+from audiocli.audio.levels import Level
 from audiocli.augment import colour, excerpt
 from audiocli.batch.inputs import find_inputs
 from audiocli.errors import DataError
@@ -202,8 +203,8 @@ def gather_songs(
 
 def _song(clip: Clip, rate: int) -> Song:
     parts, source_rate = clip.load_parts()
-    shared = max(_level(part) for part in parts[1:])  # parts keep their balance
-    voice = _recording(parts[0], source_rate, rate, _level(parts[0]))
+    shared = max(_level(part, source_rate) for part in parts[1:])  # parts keep their balance
+    voice = _recording(parts[0], source_rate, rate, _level(parts[0], source_rate))
     return Song(voice, tuple(_recording(part, source_rate, rate, shared) for part in parts[1:]))
 
 
@@ -219,16 +220,14 @@ def _read(file: Path, rate: int) -> Recording:
     longest = round(LONGEST * source_rate)
     start = max(0, (samples.shape[1] - longest) // 2)
     kept = samples[:2, start : start + longest]
-    return _recording(kept, source_rate, rate, _level(kept))
+    return _recording(kept, source_rate, rate, _level(kept, source_rate))
 
 
-def _level(signal: Signal) -> float:
+def _level(signal: Signal, rate: int) -> float:
     """Give the root mean square where there is sound."""
-    square = np.square(signal, dtype=np.float64).mean(axis=0)
-    stretches = square[: len(square) // 1000 * 1000].reshape(-1, 1000).mean(axis=1)
-    if not len(stretches) or stretches.max() <= 0:
-        return 0.0
-    return float(np.sqrt(stretches[stretches > 1e-4 * stretches.max()].mean()))
+    level = Level(rate)
+    level.hear(signal)
+    return level.rms
 
 
 def _recording(signal: Signal, source_rate: int, rate: int, level: float) -> Recording:
@@ -252,8 +251,10 @@ def judged(clip: Clip, rate: int) -> Signal:
         Voice and backing at 0 dB, the mixture at the level that networks hear.
     """
     sources, source_rate = clip.load()
-    pair = np.stack([_recording(each, source_rate, rate, _level(each)).samples for each in sources])
-    return np.asarray(pair * (LEVEL / math.sqrt(2)), np.float32)
+    levelled = [
+        _recording(each, source_rate, rate, _level(each, source_rate)).samples for each in sources
+    ]
+    return np.asarray(np.stack(levelled) * (LEVEL / math.sqrt(2)), np.float32)
 
 
 def score(network: MaskingNetwork, clips: Sequence[Signal]) -> float:
