@@ -156,6 +156,26 @@ def test_the_bass_makes_an_inversion_only_in_the_full_vocabulary() -> None:
     assert [s.chord for s in decode(outputs, EVEN, Decoder("majmin"))] == [Chord(0)]
 
 
+@pytest.mark.parametrize("vocabulary", ["majmin", "sevenths"])
+@pytest.mark.parametrize("third", ["maj", "min"])
+def test_a_chord_without_a_third_has_the_third_that_was_heard_most(
+    vocabulary: str, third: str
+) -> None:
+    chances = np.full((1, 12, len(QUALITIES)), 1e-6)
+    names = list(QUALITIES)
+    chances[0, 5, names.index("5")] = 0.6
+    chances[0, 5, names.index("sus2")] = 0.2
+    chances[0, 5, [names.index("maj"), names.index("min")]] = 0.05
+    chances[0, 5, names.index(third)] = 0.1
+    chords = np.log(np.append(chances.reshape(1, -1), [[1e-6]], axis=1))
+    decoder = Decoder(vocabulary)
+    states = np.exp(states_of(chords, decoder))
+    assert states.sum() == pytest.approx(np.exp(chords).sum(), rel=1e-4)
+    best = 5 * len(decoder.qualities) + decoder.qualities.index(third)
+    assert states[0].argmax() == best
+    assert states[0, best] == pytest.approx(0.1 + 0.8 * 2 / 3, abs=0.001)
+
+
 def test_a_short_doubt_is_passed_over_and_a_cheap_change_is_not() -> None:
     rows = logits(Chord(0), Chord(9, "min"), Chord(0), frames=4, sure=3.0)
     rows = np.concatenate([rows[:4]] * 5 + [rows[4:6]] + [rows[:4]] * 5)

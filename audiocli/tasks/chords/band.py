@@ -280,11 +280,11 @@ def single_chords(seconds: float, rng: np.random.Generator, *, program: int | No
         spread, rings = rng.uniform(0, 0.04), rng.uniform(0.5, 1.0)
         pitches = _voicing(chord, rng, program)
         third = (chord.root + QUALITIES[chord.quality][1]) % 12
-        softer = rng.uniform(0.3, 0.8) if muted and rng.random() < 0.6 else 1.0
+        softer = rng.uniform(0.15, 0.8) if muted and rng.random() < 0.6 else 1.0
         for rank, pitch in enumerate(pitches if rng.random() < 0.7 else pitches[::-1]):
             begin = min(start + rank * spread, end - 0.05)
             loudness = (85 + rng.normal(0, 14)) * (softer if pitch % 12 == third else 1.0)
-            velocity = int(np.clip(loudness, 25, 127))  # one string sounds by little
+            velocity = int(np.clip(loudness, 12, 127))  # one string sounds by little
             notes.append(
                 Note(begin, max(begin + 0.05, start + rings * (end - start)), pitch, velocity)
             )

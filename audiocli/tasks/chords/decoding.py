@@ -152,6 +152,9 @@ def _log_softmax(logits: Frames) -> Frames:
 def states_of(chords: Frames, decoder: Decoder) -> Frames:
     """Add up the probabilities of what is one chord in a vocabulary.
 
+    In a vocabulary of thirds a chord without one is as major and as minor as what else was heard
+    on its root: so a minor chord whose third hardly sounds is still minor.
+
     Parameters
     ----------
     chords : ndarray, shape (frames, 12 * len(QUALITIES) + 1)
@@ -172,9 +175,22 @@ def states_of(chords: Frames, decoder: Decoder) -> Frames:
     if decoder.vocabulary == "full":
         return chords
     grouping = _grouping(decoder)
+    major, minor = map(decoder.qualities.index, ("maj", "min"))
+    names = list(QUALITIES)
+    open_chords = _without_third() & (grouping[:, major] > 0)
     shaped = np.exp(chords[:, :-1]).reshape(len(chords), PITCH_CLASSES, -1)
-    joined = np.log(np.maximum(shaped @ grouping, 1e-12)).reshape(len(chords), -1)
-    return np.asarray(np.concatenate([joined, chords[:, -1:]], axis=1), np.float32)
+    joined = shaped @ np.where(open_chords[:, None], 0.0, grouping)
+    shared = shaped[..., open_chords].sum(axis=-1)
+    thirds = shaped[..., [names.index("maj"), names.index("min")]] + 1e-12
+    thirds /= thirds.sum(axis=-1, keepdims=True)
+    joined[..., [major, minor]] += shared[..., None] * thirds
+    logs = np.log(np.maximum(joined, 1e-12)).reshape(len(chords), -1)
+    return np.asarray(np.concatenate([logs, chords[:, -1:]], axis=1), np.float32)
+
+
+def _without_third() -> NDArray[np.bool_]:
+    """Say of each quality whether it has no third."""
+    return np.array([not {3, 4} & set(steps) for steps in QUALITIES.values()])
 
 
 def _grouping(decoder: Decoder) -> NDArray[np.float64]:
