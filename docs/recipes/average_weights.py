@@ -1,6 +1,6 @@
 """Average the weights of networks of one architecture that began with the same weights.
 
-    python docs/recipes/average_weights.py OUTPUT runs/stereo=0.7 drnn-mir1k=0.3
+    python docs/recipes/average_weights.py OUTPUT runs/stereo=0.7 drnn-mir1k=0.3 [--task separate]
 
 What training gained on new material and what it lost of the old are often gained and kept
 together between the two ends. The first model's configuration goes into OUTPUT, with this command
@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from audiocli import models, registry
+from audiocli.models.masking import MaskingNetwork
 from audiocli.tasks.separate.training import begin
 
 
@@ -26,6 +27,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("output", type=Path)
+    parser.add_argument("--task", default="separate")
     parser.add_argument("shares", nargs="+", metavar="MODEL=SHARE")
     options = parser.parse_args()
     shares = {
@@ -33,16 +35,20 @@ def main() -> None:
     }
     if abs(sum(shares.values()) - 1) > 1e-6:
         parser.error("the shares must sum to 1")
-    first, *_ = entries = [registry.find("separate", name) for name in shares]
+    first, *_ = entries = [registry.find(options.task, name) for name in shares]
     network = models.load(first)
     sums = {name: torch.zeros_like(value) for name, value in network.state_dict().items()}
     for entry, share in zip(entries, shares.values(), strict=True):
-        begin(network, entry)
+        if isinstance(network, MaskingNetwork):
+            begin(network, entry)
+        else:
+            models.continue_from(network, entry)
         for name, value in network.state_dict().items():
             sums[name] += (share * value).to(value.dtype)
     network.load_state_dict(sums)
     facts = {key: value for key, value in first.config.items() if key != "name"}
-    command = f"python docs/recipes/average_weights.py {options.output} {' '.join(options.shares)}"
+    said = " ".join([str(options.output), *options.shares])
+    command = f"python docs/recipes/average_weights.py --task {options.task} {said}"
     earlier = facts["training"]["command"]
     facts["training"] |= {"command": f"{earlier}\n{command}"}
     facts["scores"] = []  # they were of the weights before
