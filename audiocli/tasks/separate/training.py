@@ -46,6 +46,7 @@ __all__ = [
     "LOSSES",
     "Augmentation",
     "Course",
+    "begin",
     "examples",
     "loss",
     "score",
@@ -364,7 +365,25 @@ class _Songs:
 
 
 def begin(network: MaskingNetwork, origin: registry.ModelEntry) -> None:
-    """Fill in the weights of a model to go on from."""
+    """Fill in the weights of a model to go on from.
+
+    Parameters
+    ----------
+    network : MaskingNetwork
+        Gets the weights.
+    origin : ModelEntry
+        Of the same architecture and sizes, or for a stereo network a ``conv-drnn``.
+
+    Raises
+    ------
+    ModelError
+        If it is of another architecture or other sizes.
+
+    Examples
+    --------
+    >>> stereo = Course(architecture="stereo-drnn", loss="snr", gamma=0.0).build()
+    >>> begin(stereo, registry.find("separate", "drnn-mir1k"))
+    """
     if isinstance(network, StereoDRNN) and origin.config["architecture"] == "conv-drnn":
         other = models.load(origin)
         assert isinstance(other, ConvolutionalDRNN)  # as its configuration says
