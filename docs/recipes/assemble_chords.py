@@ -23,6 +23,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from audiocli import audio, formats
+from audiocli.atomic import write_whole
 from audiocli.audio.streaming import resample
 from audiocli.augment import filtered
 from audiocli.render import Note
@@ -123,9 +124,8 @@ def produce(index: int, folder: Path, found: dict[str, Samples]) -> None:
         canvas[: round(score.chords.ends[-1] * RATE)], RATE, rng, decibels=3, room=0.4
     )
     formats.write(target.with_suffix(".lab"), score.chords, "lab", overwrite=True)
-    hidden = folder / f".{index:03d}.flac"
-    soundfile.write(hidden, 0.9 * canvas / np.abs(canvas).max(), RATE, "PCM_16", format="FLAC")
-    hidden.rename(target)
+    canvas = 0.9 * canvas / np.abs(canvas).max()
+    write_whole(target, lambda part: soundfile.write(part, canvas, RATE, "PCM_16"))
 
 
 def main() -> None:

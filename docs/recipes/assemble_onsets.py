@@ -24,6 +24,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from audiocli import audio
+from audiocli.atomic import write_whole
 from audiocli.audio.streaming import resample
 from audiocli.render import LABEL_LEAD, RISE
 from audiocli.tasks.onsets.scoring import merged
@@ -145,9 +146,8 @@ def produce(index: int, folder: Path, found: list[Sample], seed: int) -> None:
         onsets += times
     lines = "".join(f"{time:.6f}\n" for time in merged(np.array(onsets)))
     (folder / f"{index:03d}.onsets").write_text(lines)
-    hidden = folder / f".{index:03d}.flac"
-    soundfile.write(hidden, 0.9 * total / np.abs(total).max(), RATE, "PCM_16", format="FLAC")
-    hidden.rename(target)
+    total = 0.9 * total / np.abs(total).max()
+    write_whole(target, lambda part: soundfile.write(part, total, RATE, "PCM_16"))
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from audiocli.atomic import write_whole
 from audiocli.render import render
 from audiocli.tasks.chords.band import arranged, read_song
 from audiocli.tasks.chords.rendering import find_songs
@@ -49,9 +50,7 @@ def produce(song: Path, output: Path, fonts: list[Path]) -> Path:
         length = max(mixed.shape[1], panned.shape[1])
         mixed = sum(np.pad(x, [(0, 0), (0, length - x.shape[1])]) for x in (mixed, panned))
     mixed = 0.9 * mixed / max(float(np.abs(mixed).max()), 1e-6)
-    hidden = target.with_name(f".{target.name}")
-    soundfile.write(hidden, mixed.T, RATE, "PCM_16", format="FLAC")
-    hidden.rename(target)
+    write_whole(target, lambda part: soundfile.write(part, mixed.T, RATE, "PCM_16"))
     return target
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from audiocli.atomic import write_whole
 from audiocli.augment import compressed
 from audiocli.render import Note, Part, onsets_of, read_midi, render
 
@@ -241,9 +242,8 @@ def produce(piece: Piece) -> str:
         audio = compressed(audio, RATE, rng)
     times = onsets_of(parts, font)
     piece.output.with_suffix(".onsets").write_text("".join(f"{time:.6f}\n" for time in times))
-    hidden = target.with_name(f".{target.name}")
-    soundfile.write(hidden, np.clip(audio, -1, 1), RATE, "PCM_16", format="FLAC")
-    hidden.rename(target)
+    audio = np.clip(audio, -1, 1)
+    write_whole(target, lambda part: soundfile.write(part, audio, RATE, "PCM_16"))
     return str(target)
 
 

@@ -13,6 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from audiocli import formats
+from audiocli.atomic import write_whole
 from audiocli.augment import background, compressed, filtered
 from audiocli.errors import DataError, UsageError
 from audiocli.render import render
@@ -211,9 +212,8 @@ def _produce(piece: Piece) -> Path:
         audio = _recorded(audio, rng)
     annotation = replace(score.chords, file=None)
     formats.write(piece.target.with_suffix(".lab"), annotation, "lab", overwrite=True)
-    hidden = piece.target.with_name(f".{piece.target.name}")
-    soundfile.write(hidden, np.clip(audio, -1, 1), RATE, "PCM_16", format="FLAC")
-    hidden.rename(piece.target)
+    audio = np.clip(audio, -1, 1)
+    write_whole(piece.target, lambda part: soundfile.write(part, audio, RATE, "PCM_16"))
     return piece.target
 
 

@@ -204,7 +204,7 @@ def gather_songs(
 def _song(clip: Clip, rate: int) -> Song:
     parts, source_rate = clip.load_parts()
     shared = max(_level(part, source_rate) for part in parts[1:])  # parts keep their balance
-    voice = _recording(parts[0], source_rate, rate, _level(parts[0], source_rate))
+    voice = _recording(parts[0], source_rate, rate)
     return Song(voice, tuple(_recording(part, source_rate, rate, shared) for part in parts[1:]))
 
 
@@ -220,7 +220,7 @@ def _read(file: Path, rate: int) -> Recording:
     longest = round(LONGEST * source_rate)
     start = max(0, (samples.shape[1] - longest) // 2)
     kept = samples[:2, start : start + longest]
-    return _recording(kept, source_rate, rate, _level(kept, source_rate))
+    return _recording(kept, source_rate, rate)
 
 
 def _level(signal: Signal, rate: int) -> float:
@@ -230,7 +230,11 @@ def _level(signal: Signal, rate: int) -> float:
     return level.rms
 
 
-def _recording(signal: Signal, source_rate: int, rate: int, level: float) -> Recording:
+def _recording(
+    signal: Signal, source_rate: int, rate: int, level: float | None = None
+) -> Recording:
+    """Resample a signal and bring it to a level of 1, from its own or from the one given."""
+    level = _level(signal, source_rate) if level is None else level
     resampled = signal if source_rate == rate else soxr.resample(signal.T, source_rate, rate).T
     scaled = resampled / max(level, 1e-9)
     return Recording(np.clip(scaled, -60000, 60000).astype(np.float16), source_rate / 2)
@@ -251,10 +255,8 @@ def judged(clip: Clip, rate: int) -> Signal:
         Voice and backing at 0 dB, the mixture at the level that networks hear.
     """
     sources, source_rate = clip.load()
-    levelled = [
-        _recording(each, source_rate, rate, _level(each, source_rate)).samples for each in sources
-    ]
-    return np.asarray(np.stack(levelled) * (LEVEL / math.sqrt(2)), np.float32)
+    pair = np.stack([_recording(each, source_rate, rate).samples for each in sources])
+    return np.asarray(pair * (LEVEL / math.sqrt(2)), np.float32)
 
 
 def score(network: MaskingNetwork, clips: Sequence[Signal]) -> float:
