@@ -4,14 +4,18 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types docs wheel unit help-pages clean
+.PHONY: demo test checks lint types docs wheel unit help-pages clean
 
 demo: $(VENV)/.installed
 	$(BIN)/audiocli demo demo
 	$(BIN)/audiocli separate demo/song.wav --output demo/separated --overwrite
 	@echo "The stems are in demo/separated; compare them with the true ones in demo/stems."
 
-test: lint types docs wheel unit
+test:
+	$(MAKE) --jobs 2 --output-sync checks
+	$(MAKE) unit
+
+checks: lint types docs wheel $(VENV)/.compiled
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -29,7 +33,7 @@ docs: $(VENV)/.installed-dev
 wheel: $(VENV)/.installed-dev
 	$(BIN)/python tests/wheel.py
 
-unit: $(VENV)/.installed-dev
+unit: $(VENV)/.compiled
 	$(BIN)/python -m pytest --quiet --numprocesses auto
 
 help-pages: $(VENV)/.installed-dev
@@ -52,3 +56,8 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	# The networks of the big models, without what their packages need to train and download.
 	$(PIP) --no-deps demucs openunmix einops julius tqdm
 	touch $@ $(VENV)/.installed
+
+# Librosa is compiled at its first import, by one process while the checks use another core.
+$(VENV)/.compiled: $(VENV)/.installed-dev
+	$(BIN)/python -c 'import librosa.beat'
+	touch $@

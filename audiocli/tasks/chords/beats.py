@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiocli.audio.streaming import mono
+from audiocli.compiled import import_librosa
 from audiocli.dsp.rhythm import tempo
 from audiocli.frontend import Filterbank, FilterbankConfig
 from audiocli.models.framewise import in_segments
@@ -75,9 +76,7 @@ def find_beats(blocks: Iterable[Audio], sample_rate: int) -> Times:
     pace = tempo(envelope, EARS.sample_rate, EARS.hop_length, start_bpm=USUAL_TEMPO)
     if not pace:
         return np.array([])
-    from librosa.beat import beat_track  # here, because its import takes seconds
-
-    _, frames = beat_track(
+    _, frames = import_librosa().beat.beat_track(
         onset_envelope=envelope,
         sr=EARS.sample_rate,
         hop_length=EARS.hop_length,

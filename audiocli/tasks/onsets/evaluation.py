@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from audiocli import audio, registry
 from audiocli.annotated import Recording, find_recordings, matching, score_each
 from audiocli.batch import Listener, Summary
+from audiocli.compiled import import_librosa
 from audiocli.formats import read_instants
 from audiocli.tasks.onsets.detector import DEFAULT_MODEL, OnsetDetector
 from audiocli.tasks.onsets.examples import ANNOTATIONS
@@ -131,10 +132,8 @@ def librosa_onsets(path: Path) -> NDArray[np.float64]:
     ndarray
         Times in seconds.
     """
-    import librosa
-
     samples, rate = audio.read(path, mono=True)
-    found = librosa.onset.onset_detect(y=samples[0], sr=rate, units="time")
+    found = import_librosa().onset.onset_detect(y=samples[0], sr=rate, units="time")
     return np.asarray(found, np.float64)
 
 
