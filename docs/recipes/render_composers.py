@@ -85,10 +85,11 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--font", type=Path, action="append", required=True)
     parser.add_argument("--unseen", type=Path, required=True)
+    parser.add_argument("--excerpts", type=int, default=2, help="of each performance in seen")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     rng = np.random.default_rng(0)
-    work = excerpts(options.data, options.output / "seen", options.font, 2, rng)
+    work = excerpts(options.data, options.output / "seen", options.font, options.excerpts, rng)
     work += excerpts(options.data, options.output / "unseen", [options.unseen], 1, rng)
     with ProcessPoolExecutor(options.jobs) as pool:
         for done, _ in enumerate(pool.map(produce, work), 1):

@@ -15,6 +15,7 @@ from audiocli.audio.streaming import Blockwise, overlap_add, rechunk, resample
 from audiocli.errors import ModelError
 from audiocli.models.fusing import fuse
 from audiocli.models.masking import LEVEL, SILENCE, SeparationNetwork
+from audiocli.tasks.separate.gate import Gate
 from audiocli.tasks.separate.pitches import averaged_over_pitches
 
 __all__ = ["DEFAULT_MODEL", "LEVEL", "Separator", "decode", "estimate", "stems_of"]
@@ -76,6 +77,8 @@ class Separator:
             )
             #: Pitches at which it hears everything; the usual one alone for most models.
             self.semitones = [float(step) for step in decoder.get("semitones") or [0]]
+            #: Turns the vocals down where they are next to nothing; few models have one.
+            self.gate = Gate(**decoder["gate"]) if "gate" in decoder else None
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{model}: its decoder settings are damaged: {decoder}") from error
 
@@ -130,6 +133,8 @@ class Separator:
         def process(audio: Audio) -> Audio:
             # Stems and channels in one axis, as streams have one.
             taken = averaged_over_pitches(hear, audio, self.semitones)
+            if self.gate:
+                taken[0] = self.gate(taken[0], audio, self.rate)
             return taken.reshape(len(taken) * len(audio), audio.shape[1])
 
         narrow = resample(heard, sample_rate, self.rate)
