@@ -156,6 +156,20 @@ def test_the_bass_makes_an_inversion_only_in_the_full_vocabulary() -> None:
     assert [s.chord for s in decode(outputs, EVEN, Decoder("majmin"))] == [Chord(0)]
 
 
+@pytest.mark.parametrize(("advantage", "expected"), [(0.5, "min"), (0.9, "5")])
+def test_an_open_fifth_must_be_more_likely_than_a_third_by_what_it_costs(
+    advantage: float, expected: str
+) -> None:
+    heard = np.zeros((20, 218), np.float32)
+    for quality, height in (("min", 9.0), ("5", 9.0 + advantage)):
+        heard[:, 5 * len(QUALITIES) + list(QUALITIES).index(quality)] = height
+    (found,) = decode([outputs_of(heard)], EVEN, Decoder(open_fifth=0.7))
+    assert found.chord.quality == expected
+    # What it costs is no matter of confidence.
+    odds = 1 / (1 + np.exp(-advantage if expected == "5" else advantage))
+    assert found.confidence == pytest.approx(odds, abs=0.03)
+
+
 @pytest.mark.parametrize("vocabulary", ["majmin", "sevenths"])
 @pytest.mark.parametrize("third", ["maj", "min"])
 def test_a_chord_without_a_third_has_the_third_that_was_heard_most(

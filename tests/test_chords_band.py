@@ -128,6 +128,23 @@ def test_single_chords_are_struck_once_each(seed: int) -> None:
         assert bool(struck) == bool(chord) and all(note.end <= end + 0.1 for note in struck)
 
 
+@pytest.mark.parametrize(("muted", "low", "high"), [(0.0, 0.85, 1.15), (1.0, 0.3, 0.7)])
+def test_muted_thirds_are_softer(muted: float, low: float, high: float) -> None:
+    score = single_chords(120.0, np.random.default_rng(1), muted=muted)
+    thirds, others = [], []
+    for start, end, label in zip(
+        score.chords.starts, score.chords.ends, score.chords.labels, strict=True
+    ):
+        chord = parse(label)
+        assert chord is not None
+        if chord and chord.quality in ("maj", "min"):
+            third = (chord.root + (4 if chord.quality == "maj" else 3)) % 12
+            for note in score.parts[0].notes:
+                if start <= note.start < end:
+                    (thirds if note.pitch % 12 == third else others).append(note.velocity)
+    assert low < np.mean(thirds) / np.mean(others) < high
+
+
 def test_a_piano_is_alone(song: Path) -> None:
     score = solo_piano(read_song(song), np.random.default_rng(0))
     assert score.parts and all(part.program < 8 and not part.drums for part in score.parts)

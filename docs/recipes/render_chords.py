@@ -4,14 +4,15 @@
         --unseen THIRD.sf2
 
 POP909 holds the songs' folders 001 to 800. OUTPUT gets NAME.flac and NAME.lab in the folders
-`band`, `piano`, `made-up` and `single` (chords struck one by one) for training, with songs up to
-700, and in `unseen/band` and `unseen/piano` whole songs from 701 on, with fonts and drum kits
-that the others do not have.
+`band`, `piano`, `made-up`, `single` (chords struck one by one) and `muted` (the same, with thirds
+that hardly sound) for training, with songs up to 700, and in `unseen/band` and `unseen/piano`
+whole songs from 701 on, with fonts and drum kits that the others do not have.
 """
 
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from audiocli.tasks.chords.band import drums_alone, made_up, single_chords
@@ -19,6 +20,7 @@ from audiocli.tasks.chords.rendering import Piece, find_songs, pieces, render_pi
 
 LAST_TRAINED = 700
 BANDS = (made_up,)
+MUTED = (partial(single_chords, muted=0.8),)
 SINGLE = (made_up, single_chords, single_chords, single_chords) * 3 + (drums_alone,)
 
 
@@ -33,6 +35,7 @@ def plan(data: Path, output: Path, fonts: list[Path], unseen: list[Path]) -> lis
         *pieces(trained[::2], output / "band", fonts, seed=3),
         *pieces([], output / "made-up", fonts, made_up_songs=900, makers=BANDS, seed=4),
         *pieces([], output / "single", fonts, made_up_songs=324, makers=SINGLE, seed=7),
+        *pieces([], output / "muted", fonts, made_up_songs=90, makers=MUTED, seed=8),
         *pieces(trained[1::2], output / "band", fonts, seed=5),
         *pieces(trained[::5], output / "piano", fonts, kind="piano", seed=6),
     ]

@@ -251,7 +251,13 @@ def arranged(song: Song, rng: np.random.Generator) -> Score:
     return Score(tuple(part for part in band if part.notes), song.chords)
 
 
-def single_chords(seconds: float, rng: np.random.Generator, *, program: int | None = None) -> Score:
+def single_chords(
+    seconds: float,
+    rng: np.random.Generator,
+    *,
+    program: int | None = None,
+    muted: float | None = None,
+) -> Score:
     """Let one instrument, most often a guitar, play chords one by one, and let each ring.
 
     In some the third is muted and hardly sounds. A major third is among the overtones of every
@@ -264,6 +270,8 @@ def single_chords(seconds: float, rng: np.random.Generator, *, program: int | No
     rng : numpy.random.Generator
     program : int, optional
         The instrument, of General MIDI and counted from 0; by default one is chosen.
+    muted : float, optional
+        Share of the chords whose third is muted; by default three fifths, in two scores of five.
 
     Returns
     -------
@@ -274,13 +282,14 @@ def single_chords(seconds: float, rng: np.random.Generator, *, program: int | No
     families = (GUITARS, (*PIANOS, *MALLETS), BOWED_AND_BLOWN)
     family = families[int(rng.choice(3, p=(0.5, 0.25, 0.25)))]
     program = int(rng.choice(family)) if program is None else program
-    muted = rng.random() < 0.4
+    usual = 0.6 if rng.random() < 0.4 else 0.0
+    share = usual if muted is None else muted
     notes = []
     for start, end, chord in _harmony(chords):
         spread, rings = rng.uniform(0, 0.04), rng.uniform(0.5, 1.0)
         pitches = _voicing(chord, rng, program)
         third = (chord.root + QUALITIES[chord.quality][1]) % 12
-        softer = rng.uniform(0.15, 0.8) if muted and rng.random() < 0.6 else 1.0
+        softer = rng.uniform(0.15, 0.8) if share and rng.random() < share else 1.0
         for rank, pitch in enumerate(pitches if rng.random() < 0.7 else pitches[::-1]):
             begin = min(start + rank * spread, end - 0.05)
             loudness = (85 + rng.normal(0, 14)) * (softer if pitch % 12 == third else 1.0)

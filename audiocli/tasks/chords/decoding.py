@@ -40,6 +40,9 @@ class Decoder:
         it is below 1.
     inversion : float
         What a bass other than the root costs, in nats a frame on average.
+    open_fifth : float
+        What a root with a fifth and no third costs, in nats a frame, where the vocabulary has it:
+        a third that hardly sounds is more frequent than none.
 
     Raises
     ------
@@ -57,13 +60,15 @@ class Decoder:
     habit: float = 0.5
     trust: float = 0.5
     inversion: float = 0.5
+    open_fifth: float = 0.0
 
     def __post_init__(self) -> None:
         if self.vocabulary not in VOCABULARIES:
             hint = suggest(self.vocabulary, VOCABULARIES)
             raise UsageError(f"unknown vocabulary {self.vocabulary!r}: {hint}")
-        if min(self.change, self.habit, self.trust, self.inversion) < 0:
-            raise UsageError("change, habit, trust and inversion must be 0 or more")
+        weights = (self.change, self.habit, self.trust, self.inversion, self.open_fifth)
+        if min(weights) < 0:
+            raise UsageError("change, habit, trust, inversion and open_fifth must be 0 or more")
 
     @property
     def qualities(self) -> tuple[str, ...]:
@@ -343,12 +348,14 @@ def decode(
     # Of frames whose states are not yet certain.
     states: list[Frames] = []
     basses: list[Frames] = []
+    each = [decoder.open_fifth * (quality == "5") for quality in decoder.qualities]
+    costs = np.array([*each * PITCH_CLASSES, 0.0], np.float32)
 
     def heard() -> Iterator[Frames]:
         for outputs in batches:
             states.append(states_of(outputs.chords, decoder))
             basses.append(outputs.basses)
-            yield states[-1]
+            yield states[-1] - costs
 
     state, begin, done = -1, 0, 0
     sums = np.zeros(PITCH_CLASSES + 2)  # of the stretch: log probabilities of basses, confidence
