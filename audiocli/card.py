@@ -42,8 +42,8 @@ def render(config: dict[str, Any]) -> str:
     ]
     earlier = training.get("earlier", [])
     on_data = [course for course in earlier if course.get("data")]
-    for course in on_data:
-        lines += ["First trained on", "", *_data(course), ""]
+    for number, course in enumerate(on_data):
+        lines += ["Then on" if number else "First trained on", "", *_data(course), ""]
     if on_data:
         lines += ["Then on", ""]
     lines += _data(training)

@@ -21,7 +21,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
     frozenset(
         {
-            *("atomic", "audio", "batch", "bss_eval", "dsp", "frontend"),
+            *("atomic", "audio", "batch", "bss_eval", "compiled", "dsp", "frontend"),
         }
     ),
     frozenset(

@@ -11,7 +11,8 @@ stays in the last stem.
 
 Known deviations from the papers: the mixture is brought to a fixed level before
 the network hears it, because users' files have any level; blocks of a long
-file are separated with a few seconds of context on each side and crossfaded.
+file are separated with a few seconds of context on each side and crossfaded; the default
+model turns the vocals down where they lie far below the mixture.
 
 References
 ----------
