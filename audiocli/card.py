@@ -40,13 +40,7 @@ def render(config: dict[str, Any]) -> str:
         "## Training data",
         "",
     ]
-    earlier = training.get("earlier", [])
-    on_data = [course for course in earlier if course.get("data")]
-    for number, course in enumerate(on_data):
-        lines += ["Then on" if number else "First trained on", "", *_data(course), ""]
-    if on_data:
-        lines += ["Then on", ""]
-    lines += _data(training)
+    lines += _all_data(training)
     if training.get("note"):
         lines.append(training["note"])
     if training.get("split"):
@@ -66,6 +60,7 @@ def render(config: dict[str, Any]) -> str:
     else:
         lines.append("None measured yet.")
     if training.get("command"):
+        earlier = training.get("earlier", [])
         courses = [*earlier, training]
         commands = [course["command"] for course in courses if course.get("command")]
         lines += ["", "## Train it again", ""]
@@ -88,6 +83,18 @@ def render(config: dict[str, Any]) -> str:
     if config.get("source"):
         lines += _source(config["source"])
     return "\n".join(lines) + "\n"
+
+
+def _all_data(training: dict[str, Any]) -> list[str]:
+    """List the data of every course that had some, in their order, the last one's at the end."""
+    on_data = [course for course in training.get("earlier", []) if course.get("data")]
+    if not on_data:
+        return _data(training)
+    first, *others = on_data
+    lines = ["First trained on", "", *_data(first)]
+    for course in [*others, training]:
+        lines += ["", "Then on", "", *_data(course)]
+    return lines
 
 
 def _data(training: dict[str, Any]) -> list[str]:

@@ -17,10 +17,11 @@ os.environ.pop("AUDIOCLI_MODELS", None)
 settings.register_profile("audiocli", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("audiocli")
 
-# Numba compiles librosa at the first import. Where two processes do so at once its cache on disk is
-# mixed up, and crashes whoever reads it (numba issue 10128): once, before others are started.
-if "PYTEST_XDIST_WORKER" not in os.environ:
-    import librosa.beat  # noqa: F401
-
-# Here, because it imports the package; a fixture that all tests have.
+# Here, because they import the package; the first is a fixture that all tests have.
 from commands import run  # noqa: E402, F401
+
+from audiocli.compiled import import_librosa  # noqa: E402
+
+# Tests import librosa as they please: it must be compiled before they run beside each other.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    import_librosa()

@@ -17,7 +17,6 @@ from pathlib import Path
 import torch
 
 from audiocli import models, registry
-from audiocli.models.masking import MaskingNetwork
 from audiocli.tasks.separate.training import begin
 
 
@@ -39,10 +38,7 @@ def main() -> None:
     network = models.load(first)
     sums = {name: torch.zeros_like(value) for name, value in network.state_dict().items()}
     for entry, share in zip(entries, shares.values(), strict=True):
-        if isinstance(network, MaskingNetwork):
-            begin(network, entry)
-        else:
-            models.continue_from(network, entry)
+        begin(network, entry)
         for name, value in network.state_dict().items():
             sums[name] += (share * value).to(value.dtype)
     network.load_state_dict(sums)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from audiocli import models, registry
 from audiocli.augment import colour, excerpt
@@ -364,12 +364,12 @@ class _Songs:
         return songs.score(network, self.scored)
 
 
-def begin(network: MaskingNetwork, origin: registry.ModelEntry) -> None:
+def begin(network: nn.Module, origin: registry.ModelEntry) -> None:
     """Fill in the weights of a model to go on from.
 
     Parameters
     ----------
-    network : MaskingNetwork
+    network : torch.nn.Module
         Gets the weights.
     origin : ModelEntry
         Of the same architecture and sizes, or for a stereo network a ``conv-drnn``.
