@@ -157,7 +157,7 @@ def training_facts(
     split: str,
     course: Mapping[str, Any],
     score: Mapping[str, Any],
-    origin: registry.ModelEntry | None = None,
+    *origins: registry.ModelEntry | None,
 ) -> dict[str, Any]:
     """Gather what a configuration says of a training run.
 
@@ -171,8 +171,8 @@ def training_facts(
         The settings of the run.
     score : mapping
         ``metric``, ``unit``, ``measure`` and ``data`` of the score that chose the epoch.
-    origin : ModelEntry, optional
-        The model that training went on from.
+    *origins : ModelEntry or None
+        The models that training went on from, if any.
 
     Returns
     -------
@@ -187,9 +187,10 @@ def training_facts(
     """
     command = registry.command_line()
     earlier: list[dict[str, Any]] = []
-    if origin is not None:
+    for origin in filter(None, origins):
         before = origin.config.get("training") or {}
-        earlier = [*before.get("earlier", []), {key: before[key] for key in KEPT if key in before}]
+        courses = [*before.get("earlier", []), {key: before[key] for key in KEPT if key in before}]
+        earlier += [course for course in courses if course not in earlier]
     return {
         "training": {
             "data": [asdict(each) for each in data],

@@ -86,8 +86,11 @@ def trained_on(training: dict[str, Any]) -> str:
 
 def network_of(entry: registry.ModelEntry) -> str:
     """Name the architecture, what it listens through, and how large it is."""
-    encoder = (entry.config.get("encoder") or {}).get("name")
-    through = f" on `{encoder}`" if encoder else ""
+    names = [
+        f"`{each['name']}`" + (f" ({each['part']})" if "part" in each else "")
+        for each in entry.config.get("encoders") or ()
+    ]
+    through = f" on {' and '.join(names)}" if names else ""
     return f"`{entry.config['architecture']}`{through}, {entry.config['parameters']:,} parameters"
 
 

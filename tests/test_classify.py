@@ -23,9 +23,10 @@ from audiocli.models import clipwise
 from audiocli.models.clipwise import ClipNetwork, Head
 from audiocli.tasks.classify import classifier as classifiers
 from audiocli.tasks.classify import heads, training
-from audiocli.tasks.classify.classifier import Classifier, Encoder, encoder_of
+from audiocli.tasks.classify.classifier import Classifier, Encoder
 from audiocli.tasks.classify.clips import Clip, Selection
 from audiocli.tasks.classify.decisions import Track, decode, merged, probable
+from audiocli.tasks.classify.encoders import Ear, ears_of, find_ear, load_trunk
 from audiocli.tasks.classify.examples import (
     AUGMENTATIONS,
     Augmentation,
@@ -81,7 +82,8 @@ def save(
         its = json.loads((encoder / "config.json").read_text())
         architecture = "head"
         arguments = {"num_outputs": len(labels), "inputs": 2 * bank.bands}
-        config["encoder"] = {"name": encoder.name, "weights_sha256": its["weights_sha256"]}
+        named = {"name": encoder.name, "weights_sha256": its["weights_sha256"]}
+        config["encoders"] = [named]
     torch.manual_seed(seed or 0)
     network = models.build(architecture, bank, arguments)
     head = network.head if isinstance(network, ClipNetwork) else network
@@ -219,7 +221,7 @@ def test_short_clips_are_heard_as_in_training(named: Path) -> None:
         [track] = hear(Classifier("classify", ["pitch"]), audio)
         expected = probable(logits_of(network, [clip]), "classify")
         np.testing.assert_allclose(track.probabilities, expected, atol=1e-5)
-        pooled = heads._pooled(network, audio[0])
+        pooled = heads._pooled([(Ear(registry.find("classify", "pitch")), network)], audio[0])
         head = network.head
         assert head is not None
         logits = head(torch.from_numpy(pooled[None])).detach().numpy()
@@ -419,12 +421,67 @@ def test_an_encoder_is_found_beside_its_head(
 ) -> None:
     encoder = save(tmp_path / "runs" / "mine", [], task="encode")
     head = save(tmp_path / "runs" / "headed", ["a", "b"], encoder=encoder, task="classify")
-    assert encoder_of(registry.open_folder(head)).folder == encoder
+    assert [ear.entry.folder for ear in ears_of(registry.open_folder(head))] == [encoder]
     # By paths from inside, too.
     monkeypatch.chdir(tmp_path / "runs")
-    assert encoder_of(registry.find("classify", "./headed")).name == "mine"
+    assert str(ears_of(registry.find("classify", "./headed"))[0]) == "mine"
     monkeypatch.chdir(head)
-    assert encoder_of(registry.find("classify", ".")).name == "mine"
+    assert str(ears_of(registry.find("classify", "."))[0]) == "mine"
+
+
+def test_a_head_hears_two_encoders_side_by_side(tones: Path, tmp_path: Path) -> None:
+    one = save(tmp_path / "one", [], task="encode", seed=1)
+    two = save(tmp_path / "two", [], task="encode", seed=2)
+    fitting = heads.Fitting("classify", (str(one), str(two)), AUGMENTATIONS["none"])
+    entry = heads.train([tones], tmp_path / "both", fitting, Selection(group="artist"), parts=2)
+    assert [ear.entry.folder for ear in ears_of(entry)] == [one, two]
+    assert entry.config["arguments"]["inputs"] == 4 * BANK.bands
+    networks = [load_trunk(registry.open_folder(each), torch.device("cpu")) for each in (one, two)]
+    head = models.load(entry)
+    audio = tone("low")
+    with torch.no_grad():
+        heard = [each.pooled(torch.from_numpy(audio)) for each in networks]
+        logits = head(torch.cat(heard, dim=1)).numpy()
+    expected = probable(logits / entry.config["decoder"]["temperature"], "classify")
+    [track] = hear(Classifier("classify", [str(entry.folder)]), audio)
+    np.testing.assert_allclose(track.probabilities, expected, atol=1e-4)
+    # Beside a model that shares one of the two, and stretch by stretch, nothing changes.
+    other = save(tmp_path / "other", ["a", "b"], task="classify", encoder=two, seed=3)
+    names = [str(entry.folder), str(other)]
+    together = hear(Classifier("classify", names, segment=0.4, hop=0.2), audio)
+    for name, track in zip(names, together, strict=True):
+        [alone] = hear(Classifier("classify", [name], segment=0.4, hop=0.2), audio)
+        close(track, alone)
+        assert len(track.starts) > 1
+
+
+def test_encoders_that_do_not_keep_step_are_refused(tones: Path, tmp_path: Path) -> None:
+    one = save(tmp_path / "one", [], task="encode", seed=1)
+    two = save(tmp_path / "two", [], task="encode", seed=2, step=4)
+    fitting = heads.Fitting("classify", (str(one), str(two)), AUGMENTATIONS["none"])
+    with pytest.raises(UsageError, match="--encoder: one, two hear in steps of different"):
+        heads.train([tones], tmp_path / "both", fitting, Selection(), parts=2)
+    head = save(tmp_path / "head", ["a", "b"], task="classify", encoder=one)
+    stored = json.loads((head / "config.json").read_text())
+    its = json.loads((two / "config.json").read_text())
+    stored["encoders"].append({"name": "two", "weights_sha256": its["weights_sha256"]})
+    (head / "config.json").write_text(json.dumps(stored))
+    with pytest.raises(ModelError, match="config.json: 2 labels and 48 features do not fit"):
+        Classifier("classify", [str(head)])
+
+
+def test_a_part_of_an_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    music = find_ear("music:peaks")
+    assert (str(music), music.part) == ("music:peaks", "peaks")
+    assert find_ear("general").part is None
+    one = save(tmp_path / "a:b" / "one", [], task="encode")
+    monkeypatch.chdir(tmp_path)
+    assert find_ear("a:b/one").entry.folder.resolve() == one  # the colon is the path's
+    for wrong in ("music:", "one:peaks"):
+        encoder = wrong if wrong.startswith("music") else f"a:b/{wrong}"
+        fitting = heads.Fitting("classify", (encoder,), AUGMENTATIONS["none"])
+        with pytest.raises(UsageError, match="no part"):
+            heads.train([tmp_path], tmp_path / "no", fitting, Selection())
 
 
 @pytest.mark.parametrize(
@@ -460,7 +517,7 @@ def test_networks_of_other_kinds_are_refused(tmp_path: Path, shelf: Path) -> Non
     its = json.loads((encoder / "config.json").read_text())
     named = {"name": "mine", "weights_sha256": its["weights_sha256"]}
     folder = tmp_path / "classify" / "b"
-    models.save(models.build("frame-rnn", other, arguments), folder, {**facts, "encoder": named})
+    models.save(models.build("frame-rnn", other, arguments), folder, {**facts, "encoders": [named]})
     with pytest.raises(ModelError, match="'frame-rnn', which tells no classes"):
         Classifier("classify", [str(folder)])
     trunk = save(tmp_path / "classify" / "c", [], encoder=None)  # a classifier without outputs
@@ -717,7 +774,7 @@ def test_heads_may_hear_means_alone() -> None:
     targets, weights = np.eye(2, dtype=np.float32)[truth], np.ones(60, np.float32)
     whole, means, alone = (Head(BANK, inputs=size, num_outputs=2) for size in (6, 6, 3))
     heads.fit_head(whole, pooled, targets, "classify", 0.01, weights)
-    heads.fit_head(means, pooled, targets, "classify", 0.01, weights, heard=3)
+    heads.fit_head(means, pooled, targets, "classify", 0.01, weights, chosen=np.arange(3))
     heads.fit_head(alone, pooled[:, :3].copy(), targets, "classify", 0.01, weights)
     weight = means.layers[-1].weight.detach()
     assert not weight[:, 3:].any() and whole.layers[-1].weight[:, 3:].any()
@@ -749,11 +806,11 @@ def test_whitening_spares_what_differs_within_classes(task: str) -> None:
 def test_whitening_is_a_share() -> None:
     for wrong in (-0.1, 1.0, float("nan")):
         with pytest.raises(UsageError, match="a share from 0 to less than 1"):
-            heads.Fitting("classify", "general", whiten=wrong)
+            heads.Fitting("classify", ("general",), whiten=wrong)
 
 
 def test_cross_validation_judges_each_clip_once(tones: Path, tmp_path: Path, named: Path) -> None:
-    fitting = heads.Fitting("classify", "shared", AUGMENTATIONS["none"])
+    fitting = heads.Fitting("classify", ("shared",), AUGMENTATIONS["none"])
     by = Selection(group="artist")
     entry = heads.train([tones], tmp_path / "classify" / "cv", fitting, by, parts=4)
     config = entry.config

@@ -58,7 +58,8 @@ def save(
     if encoder is not None:
         architecture, arguments = "head", {"num_outputs": len(labels), "inputs": 18}
         its = json.loads((encoder / "config.json").read_text())
-        config["encoder"] = {"name": encoder.name, "weights_sha256": its["weights_sha256"]}
+        named = {"name": encoder.name, "weights_sha256": its["weights_sha256"]}
+        config["encoders"] = [named]
     network = models.build(architecture, FRONTEND, arguments)
     head = network.head if isinstance(network, ClipNetwork) else network
     if head is not None:

@@ -48,6 +48,7 @@ SMALL: list[tuple[str, dict[str, Any], int]] = [
     ("clip-cnn", {"channels": [3, 4], "num_layers": 1, "hidden_size": 3}, 4),
     ("clip-mobile", {"channels": [4, 6, 8], "strides": [2, 1, 2]}, 4),
     ("clip-musicnn", {**MUSICNN, "frames": 10}, 10),
+    ("clip-musicnn", {**MUSICNN, "frames": 10, "peaks": True}, 10),
 ]
 EACH = pytest.mark.parametrize(("name", "arguments", "stride"), SMALL, ids=str)
 
@@ -153,6 +154,41 @@ def test_an_encoder_has_features_alone(name: str, arguments: dict[str, Any], str
     assert not any(key.startswith("head.") for key in network.state_dict())
 
 
+def test_the_peaks_of_musicnn_stand_beside_its_last_layer() -> None:
+    arguments = {**MUSICNN, "frames": 10}
+    plain = small("clip-musicnn", arguments, num_outputs=0)
+    both = small("clip-musicnn", {**arguments, "peaks": True}, num_outputs=0)
+    both.load_state_dict(plain.state_dict())
+    assert (plain.parts, both.parts) == ({"dense": 12}, {"dense": 12, "peaks": 8})
+    audio = noise(2, 4000)
+    with torch.no_grad():
+        pooled = both.pooled(audio)
+        assert torch.allclose(pooled[:, both.places("dense")], plain.pooled(audio), atol=1e-6)
+        peaks = pooled[:, both.places("peaks")]
+        assert peaks.shape == (2, 16) and peaks.std() > 0
+        assert torch.equal(pooled[:, both.places()], pooled)
+        # What clips are compared by stays what it was.
+        mean = both.embed(audio).mean(dim=-1)
+        assert torch.equal(both.compared(mean), mean[:, :12])
+    with pytest.raises(ModelError, match="no part 'peak'"):
+        both.places("peak")
+
+
+def test_a_head_is_the_sum_of_its_shares() -> None:
+    head = Head(BANK, inputs=7, num_outputs=3).eval()
+    pooled = torch.from_numpy(np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32))
+    head.calibrate(pooled * 3 + 1)
+    assert head.split([7]) == [head]
+    first, second = head.split([3, 4])
+    with torch.no_grad():
+        total = first(pooled[:, :3]) + second(pooled[:, 3:])
+        assert torch.allclose(total, head(pooled), atol=1e-6)
+    with pytest.raises(ModelError, match="cannot be split"):
+        head.split([3, 3])
+    with pytest.raises(ModelError, match="cannot be split"):
+        Head(BANK, inputs=7, num_outputs=3, hidden_size=5).split([3, 4])
+
+
 def test_a_projection_is_for_comparing_alone() -> None:
     arguments: dict[str, Any] = {"channels": [4, 6], "strides": [2, 2]}
     plain = small("clip-mobile", arguments, num_outputs=0)
@@ -199,7 +235,7 @@ def test_musicnn_says_what_the_original_says() -> None:
     audio = torch.from_numpy(golden["sound"].astype(np.float32) / 32767)[None]
     with torch.no_grad():
         mel = network.frontend(audio / 2)[0, 0].mean(dim=-1).numpy()
-        hidden = network.embed(audio)[0, :, 0].numpy()
+        hidden = network.embed(audio)[0, : network.parts["dense"], 0].numpy()
     np.testing.assert_allclose(mel, golden["mel"], atol=0.02)  # one frame more, at the end
     error = np.linalg.norm(hidden - golden["hidden"]) / np.linalg.norm(golden["hidden"])
     assert error < 0.005

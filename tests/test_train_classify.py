@@ -130,7 +130,7 @@ def test_a_head_on_the_shipped_encoder(run: Run, tmp_path: Path, tones: Path) ->
     done = run("train", "classify", "tones", "-o", "classify/net", *options)
     assert (done.status, done.out) == (0, "classify/net\n"), done.err
     made = config(tmp_path, "classify/net")
-    assert made["encoder"]["name"] == "general" and made["architecture"] == "head"
+    assert made["encoders"][0]["name"] == "general" and made["architecture"] == "head"
     assert made["scores"][0]["value"] == 100.0
     assert "cross-validation in 3 parts by artist" in made["scores"][0]["data"]
     for label in PITCH:
@@ -173,7 +173,7 @@ def test_an_encoder_of_ones_own(run: Run, tmp_path: Path, tones: Path) -> None:
     done = run("train", "classify", "tones", "-o", "headed", "--encoder", "./mine", *quick)
     assert done.status == 0, done.err
     headed = config(tmp_path, "headed")
-    assert headed["encoder"] == {"name": "mine", "weights_sha256": made["weights_sha256"]}
+    assert headed["encoders"] == [{"name": "mine", "weights_sha256": made["weights_sha256"]}]
     assert headed["training"]["groups"] == sorted(
         f"tones/{label}{artist}{take}.wav"
         for label in PITCH

@@ -41,7 +41,7 @@ class _Affine(nn.Module):
 
 
 class _Branch(nn.Module):
-    """One musicnn, from a spectrogram of three seconds to its last hidden layer."""
+    """One musicnn, from a spectrogram of three seconds to its last hidden layers."""
 
     signs: Tensor
 
@@ -76,8 +76,11 @@ class _Branch(nn.Module):
         self.norms = nn.ModuleList(_Affine(hidden) for _ in self.middle)
         self.dense = nn.Linear(2 * (channels + len(self.middle) * hidden), units)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Compute (batch, units) of images (batch, channels, frames, bands)."""
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the dense layer (batch, units) and the peaks of the last convolution.
+
+        They are (batch, hidden); images are (batch, channels, frames, bands).
+        """
         images, found = self.input(images), []
         for filters, length in zip(self.front, self.lengths, strict=True):
             padded = F.pad(images, (0, 0, (length - 1) // 2, length // 2))
@@ -91,7 +94,9 @@ class _Branch(nn.Module):
             hidden = heard + hidden if place else heard
             maps.append(hidden)
         whole = torch.cat(maps, dim=1)
-        return F.relu(self.dense(torch.cat([whole.amax(dim=2), whole.mean(dim=2)], dim=1)))
+        peaks = whole.amax(dim=2)
+        dense = F.relu(self.dense(torch.cat([peaks, whole.mean(dim=2)], dim=1)))
+        return dense, peaks[:, -hidden.shape[1] :]
 
 
 @register("clip-musicnn")
@@ -119,6 +124,9 @@ class ClipMusicnn(ClipNetwork):
         Features of each network.
     frames : int
         Of a step.
+    peaks : bool
+        Give features in two parts: ``dense``, of the last layer, and ``peaks``, what the channels
+        of the last convolution reach within a step.
     most : int
         Steps of a long recording that are heard where it is asked for as a whole; 0 is all.
     dropout : float
@@ -144,6 +152,7 @@ class ClipMusicnn(ClipNetwork):
         hidden: int = 64,
         units: int = 200,
         frames: int = 187,
+        peaks: bool = False,
         most: int = 0,
         dropout: float = 0.0,
     ) -> None:
@@ -153,7 +162,10 @@ class ClipMusicnn(ClipNetwork):
         self.branches = nn.ModuleList(
             _Branch(frontend, counts, lengths, hidden, units) for counts in filters
         )
-        self.units, self.stride, self.most = units * len(self.branches), frames, most
+        self.parts = {"dense": units * len(self.branches)}
+        if peaks:
+            self.parts["peaks"] = hidden * len(self.branches)
+        self.units, self.stride, self.most = sum(self.parts.values()), frames, most
         self.finish(num_outputs, dropout)
 
     def steps(self, frames: int) -> int:
@@ -178,5 +190,10 @@ class ClipMusicnn(ClipNetwork):
         clips, channels, bands, frames = images.shape
         steps = images.view(clips, channels, bands, frames // self.stride, self.stride)
         steps = steps.permute(0, 3, 1, 4, 2).flatten(0, 1)
-        found = torch.cat([branch(steps) for branch in self.branches], dim=1)
+        dense, peaks = zip(*(branch(steps) for branch in self.branches), strict=True)
+        found = torch.cat([*dense, *(peaks if "peaks" in self.parts else ())], dim=1)
         return found.view(clips, -1, self.units).transpose(1, 2)
+
+    def compared(self, mean: Tensor) -> Tensor:
+        """Compare clips by the last layer alone, of mean features (batch, units)."""
+        return mean[:, : self.parts["dense"]]

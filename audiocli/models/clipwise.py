@@ -8,7 +8,8 @@ without outputs is an encoder: others put heads of their own on its features.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -98,6 +99,8 @@ class ClipNetwork(FramewiseNetwork):
     most : int
         Steps that are heard of a recording that is asked for as a whole, evenly spread; 0 is all.
         For networks that hear each step by itself, and take long over it.
+    parts : mapping of str to int
+        Where features come from several layers: their names, and how many each gives, in order.
 
     Examples
     --------
@@ -116,6 +119,7 @@ class ClipNetwork(FramewiseNetwork):
     stride: int
     alone = False
     most = 0
+    parts: Mapping[str, int] = MappingProxyType({})
 
     def steps(self, frames: int) -> int:
         """Count the steps of so many frames."""
@@ -130,6 +134,15 @@ class ClipNetwork(FramewiseNetwork):
 
     def fuse(self) -> None:
         """Make inference faster where there is a way; then the network cannot be trained on."""
+
+    def places(self, part: str | None = None) -> NDArray[np.intp]:
+        """Say which of the pooled features (2 * units) are of a part; without one, all."""
+        if part is None:
+            return np.arange(2 * self.units)
+        if part not in self.parts:
+            raise ModelError(f"gives no part {part!r} of its features")
+        names = np.repeat(list(self.parts), list(self.parts.values()))
+        return np.flatnonzero(np.tile(names, 2) == part)
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
@@ -202,6 +215,44 @@ class Head(nn.Module):
         if hidden_size:
             layers += [nn.Linear(inputs, hidden_size), nn.ReLU(), nn.Dropout(dropout)]
         self.layers = nn.Sequential(*layers, nn.Linear(hidden_size or inputs, num_outputs))
+
+    def split(self, sizes: Sequence[int]) -> list[Head]:
+        """Make heads of parts of the input, so many features each, whose logits add up to its own.
+
+        Parameters
+        ----------
+        sizes : sequence of int
+            They add up to the inputs; with more than one there can be no hidden layer.
+
+        Returns
+        -------
+        list of Head
+            With one size, of the whole, this head itself.
+
+        Raises
+        ------
+        ModelError
+            If the head cannot be split so.
+        """
+        if list(sizes) == [len(self.mean)]:
+            return [self]
+        linear = self.layers[-1]
+        assert isinstance(linear, nn.Linear)  # narrows the type: the last layer always is
+        if linear.in_features != len(self.mean) or sum(sizes) != len(self.mean):
+            raise ModelError(f"a head of {len(self.mean)} features cannot be split in {sizes}")
+        heads: list[Head] = []
+        for end, size in zip(np.cumsum(sizes), sizes, strict=True):
+            head = Head(self.frontend.config, inputs=size, num_outputs=linear.out_features)
+            last = head.layers[-1]
+            assert isinstance(last, nn.Linear)  # as above
+            place = slice(int(end) - size, int(end))
+            with torch.no_grad():
+                head.mean.copy_(self.mean[place])
+                head.scale.copy_(self.scale[place])
+                last.weight.copy_(linear.weight[:, place])
+                last.bias.copy_(linear.bias if not heads else torch.zeros_like(linear.bias))
+            heads.append(head.to(self.mean.device).eval())
+        return heads
 
     def calibrate(self, pooled: Tensor) -> None:
         """Set mean and scale of the input from examples (clips, inputs)."""

@@ -30,8 +30,9 @@ from scipy.linalg import eigh
 from audiocli import models, registry
 from audiocli.frontend import from_dict
 from audiocli.provenance import KEPT
-from audiocli.tasks.classify.classifier import Encoder, load_trunk
+from audiocli.tasks.classify.classifier import Encoder
 from audiocli.tasks.classify.clips import Clip, Selection, find_clips
+from audiocli.tasks.classify.encoders import load_trunk
 from audiocli.tasks.classify.examples import load
 from audiocli.tasks.classify.material import Split
 from audiocli.tasks.classify.training import logits_of

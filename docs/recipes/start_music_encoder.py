@@ -50,8 +50,9 @@ FACTS: dict[str, object] = {
     "description": "Features of music for the shipped heads of genre, mood and tags, and for heads "
     "of your own: the two networks of musicnn (Jordi Pons, Music Technology Group, Universitat "
     "Pompeu Fabra; ISC licence), side by side, as `docs/recipes/start_music_encoder.py` takes them "
-    "from its published weights. Each says something of three seconds at a time. Not trained "
-    "further here.",
+    "from its published weights. Each says something of three seconds at a time: its last layer is "
+    "the part `dense` of the features, what the channels of its last convolution reach is `peaks`. "
+    "Not trained further here.",
     "limits": "Hears up to 8 kHz, in steps of three seconds; of a recording longer than 37 s that "
     "is asked for as a whole, 7 to 12 steps, evenly spread. MagnaTagATune is music of one label, "
     "Magnatune: whatever else is from there, Emotify for one, may have been in its training.",
@@ -212,7 +213,7 @@ def encoder(wheel: Path) -> tuple[ClipMusicnn, dict[str, object]]:
     """Make the network, and what it is built with."""
     found = [checkpoint(wheel, name) for name in NETWORKS]
     counts = [[int(each.sum()) for each in lively(tensors)] for tensors in found]
-    arguments: dict[str, object] = {"filters": counts, "most": MOST}
+    arguments: dict[str, object] = {"filters": counts, "peaks": True, "most": MOST}
     network = models.build("clip-musicnn", FRONTEND, arguments)
     assert isinstance(network, ClipMusicnn)
     with torch.no_grad():

@@ -43,7 +43,13 @@ class_options = adding(
             "from the first layer on.",
         ),
         click.option(
-            "--encoder", default="general", show_default=True, help="What a head hears by."
+            "--encoder",
+            "encoders",
+            metavar="NAME[:PART]",
+            multiple=True,
+            default=["general"],
+            show_default=True,
+            help="What a head hears by; may be repeated, as voice and general are of one step.",
         ),
         click.option(
             "--from",

@@ -163,7 +163,7 @@ def run_classes(task: str, options: dict[str, Any]) -> None:
             if options[name]:
                 raise click.UsageError(f"{option}: is not for --arch head; choose another --arch")
         fitting = heads.Fitting(
-            task, options["encoder"], augmentation, balanced=not options["unbalanced"],
+            task, options["encoders"], augmentation, balanced=not options["unbalanced"],
             deviation=not options["means"], whiten=options["whiten"], seed=options["seed"],
         )  # fmt: skip
         entry = heads.train(

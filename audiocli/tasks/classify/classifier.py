@@ -8,25 +8,25 @@ from itertools import tee, zip_longest
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from audiocli import models, registry
 from audiocli.audio.streaming import Block, resample
 from audiocli.errors import ModelError, UsageError
 from audiocli.models.clipwise import ClipNetwork, Head, steps_of_stream
 from audiocli.tasks.classify.decisions import Track, decode, merged, probable
+from audiocli.tasks.classify.encoders import ears_of, fitting_heads, load_trunk
 
 __all__ = [
     "Classifier",
     "Encoder",
     "Track",
     "decode",
-    "encoder_of",
-    "load_trunk",
     "merged",
 ]
 
 Floats = NDArray[np.float32]
+#: Where stretches of a recording begin and end, in seconds.
+Spans = tuple[NDArray[np.float64], NDArray[np.float64]]
 #: What tells speech from music, and from when on a recording is taken for speech.
 JUDGE, SPOKEN = "content", 0.8
 #: If nothing else listens through its encoder, it hears the first so many seconds of each so many.
@@ -42,7 +42,8 @@ class _Listener:
 
     def __init__(self, network: ClipNetwork, *, glancing: bool = False) -> None:
         self.network, self.glancing = network, glancing
-        self.heads: dict[int, Head] = {}  # by the model's place
+        # By the model's place: its head, or its share of one, and the features that this hears.
+        self.heads: dict[int, tuple[Head, NDArray[np.intp]]] = {}
 
     @property
     def rate(self) -> int:
@@ -98,21 +99,32 @@ class Classifier:
         self.segment, self.hop = segment, hop or segment
         self.entries = [_find(task, name) for name in names]
         where = models.device(device)
-        listeners: dict[str, _Listener] = {}
+        self._listeners: dict[str, _Listener] = {}
         for place, entry in enumerate(self.entries):
-            source = encoder_of(entry)
-            key = str(source.config["weights_sha256"])
-            if key not in listeners:
-                listeners[key] = _Listener(load_trunk(source, where))
-            network = listeners[key].network
-            head = network.head if source is entry else models.load(entry, where)
-            listeners[key].heads[place] = _fitting(entry, head, network)
-        self._judge = self._with_judge(listeners, where)
-        self._listeners = list(listeners.values())
+            self._put_on(place, entry, where)
+        self._judge = self._with_judge(where)
 
-    def _with_judge(
-        self, listeners: dict[str, _Listener], where: torch.device
-    ) -> registry.ModelEntry | None:
+    def _put_on(
+        self, place: int, entry: registry.ModelEntry, where: torch.device, *, glancing: bool = False
+    ) -> None:
+        """Let a model listen; what listens through the same encoder shares it."""
+        ears = ears_of(entry)
+        chosen = []
+        for ear in ears:
+            key = str(ear.entry.config["weights_sha256"])
+            if key not in self._listeners:
+                network = load_trunk(ear.entry, where)
+                self._listeners[key] = _Listener(network, glancing=glancing)
+            chosen.append(self._listeners[key])
+        heard = list(zip(ears, [each.network for each in chosen], strict=True))
+        own = ears[0].entry is entry
+        head = chosen[0].network.head if own else models.load(entry, where)
+        for (ear, network), listener, share in zip(
+            heard, chosen, fitting_heads(entry, head, heard), strict=True
+        ):
+            listener.heads[place] = share, network.places(ear.part)
+
+    def _with_judge(self, where: torch.device) -> registry.ModelEntry | None:
         """Let what tells speech from music listen along: to all, or else now and then."""
         if not any(entry.config.get("domain") == "music" for entry in self.entries):
             return None
@@ -120,12 +132,7 @@ class Classifier:
             entry = registry.find("classify", JUDGE)
         except UsageError:  # none is installed
             return None
-        source = encoder_of(entry)
-        key = str(source.config["weights_sha256"])
-        if key not in listeners:
-            listeners[key] = _Listener(load_trunk(source, where), glancing=True)
-        head = models.load(entry, where)
-        listeners[key].heads[-1] = _fitting(entry, head, listeners[key].network)
+        self._put_on(-1, entry, where, glancing=True)
         return entry
 
     def warnings(self, track: Track) -> tuple[str, ...]:
@@ -150,19 +157,22 @@ class Classifier:
         counted = _Counted(blocks)
         gathered = [
             _Gatherer(each, *((None, None) if each.glancing else (self.segment, self.hop)))
-            for each in self._listeners
+            for each in self._listeners.values()
         ]
-        streams = _steps(self._listeners, counted, sample_rate, spread=self.segment is None)
+        listeners = list(self._listeners.values())
+        streams = _steps(listeners, counted, sample_rate, spread=self.segment is None)
         with torch.inference_mode():
             for parts in zip_longest(*streams):
                 for gatherer, part in zip(gathered, parts, strict=True):
                     if part is not None:
                         gatherer.add(part)
         seconds = counted.samples / sample_rate
-        logits = {}
+        logits: dict[int, tuple[Floats, Spans]] = {}
         for gatherer in gathered:
             spans = gatherer.spans(seconds)
-            logits.update({place: (rows, spans) for place, rows in gatherer.finish().items()})
+            for place, rows in gatherer.finish().items():
+                before = logits[place][0] if place in logits else 0
+                logits[place] = before + rows, spans
         spoken = False
         if self._judge is not None:
             kind = _track(self._judge, *logits.pop(-1), seconds)
@@ -212,85 +222,6 @@ class Encoder:
         return vector
 
 
-def encoder_of(entry: registry.ModelEntry) -> registry.ModelEntry:
-    """Find what a model listens through: the encoder it names, or itself.
-
-    Parameters
-    ----------
-    entry : ModelEntry
-        A classifier or tagger.
-
-    Returns
-    -------
-    ModelEntry
-
-    Raises
-    ------
-    ModelError
-        If the encoder is missing, or is not the one that the model was trained with.
-
-    Examples
-    --------
-    >>> encoder_of(registry.find("classify", "event")).task
-    'encode'
-    """
-    named = entry.config.get("encoder")
-    if not named:
-        return entry
-    try:
-        encoder = registry.find("encode", _beside(entry, named["name"]) or named["name"])
-    except UsageError as error:
-        raise ModelError(f"{entry.name}: its encoder is missing: {error}") from error
-    if encoder.config["weights_sha256"] != named["weights_sha256"]:
-        raise ModelError(
-            f"{entry.name}: was trained with another encoder of the name {named['name']!r}; "
-            "take both folders from one source"
-        )
-    return encoder
-
-
-def _beside(entry: registry.ModelEntry, name: str) -> str | None:
-    """Find an encoder among the folders that a model's own stands with."""
-    folder = entry.folder.resolve()
-    for place in (folder.parent.parent / "encode" / name, folder.parent / name):
-        if (place / registry.CONFIG).is_file() and registry.open_folder(place).task == "encode":
-            return str(place)
-    return None
-
-
-def load_trunk(
-    entry: registry.ModelEntry, where: torch.device, *, trainable: bool = False
-) -> ClipNetwork:
-    """Load the network that listens.
-
-    Parameters
-    ----------
-    entry : ModelEntry
-        An encoder, or a classifier with a trunk of its own.
-    where : torch.device
-        Where it is to run.
-    trainable : bool
-        Leave it as it was trained; by default it is made ready for inference alone.
-
-    Returns
-    -------
-    ClipNetwork
-
-    Raises
-    ------
-    ModelError
-        If it is damaged or of another kind.
-    """
-    network = models.load(entry, where)
-    if not isinstance(network, ClipNetwork) or (entry.task != "encode" and network.head is None):
-        raise ModelError(
-            f"{entry.name}: is a {entry.config['architecture']!r}, which tells no classes of clips"
-        )
-    if not trainable:
-        network.fuse()
-    return network
-
-
 def _find(task: str | None, name: str) -> registry.ModelEntry:
     if task is None and "/" in name and name.split("/")[0] in ("classify", "tag"):
         task = name.split("/")[0]
@@ -298,30 +229,6 @@ def _find(task: str | None, name: str) -> registry.ModelEntry:
     if entry.task not in ("classify", "tag"):
         raise ModelError(f"{name}: is a model for {entry.task!r}, not for classes or tags")
     return entry
-
-
-def _fitting(entry: registry.ModelEntry, head: nn.Module | None, network: ClipNetwork) -> Head:
-    """Refuse a head that does not fit what is said of it, or what it listens through."""
-    where = entry.folder / registry.CONFIG
-    linear = head.layers[-1] if isinstance(head, Head) else None
-    if not isinstance(head, Head) or not isinstance(linear, nn.Linear):
-        raise ModelError(
-            f"{entry.name}: is a {entry.config['architecture']!r}, which tells no classes of clips"
-        )
-    labels = entry.config["labels"]
-    if linear.out_features != len(labels) or len(head.mean) != 2 * network.units:
-        raise ModelError(
-            f"{where}: {len(labels)} labels and {2 * network.units} features do not fit its "
-            "weights; take the folder from its source again"
-        )
-    decoder = entry.config.get("decoder") or {}
-    settings = [decoder.get(name, 1.0) for name in ("temperature", "unknown", "threshold")]
-    numbers = all(isinstance(each, (int, float)) and each >= 0 for each in settings)
-    if not numbers or settings[0] == 0:
-        raise ModelError(
-            f"{where}: its decoder settings are damaged; take the folder from its source again"
-        )
-    return head
 
 
 class _Counted:
@@ -418,7 +325,7 @@ class _Gatherer:
         deviation = np.sqrt(np.maximum(square - np.square(mean), 1e-12))
         return np.concatenate([mean, deviation]).astype(np.float32)
 
-    def spans(self, seconds: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def spans(self, seconds: float) -> Spans:
         """Close the last segment, and say where each begins and ends, in seconds."""
         if self.length is None or self.hop is None:
             return np.zeros(1), np.array([seconds])
@@ -453,14 +360,14 @@ class _Gatherer:
         heard = torch.from_numpy(np.stack(self.pooled).astype(np.float32)).to(where)
         self.pooled = []
         with torch.inference_mode():
-            for place, head in self.listener.heads.items():
-                self.logits[place].append(head(heard).float().cpu().numpy())
+            for place, (head, chosen) in self.listener.heads.items():
+                self.logits[place].append(head(heard[:, chosen]).float().cpu().numpy())
 
 
 def _track(
     entry: registry.ModelEntry,
     logits: Floats,
-    spans: tuple[NDArray[np.float64], NDArray[np.float64]],
+    spans: Spans,
     seconds: float,
     *,
     spoken: bool = False,

@@ -21,7 +21,7 @@ from audiocli.audio import AudioReader
 from audiocli.batch import Listener, Summary
 from audiocli.errors import DataError, UsageError
 from audiocli.registry import ModelEntry
-from audiocli.tasks.classify.classifier import Classifier, Encoder, encoder_of
+from audiocli.tasks.classify.classifier import Classifier, Encoder
 from audiocli.tasks.classify.clips import (
     Clip,
     Selection,
@@ -32,6 +32,7 @@ from audiocli.tasks.classify.clips import (
     select,
 )
 from audiocli.tasks.classify.decisions import Track
+from audiocli.tasks.classify.encoders import ears_of
 from audiocli.tasks.classify.enrolment import directions
 from audiocli.tasks.classify.measures import Scores, score_classes, score_tags
 from audiocli.tasks.classify.verification import pairs, score_pairs
@@ -158,7 +159,8 @@ class _Trained(NamedTuple):
 
 
 def _trained(entry: ModelEntry) -> list[_Trained]:
-    facts = [(each.name, each.config.get("training") or {}) for each in (entry, encoder_of(entry))]
+    sources = [entry, *(ear.entry for ear in ears_of(entry))]
+    facts = [(each.name, each.config.get("training") or {}) for each in sources]
     return [_Trained(name, each.get("group"), frozenset(each.get("groups") or ()))
             for name, each in facts]  # fmt: skip
 

@@ -339,8 +339,7 @@ def _sums(entries: Sequence[registry.ModelEntry]) -> str:
     """Name the weights of all models, and of the encoders below them, by one sum."""
     sums = [str(entry.config["weights_sha256"]) for entry in entries]
     for entry in entries:
-        encoder = entry.config.get("encoder") or {}
-        sums += [str(encoder["weights_sha256"])] if "weights_sha256" in encoder else []
+        sums += [str(each["weights_sha256"]) for each in entry.config.get("encoders") or ()]
     return sums[0] if len(sums) == 1 else hashlib.sha256(" ".join(sums).encode()).hexdigest()
 
 

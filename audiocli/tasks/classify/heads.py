@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiocli import models, registry
-from audiocli.errors import UsageError
+from audiocli.errors import UsageError, suggest
 from audiocli.models.clipwise import ClipNetwork, Head
-from audiocli.tasks.classify.classifier import load_trunk
 from audiocli.tasks.classify.clips import Clip, Selection, folds, select
+from audiocli.tasks.classify.encoders import Ear, find_ear, in_step, load_trunk
 from audiocli.tasks.classify.examples import AUGMENTATIONS, Augmentation, load, varied
 from audiocli.tasks.classify.material import (
     Split,
@@ -50,8 +50,9 @@ class Fitting:
     Parameters
     ----------
     task : {"classify", "tag"}
-    encoder : str
-        Name or model folder.
+    encoders : tuple of str
+        Names or model folders, at times with a part, see
+        :func:`audiocli.tasks.classify.encoders.find_ear`. A head hears them side by side.
     augmentation : Augmentation
         How the variations differ; mixup and masks are not used here.
     variations : int
@@ -69,12 +70,12 @@ class Fitting:
 
     Examples
     --------
-    >>> Fitting("classify", "general").variations
+    >>> Fitting("classify", ("general",)).variations
     2
     """
 
     task: str
-    encoder: str
+    encoders: tuple[str, ...]
     augmentation: Augmentation = AUGMENTATIONS["wide"]
     variations: int = 2
     balanced: bool = True
@@ -96,7 +97,7 @@ def fit_head(
     weights: Floats,
     *,
     whiten: float = 0.0,
-    heard: int | None = None,
+    chosen: NDArray[np.intp] | None = None,
 ) -> None:
     """Fit a linear head in place, from the weights that it has; the best ones are unique.
 
@@ -113,8 +114,8 @@ def fit_head(
         What each example counts; their mean should be 1.
     whiten : float
         As in :class:`Fitting`.
-    heard : int, optional
-        Of the inputs only the first so many count; all by default.
+    chosen : ndarray of int, optional
+        The inputs that count; all by default.
 
     Examples
     --------
@@ -130,10 +131,11 @@ def fit_head(
     head.calibrate(inputs)
     linear = head.layers[-1]
     assert isinstance(linear, nn.Linear)  # narrows the type
-    scaled = (inputs - head.mean)[:, :heard] / head.scale[:heard]
+    places = np.arange(inputs.shape[1]) if chosen is None else chosen
+    scaled = ((inputs - head.mean) / head.scale)[:, places]
     turn, back = _metric(scaled, wanted * share.unsqueeze(1), task, whiten)
     seen, bias = scaled @ turn, linear.bias
-    weight = (linear.weight.detach()[:, :heard] @ back.T).requires_grad_()
+    weight = (linear.weight.detach()[:, places] @ back.T).requires_grad_()
     optimizer = torch.optim.LBFGS(
         [weight, bias], max_iter=MAX_ITERATIONS, history_size=20, tolerance_change=1e-7,
         line_search_fn="strong_wolfe",
@@ -153,7 +155,7 @@ def fit_head(
     optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     with torch.no_grad():
         linear.weight.zero_()
-        linear.weight[:, :heard] = weight @ turn.T
+        linear.weight[:, places] = weight @ turn.T
 
 
 def _metric(scaled: Tensor, counted: Tensor, task: str, whiten: float) -> tuple[Tensor, Tensor]:
@@ -174,28 +176,41 @@ def _metric(scaled: Tensor, counted: Tensor, task: str, whiten: float) -> tuple[
 
 
 class _Bench:
-    """Clips that an encoder has heard, as they are and varied, and heads fitted to some of them."""
+    """Clips that encoders have heard, as they are and varied, and heads fitted to some of them."""
 
     def __init__(
-        self, network: ClipNetwork, fitting: Fitting, clips: Sequence[Clip], truth: Floats
+        self,
+        ears: Sequence[tuple[Ear, ClipNetwork]],
+        fitting: Fitting,
+        clips: Sequence[Clip],
+        truth: Floats,
     ) -> None:
-        self.config, self.fitting, self.truth = network.frontend.config, fitting, truth
+        self.ears, self.fitting, self.truth = ears, fitting, truth
+        self.config = ears[0][1].frontend.config
         #: Where each clip is from: of a class, every set counts the same.
         names = sorted({str(clip.folder) for clip in clips})
         self.sets = np.array([names.index(str(clip.folder)) for clip in clips])
+        #: Of each encoder as many means as deviations, one after the other.
+        self.sizes = [len(network.places(ear.part)) for ear, network in ears]
         rate, rng = self.config.sample_rate, np.random.default_rng(fitting.seed)
         plain = fitting.augmentation == AUGMENTATIONS["none"]
         count = 0 if plain else fitting.variations
-        self.rows = np.zeros((1 + count, len(clips), 2 * network.units), np.float32)
+        self.rows = np.zeros((1 + count, len(clips), sum(self.sizes)), np.float32)
         for place, clip in enumerate(clips):
             audio = load(clip, rate)
-            self.rows[0, place] = _pooled(network, audio.astype(np.float32) / np.float32(32768))
+            self.rows[0, place] = _pooled(ears, audio.astype(np.float32) / np.float32(32768))
             for row in self.rows[1:]:
                 # At least two thirds of it, so that the class is still to be heard.
                 length = max(round(len(audio) * rng.uniform(0.67, 1.0)), 1)
-                row[place] = _pooled(
-                    network, varied(audio, length, rate, fitting.augmentation, rng)
-                )
+                row[place] = _pooled(ears, varied(audio, length, rate, fitting.augmentation, rng))
+
+    def _means(self) -> NDArray[np.intp]:
+        """Say which of the features are means."""
+        ends = np.cumsum(self.sizes)
+        return np.concatenate(
+            [np.arange(end - size, end - size // 2)
+             for end, size in zip(ends, self.sizes, strict=True)]
+        )  # fmt: skip
 
     def new_head(self) -> Head:
         """Make a head that tells nothing yet."""
@@ -216,7 +231,7 @@ class _Bench:
         times = len(self.rows)
         fit_head(head, heard, np.tile(targets, (times, 1)), self.fitting.task, penalty,
                  np.tile(weights, times), whiten=self.fitting.whiten,
-                 heard=None if self.fitting.deviation else heard.shape[1] // 2)  # fmt: skip
+                 chosen=None if self.fitting.deviation else self._means())  # fmt: skip
         return head.eval()
 
     def _weights(self, targets: Floats, sets: NDArray[np.intp]) -> Floats:
@@ -253,12 +268,15 @@ class _Bench:
         return best, trials[best]
 
 
-def _pooled(network: ClipNetwork, signal: Floats) -> Floats:
-    where = next(network.buffers()).device
-    audio = torch.from_numpy(signal).to(where).unsqueeze(0)
+def _pooled(ears: Sequence[tuple[Ear, ClipNetwork]], signal: Floats) -> Floats:
+    """Give what encoders hear of a signal, one after the other (features,)."""
+    audio, heard = torch.from_numpy(signal).unsqueeze(0), []
     with torch.inference_mode():
-        values: Floats = network.pooled(audio)[0].float().cpu().numpy()
-    return values
+        for ear, network in ears:
+            where = next(network.buffers()).device
+            pooled = network.pooled(audio.to(where))[0].float().cpu().numpy()
+            heard.append(pooled[network.places(ear.part)])
+    return np.concatenate(heard)
 
 
 def train(
@@ -310,8 +328,7 @@ def train(
         raise UsageError("--judge says which clips count in --cross-validate")
     if (output / registry.CONFIG).exists():
         raise UsageError(f"{output}: holds a model already; choose another folder")
-    entry = registry.find("encode", fitting.encoder)
-    network = load_trunk(entry, models.device(device))
+    ears = _ears(fitting, models.device(device))
     split = gather(data, selection, fitting.task, held_out=held_out, dev=dev, licences=licences,
                    fold=(0, parts) if parts else fold)  # fmt: skip
     clips = [*split.training, *split.dev]
@@ -323,21 +340,38 @@ def train(
     truth = split.targets(clips)
     judged = [place for _, part in rounds for place in part]
     refuse_unscorable(truth[judged], fitting.task)
-    bench = _Bench(network, fitting, clips, truth)
+    bench = _Bench(ears, fitting, clips, truth)
     penalty, logits = bench.choose(rounds)
     head = bench.new_head()
     for each in PENALTIES[: PENALTIES.index(penalty) + 1]:
         bench.fit(head, kept, each)
-    facts = model_facts(split, fitting.task, {**asdict(fitting), "penalty": penalty}, entry)
+    settings = {**asdict(fitting), "penalty": penalty}
+    facts = model_facts(split, fitting.task, settings, *(ear.entry for ear, _ in ears))
     judging = replace(split, dev=[clips[place] for place in judged])
     config = {
         **facts,
         **judging.judged(logits, fitting.task),
-        "encoder": {"name": entry.name, "weights_sha256": entry.config["weights_sha256"]},
+        "encoders": [ear.facts() for ear, _ in ears],
         "architecture": "head",
-        "arguments": {"inputs": 2 * network.units, "num_outputs": len(split.labels)},
+        "arguments": {"inputs": sum(bench.sizes), "num_outputs": len(split.labels)},
     }
     return models.save(head, output, config, half=True)
+
+
+def _ears(fitting: Fitting, where: torch.device) -> list[tuple[Ear, ClipNetwork]]:
+    """Load the encoders, and refuse what one head cannot hear together."""
+    ears = [find_ear(text) for text in fitting.encoders]
+    heard = [(ear, load_trunk(ear.entry, where)) for ear in ears]
+    for ear, network in heard:
+        if ear.part is not None and ear.part not in network.parts:
+            hint = suggest(ear.part, network.parts) if network.parts else "it has only the whole"
+            raise UsageError(f"--encoder {ear}: no part {ear.part!r}: {hint}")
+    if not in_step([network for _, network in heard]):
+        raise UsageError(
+            f"--encoder: {', '.join(map(str, ears))} hear in steps of different lengths, so one "
+            "head cannot hear them together"
+        )
+    return heard
 
 
 def _validated(

@@ -345,7 +345,7 @@ def model_facts(
     split: Split,
     task: str,
     settings: dict[str, Any],
-    origin: registry.ModelEntry | None = None,
+    *origins: registry.ModelEntry | None,
 ) -> dict[str, Any]:
     """Gather what a configuration says of the training, but for the network and its scores.
 
@@ -355,8 +355,8 @@ def model_facts(
     task : {"classify", "tag"}
     settings : dict
         Of the run.
-    origin : ModelEntry, optional
-        What training goes on from, or what a head listens through.
+    *origins : ModelEntry or None
+        What training goes on from, or what a head listens through, if anything.
 
     Returns
     -------
@@ -372,7 +372,7 @@ def model_facts(
         f"judged on {split.held_out}",
         settings,
         {},
-        origin,
+        *origins,
     )
     facts.pop("scores")
     facts["training"]["group"] = split.selection.group

@@ -18,7 +18,7 @@ from audiocli import models, registry
 from audiocli.errors import ModelError, UsageError, suggest
 from audiocli.frontend import FilterbankConfig, from_dict
 from audiocli.models.clipwise import ClipNetwork
-from audiocli.tasks.classify.classifier import load_trunk
+from audiocli.tasks.classify.encoders import load_trunk
 from audiocli.tasks.classify.examples import AUGMENTATIONS, Augmentation, Examples, masked
 from audiocli.tasks.classify.material import (
     Split,

@@ -1,0 +1,218 @@
+"""What models of classes listen through: encoders, and heads that fit them.
+
+A model is a network of its own, or a head on the features of one encoder or of several, of each on
+all or on a part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from audiocli import models, registry
+from audiocli.errors import ModelError, UsageError
+from audiocli.models.clipwise import ClipNetwork, Head
+
+__all__ = ["Ear", "ears_of", "find_ear", "fitting_heads", "in_step", "load_trunk"]
+
+
+class Ear(NamedTuple):
+    """An encoder, or a classifier with a network of its own, and the part of it that counts.
+
+    Parameters
+    ----------
+    entry : ModelEntry
+    part : str, optional
+        Of the features, see :attr:`audiocli.models.clipwise.ClipNetwork.parts`; None is all.
+    """
+
+    entry: registry.ModelEntry
+    part: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.entry.name}:{self.part}" if self.part else self.entry.name
+
+    def facts(self) -> dict[str, str]:
+        """Describe it for the configuration of a head, see :func:`ears_of`."""
+        facts = {"name": self.entry.name, "weights_sha256": self.entry.config["weights_sha256"]}
+        return {**facts, "part": self.part} if self.part else facts
+
+
+def find_ear(text: str) -> Ear:
+    """Find an encoder as a user writes it: a name or a model folder, and at times a part.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``general``, ``runs/mine`` or ``music:peaks``.
+
+    Returns
+    -------
+    Ear
+
+    Raises
+    ------
+    UsageError
+        If there is no such encoder.
+
+    Examples
+    --------
+    >>> find_ear("general").entry.name, find_ear("music:peaks").part
+    ('general', 'peaks')
+    """
+    name, _, part = text.rpartition(":")
+    if not name or len(PurePath(part).parts) > 1:  # a path may have a colon of its own
+        return Ear(registry.find("encode", text))
+    return Ear(registry.find("encode", name), part)
+
+
+def ears_of(entry: registry.ModelEntry) -> list[Ear]:
+    """Find what a model listens through: the encoders it names, or itself.
+
+    Parameters
+    ----------
+    entry : ModelEntry
+        A classifier or tagger.
+
+    Returns
+    -------
+    list of Ear
+
+    Raises
+    ------
+    ModelError
+        If an encoder is missing, or is not the one that the model was trained with.
+
+    Examples
+    --------
+    >>> [str(ear) for ear in ears_of(registry.find("classify", "event"))]
+    ['general']
+    """
+    ears = []
+    for named in entry.config.get("encoders") or ():
+        try:
+            encoder = registry.find("encode", _beside(entry, named["name"]) or named["name"])
+        except UsageError as error:
+            raise ModelError(f"{entry.name}: its encoder is missing: {error}") from error
+        if encoder.config["weights_sha256"] != named["weights_sha256"]:
+            raise ModelError(
+                f"{entry.name}: was trained with another encoder of the name {named['name']!r}; "
+                "take both folders from one source"
+            )
+        ears.append(Ear(encoder, named.get("part")))
+    return ears or [Ear(entry)]
+
+
+def _beside(entry: registry.ModelEntry, name: str) -> str | None:
+    """Find an encoder among the folders that a model's own stands with."""
+    folder = entry.folder.resolve()
+    for place in (folder.parent.parent / "encode" / name, folder.parent / name):
+        if (place / registry.CONFIG).is_file() and registry.open_folder(place).task == "encode":
+            return str(place)
+    return None
+
+
+def load_trunk(
+    entry: registry.ModelEntry, where: torch.device, *, trainable: bool = False
+) -> ClipNetwork:
+    """Load the network that listens.
+
+    Parameters
+    ----------
+    entry : ModelEntry
+        An encoder, or a classifier with a trunk of its own.
+    where : torch.device
+        Where it is to run.
+    trainable : bool
+        Leave it as it was trained; by default it is made ready for inference alone.
+
+    Returns
+    -------
+    ClipNetwork
+
+    Raises
+    ------
+    ModelError
+        If it is damaged or of another kind.
+    """
+    network = models.load(entry, where)
+    if not isinstance(network, ClipNetwork) or (entry.task != "encode" and network.head is None):
+        raise ModelError(
+            f"{entry.name}: is a {entry.config['architecture']!r}, which tells no classes of clips"
+        )
+    if not trainable:
+        network.fuse()
+    return network
+
+
+def in_step(networks: Sequence[ClipNetwork]) -> bool:
+    """Say whether networks take steps of one length, so that one head can hear them all.
+
+    Parameters
+    ----------
+    networks : sequence of ClipNetwork
+
+    Returns
+    -------
+    bool
+    """
+    steps = {
+        (each.frontend.config.sample_rate, each.stride * each.frontend.config.hop_length, each.most)
+        for each in networks
+    }
+    return len(steps) == 1
+
+
+def fitting_heads(
+    entry: registry.ModelEntry, head: nn.Module | None, ears: Sequence[tuple[Ear, ClipNetwork]]
+) -> list[Head]:
+    """Give each ear its share of a head: their logits add up to those of the model.
+
+    Parameters
+    ----------
+    entry : ModelEntry
+        The model.
+    head : Module
+        Of all ears together.
+    ears : sequence of tuple
+        What it listens through, and the networks.
+
+    Returns
+    -------
+    list of Head
+
+    Raises
+    ------
+    ModelError
+        If the head does not fit what is said of it, or what it listens through.
+    """
+    where = entry.folder / registry.CONFIG
+    linear = head.layers[-1] if isinstance(head, Head) else None
+    if not isinstance(head, Head) or not isinstance(linear, nn.Linear):
+        raise ModelError(
+            f"{entry.name}: is a {entry.config['architecture']!r}, which tells no classes of clips"
+        )
+    for ear, network in ears:
+        if ear.part is not None and ear.part not in network.parts:
+            raise ModelError(f"{where}: the encoder {ear.entry.name!r} has no part {ear.part!r}")
+    labels = entry.config["labels"]
+    sizes = [len(network.places(ear.part)) for ear, network in ears]
+    if linear.out_features != len(labels) or len(head.mean) != sum(sizes):
+        raise ModelError(
+            f"{where}: {len(labels)} labels and {sum(sizes)} features do not fit its weights; "
+            "take the folder from its source again"
+        )
+    decoder = entry.config.get("decoder") or {}
+    settings = [decoder.get(name, 1.0) for name in ("temperature", "unknown", "threshold")]
+    numbers = all(isinstance(each, (int, float)) and each >= 0 for each in settings)
+    if not numbers or settings[0] == 0:
+        raise ModelError(
+            f"{where}: its decoder settings are damaged; take the folder from its source again"
+        )
+    if not in_step([network for _, network in ears]):
+        raise ModelError(f"{where}: its encoders do not keep step; take it from its source again")
+    return head.split(sizes)
