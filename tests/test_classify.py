@@ -774,11 +774,33 @@ def test_heads_may_hear_means_alone() -> None:
     targets, weights = np.eye(2, dtype=np.float32)[truth], np.ones(60, np.float32)
     whole, means, alone = (Head(BANK, inputs=size, num_outputs=2) for size in (6, 6, 3))
     heads.fit_head(whole, pooled, targets, "classify", 0.01, weights)
-    heads.fit_head(means, pooled, targets, "classify", 0.01, weights, chosen=np.arange(3))
+    heads.fit_head(means, pooled, targets, "classify", 0.01, weights, added=[np.arange(3)])
     heads.fit_head(alone, pooled[:, :3].copy(), targets, "classify", 0.01, weights)
     weight = means.layers[-1].weight.detach()
     assert not weight[:, 3:].any() and whole.layers[-1].weight[:, 3:].any()
     torch.testing.assert_close(weight[:, :3], alone.layers[-1].weight.detach(), atol=0.02, rtol=0)
+
+
+def test_heads_may_hear_how_high_features_reach() -> None:
+    rng = np.random.default_rng(0)
+    pooled = rng.normal(size=(60, 6)).astype(np.float32) * [1, 1, 1, 4, 4, 4] + 2
+    pooled = pooled.astype(np.float32)
+    sums = pooled[:, :3] + pooled[:, 3:]
+    truth = (sums[:, 0] > 4).astype(int)
+    targets, weights = np.eye(2, dtype=np.float32)[truth], np.ones(60, np.float32)
+    both, alone = (Head(BANK, inputs=size, num_outputs=2) for size in (6, 3))
+    halves = [np.arange(3), np.arange(3, 6)]
+    for whiten in (0.0, 0.4):
+        for penalty in (1.0, 0.1):  # each goes on from the one before
+            heads.fit_head(
+                both, pooled, targets, "classify", penalty, weights, whiten=whiten, added=halves
+            )
+            heads.fit_head(alone, sums, targets, "classify", penalty, weights, whiten=whiten)
+        found, wanted = (
+            head.eval()(torch.from_numpy(heard)).softmax(dim=1).detach()
+            for head, heard in ((both, pooled), (alone, sums))
+        )
+        torch.testing.assert_close(found, wanted, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("task", ["classify", "tag"])

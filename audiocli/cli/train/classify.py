@@ -49,7 +49,8 @@ class_options = adding(
             multiple=True,
             default=["general"],
             show_default=True,
-            help="What a head hears by; may be repeated, as voice and general are of one step.",
+            help="What a head hears by, or a part of that; may be repeated, for several that have "
+            "steps of one length.",
         ),
         click.option(
             "--from",
@@ -90,8 +91,15 @@ class_options = adding(
         ),
         click.option(
             "--means",
-            is_flag=True,
+            "deviation",
+            flag_value="without",
             help="head: hear the means of features over a clip, and not how they deviate.",
+        ),
+        click.option(
+            "--reach",
+            "deviation",
+            flag_value="added",
+            help="head: hear the sums of mean and deviation alone: how high features reach.",
         ),
         click.option(
             "--whiten",

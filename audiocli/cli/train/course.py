@@ -164,7 +164,8 @@ def run_classes(task: str, options: dict[str, Any]) -> None:
                 raise click.UsageError(f"{option}: is not for --arch head; choose another --arch")
         fitting = heads.Fitting(
             task, options["encoders"], augmentation, balanced=not options["unbalanced"],
-            deviation=not options["means"], whiten=options["whiten"], seed=options["seed"],
+            deviation=options["deviation"] or "apart", whiten=options["whiten"],
+            seed=options["seed"],
         )  # fmt: skip
         entry = heads.train(
             options["data"], options["output"], fitting, selection, parts=options["parts"],

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -41,6 +42,7 @@ Floats = NDArray[np.float32]
 #: Penalties that are tried; the one that judges best is taken.
 PENALTIES = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
 MAX_ITERATIONS = 100
+Deviation = Literal["apart", "without", "added"]
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,9 @@ class Fitting:
         Of each clip, besides itself; 0 where nothing is to be varied.
     balanced : bool
         Whether every class counts the same, or as often as it occurs.
-    deviation : bool
-        Whether a head hears how features deviate over a clip, or their means alone.
+    deviation : {"apart", "without", "added"}
+        What a head hears of how features deviate over a clip, beside their means: as much of each;
+        nothing; or only the sums of both, which is about how high the features reach.
     whiten : float
         Share, below 1, of the features' covariance within classes in the metric of the penalty:
         directions in which clips of one class differ anyway may then be weighted less. 0 takes
@@ -79,7 +82,7 @@ class Fitting:
     augmentation: Augmentation = AUGMENTATIONS["wide"]
     variations: int = 2
     balanced: bool = True
-    deviation: bool = True
+    deviation: Deviation = "apart"
     whiten: float = 0.0
     seed: int = 0
 
@@ -97,7 +100,7 @@ def fit_head(
     weights: Floats,
     *,
     whiten: float = 0.0,
-    chosen: NDArray[np.intp] | None = None,
+    added: Sequence[NDArray[np.intp]] = (),
 ) -> None:
     """Fit a linear head in place, from the weights that it has; the best ones are unique.
 
@@ -114,8 +117,9 @@ def fit_head(
         What each example counts; their mean should be 1.
     whiten : float
         As in :class:`Fitting`.
-    chosen : ndarray of int, optional
-        The inputs that count; all by default.
+    added : sequence of ndarray of int
+        Places of inputs, each of one length, that are added up and then count as one; those of
+        one array alone count as they are. Without any, all count.
 
     Examples
     --------
@@ -131,11 +135,14 @@ def fit_head(
     head.calibrate(inputs)
     linear = head.layers[-1]
     assert isinstance(linear, nn.Linear)  # narrows the type
-    places = np.arange(inputs.shape[1]) if chosen is None else chosen
-    scaled = ((inputs - head.mean) / head.scale)[:, places]
+    places = list(added) or [np.arange(inputs.shape[1])]
+    whole = torch.stack([(inputs - head.mean)[:, each] for each in places]).sum(dim=0)
+    scale = whole.std(dim=0, correction=0).clamp(min=1e-3)
+    scaled = whole / scale
     turn, back = _metric(scaled, wanted * share.unsqueeze(1), task, whiten)
     seen, bias = scaled @ turn, linear.bias
-    weight = (linear.weight.detach()[:, places] @ back.T).requires_grad_()
+    start = linear.weight.detach()[:, places[0]] * scale / head.scale[places[0]]
+    weight = (start @ back.T).requires_grad_()
     optimizer = torch.optim.LBFGS(
         [weight, bias], max_iter=MAX_ITERATIONS, history_size=20, tolerance_change=1e-7,
         line_search_fn="strong_wolfe",
@@ -155,7 +162,8 @@ def fit_head(
     optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     with torch.no_grad():
         linear.weight.zero_()
-        linear.weight[:, places] = weight @ turn.T
+        for each in places:
+            linear.weight[:, each] = weight @ turn.T * head.scale[each] / scale
 
 
 def _metric(scaled: Tensor, counted: Tensor, task: str, whiten: float) -> tuple[Tensor, Tensor]:
@@ -204,13 +212,17 @@ class _Bench:
                 length = max(round(len(audio) * rng.uniform(0.67, 1.0)), 1)
                 row[place] = _pooled(ears, varied(audio, length, rate, fitting.augmentation, rng))
 
-    def _means(self) -> NDArray[np.intp]:
-        """Say which of the features are means."""
+    def _added(self) -> list[NDArray[np.intp]]:
+        """Say which of the features a head adds up; none where each counts by itself."""
         ends = np.cumsum(self.sizes)
-        return np.concatenate(
-            [np.arange(end - size, end - size // 2)
-             for end, size in zip(ends, self.sizes, strict=True)]
-        )  # fmt: skip
+        halves = [
+            np.split(np.arange(end - size, end), 2)
+            for end, size in zip(ends, self.sizes, strict=True)
+        ]
+        means, deviations = (np.concatenate(part) for part in zip(*halves, strict=True))
+        return {"apart": [], "without": [means], "added": [means, deviations]}[
+            self.fitting.deviation
+        ]
 
     def new_head(self) -> Head:
         """Make a head that tells nothing yet."""
@@ -231,7 +243,7 @@ class _Bench:
         times = len(self.rows)
         fit_head(head, heard, np.tile(targets, (times, 1)), self.fitting.task, penalty,
                  np.tile(weights, times), whiten=self.fitting.whiten,
-                 chosen=None if self.fitting.deviation else self._means())  # fmt: skip
+                 added=self._added())  # fmt: skip
         return head.eval()
 
     def _weights(self, targets: Floats, sets: NDArray[np.intp]) -> Floats:
