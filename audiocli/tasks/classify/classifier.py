@@ -173,13 +173,13 @@ class Classifier:
             for place, rows in gatherer.finish().items():
                 before = logits[place][0] if place in logits else 0
                 logits[place] = before + rows, spans
-        spoken = False
+        silent, spoken = counted.peak < SILENT, False
         if self._judge is not None:
             kind = _track(self._judge, *logits.pop(-1), seconds)
             sure = dict(zip(kind.labels, kind.probabilities.mean(axis=0), strict=True))
-            spoken = sure.get("speech", 0.0) > SPOKEN
+            spoken = not silent and sure.get("speech", 0.0) > SPOKEN
         return [
-            _track(entry, *logits[place], seconds, spoken=spoken, silent=counted.peak < SILENT)
+            _track(entry, *logits[place], seconds, spoken=spoken, silent=silent)
             for place, entry in enumerate(self.entries)
         ]
 
