@@ -107,6 +107,23 @@ def test_what_a_network_for_one_channel_learned_is_taken_over() -> None:
         stereo.adopt(ConvolutionalDRNN(config, channels=[4, 8], num_recurrent=1))
 
 
+def test_odds_weigh_the_first_source_against_the_others() -> None:
+    torch.manual_seed(0)
+    plain = StereoDRNN(FRONTEND, **SMALL).eval()
+    doubting = StereoDRNN(FRONTEND, odds=0.5, **SMALL).eval()
+    doubting.load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        spectrum = plain.stft(torch.randn(1, 2, 8000))
+        before, after = plain.masks(spectrum), doubting.masks(spectrum)
+    torch.testing.assert_close(after.sum(dim=1), torch.ones_like(after[:, 0]))
+    torch.testing.assert_close(
+        after[:, 0] / after[:, 1], 0.5 * before[:, 0] / before[:, 1], rtol=1e-3, atol=1e-5
+    )
+    for wrong in (0.0, -1.0, float("inf"), float("nan")):
+        with pytest.raises(ModelError, match="odds .* must be above 0"):
+            StereoDRNN(FRONTEND, odds=wrong, **SMALL)
+
+
 def test_channels_are_heard_together_and_swapped_with_the_input() -> None:
     torch.manual_seed(0)
     network = StereoDRNN(FRONTEND, **SMALL).eval()

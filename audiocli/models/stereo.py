@@ -57,6 +57,9 @@ class StereoDRNN(MaskingNetwork):
         As in :class:`audiocli.models.hourglass.Hourglass`.
     power : float
         Magnitudes enter to this power.
+    odds : float
+        The first source counts so much in the masks, over what the last layer says: below 1 less
+        of what is doubtful goes to it.
 
     Examples
     --------
@@ -81,9 +84,13 @@ class StereoDRNN(MaskingNetwork):
         nonlinearity: str = "tanh",
         bidirectional: bool = True,
         power: float = 0.4,
+        odds: float = 1.0,
     ) -> None:
         super().__init__(frontend, num_sources)
+        if not 0 < odds < math.inf:
+            raise ModelError(f"odds {odds}: must be above 0")
         self.power = power
+        self.odds = odds
         self.bands = [(int(count), int(width)) for count, width in bands]
         self.hourglass = Hourglass(
             5,  # middle, side, left, right, and the place in frequency
@@ -186,7 +193,10 @@ class StereoDRNN(MaskingNetwork):
 
     def _outputs(self, energy: Tensor) -> Tensor:
         output = F.softplus(self.hourglass(self._input(energy)).float())
-        return output.view(len(output), self.num_sources, 2, *output.shape[2:])
+        output = output.view(len(output), self.num_sources, 2, *output.shape[2:])
+        if self.odds == 1:
+            return output
+        return torch.cat([self.odds * output[:, :1], output[:, 1:]], dim=1)
 
     def _spread(self, masks: Tensor) -> Tensor:
         """Give each band's mask (..., bands, frames) to all of its bins (..., bins, frames)."""

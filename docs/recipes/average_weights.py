@@ -1,10 +1,12 @@
 """Average the weights of networks of one architecture that began with the same weights.
 
     python docs/recipes/average_weights.py OUTPUT runs/stereo=0.7 drnn-mir1k=0.3 [--task separate]
+        [--odds 0.7]
 
 What training gained on new material and what it lost of the old are often gained and kept
 together between the two ends. The first model's configuration goes into OUTPUT, with this command
-added. Others may be what a stereo network takes over from one of one channel.
+added. Others may be what a stereo network takes over from one of one channel. With --odds the
+average of stereo networks gives more or less of what is doubtful to the voice.
 
 Wortsman et al.: Model soups. ICML 2022; Robust fine-tuning of zero-shot models. CVPR 2022.
 """
@@ -27,6 +29,7 @@ def main() -> None:
     )
     parser.add_argument("output", type=Path)
     parser.add_argument("--task", default="separate")
+    parser.add_argument("--odds", type=float)
     parser.add_argument("shares", nargs="+", metavar="MODEL=SHARE")
     options = parser.parse_args()
     shares = {
@@ -46,6 +49,9 @@ def main() -> None:
     said = " ".join([str(options.output), *options.shares])
     command = f"python docs/recipes/average_weights.py --task {options.task} {said}"
     earlier = facts["training"]["command"]
+    if options.odds is not None:
+        facts["arguments"] = {**facts["arguments"], "odds": options.odds}
+        command += f" --odds {options.odds:g}"
     facts["training"] |= {"command": f"{earlier}\n{command}"}
     facts["scores"] = []  # they were of the weights before
     models.save(network, options.output, facts)
