@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+import soundfile
 import torch
 from click.testing import CliRunner
 
@@ -207,25 +208,28 @@ def test_tampered_weights_are_refused(model: Path, demo: Path, tmp_path: Path) -
 
 
 def test_train_then_separate_with_the_result(demo: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for name in ("vocals", "accompaniment"):
+        sound, rate = read(demo / "stems" / f"{name}.wav")
+        for clip in range(2):
+            role = "voice" if name == "vocals" else "music"
+            part = sound[:, (8 + 3 * clip) * rate : (10 + 3 * clip) * rate]
+            soundfile.write(tmp_path / "data" / f"{clip}.{role}.wav", part.T, rate)
     small = "--hidden-size 8 --epochs 1 --steps 2 --batch-size 2 --seconds 1".split()
-    stems = demo / "stems"
-    done = run("train", "separate", stems, "--dev", stems, "-o", "net", *small, cwd=tmp_path)
+    done = run("train", "separate", "data", "--dev", "data", "-o", "net", *small, cwd=tmp_path)
     assert done.returncode == 0 and done.stdout == b"net\n"
     assert b"epoch 1/1" in done.stderr
-    song = demo / "song.wav"
+    song = tmp_path / "data" / "0.music.wav"
     assert run("separate", song, "--model", "./net", cwd=tmp_path).returncode == 0
-    scores = run("evaluate", "separate", stems, "--model", "net", "--format", "csv", cwd=tmp_path)
+    scores = run("evaluate", "separate", "data", "--model", "net", "--format", "csv", cwd=tmp_path)
     lines = scores.stdout.decode().splitlines()
     assert lines[0].startswith("clip,seconds,system,source,version,nsdr")
-    assert len(lines) == 1 + 20 + 20
+    assert len(lines) == 1 + 20 + 20 + 20
 
 
-def test_demo_is_the_same_every_time_and_spares_other_files(tmp_path: Path) -> None:
+def test_demo_spares_other_files(tmp_path: Path) -> None:
     first = run("demo", "d", cwd=tmp_path)
     assert "d/song.wav" in first.stdout.decode().splitlines()
-    song = (tmp_path / "d" / "song.wav").read_bytes()
-    assert run("demo", "d", cwd=tmp_path).returncode == 0
-    assert (tmp_path / "d" / "song.wav").read_bytes() == song
     (tmp_path / "d" / "song.lab").write_text("my own")
     assert run("demo", "d", cwd=tmp_path).returncode == 2
     assert (tmp_path / "d" / "song.lab").read_text() == "my own"
