@@ -455,6 +455,24 @@ def test_a_head_hears_two_encoders_side_by_side(tones: Path, tmp_path: Path) -> 
         assert len(track.starts) > 1
 
 
+def test_a_head_hears_two_parts_of_one_encoder(tones: Path, tmp_path: Path) -> None:
+    arguments = {"filters": [[3, 2, 2, 2, 2]], "lengths": [4, 3, 2], "hidden": 3, "units": 5,
+                 "frames": 10, "peaks": True}  # fmt: skip
+    torch.manual_seed(0)
+    facts = {"task": "encode", "labels": [], "decoder": {}, "training": {}, "scores": [],
+             "architecture": "clip-musicnn", "arguments": arguments}  # fmt: skip
+    one = models.save(models.build("clip-musicnn", BANK, arguments), tmp_path / "one", facts).folder
+    answers = []
+    for parts in ([":dense", ":peaks"], [""]):
+        encoders = tuple(f"{one}{part}" for part in parts)
+        fitting = heads.Fitting("classify", encoders, AUGMENTATIONS["none"])
+        folder = tmp_path / f"of{len(parts)}"
+        heads.train([tones], folder, fitting, Selection(group="artist"), parts=2)
+        [track] = hear(Classifier("classify", [str(folder)], segment=0.4), tone("low"))
+        answers.append(track.probabilities)
+    np.testing.assert_allclose(*answers, atol=0.01)  # together the parts are the whole
+
+
 def test_encoders_that_do_not_keep_step_are_refused(tones: Path, tmp_path: Path) -> None:
     one = save(tmp_path / "one", [], task="encode", seed=1)
     two = save(tmp_path / "two", [], task="encode", seed=2, step=4)

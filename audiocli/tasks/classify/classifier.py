@@ -42,8 +42,8 @@ class _Listener:
 
     def __init__(self, network: ClipNetwork, *, glancing: bool = False) -> None:
         self.network, self.glancing = network, glancing
-        # By the model's place: its head, or its share of one, and the features that this hears.
-        self.heads: dict[int, tuple[Head, NDArray[np.intp]]] = {}
+        # A model's place, its head, or a share of that, and the features that this hears.
+        self.heads: list[tuple[int, Head, NDArray[np.intp]]] = []
 
     @property
     def rate(self) -> int:
@@ -122,7 +122,7 @@ class Classifier:
         for (ear, network), listener, share in zip(
             heard, chosen, fitting_heads(entry, head, heard), strict=True
         ):
-            listener.heads[place] = share, network.places(ear.part)
+            listener.heads.append((place, share, network.places(ear.part)))
 
     def _with_judge(self, where: torch.device) -> registry.ModelEntry | None:
         """Let what tells speech from music listen along: to all, or else now and then."""
@@ -170,7 +170,7 @@ class Classifier:
         logits: dict[int, tuple[Floats, Spans]] = {}
         for gatherer in gathered:
             spans = gatherer.spans(seconds)
-            for place, rows in gatherer.finish().items():
+            for place, rows in gatherer.finish():
                 before = logits[place][0] if place in logits else 0
                 logits[place] = before + rows, spans
         silent, spoken = counted.peak < SILENT, False
@@ -296,7 +296,7 @@ class _Gatherer:
         self.hop = None if hop is None else max(1, round(hop / listener.step))
         self.kept, self.first, self.taken = np.zeros((0, units), np.float32), 0, 0
         self.pooled: list[Floats] = []  # what waits for the heads
-        self.logits: dict[int, list[Floats]] = {place: [] for place in listener.heads}
+        self.logits: list[list[Floats]] = [[] for _ in listener.heads]
 
     def add(self, part: Floats) -> None:
         """Take the next steps (steps, units)."""
@@ -345,13 +345,16 @@ class _Gatherer:
             ends[-1] = seconds
         return starts, ends
 
-    def finish(self) -> dict[int, Floats]:
-        """Compute the logits (segments, labels) of each model, by its place."""
+    def finish(self) -> list[tuple[int, Floats]]:
+        """Compute the logits (segments, labels) of each head, with its model's place."""
         if self.length is None:
             self.pooled.append(self.whole())
         self._ask()
         count = self.taken or 1
-        return {place: np.concatenate(rows)[:count] for place, rows in self.logits.items()}
+        return [
+            (place, np.concatenate(rows)[:count])
+            for (place, *_), rows in zip(self.listener.heads, self.logits, strict=True)
+        ]
 
     def _ask(self) -> None:
         if not self.pooled:
@@ -360,8 +363,8 @@ class _Gatherer:
         heard = torch.from_numpy(np.stack(self.pooled).astype(np.float32)).to(where)
         self.pooled = []
         with torch.inference_mode():
-            for place, (head, chosen) in self.listener.heads.items():
-                self.logits[place].append(head(heard[:, chosen]).float().cpu().numpy())
+            for (_, head, chosen), rows in zip(self.listener.heads, self.logits, strict=True):
+                rows.append(head(heard[:, chosen]).float().cpu().numpy())
 
 
 def _track(
