@@ -279,3 +279,14 @@ def test_every_command_line_module_loads_nothing_heavy() -> None:
     loaded = {name.split(".")[0] for name in in_a_fresh_process(code)["all"]}
     assert "click" in loaded
     assert loaded & HEAVY == set()
+
+
+def test_what_separates_waits_for_torch_alone() -> None:
+    """Of what it imports besides, the slow ones are for what is not asked for."""
+    code = (
+        "import json, sys, audiocli.tasks.separate.files; "
+        "print(json.dumps({'all': sorted(sys.modules)}))"
+    )
+    loaded = set(in_a_fresh_process(code)["all"])
+    assert "torch" in loaded
+    assert loaded & {"scipy.signal", "matplotlib", "librosa", "pandas", "sklearn"} == set()

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 __all__ = ["SILENT_LUFS", "LoudnessMeter", "loudness"]
 
@@ -94,6 +93,8 @@ class LoudnessMeter:
         samples = block.shape[1]
         if not samples:
             return
+        from scipy.signal import lfilter  # as long to import as all else that `separate` needs
+
         weighted = block.astype(np.float64)
         if not self._states:
             self._states = [np.zeros((len(block), 2)) for _ in self._filters]
