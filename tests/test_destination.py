@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from audiocli.batch.inputs import Input
-from audiocli.batch.placing import Naming, below
+from audiocli.batch.placing import PICTURES, Naming, below, placed
 from audiocli.destination import Destination, settle
 from audiocli.errors import UsageError
 
@@ -50,6 +50,22 @@ def test_one_file_is_refused_where_it_would_lose_something(tmp_path: Path) -> No
     check(Destination("lab", file=path), ONE, overwrite=True)
     with pytest.raises(UsageError, match="exists"):
         check(Destination("lab", file=path), ONE)
+
+
+def test_a_name_for_one_picture_is_refused_for_several(tmp_path: Path) -> None:
+    def at(place: str, several: bool) -> Path:
+        return placed("--plot", place, ONE[0], ".chords.png", PICTURES, several)
+
+    one = f"{tmp_path}/p.png"
+    assert at(one, False) == Path(one)
+    with pytest.raises(UsageError, match="p.png: is a name for one file, and there are several"):
+        at(one, True)
+    assert at(f"{one}/", True) == Path(one) / "a.chords.png"
+    assert at(f"{tmp_path}/new", True) == tmp_path / "new" / "a.chords.png"
+    Path(one).mkdir()  # a folder that is there is meant, whatever its name
+    assert at(one, True) == at(one, False) == Path(one) / "a.chords.png"
+    with pytest.raises(UsageError, match="must end in"):
+        at(f"{tmp_path}/new", False)
 
 
 def test_to_resume_takes_a_manifest(tmp_path: Path) -> None:

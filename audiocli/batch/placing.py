@@ -97,7 +97,7 @@ def placed(
     Raises
     ------
     UsageError
-        If it is a file that ends in none of these.
+        If it is a file that ends in none of these, or one for several inputs.
 
     Examples
     --------
@@ -106,7 +106,14 @@ def placed(
     'song.onsets.png'
     """
     path = Path(place)
-    if several or path.is_dir() or place.endswith(("/", os.sep)):
+    if path.is_dir() or place.endswith(("/", os.sep)):
+        return below(path, item, ending)
+    if several:
+        if path.suffix.lower() in allowed:
+            raise UsageError(
+                f"{option} {place}: is a name for one file, and there are several inputs; name a "
+                f"folder, or {place}/ if it is to be one"
+            )
         return below(path, item, ending)
     if path.suffix.lower() not in allowed:
         raise UsageError(
