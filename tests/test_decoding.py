@@ -132,10 +132,11 @@ def test_rates_and_channels_outside_of_the_limits(tmp_path):
 
 
 @pytest.mark.parametrize("name", "t.wav t.flac t.mp3 t.m4a t.raw t.au t.vox t.txt t.srt".split())
-def test_text_is_not_audio(tmp_path, name):
+def test_text_is_not_audio(tmp_path, name, capfd):
     path = tmp_path / name
     path.write_text("1\n00:00:00,000 --> 00:00:02,000\nThis is no music.\n" * 50)
     assert message(path).startswith("is not audio in a format that")
+    assert capfd.readouterr() == ("", "")  # no library says anything of its own
 
 
 def test_missing_folder_pipe_and_empty_files(tmp_path):

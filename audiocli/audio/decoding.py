@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import soundfile as sf
 
-from audiocli.audio.headers import is_longer_than_stated, mp3_states_length
+from audiocli.audio.headers import holds_mp3_frames, is_longer_than_stated, mp3_states_length
 from audiocli.audio.info import BITS, CHUNK, FLOATS, AudioInfo, Block, SequentialFile, printable
 from audiocli.errors import AudioError
 
@@ -167,6 +167,9 @@ def _open_sndfile(path: str) -> SequentialFile | None:
     # An absolute path, because libsndfile takes the name "-" for standard input; bytes, because
     # soundfile cannot encode a name that is not valid Unicode.
     absolute = os.path.abspath(path)
+    # What libsndfile does not know goes to mpg123 for its name's sake, which complains by itself.
+    if absolute.lower().endswith(".mp3") and not holds_mp3_frames(absolute):
+        return None
     try:
         file = SequentialFile(absolute if os.name == "nt" else os.fsencode(absolute))
     except (sf.LibsndfileError, TypeError):  # TypeError: a name that ends in .raw

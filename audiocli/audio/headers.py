@@ -16,7 +16,7 @@ from typing import BinaryIO
 from audiocli.audio.info import printable
 from audiocli.errors import AudioError
 
-__all__ = ["is_longer_than_stated", "mp3_states_length"]
+__all__ = ["holds_mp3_frames", "is_longer_than_stated", "mp3_states_length"]
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,31 @@ def _chunks(
         if not 0 <= length <= total:
             return
         file.seek(content + length + length % alignment)
+
+
+def holds_mp3_frames(path: str) -> bool:
+    """Tell whether an MP3 frame or an ID3 tag may begin in the first 64 KiB of a file.
+
+    Parameters
+    ----------
+    path : str
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "a.mp3")
+    ...     with open(path, "w") as file:
+    ...         _ = file.write("a text")
+    ...     holds_mp3_frames(path)
+    False
+    """
+    with open(path, "rb") as file:
+        return re.search(rb"ID3|\xff[\xe0-\xff]", file.read(1 << 16)) is not None
 
 
 def mp3_states_length(path: str) -> bool:
