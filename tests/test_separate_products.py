@@ -26,6 +26,7 @@ from audiocli.tasks.separate import (
     separate_file,
     separate_files,
 )
+from audiocli.tasks.separate.pitches import averaged_over_pitches, spread
 
 CONFIG = {
     "task": "separate",
@@ -278,3 +279,35 @@ def test_resume_makes_what_is_missing(model: Path, tmp_path: Path) -> None:
     assert (again.done, again.skipped) == (1, 0) and (tmp_path / "a.html").exists()
     again = separate_files([source], out, model=str(model), asked=asked, resume=True)
     assert (again.done, again.skipped) == (0, 1)
+
+
+def test_more_pitches_are_heard_where_they_are_asked_for(model: Path, tmp_path: Path) -> None:
+    source = song(tmp_path / "a.wav")
+    plain, out = tmp_path / "plain", tmp_path / "out"
+    run(source, "-o", plain, "--model", model)
+    words = (source, "-o", out, "--model", model, "--pitches", 3)
+    run(*words)
+    stems = [sf.read(out / f"a.{stem}.wav")[0] for stem in ("vocals", "accompaniment")]
+    np.testing.assert_allclose(sum(stems), sf.read(source)[0], atol=1e-3)
+    heard = Separator(str(model), pitches=3)
+    assert heard.semitones == [-4, 0, 4]
+    audio, rate = sf.read(source, dtype="float32", always_2d=True)
+    np.testing.assert_allclose(stems[0], heard(audio.T, rate)["vocals"].T.squeeze(), atol=1e-3)
+    assert np.abs(stems[0] - sf.read(plain / "a.vocals.wav")[0]).max() > 1e-3
+    # What was made at one pitch is not what was made at three.
+    assert not run(*words, "--resume").stdout
+    assert run(*words[:-1], 5, "--resume", "--overwrite").stdout
+    run(*words[:-1], 2, "--overwrite", code=2)
+    with pytest.raises(UsageError, match="2 pitches: there can be 1, 3, 5, 7"):
+        separate_files([str(source)], out, model=str(model), pitches=2)
+
+
+def test_a_signal_comes_back_from_its_pitches() -> None:
+    time = np.arange(8000) / 16000
+    tone = np.sin(2 * np.pi * 440 * time)[None].astype(np.float32)
+    back = averaged_over_pitches(lambda audio: np.stack([audio, audio / 2]), tone, [-4, 0, 4])
+    assert back.shape == (2, 1, 8000)
+    inside = slice(200, -200)
+    np.testing.assert_allclose(back[0, 0, inside], tone[0, inside], atol=2e-3)
+    np.testing.assert_allclose(back[1], back[0] / 2, atol=1e-6)
+    assert spread(None, [1.5]) == [1.5] and spread(1, [1.5]) == [0]

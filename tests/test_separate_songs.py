@@ -388,7 +388,7 @@ def test_leak_from_the_command_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, [*words, "--model", model])
     assert done.exit_code == 1 and "b.wav" in done.output
     done = CliRunner().invoke(cli, [*words, "--model", model, "--no-oracles"])
-    assert done.exit_code == 2 and "not with --only" in done.output
+    assert done.exit_code == 2 and "not for --only" in done.output
 
 
 # --- several pitches --------------------------------------------------------------------------

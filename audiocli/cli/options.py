@@ -75,6 +75,16 @@ class PictureCommand(click.Command):
         return super().parse_args(ctx, words)
 
 
+#: How many pitches a separator hears at; see :mod:`audiocli.tasks.separate.pitches`.
+pitches_option = click.option(
+    "--pitches",
+    type=click.Choice(["1", "3", "5", "7"]),
+    callback=lambda context, option, value: None if value is None else int(value),
+    help="Hear everything at so many pitches and average what comes out: a little better, so many "
+    "times as slow. [as the model has it, mostly 1]",
+)
+
+
 def plot_option(help: str) -> Callable[[Command], Command]:
     """Add ``--plot [FILE]``, for a :class:`PictureCommand`."""
     return click.option("--plot", metavar="[FILE]", help=help)

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from audiocli.cli.options import PictureCommand, batch_options, output_option, plot_option
+from audiocli.cli.options import (
+    PictureCommand,
+    batch_options,
+    output_option,
+    pitches_option,
+    plot_option,
+)
 
 if TYPE_CHECKING:
     from audiocli.batch import Outcome
@@ -49,6 +55,7 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="Separate only the loudest stretch of this length, into NAME.STEM.preview.EXT.",
 )
+@pitches_option
 @plot_option("Draw spectrograms of mixture and stems, and the mask. [NAME.stems.png]")
 @click.option("--report", metavar="FILE", help="Write a web page to hear and see it, .html.")
 @click.option(

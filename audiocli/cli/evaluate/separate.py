@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from audiocli.cli.evaluate.options import evaluation_options
-from audiocli.cli.options import FOLDER
+from audiocli.cli.options import FOLDER, pitches_option
 
 
 @click.command()
@@ -30,6 +30,7 @@ from audiocli.cli.options import FOLDER
     help="DATA holds audio of this source alone: score how much leaks into the other.",
 )
 @click.option("--no-oracles", is_flag=True, help="Leave out the rows of the oracle masks.")
+@pitches_option
 @evaluation_options(shown="table: totals; csv: clips, then totals; json: both.")
 def separate(
     data: Path,
@@ -38,6 +39,7 @@ def separate(
     form: str,
     only: str | None,
     no_oracles: bool,
+    pitches: int | None,
     record: str | None,
     quiet: bool,
     **options: Any,
@@ -48,8 +50,8 @@ def separate(
     weighted by clip length. BSS Eval 3 is what the papers report; 2 is the stricter one.
     """
     if only:
-        if mix != "equal" or no_oracles:
-            raise click.UsageError("--mix and --no-oracles are about two sources: not with --only")
+        if mix != "equal" or no_oracles or pitches:
+            raise click.UsageError("--mix, --no-oracles and --pitches are not for --only")
         return _leakage(data, model, only, form, record, quiet, options)
     from audiocli.cli.progress import Reporter, finish
     from audiocli.cli.tables import show_scores
@@ -60,6 +62,7 @@ def separate(
         model,
         equal_levels=mix == "equal",
         oracles=not no_oracles,
+        pitches=pitches,
         listener=Reporter(quiet=quiet),
         **options,
     )

@@ -32,6 +32,7 @@ from audiocli.frontend import Stft, StftConfig
 from audiocli.models import share_processor
 from audiocli.models.masking import MaskingNetwork
 from audiocli.stems import SOURCES, Clip, find_clips, unit_power
+from audiocli.tasks.separate.pitches import spread
 from audiocli.tasks.separate.separator import Separator
 
 __all__ = [
@@ -349,11 +350,12 @@ class _MakeWorker:
     device: str
     equal_levels: bool
     oracles: bool
+    pitches: int | None
     n_jobs: int
 
     def __call__(self) -> Worker:
         share_processor(self.n_jobs)
-        separator = Separator(self.model, device=self.device)
+        separator = Separator(self.model, device=self.device, pitches=self.pitches)
 
         def work(job: Job, progress: Progress) -> tuple[float, list[ClipScore]]:
             scores = evaluate_clip(
@@ -374,6 +376,7 @@ def evaluate(
     equal_levels: bool = True,
     every: int = 1,
     oracles: bool = True,
+    pitches: int | None = None,
     n_jobs: int = 1,
     device: str = "auto",
     listener: Listener | None = None,
@@ -390,6 +393,8 @@ def evaluate(
         As in :func:`evaluate_clip`.
     every : int
         Take each so-manyth clip only: a quick look at a large set.
+    pitches : int, optional
+        As in :class:`audiocli.tasks.separate.separator.Separator`.
     n_jobs : int
         Worker processes.
     device : str
@@ -419,10 +424,11 @@ def evaluate(
     >>> scores.totals[0].system, scores.totals[0].version
     ('network', 3)
     """
+    spread(pitches)  # what cannot be is refused before anything is heard
     clips = {clip.name: clip for clip in find_clips(folder)[::every]}
     jobs = [Job(Input(folder / name, name, Path(name)), ()) for name in clips]
     heard = Collector(listener)
-    make_worker = _MakeWorker(clips, model, device, equal_levels, oracles, n_jobs)
+    make_worker = _MakeWorker(clips, model, device, equal_levels, oracles, pitches, n_jobs)
     summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, listener=heard)
     scores = [score for clip in heard.values for score in clip]
     return Evaluation(scores, totals(scores), summary)

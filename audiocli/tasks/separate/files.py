@@ -13,6 +13,7 @@ from audiocli.batch.inputs import Job, find_inputs, plan
 from audiocli.batch.stdin import standard_input
 from audiocli.errors import UsageError, suggest
 from audiocli.stems import PARTS
+from audiocli.tasks.separate.pitches import spread
 from audiocli.tasks.separate.products import NAME, REMIX, Asked, Naming, container_of
 from audiocli.tasks.separate.separator import DEFAULT_MODEL, Separator, stems_of
 from audiocli.tasks.separate.song import ACCOMPANIMENT, Extras, Separation, separate_file
@@ -34,11 +35,12 @@ class _MakeWorker:
     asked: Asked
     container: str | None
     bits: int | None
+    pitches: int | None
     n_jobs: int
 
     def __call__(self) -> Worker:
         models.share_processor(self.n_jobs)
-        separator = Separator(self.model, device=self.device)
+        separator = Separator(self.model, device=self.device, pitches=self.pitches)
 
         def work(job: Job, progress: Progress) -> tuple[float, Separation]:
             paths = dict(zip(self.kinds, job.outputs, strict=True))
@@ -86,6 +88,7 @@ def separate_files(
     bits: int | None = None,
     template: str = NAME,
     asked: Asked | None = None,
+    pitches: int | None = None,
     overwrite: bool = False,
     resume: bool = False,
     manifest: Path | None = None,
@@ -114,6 +117,8 @@ def separate_files(
         Name of an output, of ``{name}``, ``{stem}``, ``{ext}`` and ``{parent}``.
     asked : Asked, optional
         What to make besides the stems.
+    pitches : int, optional
+        As in :class:`audiocli.tasks.separate.separator.Separator`.
     overwrite, resume : bool
         Replace outputs that are there; skip what the manifest says is done.
     manifest : Path, optional
@@ -150,6 +155,7 @@ def separate_files(
     # Whatever can be refused is refused here, before anything is written.
     output_format(container or "wav", bits, AudioInfo("", 44100, 2, None, 16, False, "wav"))
     models.device(device)
+    spread(pitches)
     found = find_inputs(inputs, files_from=files_from, exclude=output)
     entry = registry.find("separate", model)
     asked = asked or Asked()
@@ -164,7 +170,10 @@ def separate_files(
     jobs = plan(found, naming, overwrite=overwrite, resume=resume)
     # The manifest names the model by its weights, so that a renamed folder is still the same.
     settings = {"stems": list(stems), "container": container, "bits": bits, "template": template}
-    request = _MakeWorker(model, device, tuple(stems), naming.kinds, asked, container, bits, n_jobs)
+    if pitches is not None:
+        settings["pitches"] = pitches
+    request = _MakeWorker(model, device, tuple(stems), naming.kinds, asked, container, bits,
+                          pitches, n_jobs)  # fmt: skip
     with standard_input(jobs) as ready:
         return run(
             ready,

@@ -13,9 +13,49 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-__all__ = ["averaged_over_pitches"]
+from audiocli.errors import UsageError
+
+__all__ = ["SPREADS", "averaged_over_pitches", "spread"]
 
 Audio = NDArray[np.float32]
+
+#: So many pitches, in semitones: within the range in which training moved the voices.
+SPREADS: dict[int, list[float]] = {
+    1: [0],
+    3: [-4, 0, 4],
+    5: [-6, -3, 0, 3, 6],
+    7: [-6, -4, -2, 0, 2, 4, 6],
+}
+
+
+def spread(pitches: int | None, usual: Sequence[float] | None = None) -> list[float]:
+    """Say at which pitches to hear.
+
+    Parameters
+    ----------
+    pitches : {1, 3, 5, 7} or None
+        How many.
+    usual : sequence of float, optional
+        Those where nobody says how many; by default one.
+
+    Returns
+    -------
+    list of float
+        In semitones from the recording's own.
+
+    Raises
+    ------
+    UsageError
+        If there is no such number.
+
+    Examples
+    --------
+    >>> spread(3), spread(None)
+    ([-4.0, 0.0, 4.0], [0.0])
+    """
+    if pitches is not None and pitches not in SPREADS:
+        raise UsageError(f"{pitches} pitches: there can be {', '.join(map(str, SPREADS))}")
+    return [float(step) for step in (SPREADS[pitches] if pitches else usual or SPREADS[1])]
 
 
 def averaged_over_pitches(

@@ -16,7 +16,7 @@ from audiocli.errors import ModelError
 from audiocli.models.fusing import fuse
 from audiocli.models.masking import LEVEL, SILENCE, SeparationNetwork
 from audiocli.tasks.separate.gate import Gate
-from audiocli.tasks.separate.pitches import averaged_over_pitches
+from audiocli.tasks.separate.pitches import averaged_over_pitches, spread
 
 __all__ = ["DEFAULT_MODEL", "LEVEL", "Separator", "decode", "estimate", "stems_of"]
 
@@ -36,6 +36,9 @@ class Separator:
         A name that ``audiocli models list`` shows, or a model folder.
     device : str
         ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    pitches : {1, 3, 5, 7}, optional
+        Hear everything at so many pitches and average what comes out, which takes so many times as
+        long. By default as the model's settings have it, most of them at one.
 
     Attributes
     ----------
@@ -46,6 +49,8 @@ class Separator:
     ------
     ModelError
         If there is no such model, or it is damaged.
+    UsageError
+        If there is no such number of pitches.
 
     Examples
     --------
@@ -56,7 +61,9 @@ class Separator:
     True
     """
 
-    def __init__(self, model: str = DEFAULT_MODEL, *, device: str = "auto") -> None:
+    def __init__(
+        self, model: str = DEFAULT_MODEL, *, device: str = "auto", pitches: int | None = None
+    ) -> None:
         self.entry = registry.find("separate", model)
         network = models.load(self.entry, models.device(device))
         if not isinstance(network, SeparationNetwork):
@@ -76,7 +83,7 @@ class Separator:
                 )
             )
             #: Pitches at which it hears everything; the usual one alone for most models.
-            self.semitones = [float(step) for step in decoder.get("semitones") or [0]]
+            self.semitones = spread(pitches, decoder.get("semitones"))
             #: Turns the vocals down where they are next to nothing; few models have one.
             self.gate = Gate(**decoder["gate"]) if "gate" in decoder else None
         except (KeyError, TypeError, ValueError) as error:
