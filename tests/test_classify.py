@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -431,7 +432,7 @@ def test_an_encoder_is_found_beside_its_head(
 
 def test_a_head_hears_two_encoders_side_by_side(tones: Path, tmp_path: Path) -> None:
     one = save(tmp_path / "one", [], task="encode", seed=1)
-    two = save(tmp_path / "two", [], task="encode", seed=2)
+    two = save(tmp_path / "two", [], task="encode", bank=replace(BANK, fmin=300.0))  # other bands
     fitting = heads.Fitting("classify", (str(one), str(two)), AUGMENTATIONS["none"])
     entry = heads.train([tones], tmp_path / "both", fitting, Selection(group="artist"), parts=2)
     assert [ear.entry.folder for ear in ears_of(entry)] == [one, two]
@@ -441,6 +442,7 @@ def test_a_head_hears_two_encoders_side_by_side(tones: Path, tmp_path: Path) -> 
     audio = tone("low")
     with torch.no_grad():
         heard = [each.pooled(torch.from_numpy(audio)) for each in networks]
+        assert not torch.allclose(heard[0], heard[1], atol=0.1)
         logits = head(torch.cat(heard, dim=1)).numpy()
     expected = probable(logits / entry.config["decoder"]["temperature"], "classify")
     [track] = hear(Classifier("classify", [str(entry.folder)]), audio)
@@ -485,6 +487,17 @@ def test_encoders_that_do_not_keep_step_are_refused(tones: Path, tmp_path: Path)
     stored["encoders"].append({"name": "two", "weights_sha256": its["weights_sha256"]})
     (head / "config.json").write_text(json.dumps(stored))
     with pytest.raises(ModelError, match="config.json: 2 labels and 48 features do not fit"):
+        Classifier("classify", [str(head)])
+    sizes = {"inputs": 4 * BANK.bands, "num_outputs": 2}
+    wide = models.save(
+        models.build("head", BANK, sizes), tmp_path / "wide", {**stored, "arguments": sizes}
+    )
+    with pytest.raises(ModelError, match="config.json: its encoders do not keep step"):
+        Classifier("classify", [str(wide.folder)])
+    stored = json.loads((head / "config.json").read_text())
+    stored["encoders"] = [{**stored["encoders"][0], "part": "peaks"}]
+    (head / "config.json").write_text(json.dumps(stored))
+    with pytest.raises(ModelError, match="config.json: of its encoder, no part 'peaks'"):
         Classifier("classify", [str(head)])
 
 

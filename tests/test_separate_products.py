@@ -6,6 +6,7 @@ import json
 import threading
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import soundfile as sf
@@ -15,6 +16,7 @@ from click.testing import CliRunner, Result
 from audiocli import models
 from audiocli.audio import probe, read
 from audiocli.cli import cli
+from audiocli.cli.separate import separate
 from audiocli.errors import AudioCliError, UsageError
 from audiocli.frontend import StftConfig
 from audiocli.stems import SOURCES
@@ -26,7 +28,7 @@ from audiocli.tasks.separate import (
     separate_file,
     separate_files,
 )
-from audiocli.tasks.separate.pitches import averaged_over_pitches, spread
+from audiocli.tasks.separate.pitches import SPREADS, averaged_over_pitches, spread
 
 CONFIG = {
     "task": "separate",
@@ -311,3 +313,9 @@ def test_a_signal_comes_back_from_its_pitches() -> None:
     np.testing.assert_allclose(back[0, 0, inside], tone[0, inside], atol=2e-3)
     np.testing.assert_allclose(back[1], back[0] / 2, atol=1e-6)
     assert spread(None, [1.5]) == [1.5] and spread(1, [1.5]) == [0]
+
+
+def test_the_command_offers_the_pitches_there_are() -> None:
+    [option] = [each for each in separate.params if each.name == "pitches"]
+    assert isinstance(option.type, click.Choice)
+    assert [int(each) for each in option.type.choices] == list(SPREADS)

@@ -106,16 +106,16 @@ def placed(
     'song.onsets.png'
     """
     path = Path(place)
-    if path.is_dir() or place.endswith(("/", os.sep)):
+    names_file = path.suffix.lower() in allowed
+    folder = path.is_dir() or place.endswith(("/", os.sep))
+    if folder or (several and not names_file):
         return below(path, item, ending)
     if several:
-        if path.suffix.lower() in allowed:
-            raise UsageError(
-                f"{option} {place}: is a name for one file, and there are several inputs; name a "
-                f"folder, or {place}/ if it is to be one"
-            )
-        return below(path, item, ending)
-    if path.suffix.lower() not in allowed:
+        raise UsageError(
+            f"{option} {place}: is a name for one file, and there are several inputs; name a "
+            f"folder, or {place}/ if it is to be one"
+        )
+    if not names_file:
         raise UsageError(
             f"{option} {place}: must end in {', '.join(allowed)}, or be a folder that is there"
         )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiocli.audio.streaming import give_back_memory
-from audiocli.errors import ModelError
+from audiocli.errors import ModelError, suggest
 from audiocli.frontend import Filterbank, FilterbankConfig
 from audiocli.models import register
 from audiocli.models.framewise import FramewiseNetwork
@@ -140,7 +140,8 @@ class ClipNetwork(FramewiseNetwork):
         if part is None:
             return np.arange(2 * self.units)
         if part not in self.parts:
-            raise ModelError(f"gives no part {part!r} of its features")
+            hint = suggest(part, self.parts) if self.parts else "it has only the whole"
+            raise ModelError(f"no part {part!r}: {hint}")
         names = np.repeat(list(self.parts), list(self.parts.values()))
         return np.flatnonzero(np.tile(names, 2) == part)
 

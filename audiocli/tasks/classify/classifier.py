@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import tee, zip_longest
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -99,7 +100,7 @@ class Classifier:
         self.segment, self.hop = segment, hop or segment
         self.entries = [_find(task, name) for name in names]
         where = models.device(device)
-        self._listeners: dict[str, _Listener] = {}
+        self._listeners: dict[Path, _Listener] = {}
         for place, entry in enumerate(self.entries):
             self._put_on(place, entry, where)
         self._judge = self._with_judge(where)
@@ -108,21 +109,19 @@ class Classifier:
         self, place: int, entry: registry.ModelEntry, where: torch.device, *, glancing: bool = False
     ) -> None:
         """Let a model listen; what listens through the same encoder shares it."""
-        ears = ears_of(entry)
-        chosen = []
+        ears, listeners = ears_of(entry), []
         for ear in ears:
-            key = str(ear.entry.config["weights_sha256"])
+            key = ear.entry.folder.resolve()  # the same weights may listen in other ways
             if key not in self._listeners:
                 network = load_trunk(ear.entry, where)
                 self._listeners[key] = _Listener(network, glancing=glancing)
-            chosen.append(self._listeners[key])
-        heard = list(zip(ears, [each.network for each in chosen], strict=True))
+            listeners.append(self._listeners[key])
+        networks = [each.network for each in listeners]
         own = ears[0].entry is entry
-        head = chosen[0].network.head if own else models.load(entry, where)
-        for (ear, network), listener, share in zip(
-            heard, chosen, fitting_heads(entry, head, heard), strict=True
-        ):
-            listener.heads.append((place, share, network.places(ear.part)))
+        head = networks[0].head if own else models.load(entry, where)
+        shares = fitting_heads(entry, head, list(zip(ears, networks, strict=True)))
+        for ear, listener, share in zip(ears, listeners, shares, strict=True):
+            listener.heads.append((place, share, listener.network.places(ear.part)))
 
     def _with_judge(self, where: torch.device) -> registry.ModelEntry | None:
         """Let what tells speech from music listen along: to all, or else now and then."""
@@ -154,12 +153,11 @@ class Classifier:
         list of Track
             One for each model, in their order.
         """
-        counted = _Counted(blocks)
+        counted, listeners = _Counted(blocks), list(self._listeners.values())
         gathered = [
             _Gatherer(each, *((None, None) if each.glancing else (self.segment, self.hop)))
-            for each in self._listeners.values()
+            for each in listeners
         ]
-        listeners = list(self._listeners.values())
         streams = _steps(listeners, counted, sample_rate, spread=self.segment is None)
         with torch.inference_mode():
             for parts in zip_longest(*streams):

@@ -196,11 +196,11 @@ def fitting_heads(
         raise ModelError(
             f"{entry.name}: is a {entry.config['architecture']!r}, which tells no classes of clips"
         )
-    for ear, network in ears:
-        if ear.part is not None and ear.part not in network.parts:
-            raise ModelError(f"{where}: the encoder {ear.entry.name!r} has no part {ear.part!r}")
     labels = entry.config["labels"]
-    sizes = [len(network.places(ear.part)) for ear, network in ears]
+    try:
+        sizes = [len(network.places(ear.part)) for ear, network in ears]
+    except ModelError as error:
+        raise ModelError(f"{where}: of its encoder, {error}") from error
     if linear.out_features != len(labels) or len(head.mean) != sum(sizes):
         raise ModelError(
             f"{where}: {len(labels)} labels and {sum(sizes)} features do not fit its weights; "

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiocli import models, registry
-from audiocli.errors import UsageError, suggest
+from audiocli.errors import ModelError, UsageError
 from audiocli.models.clipwise import ClipNetwork, Head
 from audiocli.tasks.classify.clips import Clip, Selection, folds, select
 from audiocli.tasks.classify.encoders import Ear, find_ear, in_step, load_trunk
@@ -375,9 +375,10 @@ def _ears(fitting: Fitting, where: torch.device) -> list[tuple[Ear, ClipNetwork]
     ears = [find_ear(text) for text in fitting.encoders]
     heard = [(ear, load_trunk(ear.entry, where)) for ear in ears]
     for ear, network in heard:
-        if ear.part is not None and ear.part not in network.parts:
-            hint = suggest(ear.part, network.parts) if network.parts else "it has only the whole"
-            raise UsageError(f"--encoder {ear}: no part {ear.part!r}: {hint}")
+        try:
+            network.places(ear.part)
+        except ModelError as error:
+            raise UsageError(f"--encoder {ear}: {error}") from error
     if not in_step([network for _, network in heard]):
         raise UsageError(
             f"--encoder: {', '.join(map(str, ears))} hear in steps of different lengths, so one "
