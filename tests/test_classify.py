@@ -834,6 +834,43 @@ def test_heads_may_hear_how_high_features_reach() -> None:
         torch.testing.assert_close(found, wanted, atol=1e-3, rtol=0)
 
 
+def test_a_clip_of_one_step_has_the_usual_deviation() -> None:
+    rng = np.random.default_rng(0)
+    pooled = np.abs(rng.normal(size=(40, 4))).astype(np.float32)
+    targets, weights = np.eye(2, dtype=np.float32)[np.arange(40) % 2], np.ones(40, np.float32)
+    pooled[:, 2] += 4 * targets[:, 0]  # the deviation of the first feature tells the class
+    usual = np.concatenate([pooled[0, :2], pooled[:, 2:].mean(axis=0)])
+    pooled[::8, 2:] = np.nan  # heard for one step alone: these do not say what is usual
+    usual[2:] = np.nanmean(pooled[:, 2:], axis=0)
+    head = Head(BANK, inputs=4, num_outputs=2)
+    heads.fit_head(head, pooled, targets, "classify", 0.01, weights)
+    head.eval()
+    assert all(value.isfinite().all() for value in head.state_dict().values())
+    found, wanted = (head(torch.from_numpy(each)).softmax(dim=0) for each in (pooled[0], usual))
+    torch.testing.assert_close(found, wanted)
+    assert abs(found[0].item() - 0.5) < 0.45  # with no deviation at all it would be sure
+
+
+def test_stretches_of_one_step_are_heard_as_clips_of_one_step(tmp_path: Path) -> None:
+    folder = save(tmp_path / "classify" / "mine", ["a", "b"], seed=3)
+    network = models.load(registry.open_folder(folder))
+    assert isinstance(network, ClipNetwork) and network.head is not None
+    step = network.stride / network.frontend.config.frame_rate
+    audio = tone("low") + 0.1 * np.random.default_rng(0).normal(size=RATE).astype(np.float32)
+    [track] = hear(Classifier("classify", [str(folder)], segment=step), audio)
+    with torch.no_grad():
+        steps = network.embed(torch.from_numpy(audio))[0].T
+        logits = network.head(clipwise.pool(steps.unsqueeze(-1))).numpy()
+    inner = slice(1, len(track.starts) - 1)  # recordings are padded otherwise than batches
+    expected = probable(logits, "classify")
+    assert expected[inner, 0].std() > 1e-4
+    np.testing.assert_allclose(track.probabilities[inner], expected[inner], atol=1e-4)
+    short = audio[:, : RATE // 100]
+    [whole] = hear(Classifier("classify", [str(folder)]), short)
+    [alone] = hear(Classifier("classify", [str(folder)], segment=step), short)
+    np.testing.assert_array_equal(whole.probabilities, alone.probabilities)
+
+
 @pytest.mark.parametrize("task", ["classify", "tag"])
 def test_whitening_spares_what_differs_within_classes(task: str) -> None:
     """Two features share a large nuisance: their difference tells the class."""

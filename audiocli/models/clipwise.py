@@ -66,6 +66,7 @@ def pool(features: Tensor) -> Tensor:
     Returns
     -------
     Tensor, shape (batch, 2 * units)
+        A single step has no deviation: nan, for which a head takes what is usual.
 
     Examples
     --------
@@ -73,6 +74,8 @@ def pool(features: Tensor) -> Tensor:
     [[2.0, 1.0]]
     """
     mean = features.mean(dim=-1)
+    if features.shape[-1] == 1:
+        return torch.cat([mean, torch.full_like(mean, torch.nan)], dim=-1)
     variance = (features - mean.unsqueeze(-1)).square().mean(dim=-1)
     return torch.cat([mean, (variance + 1e-12).sqrt()], dim=-1)
 
@@ -258,12 +261,16 @@ class Head(nn.Module):
     def calibrate(self, pooled: Tensor) -> None:
         """Set mean and scale of the input from examples (clips, inputs)."""
         with torch.no_grad():
-            self.mean.copy_(pooled.mean(dim=0))
-            self.scale.copy_(pooled.std(dim=0, correction=0).clamp(min=1e-3))
+            self.mean.copy_(pooled.nanmean(dim=0).nan_to_num())
+            self.scale.copy_(self.centred(pooled).std(dim=0, correction=0).clamp(min=1e-3))
+
+    def centred(self, pooled: Tensor) -> Tensor:
+        """Say how far features (batch, inputs) lie from the mean; what is not known lies there."""
+        return (pooled - self.mean).nan_to_num()
 
     def forward(self, pooled: Tensor) -> Tensor:
         """Compute logits (batch, outputs) of pooled features (batch, inputs)."""
-        logits: Tensor = self.layers((pooled - self.mean) / self.scale)
+        logits: Tensor = self.layers(self.centred(pooled) / self.scale)
         return logits
 
 

@@ -283,6 +283,13 @@ def _heard(network: ClipNetwork, blocks: Iterable[Block], sample_rate: int) -> I
     return steps
 
 
+def _described(mean: NDArray[np.floating], deviation: NDArray[np.floating], steps: int) -> Floats:
+    """Join what heads hear, as :func:`audiocli.models.clipwise.pool` does."""
+    if steps == 1:
+        deviation = np.full_like(deviation, np.nan)
+    return np.concatenate([mean, deviation]).astype(np.float32)
+
+
 class _Gatherer:
     """Pools the steps of a stream, as a whole or segment by segment, and asks the heads."""
 
@@ -309,7 +316,7 @@ class _Gatherer:
 
     def _take(self, begin: int, end: int) -> None:
         rows = self.kept[begin - self.first : end - self.first]
-        self.pooled.append(np.concatenate([rows.mean(axis=0), rows.std(axis=0)]))
+        self.pooled.append(_described(rows.mean(axis=0), rows.std(axis=0), len(rows)))
         self.taken += 1
         drop = max(self.taken * (self.hop or 1) - self.first, 0)
         self.first += min(drop, len(self.kept))
@@ -321,7 +328,7 @@ class _Gatherer:
         """Pool all steps together."""
         mean, square = self.sums / max(self.count, 1)
         deviation = np.sqrt(np.maximum(square - np.square(mean), 1e-12))
-        return np.concatenate([mean, deviation]).astype(np.float32)
+        return _described(mean, deviation, self.count)
 
     def spans(self, seconds: float) -> Spans:
         """Close the last segment, and say where each begins and ends, in seconds."""

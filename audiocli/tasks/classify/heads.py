@@ -40,7 +40,7 @@ __all__ = ["Fitting", "fit_head", "train"]
 
 Floats = NDArray[np.float32]
 #: Penalties that are tried; the one that judges best is taken.
-PENALTIES = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
+PENALTIES = (10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
 MAX_ITERATIONS = 100
 Deviation = Literal["apart", "without", "added"]
 
@@ -136,7 +136,7 @@ def fit_head(
     linear = head.layers[-1]
     assert isinstance(linear, nn.Linear)  # narrows the type
     places = list(added) or [np.arange(inputs.shape[1])]
-    whole = torch.stack([(inputs - head.mean)[:, each] for each in places]).sum(dim=0)
+    whole = torch.stack([head.centred(inputs)[:, each] for each in places]).sum(dim=0)
     scale = whole.std(dim=0, correction=0).clamp(min=1e-3)
     scaled = whole / scale
     turn, back = _metric(scaled, wanted * share.unsqueeze(1), task, whiten)
