@@ -87,12 +87,12 @@ def render(config: dict[str, Any]) -> str:
 
 def _all_data(training: dict[str, Any]) -> list[str]:
     """List the data of every course that had some, in their order, the last one's at the end."""
-    on_data = [course for course in training.get("earlier", []) if course.get("data")]
-    if not on_data:
+    on_data = [course for course in [*training.get("earlier", []), training] if course.get("data")]
+    if len(on_data) < 2:
         return _data(training)
     first, *others = on_data
     lines = ["First trained on", "", *_data(first)]
-    for course in [*others, training]:
+    for course in others:
         lines += ["", "Then on", "", *_data(course)]
     return lines
 

@@ -96,8 +96,10 @@ class TestShipped:
         config = registry.open_folder(folder).config
         assert config["licence"] not in ("", "unspecified")
         training = config["training"]
-        assert training["data"]
-        for data in training["data"]:
+        heard = [data for course in [*training.get("earlier", []), training]
+                 for data in course.get("data", [])]  # fmt: skip
+        assert heard
+        for data in heard:
             assert data["name"]
             assert data["clips"] > 0
             assert data["minutes"] > 0

@@ -25,6 +25,7 @@ from audiocli.frontend import (
     to_dict,
 )
 from audiocli.models import clipwise
+from audiocli.models.clip_harmony import ClipHarmony
 from audiocli.models.clipwise import ClipNetwork, Head, levelled, pool, steps_of_stream
 
 RATE = 8000
@@ -49,6 +50,7 @@ SMALL: list[tuple[str, dict[str, Any], int]] = [
     ("clip-mobile", {"channels": [4, 6, 8], "strides": [2, 1, 2]}, 4),
     ("clip-musicnn", {**MUSICNN, "frames": 10}, 10),
     ("clip-musicnn", {**MUSICNN, "frames": 10, "peaks": True}, 10),
+    ("clip-harmony", {"octaves": 1, "channels": [4, 6, 8], "num_circles": 1}, 1),
 ]
 EACH = pytest.mark.parametrize(("name", "arguments", "stride"), SMALL, ids=str)
 
@@ -440,3 +442,33 @@ def test_configurations_without_the_field_load() -> None:
         models.load(entry)
     with pytest.raises(ModelError, match="^front-end: "):
         from_dict({**stored, "win_lengths": None})
+
+
+def test_harmony_is_the_same_in_every_key() -> None:
+    arguments = {"octaves": 1, "channels": [4, 6, 8], "num_circles": 2}
+    network = small("clip-harmony", arguments, num_outputs=0)
+    assert isinstance(network, ClipHarmony)
+    assert network.parts == {"circle": 16, "octaves": 6}
+    images = torch.rand(2, 1, 12, 9)
+    semitones = network.semitones(images)
+    circle = network.circle(semitones)
+    with torch.no_grad():
+        turned = network.circle(semitones.roll(5, dims=2))
+        assert torch.allclose(turned, circle.roll(5, dims=2), atol=1e-5)
+        features = network.features(images)
+    chosen = torch.from_numpy(network.places("octaves")[:6])
+    assert torch.equal(features[:, chosen], semitones.amax(dim=2))
+    torch.testing.assert_close(features[:, :8], circle.mean(dim=2))
+    torch.testing.assert_close(features[:, 8:16], circle.std(dim=2, correction=0))
+
+
+def test_harmony_begins_as_a_network_of_chords() -> None:
+    arguments: dict[str, Any] = {"octaves": 1, "channels": [4, 6, 8], "num_circles": 2}
+    chords = models.build("chord-crnn", BANK, {**arguments, "num_qualities": 2}).eval()
+    network = small("clip-harmony", arguments, num_outputs=0)
+    trained = chords.state_dict()
+    network.load_state_dict({name: trained[name] for name in network.state_dict()})
+    images = torch.rand(2, 1, 12, 9)
+    with torch.no_grad():
+        mean = network.features(images)[:, network.places("circle")[:8]]
+        torch.testing.assert_close(mean, chords.features(images))  # type: ignore[operator]

@@ -39,6 +39,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "clip-cnn": {"num_outputs": 2, "channels": [8, 16]},
     "clip-mobile": {"num_outputs": 2, "channels": [16, 48]},
     "clip-musicnn": {"num_outputs": 2, "filters": [[3, 2, 2, 2, 2]], "units": 8, "frames": 30},
+    "clip-harmony": {"octaves": 1, "channels": [4, 8, 16], "num_circles": 1, "num_outputs": 2},
     "head": {"inputs": 300, "num_outputs": 2},
 }
 #: More of each architecture's arguments, all of which must work.

@@ -47,6 +47,7 @@ __all__ = [
 FAMILIES = (
     "bases",
     "chord_crnn",
+    "clip_harmony",
     "clip_layers",
     "clip_mobile",
     "clip_musicnn",
