@@ -176,8 +176,11 @@ def _draw_rows(
     axis.hlines(labels + 0.93, edges[segments], edges[segments + 1], color=MARK, linewidth=1.8)
     if len(values) <= WRITTEN:
         for segment, label in zip(*np.nonzero(values >= 0.005), strict=True):
-            here = np.clip(edges[segment : segment + 2], *span).mean()
-            _write(axis, (here, label + 0.5), f"{values[segment, label]:.0%}",
+            whole = edges[segment : segment + 2]
+            here = np.clip(whole, *span)
+            if np.ptp(here) < 0.6 * np.ptp(whole):
+                continue  # too narrow a rest: the number stands in the other row
+            _write(axis, (here.mean(), label + 0.5), f"{values[segment, label]:.0%}",
                    float(values[segment, label]), 7)  # fmt: skip
     scale = axis.inset_axes((1.008, 0.0, 0.008, 1.0))
     bar = axis.figure.colorbar(cells, cax=scale, ticks=[0, 0.5, 1])
