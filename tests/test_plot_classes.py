@@ -106,6 +106,23 @@ def test_few_segments_have_their_numbers_written_in(drawn) -> None:
     assert written(drawn(plot_classes, looked(12.0), track(3, 48, hop=0.25, length=0.25))) == []
 
 
+def test_numbers_are_not_cut_where_a_stretch_goes_over_the_end_of_a_row(drawn) -> None:
+    values = np.full((23, 1), 1.0, np.float32)
+    starts = 1.3 * np.arange(23)  # rows of 15 s: of the 12th 0.7 s are in the first
+    said = Track("classify", ("a",), values, starts, starts + 1.3)
+    figure = drawn(plot_classes, looked(30.0), said)
+    rows = [axis.texts for axis in figure.axes[1::2]]
+    assert list(map(len, rows)) == [12, 11]
+    for axis, texts in zip(figure.axes[1::2], rows, strict=True):
+        (left, right), width = axis.get_xlim(), np.diff(axis.get_xlim())[0] / 24
+        for text in texts:
+            assert left + width / 2 <= text.get_position()[0] <= right - width / 2
+    # What lasts longer than a row has its number in each.
+    whole = Track("classify", ("a",), values[:1], np.zeros(1), np.full(1, 60.0))
+    figure = drawn(plot_classes, looked(60.0), whole)
+    assert [len(axis.texts) for axis in figure.axes[1::2]] == [1, 1, 1, 1]
+
+
 @pytest.mark.parametrize("count", [1, 2, 20, 56])
 def test_any_number_of_labels_can_be_read(drawn, count: int) -> None:
     said = track(count, 10)

@@ -178,8 +178,8 @@ def _draw_rows(
         for segment, label in zip(*np.nonzero(values >= 0.005), strict=True):
             whole = edges[segment : segment + 2]
             here = np.clip(whole, *span)
-            if np.ptp(here) < 0.6 * np.ptp(whole):
-                continue  # too narrow a rest: the number stands in the other row
+            if np.ptp(here) < min(np.ptp(whole) / 2, (span[1] - span[0]) / WRITTEN):
+                continue  # too narrow for it, and the other row has more of the stretch
             _write(axis, (here.mean(), label + 0.5), f"{values[segment, label]:.0%}",
                    float(values[segment, label]), 7)  # fmt: skip
     scale = axis.inset_axes((1.008, 0.0, 0.008, 1.0))
