@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from audiocli.frontend import (
 )
 from audiocli.models import clipwise
 from audiocli.models.clip_harmony import ClipHarmony
+from audiocli.models.clip_mobile import ClipMobile
 from audiocli.models.clipwise import ClipNetwork, Head, levelled, pool, steps_of_stream
 
 RATE = 8000
@@ -472,3 +473,23 @@ def test_harmony_begins_as_a_network_of_chords() -> None:
     with torch.no_grad():
         mean = network.features(images)[:, network.places("circle")[:8]]
         torch.testing.assert_close(mean, chords.features(images))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("strides", [[2, 1, 2, 1, 2, 1, 2, 1], [1, 2, 1, 1], [2, 2, 2, 2, 1]])
+@pytest.mark.parametrize("frames", [1537, 2304, 3000])
+def test_long_images_go_through_the_first_layers_in_pieces(strides: list[int], frames: int) -> None:
+    arguments = {"channels": [3] * len(strides), "strides": strides}
+    network = small("clip-mobile", arguments, num_outputs=0, bank=replace(BANK, bands=32))
+    assert isinstance(network, ClipMobile)
+    images = torch.from_numpy(np.random.default_rng(0).random((2, 1, 32, frames), np.float32))
+    heard: list[int] = []
+    network.layers[0].register_forward_hook(
+        lambda layer, inputs, _: heard.append(inputs[0].size(2))
+    )
+    with torch.no_grad():
+        found = network.features(images)
+        assert len(heard) > 1 and max(heard) < frames
+        missing = -frames % network.stride
+        maps = nn.functional.pad(images, (0, missing, 0, 0), mode="replicate").transpose(2, 3)
+        torch.testing.assert_close(found, network.layers(maps).mean(dim=3))
+    assert len(heard) == 1 + -(-frames // 768)

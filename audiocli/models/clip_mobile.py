@@ -22,6 +22,9 @@ from audiocli.models.clipwise import ClipNetwork
 
 __all__ = ["ClipMobile"]
 
+#: Frames that go through the first layers at once: their maps are large, and so stay in the cache.
+PIECE = 768
+
 
 class _Convolution(nn.Sequential):
     """A convolution, the normalisation of each channel over the batch, and a ReLU."""
@@ -100,6 +103,14 @@ class ClipMobile(ClipNetwork):
             layers.append(_Convolution(inputs, inputs, 3, stride, inputs))
             layers.append(_Convolution(inputs, outputs, 1, 1, 1))
         self.layers = nn.Sequential(*layers)
+        # The layers up to the third halving, and how many frames to either side they hear.
+        self._early, self._halved, reach = 0, 1, 0
+        for place, stride in enumerate(strides):
+            if self._halved == 8:
+                break
+            reach += self._halved
+            self._early, self._halved = 1 + 2 * place, self._halved * stride
+        self._reach = -(-reach // self._halved) * self._halved
         self.projection = nn.Linear(channels[-1], projection, bias=False) if projection else None
         self.units = channels[-1]
         self.stride = 2 ** sum(stride == 2 for stride in strides)
@@ -119,8 +130,21 @@ class ClipMobile(ClipNetwork):
             nn.functional.pad(images, (0, missing, 0, 0), mode="replicate") if missing else images
         )
         maps = images.transpose(2, 3).contiguous(memory_format=torch.channels_last)
-        features: Tensor = self.layers(maps).mean(dim=3)
+        long = maps.shape[2] > 2 * PIECE and not self.training
+        features: Tensor = (self._in_pieces(maps) if long else self.layers(maps)).mean(dim=3)
         return features
+
+    def _in_pieces(self, maps: Tensor) -> Tensor:
+        """Compute the last map of (batch, channels, frames, bands), the large ones bit by bit."""
+        early, late = self.layers[: self._early], self.layers[self._early :]
+        found = []
+        for begin in range(0, maps.shape[2], PIECE):
+            first = max(begin - self._reach, 0)
+            heard = early(maps[:, :, first : begin + PIECE + self._reach])
+            inner = (begin - first) // self._halved
+            found.append(heard[:, :, inner : inner + PIECE // self._halved])
+        last: Tensor = late(torch.cat(found, dim=2))
+        return last
 
     def compared(self, mean: Tensor) -> Tensor:
         """Turn mean features (batch, units) to the directions along which clips are compared."""
