@@ -13,7 +13,15 @@ import torch
 from audiocli import __version__, registry
 from audiocli.errors import UsageError
 
-__all__ = ["DataSet", "chosen_on", "data_sets", "licence_of_each", "named", "training_facts"]
+__all__ = [
+    "DataSet",
+    "chosen_on",
+    "courses_behind",
+    "data_sets",
+    "licence_of_each",
+    "named",
+    "training_facts",
+]
 
 
 @dataclass(frozen=True)
@@ -152,6 +160,27 @@ def chosen_on(dev: Sequence[Path], held_out: Sequence[str]) -> str:
 KEPT = ("data", "split", "course", "command", "hours", "version", "commit")
 
 
+def courses_behind(entry: registry.ModelEntry) -> list[dict[str, Any]]:
+    """List the trainings that made a model, the last one at the end, for one that goes on from it.
+
+    Parameters
+    ----------
+    entry : ModelEntry
+
+    Returns
+    -------
+    list of dict
+        What is kept of each.
+
+    Examples
+    --------
+    >>> [course["split"] for course in courses_behind(registry.find("encode", "general"))][-1][:7]
+    'trained'
+    """
+    training = entry.config.get("training") or {}
+    return [*training.get("earlier", []), {key: training[key] for key in KEPT if key in training}]
+
+
 def training_facts(
     data: Sequence[DataSet],
     split: str,
@@ -188,9 +217,7 @@ def training_facts(
     command = registry.command_line()
     earlier: list[dict[str, Any]] = []
     for origin in filter(None, origins):
-        before = origin.config.get("training") or {}
-        courses = [*before.get("earlier", []), {key: before[key] for key in KEPT if key in before}]
-        earlier += [course for course in courses if course not in earlier]
+        earlier += [course for course in courses_behind(origin) if course not in earlier]
     return {
         "training": {
             "data": [asdict(each) for each in data],

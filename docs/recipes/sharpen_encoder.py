@@ -29,7 +29,7 @@ from scipy.linalg import eigh
 
 from audiocli import models, registry
 from audiocli.frontend import from_dict
-from audiocli.provenance import KEPT
+from audiocli.provenance import courses_behind
 from audiocli.tasks.classify.classifier import Encoder
 from audiocli.tasks.classify.clips import Clip, Selection, find_clips
 from audiocli.tasks.classify.encoders import load_trunk
@@ -97,10 +97,7 @@ def facts(entry: registry.ModelEntry, known: set[str]) -> dict[str, Any]:
         "commit": registry.commit(),
         "group": "person",
         "groups": sorted(known),
-        "earlier": [
-            *before.get("earlier", []),
-            {key: before[key] for key in KEPT if key in before},
-        ],
+        "earlier": courses_behind(entry),
     }
 
 

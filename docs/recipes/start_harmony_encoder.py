@@ -13,7 +13,7 @@ from pathlib import Path
 
 from audiocli import models, registry
 from audiocli.frontend import from_dict
-from audiocli.provenance import KEPT
+from audiocli.provenance import courses_behind
 
 FACTS = {
     "task": "encode",
@@ -38,15 +38,13 @@ def main(model: str, output: str) -> None:
     arguments = {key: value for key, value in entry.config["arguments"].items() if key in kept}
     network = models.build("clip-harmony", from_dict(entry.config["frontend"]), arguments)
     network.load_state_dict({name: trained[name] for name in network.state_dict()})
-    before = entry.config["training"]
-    last = {key: before[key] for key in KEPT if key in before}
     words = ["/".join(Path(word).parts[-2:]) for word in (model, output)]
     training = {
         "data": [],  # nothing more than before
         "split": "trained to recognise chords; not judged here",
         "command": " ".join(["python docs/recipes/start_harmony_encoder.py", *words]),
         "commit": registry.commit(),
-        "earlier": [*before.get("earlier", []), last],
+        "earlier": courses_behind(entry),
     }
     config = {**FACTS, "arguments": arguments, "licence": entry.config["licence"]}
     models.save(network, Path(output), {**config, "training": training}, half=True)

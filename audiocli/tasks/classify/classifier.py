@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from audiocli import models, registry
 from audiocli.audio.streaming import Block, resample
 from audiocli.errors import ModelError, UsageError
-from audiocli.models.clipwise import ClipNetwork, Head, steps_of_stream
+from audiocli.models.clipwise import ClipNetwork, Head, pool, steps_of_stream
 from audiocli.tasks.classify.decisions import Track, decode, merged, probable
 from audiocli.tasks.classify.encoders import ears_of, fitting_heads, load_trunk
 
@@ -283,13 +283,6 @@ def _heard(network: ClipNetwork, blocks: Iterable[Block], sample_rate: int) -> I
     return steps
 
 
-def _described(mean: NDArray[np.floating], deviation: NDArray[np.floating], steps: int) -> Floats:
-    """Join what heads hear, as :func:`audiocli.models.clipwise.pool` does."""
-    if steps == 1:
-        deviation = np.full_like(deviation, np.nan)
-    return np.concatenate([mean, deviation]).astype(np.float32)
-
-
 class _Gatherer:
     """Pools the steps of a stream, as a whole or segment by segment, and asks the heads."""
 
@@ -315,8 +308,8 @@ class _Gatherer:
             self._take(begin, begin + self.length)
 
     def _take(self, begin: int, end: int) -> None:
-        rows = self.kept[begin - self.first : end - self.first]
-        self.pooled.append(_described(rows.mean(axis=0), rows.std(axis=0), len(rows)))
+        rows = torch.from_numpy(self.kept[begin - self.first : end - self.first])
+        self.pooled.append(pool(rows.T).numpy())
         self.taken += 1
         drop = max(self.taken * (self.hop or 1) - self.first, 0)
         self.first += min(drop, len(self.kept))
@@ -325,10 +318,12 @@ class _Gatherer:
             self._ask()
 
     def whole(self) -> Floats:
-        """Pool all steps together."""
+        """Pool all steps from their sums, as :func:`audiocli.models.clipwise.pool` does."""
         mean, square = self.sums / max(self.count, 1)
         deviation = np.sqrt(np.maximum(square - np.square(mean), 1e-12))
-        return _described(mean, deviation, self.count)
+        if self.count == 1:
+            deviation[:] = np.nan
+        return np.concatenate([mean, deviation]).astype(np.float32)
 
     def spans(self, seconds: float) -> Spans:
         """Close the last segment, and say where each begins and ends, in seconds."""

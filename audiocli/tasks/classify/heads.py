@@ -136,7 +136,8 @@ def fit_head(
     linear = head.layers[-1]
     assert isinstance(linear, nn.Linear)  # narrows the type
     places = list(added) or [np.arange(inputs.shape[1])]
-    whole = torch.stack([head.centred(inputs)[:, each] for each in places]).sum(dim=0)
+    centred = head.centred(inputs)
+    whole = torch.stack([centred[:, each] for each in places]).sum(dim=0)
     scale = whole.std(dim=0, correction=0).clamp(min=1e-3)
     scaled = whole / scale
     turn, back = _metric(scaled, wanted * share.unsqueeze(1), task, whiten)
