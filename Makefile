@@ -59,5 +59,5 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 
 # Librosa is compiled at its first import, by one process while the checks use another core.
 $(VENV)/.compiled: $(VENV)/.installed-dev
-	$(BIN)/python -c 'from audiocli.compiled import import_librosa; import_librosa()'
+	$(BIN)/python -c 'from audiocli.dsp.compiled import import_librosa; import_librosa()'
 	touch $@

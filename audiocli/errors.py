@@ -1,4 +1,4 @@
-"""The errors audiocli raises on purpose.
+"""The errors audiocli raises on purpose, and the warnings it issues.
 
 Everything a user can cause and mend derives from one root, so that a caller
 catches :class:`AudioCliError` and nothing else; a bug keeps its traceback::
@@ -11,14 +11,27 @@ catches :class:`AudioCliError` and nothing else; a bug keeps its traceback::
 
 A message names the file, what is wrong, which values are valid, and the fix,
 in one line.
+
+What is not wrong but doubtful about a file, such as a part that was skipped, is an
+:class:`AudioCliWarning`, a standard Python warning that :func:`warn` issues.
 """
 
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable
 
-__all__ = ["AudioCliError", "AudioError", "DataError", "ModelError", "UsageError", "suggest"]
+__all__ = [
+    "AudioCliError",
+    "AudioCliWarning",
+    "AudioError",
+    "DataError",
+    "ModelError",
+    "UsageError",
+    "suggest",
+    "warn",
+]
 
 
 class AudioCliError(Exception):
@@ -39,6 +52,32 @@ class ModelError(AudioCliError):
 
 class DataError(AudioCliError):
     """A training or evaluation set is not laid out as expected."""
+
+
+class AudioCliWarning(UserWarning):
+    """Something about an input, or its result, that its reader should know."""
+
+
+def warn(message: str) -> None:
+    """Issue an :class:`AudioCliWarning`.
+
+    A batch collects those of a file in its outcome, and the command line prints them with the
+    file's name.
+
+    Parameters
+    ----------
+    message : str
+        One line, without the name of the file.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     warn("no beat was found")
+    >>> str(caught[0].message)
+    'no beat was found'
+    """
+    warnings.warn(message, AudioCliWarning, stacklevel=3)
 
 
 def suggest(name: str, choices: Iterable[str]) -> str:

@@ -25,9 +25,10 @@ import numpy as np
 import soundfile
 import torch
 
-from audiocli import audio, registry
-from audiocli.annotated import find_recordings, matching
-from audiocli.formats import Segments
+from audiocli.io import audio
+from audiocli.io.formats import Segments
+from audiocli.nn import registry
+from audiocli.tasks.annotated import find_recordings, matching
 from audiocli.tasks.chords import ChordRecognizer
 from audiocli.tasks.chords.examples import ANNOTATIONS, read_chords
 from audiocli.tasks.chords.scoring import NAMES, Scores, score_song, weighted

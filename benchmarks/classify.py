@@ -28,8 +28,9 @@ import numpy as np
 import soundfile
 import torch
 
-from audiocli import audio, registry
 from audiocli.demo import write_demo
+from audiocli.io import audio
+from audiocli.nn import registry
 from audiocli.tasks.classify.classifier import Classifier
 
 SECONDS, COPIES = 180, 32

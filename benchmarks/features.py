@@ -166,7 +166,7 @@ def memory(name: str, path: Path) -> float:
 
 def as_wav(source: Path, folder: Path, minutes: float = 0.0) -> tuple[Path, float]:
     """Write a file as 16-bit WAV, repeated to a length if asked for; give it and its seconds."""
-    from audiocli import audio
+    from audiocli.io import audio
 
     samples, rate = audio.read(source)
     samples = np.atleast_2d(samples).T

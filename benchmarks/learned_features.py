@@ -36,11 +36,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from audiocli import models
-from audiocli.audio import AudioReader
-from audiocli.frontend import Filterbank
-from audiocli.models.bases import BasisNetwork
-from audiocli.models.framewise import in_segments
+from audiocli.io.audio import AudioReader
+from audiocli.nn import models
+from audiocli.nn.bases import BasisNetwork
+from audiocli.nn.framewise import in_segments
+from audiocli.nn.frontend import Filterbank
 from audiocli.tasks.features import Extractor
 from audiocli.tasks.features.learned import Embedder
 from audiocli.tasks.features.training import FRONTEND, loss
@@ -62,7 +62,7 @@ def labelled(folder: Path) -> tuple[list[Path], list[str], list[str]]:
 
 def spectra(path: Path, bank: Filterbank) -> Array:
     """Give the log-magnitude spectra of a file, (frames, bands)."""
-    from audiocli.audio.streaming import resample
+    from audiocli.io.audio.streaming import resample
 
     with AudioReader(path) as reader:
         mono = (block.mean(axis=0, keepdims=True) for block in reader.blocks())

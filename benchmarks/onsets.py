@@ -28,9 +28,10 @@ import numpy as np
 import soundfile
 import torch
 
-from audiocli import audio, registry
-from audiocli.annotated import find_recordings, matching
-from audiocli.formats import read_instants
+from audiocli.io import audio
+from audiocli.io.formats import read_instants
+from audiocli.nn import registry
+from audiocli.tasks.annotated import find_recordings, matching
 from audiocli.tasks.onsets import OnsetDetector
 from audiocli.tasks.onsets.evaluation import WINDOWS, librosa_onsets
 from audiocli.tasks.onsets.examples import ANNOTATIONS

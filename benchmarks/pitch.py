@@ -22,9 +22,9 @@ import librosa
 import numpy as np
 import soxr
 
-from audiocli import audio
 from audiocli.dsp.frames import frame, pad_centred
 from audiocli.dsp.pitch import pyin
+from audiocli.io import audio
 
 RATE, LENGTH, HOP = 22_050, 2048, 512
 FMIN, FMAX = 65.0, 2093.0

@@ -31,12 +31,12 @@ from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 from PIL import Image
 
-from audiocli.audio.levels import Level
 from audiocli.demo import SAMPLE_RATE, compose, write_demo
-from audiocli.frontend import Stft, StftConfig
-from audiocli.plots import overview
+from audiocli.io.audio.levels import Level
+from audiocli.nn.frontend import Stft, StftConfig
 from audiocli.tasks.chords import ChordRecognizer, recognize_file
 from audiocli.tasks.features.learned import Basis
+from audiocli.tasks.plotting import overview
 from audiocli.tasks.separate.separator import LEVEL, Separator
 
 Signal = NDArray[np.float32]

@@ -10,8 +10,8 @@ import av
 import numpy as np
 import pytest
 
-from audiocli.audio import AudioFormat, read
 from audiocli.errors import AudioError
+from audiocli.io.audio import AudioFormat, read
 
 RATE = 44100
 WAV16 = AudioFormat("wav", "PCM_16")

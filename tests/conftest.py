@@ -20,7 +20,7 @@ settings.load_profile("audiocli")
 # Here, because they import the package; the first is a fixture that all tests have.
 from commands import run  # noqa: E402, F401
 
-from audiocli.compiled import import_librosa  # noqa: E402
+from audiocli.dsp.compiled import import_librosa  # noqa: E402
 
 # Tests import librosa as they please: it must be compiled before they run beside each other.
 if "PYTEST_XDIST_WORKER" not in os.environ:

@@ -7,16 +7,18 @@ import json
 import os
 import secrets
 import signal
+import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from audiocli.batch import Listener, Outcome, Progress, Summary, Worker, run
+from audiocli.batch import Callbacks, Outcome, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Job, find_inputs, plan
-from audiocli.errors import AudioError
+from audiocli.errors import AudioError, warn
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
 
@@ -58,6 +60,16 @@ def misbehave(text: str, progress: Progress) -> None:
         os._exit(3)
     if text == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
+    if text.startswith("doubtful"):
+        warn("the end is missing")
+        helper = threading.Thread(target=warn, args=("no tempo was found",))
+        helper.start()
+        helper.join()
+        warn("the end is missing")
+    if text == "doubtful and bad":
+        raise AudioError("no audio in it")
+    if text == "deprecated":
+        warnings.warn("use another", DeprecationWarning, stacklevel=2)
     if text == "later":
         time.sleep(0.6)
     if text == "stubborn":
@@ -99,7 +111,7 @@ def make_unpicklable() -> Worker:
 # --- batches -----------------------------------------------------------------------------------
 
 
-class Notes(Listener):
+class Notes(Callbacks):
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.outcomes: list[Outcome] = []

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from audiocli import models
-from audiocli.frontend import FilterbankConfig
-from audiocli.models.frame_crnn import FrameCRNN
-from audiocli.models.frame_rnn import FrameRNN
+from audiocli.nn import models
+from audiocli.nn.frame_crnn import FrameCRNN
+from audiocli.nn.frame_rnn import FrameRNN
+from audiocli.nn.frontend import FilterbankConfig
 
 RATE = 44_100
 RISE = FilterbankConfig(n_ffts=(1024,), bands=8)

@@ -12,10 +12,17 @@ from audiofiles import only_file, tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiocli.accompany import QUIETEST, RELEASE, _peak, _playing, _Strike, write_chords
 from audiocli.errors import AudioError, UsageError
-from audiocli.formats import Segments
-from audiocli.overlay import Layer, overlaid
+from audiocli.io.formats import Segments
+from audiocli.io.overlay import Layer, overlaid
+from audiocli.tasks.chords.accompany import (
+    QUIETEST,
+    RELEASE,
+    _peak,
+    _playing,
+    _Strike,
+    write_chords,
+)
 
 PITCHES = {"A": [57, 61, 64], "low": [45], "bass": [28], "N": []}
 

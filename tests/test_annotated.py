@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiocli.annotated import Recording, find_recordings, matching, score_each, split
 from audiocli.errors import AudioError, DataError
+from audiocli.tasks.annotated import Recording, find_recordings, matching, score_each, split
 
 SUFFIXES = (".onsets", ".csv", ".jams")
 

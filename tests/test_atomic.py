@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from audiofiles import only_file
 
-from audiocli.atomic import write_bytes, write_whole
 from audiocli.errors import AudioCliError, UsageError
+from audiocli.io.atomic import write_bytes, write_whole
 
 
 def wrote(text: str):

@@ -14,9 +14,9 @@ from audiofiles import RATE, WAV16, encode, message, only_file, tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiocli import audio
-from audiocli.audio import AudioReader, AudioWriter, probe, read, spooled
 from audiocli.errors import AudioError
+from audiocli.io import audio
+from audiocli.io.audio import AudioReader, AudioWriter, probe, read, spooled
 
 # ---- names ------------------------------------------------------------------------------------
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli.augment import colour, crackle, equalise, excerpt, warp_formants
-from audiocli.frontend import Stft, StftConfig
+from audiocli.nn.augment import colour, crackle, equalise, excerpt, warp_formants
+from audiocli.nn.frontend import Stft, StftConfig
 
 RATE = 16_000
 STFT = Stft(StftConfig())

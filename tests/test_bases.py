@@ -10,14 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli import models
 from audiocli.errors import ModelError
-from audiocli.frontend import Filterbank, FilterbankConfig, StftConfig, triangles
-from audiocli.models import framewise
-from audiocli.models.bases import BasisNetwork, sparse_code
-from audiocli.models.clipwise import ClipNetwork, Head
-from audiocli.models.external import ExternalNetwork
-from audiocli.models.framewise import in_segments
+from audiocli.nn import framewise, models
+from audiocli.nn.bases import BasisNetwork, sparse_code
+from audiocli.nn.clipwise import ClipNetwork, Head
+from audiocli.nn.external import ExternalNetwork
+from audiocli.nn.framewise import in_segments
+from audiocli.nn.frontend import Filterbank, FilterbankConfig, StftConfig, triangles
 
 Array = NDArray[np.float64]
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from copying import Batch, Notes, make_copy, make_nothing, make_telling
 
-from audiocli.batch import Outcome, run
+from audiocli.batch import Callbacks, Collector, Outcome, run
 from audiocli.batch.inputs import Input, Job, find_inputs, plan
-from audiocli.errors import AudioCliError, UsageError
+from audiocli.errors import AudioCliError, AudioCliWarning, UsageError
 
 
 @pytest.fixture
@@ -142,3 +142,35 @@ def test_nothing_heavy_is_loaded() -> None:
     code = "import audiocli.batch, sys; print(*{'numpy', 'torch', 'soundfile'} & {*sys.modules})"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "\n"
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_warnings_of_a_job_are_in_its_outcome_and_in_the_manifest(
+    batch: Batch, n_jobs: int
+) -> None:
+    batch.write(a="doubtful", b="fine", c="doubtful and bad")
+    batch.run(n_jobs=n_jobs)
+    said = ("the end is missing", "no tempo was found")
+    outcomes = [(outcome.status, outcome.warnings) for outcome in batch.notes.outcomes]
+    assert outcomes == [("done", said), ("done", ()), ("failed", said)]
+    lines = {Path(record["input"]).stem: record.get("warnings") for record in batch.records()}
+    assert lines == {"a": list(said), "b": None, "c": list(said)}
+
+
+def test_warnings_are_issued_where_nobody_takes_them(batch: Batch) -> None:
+    batch.write(a="doubtful")
+    [job] = plan(find_inputs([str(batch.folder / "in")], extensions=["txt"]), lambda item: [])
+    job = Job(job.input, (batch.output("a"),))
+    with pytest.warns(AudioCliWarning) as caught:
+        run([job], make_copy, settings={}, listener=Collector(Callbacks()))
+    said = ("the end is missing", "no tempo was found")
+    assert [str(one.message) for one in caught] == [f"{job.input.name}: {line}" for line in said]
+
+
+def test_warnings_of_other_categories_pass(batch: Batch) -> None:
+    batch.write(a="deprecated")
+    with pytest.warns(DeprecationWarning, match="^use another$"):
+        batch.run()
+    assert batch.notes.outcomes[0].warnings == ()
+    batch.run(overwrite=True)  # an error, as everywhere in these tests
+    assert "DeprecationWarning: use another" in str(batch.errors()["a"])

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from audiocli.bss_eval import FILTER_LENGTH, BssEval, bss_eval, weighted_mean
 from audiocli.errors import DataError
+from audiocli.tasks.separate.bss_eval import FILTER_LENGTH, BssEval, bss_eval, weighted_mean
 
 Signals = NDArray[np.float64]
 
@@ -49,7 +49,9 @@ def orthonormal(signals: int, samples: int, seed: int = 0) -> Signals:
 def mir_eval_scores(references: Signals, estimates: Signals) -> tuple[Signals, ...]:
     separation = pytest.importorskip("mir_eval.separation")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its deprecation is why there is audiocli.bss_eval
+        warnings.simplefilter(
+            "ignore"
+        )  # its deprecation is why there is audiocli.tasks.separate.bss_eval
         scores = separation.bss_eval_sources(references, estimates, compute_permutation=False)
     return tuple(scores[:3])
 

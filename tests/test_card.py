@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from audiocli import registry
-from audiocli.card import render
+from audiocli.nn import registry
+from audiocli.nn.card import render
 
 PRETRAINED = Path(__file__).resolve().parent.parent / "pretrained"
 SHIPPED = sorted(file.parent for file in PRETRAINED.glob("*/*/config.json"))
@@ -137,7 +137,7 @@ class TestShipped:
         registry.verify(registry.open_folder(folder))
 
     def test_loads(self, folder: Path) -> None:
-        from audiocli import models
+        from audiocli.nn import models
 
         entry = registry.open_folder(folder)
         network = models.load(entry)

@@ -12,12 +12,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiocli import models
-from audiocli.annotated import find_recordings
 from audiocli.errors import DataError, UsageError
-from audiocli.formats import Segments
-from audiocli.frontend import Filterbank
-from audiocli.models.chord_crnn import ChordCRNN
+from audiocli.io.formats import Segments
+from audiocli.nn import models
+from audiocli.nn.chord_crnn import ChordCRNN
+from audiocli.nn.frontend import Filterbank
+from audiocli.tasks.annotated import find_recordings
 from audiocli.tasks.chords.decoding import (
     Decoder,
     Outputs,
@@ -52,7 +52,7 @@ from audiocli.tasks.chords.labels import (
 )
 from audiocli.tasks.chords.recognizer import Chords
 from audiocli.tasks.chords.scoring import METRICS, score_song
-from audiocli.tasks.chords.training import FINE, Course
+from audiocli.tasks.chords.training import FINE, TrainingConfig
 
 EVEN = np.ones((len(QUALITIES), 12, len(QUALITIES))) / (12 * len(QUALITIES) ** 2)
 every_chord = st.builds(Chord, st.integers(0, 11), st.sampled_from(list(QUALITIES)), st.just(0))
@@ -345,7 +345,7 @@ def tones(chord: Chord, seconds: float, rate: int = 22_050, tuning: float = 0.0)
 def test_the_network_hears_all_keys_alike() -> None:
     """A spectrogram moved by a semitone gives outputs moved by one pitch class."""
     torch.manual_seed(0)
-    network = Course(arguments={"channels": [4, 6, 8], "num_circles": 2}).build().eval()
+    network = TrainingConfig(arguments={"channels": [4, 6, 8], "num_circles": 2}).build().eval()
     images = torch.zeros(1, 2, 252, 30)
     images[:, :, 100:140] = torch.rand(1, 2, 40, 30)  # away from the edges
     moved = images.roll(3, dims=2)

@@ -11,8 +11,8 @@ import pytest
 import soundfile
 
 from audiocli.errors import DataError, UsageError
-from audiocli.formats import read_segments
-from audiocli.render import Part
+from audiocli.io.formats import read_segments
+from audiocli.io.soundfont import Part
 from audiocli.tasks.chords import rendering
 from audiocli.tasks.chords.band import (
     arranged,

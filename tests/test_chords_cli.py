@@ -16,15 +16,15 @@ import soundfile
 import torch
 from commands import Run
 
-from audiocli import models
 from audiocli.cli import cli
 from audiocli.cli.chords import FORMATS
-from audiocli.formats import FORMATS as KNOWN
-from audiocli.formats import Segments, read_segments
+from audiocli.io.formats import FORMATS as KNOWN
+from audiocli.io.formats import Segments, read_segments
+from audiocli.nn import models
 from audiocli.tasks.chords.examples import AUGMENTATIONS
 from audiocli.tasks.chords.labels import QUALITIES, VOCABULARIES, Chord
 from audiocli.tasks.chords.rendering import KINDS
-from audiocli.tasks.chords.training import Course
+from audiocli.tasks.chords.training import TrainingConfig
 
 RATE = 22_050
 TINY = {"channels": [2, 3, 4], "num_circles": 1}
@@ -33,7 +33,7 @@ TINY = {"channels": [2, 3, 4], "num_circles": 1}
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network that always says C:maj7: all roots are alike to it, and C is the first."""
-    network = Course(arguments=TINY).build()
+    network = TrainingConfig(arguments=TINY).build()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.zero_()

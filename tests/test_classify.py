@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import nn
 
-from audiocli import models, registry
 from audiocli.errors import ModelError, UsageError
-from audiocli.frontend import FilterbankConfig
-from audiocli.models import clipwise
-from audiocli.models.clipwise import ClipNetwork, Head
+from audiocli.nn import clipwise, models, registry
+from audiocli.nn.clipwise import ClipNetwork, Head
+from audiocli.nn.fit import Epoch, FitConfig
+from audiocli.nn.frontend import FilterbankConfig
 from audiocli.tasks.classify import classifier as classifiers
 from audiocli.tasks.classify import heads, training
 from audiocli.tasks.classify.classifier import Classifier, Encoder
@@ -37,8 +37,7 @@ from audiocli.tasks.classify.examples import (
     varied,
 )
 from audiocli.tasks.classify.material import Split, chosen_scores, gather
-from audiocli.tasks.classify.training import Course, logits_of
-from audiocli.training import Epoch, Recipe
+from audiocli.tasks.classify.training import TrainingConfig, logits_of
 
 RATE = 8000
 BANK = FilterbankConfig(RATE, (256,), 80, 12, fmin=100.0, fmax=4000.0, difference=False)
@@ -952,8 +951,8 @@ def test_encoders_are_judged_on_pairs() -> None:
     assert 0.2 < decoder["threshold"] < 0.99 and decoder["slope"] > 1 and "mean" not in decoder
 
 
-def course(**changes: Any) -> Course:
-    recipe = Recipe(epochs=2, steps=3, batch_size=4, learning_rate=0.01, average=0.5)
+def course(**changes: Any) -> TrainingConfig:
+    recipe = FitConfig(epochs=2, steps=3, batch_size=4, learning_rate=0.01, average=0.5)
     values: dict[str, Any] = {
         "architecture": "cnn",
         "arguments": {"channels": [3, 4], "dropout": 0.3},
@@ -961,7 +960,7 @@ def course(**changes: Any) -> Course:
         "seconds": 0.2,
         "recipe": recipe,
     }
-    return Course(**{**values, **changes})
+    return TrainingConfig(**{**values, **changes})
 
 
 def stop_at(step: int) -> Callable[[int, int], None]:
@@ -1023,7 +1022,9 @@ def test_keeping_an_encoder_does_not_change_the_training(split: Split, tmp_path:
 def test_training_goes_on_from_a_trunk_of_its_own_size(split: Split, tmp_path: Path) -> None:
     """What is written says the sizes it has, so that it can be loaded."""
     origin = training.train(split, tmp_path / "origin", course(), as_encoder=True)
-    still = Recipe(epochs=1, steps=1, batch_size=2, learning_rate=1e-12, weight_decay=0, average=0)
+    still = FitConfig(
+        epochs=1, steps=1, batch_size=2, learning_rate=1e-12, weight_decay=0, average=0
+    )
     on = course(arguments={}, start=str(origin.folder), recipe=still)
     entry = training.train(split, tmp_path / "on", on)
     assert entry.config["arguments"]["channels"] == [3, 4]
@@ -1039,7 +1040,9 @@ def test_training_goes_on_from_a_trunk_of_its_own_size(split: Split, tmp_path: P
 
 
 def test_training_goes_on_only_from_what_fits(split: Split, tmp_path: Path, named: Path) -> None:
-    origin = str(training.train(split, tmp_path / "origin", course(recipe=Recipe(1, 1, 2))).folder)
+    origin = str(
+        training.train(split, tmp_path / "origin", course(recipe=FitConfig(1, 1, 2))).folder
+    )
     for wrong, error, message in (
         ({"arguments": {"channels": [3, 5]}}, ModelError, "is of other sizes: .*channels"),
         ({"arguments": {"channels": [3, 4, 5]}}, ModelError, "is of other sizes"),

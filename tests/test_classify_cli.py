@@ -19,13 +19,14 @@ import torch
 from commands import Run
 from torch import nn
 
-from audiocli import formats, models, registry
-from audiocli.audio import read
 from audiocli.cli import cli
 from audiocli.cli.classify import ENROLLED
 from audiocli.errors import UsageError
-from audiocli.frontend import FilterbankConfig
-from audiocli.models.clipwise import ClipNetwork
+from audiocli.io import formats
+from audiocli.io.audio import read
+from audiocli.nn import models, registry
+from audiocli.nn.clipwise import ClipNetwork
+from audiocli.nn.frontend import FilterbankConfig
 from audiocli.tasks.classify import files, results
 from audiocli.tasks.classify.classifier import Classifier
 

@@ -17,18 +17,18 @@ import torch
 from commands import Run
 from torch import nn
 
-from audiocli import models, registry
 from audiocli.batch import Summary
 from audiocli.errors import DataError, UsageError
-from audiocli.frontend import FilterbankConfig
-from audiocli.models.clipwise import ClipNetwork
+from audiocli.nn import models, registry
+from audiocli.nn.clipwise import ClipNetwork
+from audiocli.nn.fit import FitConfig
+from audiocli.nn.frontend import FilterbankConfig
 from audiocli.tasks.classify import measures, scoring, training, verification
 from audiocli.tasks.classify.clips import Clip, Selection
 from audiocli.tasks.classify.evaluation import Choice, Evaluation, evaluate, heard_before, verify
 from audiocli.tasks.classify.material import gather
 from audiocli.tasks.classify.measures import Measure, Scores
 from audiocli.tasks.classify.verification import pairs, score_pairs
-from audiocli.training import Recipe
 
 RATE = 8000
 PITCH = {"low": 350, "mid": 1100, "high": 2800}  # each in three bands of its own
@@ -325,8 +325,8 @@ def test_what_the_encoder_was_trained_on_counts_too(tmp_path: Path, data: Path) 
 def test_the_fold_that_training_held_out(run: Run, tmp_path: Path) -> None:
     rows = [(name, name, by) for by in ("ann", "bob", "cat", "dan") for name in ("low", "high")]
     data = listed(tmp_path / "tones", rows)
-    course = training.Course(architecture="perceptron", seconds=0.4,
-                             recipe=Recipe(epochs=2, steps=4, batch_size=4))  # fmt: skip
+    course = training.TrainingConfig(architecture="perceptron", seconds=0.4,
+                             recipe=FitConfig(epochs=2, steps=4, batch_size=4))  # fmt: skip
     split = gather([data], Selection(group="by"), "classify", fold=(1, 4))
     model = training.train(split, tmp_path / "model", course).folder
     words = ("evaluate", "classify", data, "--model", model, "--format", "csv")

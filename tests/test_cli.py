@@ -18,15 +18,16 @@ import soundfile
 import torch
 from click.testing import CliRunner
 
-from audiocli import __version__, models
-from audiocli.audio import AudioFormat, AudioWriter, read
+from audiocli import __version__
 from audiocli.cli import cli
 from audiocli.cli.train.separate import separate as train_separate
 from audiocli.demo import write_demo
-from audiocli.frontend import StftConfig
-from audiocli.models.recurrent import CELLS, NONLINEARITIES
+from audiocli.io.audio import AudioFormat, AudioWriter, read
+from audiocli.nn import models
+from audiocli.nn.fit import OPTIMIZERS
+from audiocli.nn.frontend import StftConfig
+from audiocli.nn.recurrent import CELLS, NONLINEARITIES
 from audiocli.tasks.separate.training import ARCHITECTURES, AUGMENTATIONS, LOSSES
-from audiocli.training import OPTIMIZERS
 
 
 @pytest.fixture(scope="module")

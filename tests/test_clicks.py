@@ -11,9 +11,9 @@ from audiofiles import only_file, tone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiocli.clicks import LENGTH, QUIETEST, _clicks, write_clicks
 from audiocli.errors import AudioError, UsageError
-from audiocli.overlay import Layer, overlaid
+from audiocli.io.overlay import Layer, overlaid
+from audiocli.tasks.onsets.clicks import LENGTH, QUIETEST, _clicks, write_clicks
 
 
 def clicked(

@@ -14,9 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from audiocli import models, registry
 from audiocli.errors import ModelError
-from audiocli.frontend import (
+from audiocli.nn import clipwise, models, registry
+from audiocli.nn.clip_harmony import ClipHarmony
+from audiocli.nn.clip_mobile import ClipMobile
+from audiocli.nn.clipwise import ClipNetwork, Head, levelled, pool, steps_of_stream
+from audiocli.nn.frontend import (
     Filterbank,
     FilterbankConfig,
     check_fingerprint,
@@ -24,10 +27,6 @@ from audiocli.frontend import (
     from_dict,
     to_dict,
 )
-from audiocli.models import clipwise
-from audiocli.models.clip_harmony import ClipHarmony
-from audiocli.models.clip_mobile import ClipMobile
-from audiocli.models.clipwise import ClipNetwork, Head, levelled, pool, steps_of_stream
 
 RATE = 8000
 BANK = FilterbankConfig(RATE, (256,), 80, 12, fmax=4000.0, difference=False)

@@ -10,7 +10,7 @@ import pytest
 import soundfile as sf
 from audiofiles import RATE, encode, message, tone
 
-from audiocli.audio import AUDIO_EXTENSIONS, AudioInfo, decoding, probe, read
+from audiocli.io.audio import AUDIO_EXTENSIONS, AudioInfo, decoding, probe, read
 
 # ---- containers -------------------------------------------------------------------------------
 

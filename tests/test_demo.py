@@ -18,8 +18,8 @@ import soundfile
 from numpy.typing import NDArray
 from scipy import signal
 
-from audiocli import demo, synth
-from audiocli.demo import SAMPLE_RATE, Chord, DemoSong, compose, write_demo
+from audiocli.demo import SAMPLE_RATE, Chord, DemoSong, compose, synth, write_demo
+from audiocli.demo import song as demo
 from audiocli.errors import UsageError
 
 PARTS = ("vocals", "bass", "chords", "drums")
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "new" / "folder"
     code = "import sys, pathlib, audiocli.demo as d; d.write_demo(pathlib.Path(sys.argv[1]))"
     settings = {"OMP_NUM_THREADS": "1", "TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7"}
-    package = str(Path(demo.__file__).parents[1])
+    package = str(Path(demo.__file__).parents[2])
     subprocess.run(
         [sys.executable, "-c", code, str(folder)],
         env={**os.environ, **settings, "PYTHONPATH": package},

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from audiocli.batch.destination import Destination, settle
 from audiocli.batch.inputs import Input
 from audiocli.batch.placing import PICTURES, Naming, below, placed
-from audiocli.destination import Destination, settle
 from audiocli.errors import UsageError
 
 ONE = [Input(Path("a.wav"), "a.wav", Path("a.wav"))]

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from audiocli import download
-from audiocli.catalogue import CATALOGUE, Checkpoint, hint
-from audiocli.download import fetch
 from audiocli.errors import ModelError
+from audiocli.nn import download
+from audiocli.nn.catalogue import CATALOGUE, Checkpoint, hint
+from audiocli.nn.download import fetch
 
 CONTENT = bytes(range(256)) * 1024  # four chunks
 SUM = hashlib.sha256(CONTENT).hexdigest()

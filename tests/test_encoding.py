@@ -10,8 +10,16 @@ import pytest
 import soundfile as sf
 from audiofiles import RATE, WAV16, only_file, tone
 
-from audiocli.audio import AudioFormat, AudioInfo, AudioWriter, encoding, output_format, probe, read
 from audiocli.errors import AudioError, UsageError
+from audiocli.io.audio import (
+    AudioFormat,
+    AudioInfo,
+    AudioWriter,
+    encoding,
+    output_format,
+    probe,
+    read,
+)
 
 # ---- formats ----------------------------------------------------------------------------------
 

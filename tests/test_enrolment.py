@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiocli.errors import AudioError, DataError, ModelError
-from audiocli.registry import ModelEntry
+from audiocli.nn.registry import ModelEntry
 from audiocli.tasks.classify.enrolment import Comparison, Enrolment, compare, enrol, recognise
 from audiocli.tasks.classify.scoring import equal_error_rate
 

@@ -17,13 +17,13 @@ import pytest
 import soundfile as sf
 import torch
 
-from audiocli import catalogue, download, installing, models, registry
-from audiocli.audio.streaming import Blockwise
-from audiocli.catalogue import Checkpoint
 from audiocli.errors import ModelError
-from audiocli.frontend import WaveformConfig
-from audiocli.models.demucs import Demucs
-from audiocli.models.external import ExternalNetwork
+from audiocli.io.audio.streaming import Blockwise
+from audiocli.nn import catalogue, download, installing, models, registry
+from audiocli.nn.catalogue import Checkpoint
+from audiocli.nn.demucs import Demucs
+from audiocli.nn.external import ExternalNetwork
+from audiocli.nn.frontend import WaveformConfig
 from audiocli.tasks.separate import Separator, separate_files
 
 RATE = 44_100

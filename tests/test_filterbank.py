@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from audiocli.dsp.filterbanks import mel_filterbank
 from audiocli.errors import ModelError
-from audiocli.frontend import (
+from audiocli.nn.frontend import (
     Filterbank,
     FilterbankConfig,
     Stft,

@@ -19,9 +19,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiocli import atomic
 from audiocli.errors import AudioCliError, DataError, UsageError
-from audiocli.formats import (
+from audiocli.io import atomic
+from audiocli.io.formats import (
     FORMATS,
     Instants,
     Options,

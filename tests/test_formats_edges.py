@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from audiocli.errors import DataError
-from audiocli.formats import Instants, Options, Segments, read_instants, read_segments, render
+from audiocli.io.formats import Instants, Options, Segments, read_instants, read_segments, render
 
 
 def chords(labels: list[str]) -> Segments:
@@ -72,7 +72,7 @@ def test_mido_is_loaded_by_those_who_write_midi() -> None:
     code = """
 import sys
 import numpy as np
-from audiocli.formats import Instants, render
+from audiocli.io.formats import Instants, render
 before = "mido" in sys.modules
 render(Instants(np.array([0.5])), "csv")
 between = "mido" in sys.modules

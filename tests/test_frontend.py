@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiocli.errors import ModelError
-from audiocli.frontend import Stft, StftConfig, check_fingerprint, fingerprint
+from audiocli.nn.frontend import Stft, StftConfig, check_fingerprint, fingerprint
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "frontend.json").read_text("utf-8"))
 

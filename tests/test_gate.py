@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from audiocli.audio.streaming import Blockwise, overlap_add
+from audiocli.io.audio.streaming import Blockwise, overlap_add
 from audiocli.tasks.separate.gate import WINDOW_SECONDS, Gate
 from audiocli.tasks.separate.separator import DEFAULT_MODEL, Separator
 

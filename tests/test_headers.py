@@ -8,7 +8,7 @@ import pytest
 import soundfile as sf
 from audiofiles import RATE, encode, message, tone
 
-from audiocli.audio import AudioFormat, AudioWriter, probe, read, spooled
+from audiocli.io.audio import AudioFormat, AudioWriter, probe, read, spooled
 
 
 def test_mp3_length_is_told_only_where_the_file_counts_it(tmp_path):

@@ -120,7 +120,7 @@ def test_excluded_folder_is_not_searched_unless_it_is_the_one_named() -> None:
 
 
 def test_default_extensions_are_those_of_the_audio_module() -> None:
-    pytest.importorskip("audiocli.audio")
+    pytest.importorskip("audiocli.io.audio")
     touch("m/a.wav", "m/b.mp3", "m/c.txt")
     assert names(find_inputs(["m"])) == ["m/a.wav", "m/b.mp3"]
 

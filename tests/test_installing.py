@@ -17,11 +17,11 @@ import torch
 from commands import Run
 from torch import Tensor, nn
 
-from audiocli import catalogue, download, installing, models, registry
-from audiocli.catalogue import Checkpoint, Offer
 from audiocli.errors import AudioCliError, ModelError, UsageError
-from audiocli.frontend import FrontendConfig, StftConfig, WaveformConfig
-from audiocli.models.external import Converted, ExternalNetwork, read_checkpoint, require
+from audiocli.nn import catalogue, download, installing, models, registry
+from audiocli.nn.catalogue import Checkpoint, Offer
+from audiocli.nn.external import Converted, ExternalNetwork, read_checkpoint, require
+from audiocli.nn.frontend import FrontendConfig, StftConfig, WaveformConfig
 from audiocli.tasks.separate import Separator
 
 SOURCES = ["drums", "bass", "other", "vocals"]

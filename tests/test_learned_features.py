@@ -13,19 +13,18 @@ import soundfile
 import torch
 from commands import Run
 
-from audiocli import models, registry
-from audiocli.audio import AudioReader
 from audiocli.errors import DataError, ModelError, UsageError
-from audiocli.frontend import Filterbank, FilterbankConfig, StftConfig
-from audiocli.models import framewise
-from audiocli.models.bases import BasisNetwork
+from audiocli.io.audio import AudioReader
+from audiocli.nn import framewise, models, registry
+from audiocli.nn.bases import BasisNetwork
+from audiocli.nn.fit import FitConfig
+from audiocli.nn.frontend import Filterbank, FilterbankConfig, StftConfig
 from audiocli.tasks.features import training
 from audiocli.tasks.features.evaluation import evaluate
 from audiocli.tasks.features.files import extract_files
 from audiocli.tasks.features.learned import Basis, Embedder
 from audiocli.tasks.features.material import Excerpts, find_sounds
-from audiocli.tasks.features.training import BASES, Course, explained, train
-from audiocli.training import Recipe
+from audiocli.tasks.features.training import BASES, TrainingConfig, explained, train
 
 RATE = 8000
 SMALL = FilterbankConfig(RATE, (256,), 128, 20, fmin=30.0, fmax=4000.0, difference=False)
@@ -61,9 +60,9 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def course(basis: str, components: int = 4, **recipe: float) -> Course:
+def course(basis: str, components: int = 4, **recipe: float) -> TrainingConfig:
     values = {"epochs": 2, "steps": 6, "batch_size": 128, **recipe}
-    return Course(basis, {"components": components}, SMALL, 0.5, Recipe(**values))  # type: ignore[arg-type]  # whole ones are whole
+    return TrainingConfig(basis, {"components": components}, SMALL, 0.5, FitConfig(**values))  # type: ignore[arg-type]  # whole ones are whole
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from audiocli.audio.levels import Level
+from audiocli.io.audio.levels import Level
 
 RATE = 1000
 STRETCH = 400

@@ -10,7 +10,7 @@ import torch
 from scipy.special import kl_div
 from torch import Tensor
 
-from audiocli.losses import FLOOR, divergence_loss, snr_loss, squared_loss
+from audiocli.tasks.separate.losses import FLOOR, divergence_loss, snr_loss, squared_loss
 
 Loss = Callable[..., Tensor]
 MAGNITUDES: list[Loss] = [squared_loss, divergence_loss]

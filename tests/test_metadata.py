@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from mutagen.id3 import ID3, TALB, TCON
 from mutagen.mp4 import MP4Tags
 
-from audiocli.audio import read
-from audiocli.destination import Destination
+from audiocli.batch.destination import Destination
 from audiocli.errors import AudioCliError, AudioError, UsageError
+from audiocli.io.audio import read
 from audiocli.tasks.classify.decisions import Track
 from audiocli.tasks.classify.metadata import KINDS, write_tags
 from audiocli.tasks.classify.results import FORMATS, Asked, describe, destination, render

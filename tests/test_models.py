@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from audiocli import models, registry
 from audiocli.errors import ModelError, UsageError
-from audiocli.frontend import FilterbankConfig, StftConfig
-from audiocli.models.bases import BasisNetwork
-from audiocli.models.external import ExternalNetwork
-from audiocli.models.fusing import fuse
-from audiocli.models.masking import MaskingNetwork, soft_mask
-from audiocli.models.recurrent import ElmanLayer, HiddenStack, recurrent_layer
+from audiocli.nn import models, registry
+from audiocli.nn.bases import BasisNetwork
+from audiocli.nn.external import ExternalNetwork
+from audiocli.nn.frontend import FilterbankConfig, StftConfig
+from audiocli.nn.fusing import fuse
+from audiocli.nn.masking import MaskingNetwork, soft_mask
+from audiocli.nn.recurrent import ElmanLayer, HiddenStack, recurrent_layer
 
 Array = NDArray[np.float64]
 

@@ -25,13 +25,13 @@ from onset_networks import (
     save_rise,
 )
 
-from audiocli import models
-from audiocli.annotated import find_recordings
 from audiocli.errors import AudioError, DataError, ModelError, UsageError
-from audiocli.formats import read_instants
-from audiocli.frontend import FilterbankConfig, StftConfig
-from audiocli.models import framewise
-from audiocli.models.framewise import FramewiseNetwork
+from audiocli.io.formats import read_instants
+from audiocli.nn import framewise, models
+from audiocli.nn.fit import FitConfig
+from audiocli.nn.framewise import FramewiseNetwork
+from audiocli.nn.frontend import FilterbankConfig, StftConfig
+from audiocli.tasks.annotated import find_recordings
 from audiocli.tasks.onsets import (
     Decoder,
     OnlineDetector,
@@ -47,8 +47,7 @@ from audiocli.tasks.onsets.envelope import Envelope, backtracked, rises
 from audiocli.tasks.onsets.evaluation import evaluate, record_scores
 from audiocli.tasks.onsets.files import write_curve
 from audiocli.tasks.onsets.scoring import Match, f_measure, match, merged
-from audiocli.tasks.onsets.training import Course, train
-from audiocli.training import Recipe
+from audiocli.tasks.onsets.training import TrainingConfig, train
 
 
 def picked(curve: list[float], **settings: float) -> list[float]:
@@ -547,12 +546,12 @@ def test_scores_of_a_detector_that_is_right(tmp_path: Path) -> None:
     assert "bursts" in scores[0]["data"] and "14" in scores[0]["data"]
 
 
-def tiny(architecture: str = "blstm", **changes: object) -> Course:
+def tiny(architecture: str = "blstm", **changes: object) -> TrainingConfig:
     arguments: dict[str, object] = {"hidden_size": 3}
     if architecture != "blstm":
         arguments = {"hidden_size": 3, "channels": [2], "embedding_size": 4, "num_layers": 1}
-    recipe = Recipe(epochs=1, steps=1, batch_size=2)
-    course = Course(architecture, arguments, seconds=0.5, recipe=recipe)
+    recipe = FitConfig(epochs=1, steps=1, batch_size=2)
+    course = TrainingConfig(architecture, arguments, seconds=0.5, recipe=recipe)
     return replace(course, **changes)  # type: ignore[arg-type]
 
 

@@ -23,8 +23,8 @@ from onset_networks import RATE, bursts, save_random, save_rise
 from audiocli.cli import cli
 from audiocli.cli.onsets import FORMATS
 from audiocli.cli.train.onsets import onsets as train_onsets
-from audiocli.formats import FORMATS as KNOWN
-from audiocli.formats import Instants, read_instants
+from audiocli.io.formats import FORMATS as KNOWN
+from audiocli.io.formats import Instants, read_instants
 from audiocli.tasks.onsets.evaluation import DETECTORS
 from audiocli.tasks.onsets.examples import AUGMENTATIONS
 from audiocli.tasks.onsets.training import ARCHITECTURES

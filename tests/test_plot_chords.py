@@ -11,11 +11,11 @@ import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-import audiocli.plots.chords as drawing
+import audiocli.tasks.chords.plot as drawing
 from audiocli.errors import UsageError
-from audiocli.formats import Segments
-from audiocli.plots import Overview
-from audiocli.plots.chords import NO_CHORD, _colour, _ink, _typeset, plot_chords
+from audiocli.io.formats import Segments
+from audiocli.tasks.chords.plot import NO_CHORD, _colour, _ink, _typeset, plot_chords
+from audiocli.tasks.plotting import Overview
 
 RATE = 10.0  # frames a second
 LABELS = ("C:maj", "A:min7", "F#:hdim7/b5", "N", "Bb:maj/3", "what is this?")

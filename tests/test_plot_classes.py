@@ -12,10 +12,10 @@ import pytest
 from matplotlib.collections import LineCollection, QuadMesh
 from matplotlib.figure import Figure
 
-import audiocli.plots.classes as drawing
+import audiocli.tasks.classify.plot as drawing
 from audiocli.errors import UsageError
-from audiocli.plots import Overview
-from audiocli.plots.classes import plot_classes, plot_confusion, plot_tags
+from audiocli.tasks.classify.plot import plot_classes, plot_confusion, plot_tags
+from audiocli.tasks.plotting import Overview
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from audiocli.errors import UsageError
-from audiocli.plots import BANDS
-from audiocli.plots.stems import StemsView, StemsViewer, plot_stems
+from audiocli.tasks.plotting import BANDS
+from audiocli.tasks.separate.plot import StemsView, StemsViewer, plot_stems
 
 STEMS = ("vocals", "accompaniment")
 

@@ -12,7 +12,7 @@ import soundfile
 from audiofiles import only_file, tone
 
 from audiocli.errors import AudioError, UsageError
-from audiocli.plots import BANDS, Overview, overview, plot_onsets
+from audiocli.tasks.plotting import BANDS, Overview, overview, plot_onsets
 
 
 def looked(tmp_path: Path, audio: np.ndarray, rate: int, **options: int) -> Overview:

@@ -54,3 +54,17 @@ def test_scores_in_json_are_numbers_or_null(capsys: pytest.CaptureFixture[str]) 
 
     (clip,) = json.loads(capsys.readouterr().out, parse_constant=refuse)["clips"]
     assert (clip["nsdr"], clip["sdr"], clip["sir"], clip["sar"]) == (None, None, 1.5, None)
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_each_warning_is_a_line_of_standard_error_with_the_files_name(
+    capsys: pytest.CaptureFixture[str], quiet: bool
+) -> None:
+    job = Job(Input(Path("a.wav"), "a.wav", Path("a.wav")), ())
+    reporter = Reporter(quiet=quiet, results=lambda outcome: ["a result"])
+    reporter.started(1)
+    reporter.finished(Outcome(job, "done", warnings=("too short", "silent")))
+    reporter.closed()
+    shown = capsys.readouterr()
+    assert shown.out == "a result\n"
+    assert shown.err == ("" if quiet else "warning: a.wav: too short\nwarning: a.wav: silent\n")

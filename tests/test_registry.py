@@ -13,9 +13,9 @@ from typing import Any
 import platformdirs
 import pytest
 
-from audiocli import registry
-from audiocli.card import render
 from audiocli.errors import AudioCliError, ModelError, UsageError
+from audiocli.nn import registry
+from audiocli.nn.card import render
 
 Config = dict[str, Any]
 
@@ -50,7 +50,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     package = named["package"] / "audiocli"
     for folder in (*named.values(), package):
         folder.mkdir()
-    monkeypatch.setattr(registry, "__file__", str(package / "registry.py"))
+    monkeypatch.setattr(registry, "__file__", str(package / "nn" / "registry.py"))
     search = os.pathsep.join(str(named[name]) for name in ("first", "second"))
     monkeypatch.setenv("AUDIOCLI_MODELS", search)
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda app: str(named["cache"] / app))
@@ -271,7 +271,7 @@ def test_a_command_is_shown_without_this_machines_folders(
 def test_commit_is_that_of_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "audiocli"
     package.mkdir()
-    monkeypatch.setattr(registry, "__file__", str(package / "registry.py"))
+    monkeypatch.setattr(registry, "__file__", str(package / "nn" / "registry.py"))
     assert registry.commit() is None
 
     def git(*words: str) -> str:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiocli.errors import DataError, UsageError
-from audiocli.render import (
+from audiocli.io.soundfont import (
     DRUM_CHANNEL,
     Note,
     Part,
@@ -202,7 +202,7 @@ def test_stretched_parts_are_slower() -> None:
 def test_onsets_of_soft_and_simultaneous_notes(monkeypatch: pytest.MonkeyPatch) -> None:
     delays = {0: 0.013, 5: 0.001}
     monkeypatch.setattr(
-        "audiocli.render.attack_delay", lambda font, program, drums: delays[program]
+        "audiocli.io.soundfont.attack_delay", lambda font, program, drums: delays[program]
     )
     piano = Part((Note(0.5, 1, 60, 80), Note(0.52, 1, 64, 80), Note(2.0, 3, 60, 10)))
     quick = Part((Note(1.0, 2, 60, 80), Note(0.51, 1, 60, 80)), program=5)

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiocli.audio import AudioInfo, read
-from audiocli.audio.stretch import Stretch
 from audiocli.errors import UsageError
-from audiocli.report import About, Report
-from audiocli.report.tracks import Levels, Sound
+from audiocli.io.audio import AudioInfo, read
+from audiocli.io.audio.stretch import Stretch
+from audiocli.tasks.separate.report import About, Report
+from audiocli.tasks.separate.report.tracks import Levels, Sound
 
 STEMS = ("vocals", "accompaniment")
 TITLE = '<script>alert(1)</script> & "quotes" {{rows}} \udcff.wav'

@@ -13,19 +13,19 @@ import pytest
 import soundfile as sf
 import torch
 
-from audiocli import models
-from audiocli.audio import AudioFormat, AudioWriter, probe, read
-from audiocli.audio.levels import Level
-from audiocli.audio.streaming import Blockwise
-from audiocli.batch import Listener, Outcome
+from audiocli.batch import Callbacks, Outcome
 from audiocli.demo import compose
 from audiocli.errors import AudioError, DataError, ModelError, UsageError
-from audiocli.frontend import StftConfig
-from audiocli.stems import SOURCES, find_clips
+from audiocli.io.audio import AudioFormat, AudioWriter, probe, read
+from audiocli.io.audio.levels import Level
+from audiocli.io.audio.streaming import Blockwise
+from audiocli.nn import models
+from audiocli.nn.fit import FitConfig
+from audiocli.nn.frontend import StftConfig
 from audiocli.tasks.separate import Separator, separate_file, separate_files
+from audiocli.tasks.separate.clips import SOURCES, find_clips
 from audiocli.tasks.separate.evaluation import evaluate, oracle_masks, record_scores
-from audiocli.tasks.separate.training import AUGMENTATIONS, Course, examples, score, train
-from audiocli.training import Recipe
+from audiocli.tasks.separate.training import AUGMENTATIONS, TrainingConfig, examples, score, train
 
 DECODER = {"segment_seconds": 1.0, "context_seconds": 0.5, "fade_seconds": 0.1}
 CONFIG = {
@@ -235,7 +235,7 @@ def test_folder_is_mirrored_and_a_bad_file_stops_nothing(model: Path, tmp_path: 
     (music / "broken.wav").write_text("not audio")
     heard: list[Outcome] = []
 
-    class Ear(Listener):
+    class Ear(Callbacks):
         def finished(self, outcome: Outcome) -> None:
             heard.append(outcome)
 
@@ -343,11 +343,11 @@ def two_songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_training_learns_and_its_folder_is_a_model(
     two_songs: Path, tmp_path: Path, loss: str
 ) -> None:
-    course = Course(
+    course = TrainingConfig(
         arguments={"hidden_size": 48, "power": 0.4},
         loss=loss,
         seconds=1.0,
-        recipe=Recipe(epochs=2, steps=25, batch_size=4, learning_rate=3e-3, average=0.9),
+        recipe=FitConfig(epochs=2, steps=25, batch_size=4, learning_rate=3e-3, average=0.9),
     )
     entry = train([two_songs], tmp_path / "net", course, dev=two_songs, licences=["CC0"])
     score = entry.config["scores"][0]["value"]
@@ -362,11 +362,11 @@ def test_training_learns_and_its_folder_is_a_model(
 
 
 def test_training_goes_on_where_it_was_stopped(two_songs: Path, tmp_path: Path) -> None:
-    course = Course(
+    course = TrainingConfig(
         arguments={"hidden_size": 8, "dropout": 0.2},
         augmentation=AUGMENTATIONS["wide"],
         seconds=0.5,
-        recipe=Recipe(epochs=3, steps=2, batch_size=2),
+        recipe=FitConfig(epochs=3, steps=2, batch_size=2),
     )
     whole = train([two_songs], tmp_path / "whole", course, dev=two_songs)
 
@@ -385,18 +385,20 @@ def test_training_goes_on_where_it_was_stopped(two_songs: Path, tmp_path: Path) 
 
 def test_training_needs_clips(tmp_path: Path, two_songs: Path) -> None:
     with pytest.raises(DataError):
-        train([tmp_path], tmp_path / "net", Course())
+        train([tmp_path], tmp_path / "net", TrainingConfig())
     alone = tmp_path / "alone"
     alone.mkdir()
     for kind in ("voice", "music"):
         (alone / f"one.{kind}.wav").write_bytes((two_songs / f"one.{kind}.wav").read_bytes())
     with pytest.raises(DataError, match="--dev"):
-        train([alone], tmp_path / "net", Course())
+        train([alone], tmp_path / "net", TrainingConfig())
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_examples_are_as_asked_and_repeatable(name: str) -> None:
-    course = Course(augmentation=AUGMENTATIONS[name], seconds=0.5, recipe=Recipe(batch_size=5))
+    course = TrainingConfig(
+        augmentation=AUGMENTATIONS[name], seconds=0.5, recipe=FitConfig(batch_size=5)
+    )
     clips = [np.random.default_rng(i).normal(size=(2, 9000)).astype(np.float32) for i in (1, 2)]
     stft = course.build().stft
     first, second = (examples(clips, course, np.random.default_rng(7), stft) for _ in range(2))
@@ -407,7 +409,7 @@ def test_examples_are_as_asked_and_repeatable(name: str) -> None:
 
 def test_without_augmentation_sources_stay_in_step() -> None:
     clip = np.stack([np.arange(9000), -np.arange(9000)]).astype(np.float32)
-    course = Course(augmentation=AUGMENTATIONS["none"], seconds=0.25)
+    course = TrainingConfig(augmentation=AUGMENTATIONS["none"], seconds=0.25)
     network = course.build()
     batch = examples([clip], course, np.random.default_rng(0), network.stft)
     assert torch.allclose(batch[:, 0], -batch[:, 1])
@@ -437,15 +439,15 @@ def test_scores_are_recorded_in_the_model(two_songs: Path, model: Path, tmp_path
 
 def test_course_refuses_unknown_names() -> None:
     with pytest.raises(UsageError, match="did you mean 'drnn'"):
-        Course(architecture="drn")
+        TrainingConfig(architecture="drn")
     with pytest.raises(UsageError, match="loss"):
-        Course(loss="l1")
+        TrainingConfig(loss="l1")
     with pytest.raises(UsageError, match=r"examples of 0\.01 s: .* 0\.064 s, or longer"):
-        Course(seconds=0.01)
+        TrainingConfig(seconds=0.01)
 
 
 def test_output_that_is_not_finite_has_no_score() -> None:
-    network = Course(arguments={"hidden_size": 4}).build()
+    network = TrainingConfig(arguments={"hidden_size": 4}).build()
     with torch.no_grad():
         next(network.parameters()).fill_(torch.nan)
     clip = np.random.default_rng(0).normal(size=(2, 8000)).astype(np.float32)
@@ -458,7 +460,7 @@ def test_card_names_all_folders_that_the_epoch_was_chosen_on(
 ) -> None:
     other = tmp_path / "other"
     shutil.copytree(two_songs, other)
-    recipe = Recipe(epochs=1, steps=1, batch_size=1)
-    course = Course(arguments={"hidden_size": 4}, seconds=0.5, recipe=recipe)
+    recipe = FitConfig(epochs=1, steps=1, batch_size=1)
+    course = TrainingConfig(arguments={"hidden_size": 4}, seconds=0.5, recipe=recipe)
     split = train([two_songs, other], tmp_path / "net", course).config["training"]["split"]
     assert f"/{two_songs.name}, " in split and split.endswith("/other")

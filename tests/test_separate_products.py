@@ -13,13 +13,12 @@ import soundfile as sf
 import torch
 from click.testing import CliRunner, Result
 
-from audiocli import models
-from audiocli.audio import probe, read
 from audiocli.cli import cli
 from audiocli.cli.separate import separate
 from audiocli.errors import AudioCliError, UsageError
-from audiocli.frontend import StftConfig
-from audiocli.stems import SOURCES
+from audiocli.io.audio import probe, read
+from audiocli.nn import models
+from audiocli.nn.frontend import StftConfig
 from audiocli.tasks.separate import (
     Asked,
     Extras,
@@ -28,6 +27,7 @@ from audiocli.tasks.separate import (
     separate_file,
     separate_files,
 )
+from audiocli.tasks.separate.clips import SOURCES
 from audiocli.tasks.separate.pitches import SPREADS, averaged_over_pitches, spread
 
 CONFIG = {

@@ -11,16 +11,16 @@ import soundfile as sf
 import torch
 from click.testing import CliRunner
 
-from audiocli import models, registry
-from audiocli.audio import read
 from audiocli.cli import cli
 from audiocli.errors import DataError, ModelError, UsageError
-from audiocli.frontend import Stft, StftConfig
-from audiocli.models.hourglass import ConvolutionalDRNN
-from audiocli.models.stereo import BANDS, FRONTEND, StereoDRNN
-from audiocli.stems import SOURCES, find_clips
+from audiocli.io.audio import read
+from audiocli.nn import models, registry
+from audiocli.nn.frontend import Stft, StftConfig
+from audiocli.nn.hourglass import ConvolutionalDRNN
+from audiocli.nn.stereo import BANDS, FRONTEND, StereoDRNN
 from audiocli.tasks.separate import Separator, separate_files
-from audiocli.tasks.separate.course import Course
+from audiocli.tasks.separate.clips import SOURCES, find_clips
+from audiocli.tasks.separate.config import TrainingConfig
 from audiocli.tasks.separate.evaluation import band_pass, evaluate
 from audiocli.tasks.separate.leakage import evaluate_leakage, record_leakage
 from audiocli.tasks.separate.pitches import averaged_over_pitches
@@ -30,8 +30,8 @@ from audiocli.tasks.separate.songs import (
     Song,
     Variation,
     gather_songs,
-    judged,
     mixed_songs,
+    validation_clip,
 )
 from audiocli.tasks.separate.songs import score as score_songs
 from audiocli.tasks.separate.training import loss, train
@@ -221,7 +221,7 @@ def test_score_of_the_mixture_itself_is_none(band: Path) -> None:
         def separate(self, audio: torch.Tensor, sources: object = None) -> torch.Tensor:
             return torch.stack([audio, torch.zeros_like(audio)])
 
-    clip = judged(find_clips(band)[0], RATE)
+    clip = validation_clip(find_clips(band)[0], RATE)
     assert score_songs(Nothing(FRONTEND, **SMALL), [clip]) == pytest.approx(0, abs=0.01)
 
 
@@ -257,19 +257,19 @@ def test_training_from_the_command_line(band: Path, tmp_path: Path) -> None:
 
 def test_only_what_fits_is_asked_of_a_course(band: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--loss snr"):
-        Course(architecture="stereo-drnn", loss="mse")
+        TrainingConfig(architecture="stereo-drnn", loss="mse")
     with pytest.raises(UsageError, match="stereo-drnn alone"):
-        train([band], tmp_path / "net", Course(), voices=[band])
+        train([band], tmp_path / "net", TrainingConfig(), voices=[band])
     with pytest.raises(UsageError, match="2 licences for 1 data folders"):
-        train([band], tmp_path / "net", Course(), licences=["CC0", "CC0"])
+        train([band], tmp_path / "net", TrainingConfig(), licences=["CC0", "CC0"])
     with pytest.raises(UsageError, match="no model 'drn-mir1k'"):
-        train([band], tmp_path / "net", Course(), start="drn-mir1k")
+        train([band], tmp_path / "net", TrainingConfig(), start="drn-mir1k")
     assert not (tmp_path / "net").exists()
 
 
 def test_loss_is_low_where_the_estimate_is_right() -> None:
     """Of a mixture that is voice alone, and a network that takes all for voice."""
-    course = Course(architecture="stereo-drnn", loss="snr", gamma=0.0, arguments=SMALL)
+    course = TrainingConfig(architecture="stereo-drnn", loss="snr", gamma=0.0, arguments=SMALL)
 
     class All(StereoDRNN):
         def _masks(self, spectrum: torch.Tensor) -> torch.Tensor:

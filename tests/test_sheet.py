@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiocli.errors import UsageError
-from audiocli.formats import Instants, Options, Segments, format_of, render, write
-from audiocli.formats.sheet import chord_name
+from audiocli.io.formats import Instants, Options, Segments, format_of, render, write
+from audiocli.io.formats.sheet import chord_name
 
 NOTES = dict(zip("C D E F G A B".split(), (0, 2, 4, 5, 7, 9, 11), strict=True))
 

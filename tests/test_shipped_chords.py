@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audiocli import demo_song, registry
+from audiocli import demo_song
 from audiocli.demo import SAMPLE_RATE
-from audiocli.formats import Segments
+from audiocli.io.formats import Segments
+from audiocli.nn import registry
 from audiocli.tasks.chords import Chord, ChordRecognizer
 from audiocli.tasks.chords.labels import pitches_of
 from audiocli.tasks.chords.scoring import score_song

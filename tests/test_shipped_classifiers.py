@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiocli import registry
-from audiocli.audio import read
 from audiocli.demo import write_demo
+from audiocli.io.audio import read
+from audiocli.nn import registry
 from audiocli.tasks.classify.classifier import Classifier, Encoder, Track
 from audiocli.tasks.classify.clips import Clip, folds
 

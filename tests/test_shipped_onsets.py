@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audiocli import demo_song, registry
+from audiocli import demo_song
 from audiocli.demo import SAMPLE_RATE, DemoSong
+from audiocli.nn import registry
 from audiocli.tasks.onsets import OnsetDetector
 from audiocli.tasks.onsets.scoring import match, merged
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from audiocli.errors import AudioError, DataError
-from audiocli.stems import SOURCES, Clip, find_clips, unit_energy
+from audiocli.tasks.separate.clips import SOURCES, Clip, find_clips, unit_energy
 
 RATE = 8000
 

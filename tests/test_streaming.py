@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from audiocli.audio import streaming
-from audiocli.audio.streaming import Blockwise, mono, overlap_add, prefetch, rechunk, resample
+from audiocli.io.audio import streaming
+from audiocli.io.audio.streaming import Blockwise, mono, overlap_add, prefetch, rechunk, resample
 
 Block = NDArray[np.float32]
 

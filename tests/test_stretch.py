@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audiocli.audio.stretch import Loudest, Stretch, cut
+from audiocli.io.audio.stretch import Loudest, Stretch, cut
 
 
 @pytest.mark.parametrize("frames", [1, 7, 500, 2999, 5000])

@@ -12,8 +12,8 @@ import pytest
 import soundfile
 from commands import Done, Run
 
-from audiocli.audio import AudioReader
 from audiocli.cli.train.classify import classify as train_classify
+from audiocli.io.audio import AudioReader
 from audiocli.tasks.classify.classifier import Classifier
 from audiocli.tasks.classify.decisions import decode
 from audiocli.tasks.classify.examples import AUGMENTATIONS

@@ -18,12 +18,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from audiocli import training
 from audiocli.errors import ModelError, UsageError
-from audiocli.training import Epoch, Recipe, fit
+from audiocli.nn.fit import Epoch, FitConfig, fit
 
 State = dict[str, Tensor]
-SMALL = Recipe(epochs=4, steps=6, batch_size=8, learning_rate=0.05, average=0.9)
+SMALL = FitConfig(epochs=4, steps=6, batch_size=8, learning_rate=0.05, average=0.9)
 TARGET = torch.tensor([[1.0], [-2.0], [0.5]])
 
 
@@ -49,7 +48,7 @@ def score(network: nn.Module) -> float:
         return -loss(network, batches(np.random.default_rng(99))).item()
 
 
-def run(network: nn.Module, folder: Path, recipe: Recipe = SMALL, **changes: Any) -> list[Epoch]:
+def run(network: nn.Module, folder: Path, recipe: FitConfig = SMALL, **changes: Any) -> list[Epoch]:
     functions: dict[str, Any] = {
         "batches": batches,
         "loss": loss,
@@ -89,7 +88,7 @@ def numbers(history: list[Epoch]) -> list[tuple[int, float, float, bool]]:
 def test_it_learns(tmp_path: Path, average: float) -> None:
     torch.manual_seed(0)
     line = nn.Linear(3, 1)
-    recipe = Recipe(epochs=3, steps=100, learning_rate=0.05, average=average, weight_decay=0)
+    recipe = FitConfig(epochs=3, steps=100, learning_rate=0.05, average=average, weight_decay=0)
     told: list[Epoch] = []
     steps: list[tuple[int, int]] = []
     history = run(
@@ -305,7 +304,7 @@ def test_a_resumed_run_knows_the_best(tmp_path: Path) -> None:
 
 
 def test_patience(tmp_path: Path) -> None:
-    recipe = Recipe(epochs=20, steps=1, patience=3)
+    recipe = FitConfig(epochs=20, steps=1, patience=3)
     marks = [1.0, 2.0, 0.0, 1.5, 2.5, 2.5, 0.0, 2.4, 9.0]
     history = run(toy(), tmp_path, recipe, score=scored(marks))
     assert len(history) == 8
@@ -313,7 +312,7 @@ def test_patience(tmp_path: Path) -> None:
 
 
 def test_no_patience_runs_to_the_end(tmp_path: Path) -> None:
-    recipe = Recipe(epochs=6, steps=1)
+    recipe = FitConfig(epochs=6, steps=1)
     assert len(run(toy(), tmp_path, recipe, score=scored([6.0, 5, 4, 3, 2, 1]))) == 6
 
 
@@ -357,7 +356,7 @@ def test_the_average_is_the_moving_average(tmp_path: Path) -> None:
 
 
 def test_lbfgs_solves_and_resumes(tmp_path: Path) -> None:
-    recipe = Recipe(epochs=2, steps=3, optimizer="lbfgs", average=0)
+    recipe = FitConfig(epochs=2, steps=3, optimizer="lbfgs", average=0)
     with pytest.raises(KeyboardInterrupt):
         run(nn.Linear(3, 1), tmp_path, recipe, progress=stop_at(4))
     resumed = nn.Linear(3, 1)
@@ -376,7 +375,7 @@ def test_lbfgs_takes_gradients_as_they_are(tmp_path: Path) -> None:
         network[0].weight.register_hook(lambda gradient: lengths.append(gradient.norm().item()))
         return 1e3 * value
 
-    recipe = Recipe(epochs=1, steps=1, optimizer="lbfgs", clip_norm=1e-3)
+    recipe = FitConfig(epochs=1, steps=1, optimizer="lbfgs", clip_norm=1e-3)
     run(network, tmp_path, recipe, loss=watch)
     kept = network[0].weight.grad
     assert kept is not None
@@ -414,7 +413,7 @@ def test_half_precision_is_for_matrix_products(tmp_path: Path, half: bool) -> No
 
 
 def test_learning_rate_warms_up_holds_and_falls_to_zero() -> None:
-    recipe = Recipe(epochs=10, steps=100, learning_rate=0.2)
+    recipe = FitConfig(epochs=10, steps=100, learning_rate=0.2)
     rates = [recipe.rate_at(step) for step in range(1000)]
     assert rates[0] == pytest.approx(0.002)
     assert rates[99:500] == [0.2] * 401
@@ -429,7 +428,7 @@ def test_learning_rate_warms_up_holds_and_falls_to_zero() -> None:
 )
 def test_impossible_recipes_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        Recipe(**wrong)
+        FitConfig(**wrong)
 
 
 def test_the_checkpoint_is_replaced_as_a_whole(
@@ -443,7 +442,7 @@ def test_the_checkpoint_is_replaced_as_a_whole(
         Path(file).write_bytes(b"half a checkpoint")
         raise OSError("no space left")
 
-    monkeypatch.setattr(training, "save_file", fail)
+    monkeypatch.setattr("audiocli.nn.fit.save_file", fail)
     with pytest.raises(ModelError, match="epoch 2 cannot be written .*no space left"):
         run(toy(), tmp_path)
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
@@ -459,7 +458,7 @@ def test_statistics_of_normalisation_stay_where_they_are_asked_to(tmp_path: Path
     def statistics(keep: bool) -> torch.Tensor:
         torch.manual_seed(0)
         network = nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
-        recipe = Recipe(epochs=1, steps=5, keep_statistics=keep, average=0)
+        recipe = FitConfig(epochs=1, steps=5, keep_statistics=keep, average=0)
         fit(
             network,
             lambda rng: torch.from_numpy(rng.normal(5, 2, size=(8, 1))).float(),

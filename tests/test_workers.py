@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from copying import Batch, Notes, make_copy, make_noted, make_nothing, make_unpicklable, posix
 
-from audiocli.batch import Listener, Outcome, run
+from audiocli.batch import Callbacks, Outcome, run
 from audiocli.batch.inputs import Job, find_inputs, plan
 
 HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
@@ -103,7 +103,7 @@ def test_process_that_will_not_end_is_killed(batch: Batch, monkeypatch: pytest.M
 # --- signals -----------------------------------------------------------------------------------
 
 
-class Teller(Listener):
+class Teller(Callbacks):
     """Says on stdout what goes on, for the test that listens at the other end."""
 
     def __init__(self) -> None:

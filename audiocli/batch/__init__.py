@@ -23,9 +23,9 @@ from typing import Any
 from audiocli.batch.inputs import Job
 from audiocli.batch.manifest import Manifest
 from audiocli.batch.workers import Outcome, Progress, Task, Worker, failure, outcomes, signals_raise
-from audiocli.errors import AudioCliError, UsageError
+from audiocli.errors import AudioCliError, UsageError, warn
 
-__all__ = ["Collector", "Listener", "Outcome", "Progress", "Summary", "Worker", "run"]
+__all__ = ["Collector", "Callbacks", "Outcome", "Progress", "Summary", "Worker", "run"]
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,12 @@ class Summary:
         return 1 if self.failed else 0
 
 
-class Listener:
-    """Hears how a run gets on; does nothing by itself, override what is of interest.
+class Callbacks:
+    """Hears how a run gets on; by itself issues what was warned of, override what is of interest.
 
     Examples
     --------
-    >>> class Printer(Listener):
+    >>> class Printer(Callbacks):
     ...     def finished(self, outcome: Outcome) -> None:
     ...         print(outcome.job.input.name, outcome.status)
     """
@@ -79,18 +79,23 @@ class Listener:
         """Hear how far a job is; the first time, at 0, that it was taken up."""
 
     def finished(self, outcome: Outcome) -> None:
-        """Hear the outcome of each job, in the order of the jobs, as soon as that allows."""
+        """Hear the outcome of each job, in the order of the jobs, as soon as that allows.
+
+        This one issues the job's warnings, which were held back, with the input's name.
+        """
+        for message in outcome.warnings:
+            warn(f"{outcome.job.input.name}: {message}")
 
     def closed(self) -> None:
         """Hear that nothing more will come, however the run ended."""
 
 
-class Collector(Listener):
+class Collector(Callbacks):
     """Keeps the results of what is done, and passes on all it hears.
 
     Parameters
     ----------
-    listener : Listener, optional
+    listener : Callbacks, optional
         Who hears it too.
 
     Attributes
@@ -104,8 +109,8 @@ class Collector(Listener):
     []
     """
 
-    def __init__(self, listener: Listener | None = None) -> None:
-        self.listener = listener or Listener()
+    def __init__(self, listener: Callbacks | None = None) -> None:
+        self.listener = listener or Callbacks()
         self.values: list[Any] = []
 
     def started(self, total_jobs: int) -> None:
@@ -136,7 +141,7 @@ def run(
     model_sha256: str | None = None,
     manifest: Path | None = None,
     resume: bool = False,
-    listener: Listener | None = None,
+    listener: Callbacks | None = None,
 ) -> Summary:
     """Do all jobs, whatever happens to some of them.
 
@@ -162,7 +167,7 @@ def run(
         Skip a job when the last record of its outputs in the manifest says that they were
         made from an input with the same bytes, with the same settings and model, and they
         still exist. Otherwise do it again; then it may replace what it wrote itself.
-    listener : Listener or None
+    listener : Callbacks or None
         Hears how the run gets on.
 
     Returns
@@ -194,7 +199,7 @@ def run(
         raise UsageError(f"{n_jobs} jobs: at least 1 process is needed")
     if resume and manifest is None:
         raise UsageError("nothing to resume from: name the manifest that the first run kept")
-    listener = listener if listener is not None else Listener()
+    listener = listener if listener is not None else Callbacks()
     with contextlib.ExitStack() as stack:
         book = None
         if manifest is not None:
@@ -211,7 +216,7 @@ def _run(
     make_worker: Callable[[], Worker],
     n_jobs: int,
     book: Manifest | None,
-    listener: Listener,
+    listener: Callbacks,
 ) -> Summary:
     """Do the jobs, and keep account of what each has begun to write."""
     begun: set[int] = set()  # may have written something, and no record says so yet
@@ -246,7 +251,7 @@ def _run(
 class _Tally:
     """Counts outcomes, and hands them on in the order of the jobs."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Callbacks) -> None:
         self.listener = listener
         self.started = time.perf_counter()
         self.next = 0

@@ -98,7 +98,7 @@ def find_inputs(
         A text file that holds more of them, one a line; ``-`` reads it from standard input.
     extensions : collection of str or None
         The names to take in folders, by their ending in any case; default: all that
-        :mod:`audiocli.audio` reads.
+        :mod:`audiocli.io.audio` reads.
     exclude : Path or None
         A folder not to search when it lies inside one that is: the output folder, whose
         files should not become inputs the next time.
@@ -333,7 +333,7 @@ def _unusable(name: str, reason: str) -> Input:
 def _endings(extensions: Collection[str] | None) -> set[str]:
     if extensions is None:
         # here because it loads numpy and soundfile, which only a search of folders needs
-        from audiocli.audio import AUDIO_EXTENSIONS
+        from audiocli.io.audio import AUDIO_EXTENSIONS
 
         extensions = AUDIO_EXTENSIONS
     return {"." + extension.lower().lstrip(".") for extension in extensions}

@@ -180,6 +180,8 @@ class Manifest:
             "version": __version__,
             "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
+        if outcome.warnings:
+            line["warnings"] = list(outcome.warnings)
         facts = getattr(outcome.value, "facts", None)
         if facts:
             line["facts"] = dict(facts)

@@ -37,7 +37,7 @@ def standard_input(jobs: Sequence[Job]) -> Iterator[list[Job]]:
         ready = []
         for job in jobs:
             if job.input.path == Path("-"):
-                from audiocli.audio import spooled  # here because it loads numpy
+                from audiocli.io.audio import spooled  # here because it loads numpy
 
                 path = stack.enter_context(spooled(sys.stdin.buffer))
                 job = replace(job, input=replace(job.input, path=path))

@@ -8,6 +8,7 @@ and so that a process whose parent is gone finds its pipe closed and ends.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import multiprocessing
@@ -18,6 +19,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -27,7 +29,7 @@ from types import FrameType
 from typing import Any, Literal
 
 from audiocli.batch.inputs import Job
-from audiocli.errors import AudioCliError, UsageError
+from audiocli.errors import AudioCliError, AudioCliWarning, UsageError
 
 __all__ = [
     "Outcome",
@@ -71,6 +73,8 @@ class Outcome:
         For an error that should not happen, a bug, where it came from.
     input_sha256 : str or None
         Of the input's bytes, where a manifest is kept.
+    warnings : tuple of str
+        What the worker warned of, each once, without the input's name.
 
     Examples
     --------
@@ -88,6 +92,7 @@ class Outcome:
     value: Any = None
     traceback: str | None = None
     input_sha256: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -180,6 +185,13 @@ def _attempt(task: Task, worker_of: Callable[[], Worker], progress: Progress) ->
         return failure(job, error, input_sha256=sha256)
     worker = worker_of()
     progress(0.0, None)
+    messages: list[str] = []
+    with _warnings_into(messages):
+        outcome = _work(worker, job, progress, sha256)
+    return dataclasses.replace(outcome, warnings=tuple(dict.fromkeys(messages)))
+
+
+def _work(worker: Worker, job: Job, progress: Progress, sha256: str | None) -> Outcome:
     started = time.perf_counter()
     try:
         seconds, value = worker(job, progress)
@@ -188,6 +200,27 @@ def _attempt(task: Task, worker_of: Callable[[], Worker], progress: Progress) ->
         return failure(job, error, time.perf_counter() - started, sha256)
     elapsed = time.perf_counter() - started
     return Outcome(job, "done", seconds, elapsed, value=value, input_sha256=sha256)
+
+
+@contextlib.contextmanager
+def _warnings_into(messages: list[str]) -> Iterator[None]:
+    """Keep our warnings; those of other categories are shown as they would have been.
+
+    All threads share the state that is replaced here, so those that help with the job are
+    covered too.
+    """
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as recorded:
+            caught = recorded
+            warnings.simplefilter("always", AudioCliWarning)
+            yield
+    finally:
+        for one in caught:
+            if issubclass(one.category, AudioCliWarning):
+                messages.append(str(one.message))
+            else:  # it has passed the filters already
+                warnings.showwarning(one.message, one.category, one.filename, one.lineno)
 
 
 def failure(

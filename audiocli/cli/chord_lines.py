@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from audiocli.cli.printing import Printer
 
 if TYPE_CHECKING:
-    from audiocli.formats import Segments
+    from audiocli.io.formats import Segments
 
 #: Options that say what to make of the chords.
 ASKED = ("vocabulary", "change", "simplify", "transpose", "roman", "key", "beats")
@@ -16,8 +16,8 @@ LEFT_OUT = (*ASKED, "jobs", "quiet", "verbose", "plot", "clicks")
 
 def run_files(inputs: tuple[str, ...], options: dict[str, Any]) -> None:
     """Recognise the chords of files, and end with the exit status."""
-    from audiocli import formats
     from audiocli.cli.progress import Reporter, finish
+    from audiocli.io import formats
     from audiocli.tasks.chords import Asked, Products, recognize_files
     from audiocli.tasks.chords.files import writing
 

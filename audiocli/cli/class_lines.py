@@ -16,7 +16,7 @@ from audiocli.cli.options import Command, adding, output_option, plot_option
 from audiocli.cli.printing import Printer
 
 if TYPE_CHECKING:
-    from audiocli.registry import ModelEntry
+    from audiocli.nn.registry import ModelEntry
     from audiocli.tasks.classify.results import Result
 
 FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity"]

@@ -52,7 +52,7 @@ def classify(
     INPUTS: files, folders (searched for audio), patterns in quotes, or - for standard input.
     Of several inputs or models, each line goes on with the file and the model.
     """
-    from audiocli import registry
+    from audiocli.nn import registry
     from audiocli.tasks.classify.files import find_models
 
     if enroll is not None:

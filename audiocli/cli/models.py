@@ -20,8 +20,8 @@ def models() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As a list of objects.")
 def list_(task: str | None, as_json: bool) -> None:
     """List the models that --model can name."""
-    from audiocli import registry
     from audiocli.errors import UsageError, suggest
+    from audiocli.nn import registry
 
     entries = registry.list_models()
     tasks = {entry.task for entry in entries}
@@ -47,8 +47,8 @@ def _readable(row: dict[str, object], column: str) -> object:
 @click.argument("name")
 def info(name: str) -> None:
     """Print a model's card. NAME: a name, task/name or a model folder."""
-    from audiocli import registry
-    from audiocli.card import render
+    from audiocli.nn import registry
+    from audiocli.nn.card import render
 
     click.echo(render(registry.find(None, name).config), nl=False)
 
@@ -57,8 +57,8 @@ def info(name: str) -> None:
 @click.argument("names", nargs=-1)
 def verify(names: tuple[str, ...]) -> None:
     """Check the SHA-256 of the weights of all models, or of those named."""
-    from audiocli import registry
     from audiocli.errors import ModelError
+    from audiocli.nn import registry
 
     entries = [registry.find(None, name) for name in names] or registry.list_models()
     damaged = 0
@@ -77,7 +77,7 @@ def verify(names: tuple[str, ...]) -> None:
 @click.argument("name", required=False)
 def path(name: str | None) -> None:
     """Print the folder of a model, or the folders that are searched."""
-    from audiocli import registry
+    from audiocli.nn import registry
 
     folders = [registry.find(None, name).folder] if name else registry.roots()
     for folder in folders:
@@ -103,7 +103,7 @@ def install(names: tuple[str, ...], mirror: str | None, to: Path | None, as_json
     They need optional packages, and have licences of their own. Running it again goes on
     with a download that broke off.
     """
-    from audiocli import installing
+    from audiocli.nn import installing
 
     if not names:
         _print_offers(to, as_json)
@@ -125,8 +125,8 @@ def install(names: tuple[str, ...], mirror: str | None, to: Path | None, as_json
 
 
 def _print_offers(root: Path | None, as_json: bool) -> None:
-    from audiocli import installing
-    from audiocli.catalogue import CATALOGUE
+    from audiocli.nn import installing
+    from audiocli.nn.catalogue import CATALOGUE
 
     rows = [
         {

@@ -11,7 +11,7 @@ from audiocli.cli.printing import Printer
 from audiocli.errors import suggest
 
 if TYPE_CHECKING:
-    from audiocli.formats import Instants
+    from audiocli.io.formats import Instants
 
 LEFT_OUT = ("rate", "channels", "encoding", "quiet", "verbose", "jobs",
             "plot", "clicks", "activations")  # fmt: skip
@@ -22,8 +22,8 @@ OFFLINE = ("output", "form", "combine", "backtrack", "activations", "plot", "cli
 
 def run_files(inputs: tuple[str, ...], options: dict[str, Any]) -> None:
     """Detect the onsets of files, and end with the exit status."""
-    from audiocli import formats
     from audiocli.cli.progress import Reporter, finish
+    from audiocli.io import formats
     from audiocli.tasks.onsets import Products, detect_files
     from audiocli.tasks.onsets.detector import DEFAULT_MODEL
 

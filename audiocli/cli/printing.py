@@ -18,7 +18,7 @@ class Printer:
     Parameters
     ----------
     form : str or None
-        One of :data:`audiocli.formats.FORMATS`; None prints nothing.
+        One of :data:`audiocli.io.formats.FORMATS`; None prints nothing.
     what : str
         What the results are, in the plural, for messages.
     render : callable
@@ -52,7 +52,7 @@ class Printer:
 
     def expect(self, total: int) -> None:
         """Hear how many files there are, before the first."""
-        from audiocli import formats
+        from audiocli.io import formats
 
         self.several = total > 1
         if not self.several or self.form is None or self.form in self.joined:

@@ -10,19 +10,19 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from audiocli.batch import Listener, Outcome, Summary
+from audiocli.batch import Callbacks, Outcome, Summary
 from audiocli.batch.inputs import Job
 
 __all__ = ["Reporter", "finish"]
 
 
-class Reporter(Listener):
+class Reporter(Callbacks):
     """Show how a batch goes.
 
     Parameters
     ----------
     quiet : bool
-        Only failures.
+        Only failures, no warnings.
     verbose : bool
         A line for every file.
     expected : callable
@@ -42,6 +42,7 @@ class Reporter(Listener):
         results: Callable[[Outcome], Iterable[str]] = lambda outcome: (),
         remarks: Callable[[Outcome], Iterable[str]] = lambda outcome: (),
     ) -> None:
+        self.quiet = quiet
         self.verbose = verbose
         self.expected = expected
         self.results = results
@@ -80,13 +81,16 @@ class Reporter(Listener):
         self._update(name)
 
     def finished(self, outcome: Outcome) -> None:
-        """Count a file and print its results; name it where it failed."""
+        """Count a file, print its warnings and results; name it where it failed."""
         name = outcome.job.input.name
         self.parts.pop(name, None)
         self.seconds.pop(name, None)
         self.finished_seconds += outcome.audio_seconds
         self.finished_jobs += 1
         self._update(name)
+        if not self.quiet:
+            for message in outcome.warnings:
+                self._say(f"warning: {name}: {message}")
         if outcome.status == "done":
             for line in self.remarks(outcome):
                 self._say(line)

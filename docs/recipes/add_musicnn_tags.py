@@ -17,8 +17,8 @@ import torch
 from start_music_encoder import NETWORKS, Tensors, affine, checkpoint, layer
 from torch import Tensor
 
-from audiocli import models, registry
-from audiocli.models.clipwise import Head
+from audiocli.nn import models, registry
+from audiocli.nn.clipwise import Head
 
 #: All of musicnn's tags, in the order of its outputs.
 OUTPUTS = (

@@ -22,11 +22,11 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from audiocli import audio, formats
-from audiocli.atomic import write_whole
-from audiocli.audio.streaming import resample
-from audiocli.augment import filtered
-from audiocli.render import Note
+from audiocli.io import audio, formats
+from audiocli.io.atomic import write_whole
+from audiocli.io.audio.streaming import resample
+from audiocli.io.soundfont import Note
+from audiocli.nn.augment import filtered
 from audiocli.tasks.chords.band import single_chords
 
 RATE = 22_050

@@ -23,10 +23,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from audiocli import audio
-from audiocli.atomic import write_whole
-from audiocli.audio.streaming import resample
-from audiocli.render import LABEL_LEAD, RISE
+from audiocli.io import audio
+from audiocli.io.atomic import write_whole
+from audiocli.io.audio.streaming import resample
+from audiocli.io.soundfont import LABEL_LEAD, RISE
 from audiocli.tasks.onsets.scoring import merged
 
 RATE = 44_100

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from audiocli import models, registry
+from audiocli.nn import models, registry
 from audiocli.tasks.separate.training import begin
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from audiocli import audio
+from audiocli.io import audio
 
 
 def main(data: str, output: str) -> None:

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from audiocli.atomic import write_whole
-from audiocli.render import render
+from audiocli.io.atomic import write_whole
+from audiocli.io.soundfont import render
 from audiocli.tasks.chords.band import arranged, read_song
 from audiocli.tasks.chords.rendering import find_songs
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from audiocli.render import read_midi, render
+from audiocli.io.soundfont import read_midi, render
 
 RATE = 16_000
 SECONDS = 50.0

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from audiocli.render import Note, Part, render
+from audiocli.io.soundfont import Note, Part, render
 
 RATE = 16_000
 #: General MIDI programs of each instrument, from 0, and the pitches it plays.

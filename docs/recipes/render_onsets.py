@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from audiocli.atomic import write_whole
-from audiocli.augment import compressed
-from audiocli.render import Note, Part, onsets_of, read_midi, render
+from audiocli.io.atomic import write_whole
+from audiocli.io.soundfont import Note, Part, onsets_of, read_midi, render
+from audiocli.nn.augment import compressed
 
 RATE = 44_100
 KITS = (0, 0, 0, 8, 16, 24, 25, 32, 40)

@@ -27,9 +27,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from audiocli import models, registry
-from audiocli.frontend import from_dict
-from audiocli.provenance import courses_behind
+from audiocli.nn import models, registry
+from audiocli.nn.frontend import from_dict
+from audiocli.nn.provenance import courses_behind
 from audiocli.tasks.classify.classifier import Encoder
 from audiocli.tasks.classify.clips import Clip, Selection, find_clips
 from audiocli.tasks.classify.encoders import load_trunk

@@ -22,9 +22,10 @@ import soxr
 import torch
 from onnx import numpy_helper
 
-from audiocli import audio, models
 from audiocli.batch.inputs import find_inputs
-from audiocli.frontend import FilterbankConfig
+from audiocli.io import audio
+from audiocli.nn import models
+from audiocli.nn.frontend import FilterbankConfig
 
 #: YAMNet takes ln(0.001 + magnitude) of 25 ms windows: log10(1 + gain * magnitude), scaled.
 FRONTEND = FilterbankConfig(

@@ -11,9 +11,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from audiocli import models, registry
-from audiocli.frontend import from_dict
-from audiocli.provenance import courses_behind
+from audiocli.nn import models, registry
+from audiocli.nn.frontend import from_dict
+from audiocli.nn.provenance import courses_behind
 
 FACTS = {
     "task": "encode",

@@ -25,9 +25,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audiocli import models
-from audiocli.frontend import FilterbankConfig
-from audiocli.models.clip_musicnn import ClipMusicnn
+from audiocli.nn import models
+from audiocli.nn.clip_musicnn import ClipMusicnn
+from audiocli.nn.frontend import FilterbankConfig
 
 #: librosa's mel spectrogram of squared magnitudes, as log10(1 + 10000 * mel). A recording is
 #: brought to a peak of 0.5 before it is heard, and music is mastered to 1: hence four times that.

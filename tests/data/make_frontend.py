@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from audiocli.frontend import Stft, StftConfig, fingerprint
+from audiocli.nn.frontend import Stft, StftConfig, fingerprint
 
 CONFIGS = (
     StftConfig(),

@@ -77,7 +77,7 @@ def classify(
     else:
         result = evaluate(data, "classify", options["model"], _choice(options), **given)
     if picture is not None and result.scores.labels:
-        from audiocli.plots.classes import plot_confusion
+        from audiocli.tasks.classify.plot import plot_confusion
 
         matrix, labels = result.scores.confusion, result.scores.labels
         title = f"{result.entry.name}: {', '.join(path.resolve().name for path in data)}"
@@ -116,7 +116,7 @@ def _picture(plot: str, overwrite: bool) -> Path:
 
 def _choice(options: dict[str, Any]) -> Choice:
     """Say which clips the options mean."""
-    from audiocli.cli.train.course import fold_of, selection_of
+    from audiocli.cli.train.config import fold_of, selection_of
     from audiocli.tasks.classify.evaluation import Choice
 
     fold = fold_of(options["fold"])

@@ -69,6 +69,6 @@ def chords(**options: Any) -> None:
     label in Harte's syntax), or of songs in symbols as in POP909 (NNN/NNN.mid, chord_midi.txt
     and beat_midi.txt), which --sound-font renders; every folder is drawn from as often.
     """
-    from audiocli.cli.train.course import run_chords
+    from audiocli.cli.train.config import run_chords
 
     run_chords(options)

@@ -160,7 +160,7 @@ def classify(**options: Any) -> None:
     DATA: folders with a labels.csv (columns path and label), such tables, or folders with a
     folder for each class.
     """
-    from audiocli.cli.train.course import run_classes
+    from audiocli.cli.train.config import run_classes
 
     run_classes("classify", options)
 
@@ -172,6 +172,6 @@ def tag(**options: Any) -> None:
 
     DATA: as for `train classify`; several labels of a clip stand in one cell, with ; between.
     """
-    from audiocli.cli.train.course import run_classes
+    from audiocli.cli.train.config import run_classes
 
     run_classes("tag", options)

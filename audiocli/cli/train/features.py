@@ -57,7 +57,7 @@ def features(**options: Any) -> None:
     DATA: folders of recordings of any kind, without annotations; every folder is drawn from as
     often as the others, whatever its size. An example of a batch is a frame.
     """
-    from audiocli.cli.train.course import run_features
+    from audiocli.cli.train.config import run_features
 
     context = click.get_current_context()
     for basis, names in ONLY.items():

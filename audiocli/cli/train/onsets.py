@@ -54,6 +54,6 @@ def onsets(**options: Any) -> None:
     DATA: folders of recordings with NAME.onsets, NAME.csv or NAME.jams beside them (times in
     seconds); every folder is drawn from as often as the others, whatever its size.
     """
-    from audiocli.cli.train.course import run_onsets
+    from audiocli.cli.train.config import run_onsets
 
     run_onsets(options)

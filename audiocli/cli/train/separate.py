@@ -90,6 +90,6 @@ def separate(**options: Any) -> None:
     DATA: folders of MIR-1K-like stereo clips (left music, right voice), of NAME.voice.EXT and
     NAME.music.EXT pairs, or of folders with vocals.EXT and accompaniment.EXT.
     """
-    from audiocli.cli.train.course import run_separate
+    from audiocli.cli.train.config import run_separate
 
     run_separate(options)

@@ -1,7 +1,7 @@
 """Recognise chords: their roots, qualities and basses, and the keys they are in.
 
 A log-frequency spectrogram goes through a network whose layers share their weights over the
-twelve pitch classes, so every key is heard alike (:mod:`audiocli.models.chord_crnn`). It says for
+twelve pitch classes, so every key is heard alike (:mod:`audiocli.nn.chord_crnn`). It says for
 each frame how likely each chord is; the best path through these, with what changes are usual,
 gives the chords (:mod:`~audiocli.tasks.chords.decoding`). The bass is judged over the whole
 chord, the key over a section.

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocli.errors import DataError
-from audiocli.formats import Segments, read_segments
-from audiocli.render import Note, Part, read_midi
+from audiocli.io.formats import Segments, read_segments
+from audiocli.io.soundfont import Note, Part, read_midi
 from audiocli.tasks.chords.labels import QUALITIES, Chord, parse
 
 __all__ = [

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli.audio.streaming import mono
-from audiocli.compiled import import_librosa
+from audiocli.dsp.compiled import import_librosa
 from audiocli.dsp.rhythm import tempo
-from audiocli.frontend import Filterbank, FilterbankConfig
-from audiocli.models.framewise import in_segments
+from audiocli.io.audio.streaming import mono
+from audiocli.nn.framewise import in_segments
+from audiocli.nn.frontend import Filterbank, FilterbankConfig
 from audiocli.tasks.chords.decoding import best_path
 from audiocli.tasks.chords.key import Passage
 

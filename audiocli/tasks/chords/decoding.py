@@ -130,7 +130,7 @@ def outputs_of(logits: Frames) -> Outputs:
     Parameters
     ----------
     logits : ndarray, shape (frames, 12 * qualities + 1 + 13 + 12)
-        As :class:`audiocli.models.chord_crnn.ChordCRNN` gives them.
+        As :class:`audiocli.nn.chord_crnn.ChordCRNN` gives them.
 
     Returns
     -------

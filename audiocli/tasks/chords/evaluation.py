@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from audiocli import registry
-from audiocli.annotated import Recording, find_recordings, matching, score_each
-from audiocli.audio import AudioReader
-from audiocli.batch import Listener, Summary
-from audiocli.formats import Segments, read_segments
+from audiocli.batch import Callbacks, Summary
+from audiocli.io.audio import AudioReader
+from audiocli.io.formats import Segments, read_segments
+from audiocli.nn import registry
+from audiocli.tasks.annotated import Recording, find_recordings, matching, score_each
 from audiocli.tasks.chords.examples import ANNOTATIONS, read_chords
 from audiocli.tasks.chords.labels import QUALITIES, Chord, parse, reduced
 from audiocli.tasks.chords.recognizer import DEFAULT_MODEL, ChordRecognizer
@@ -258,14 +258,14 @@ def evaluate(
     found: Path | None = None,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Listener | None = None,
+    listener: Callbacks | None = None,
 ) -> Evaluation:
     """Score a model, or chords that something else found, on folders of annotated recordings.
 
     Parameters
     ----------
     folders : sequence of Path
-        Recordings as :func:`audiocli.annotated.find_recordings` finds them.
+        Recordings as :func:`audiocli.tasks.annotated.find_recordings` finds them.
     model : str
         A model's name or folder.
     only : sequence of str
@@ -277,8 +277,8 @@ def evaluate(
     n_jobs : int
         Worker processes.
     device : str
-        As in :func:`audiocli.models.device`.
-    listener : Listener, optional
+        As in :func:`audiocli.nn.models.device`.
+    listener : Callbacks, optional
         Hears how it goes.
 
     Returns

@@ -19,14 +19,14 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli.annotated import Recording
-from audiocli.atomic import write_whole
-from audiocli.audio import AudioReader
-from audiocli.audio.streaming import mono
 from audiocli.errors import DataError
-from audiocli.formats import Segments, read_segments
-from audiocli.frontend import Filterbank, FilterbankConfig
-from audiocli.models.framewise import in_segments
+from audiocli.io.atomic import write_whole
+from audiocli.io.audio import AudioReader
+from audiocli.io.audio.streaming import mono
+from audiocli.io.formats import Segments, read_segments
+from audiocli.nn.framewise import in_segments
+from audiocli.nn.frontend import Filterbank, FilterbankConfig
+from audiocli.tasks.annotated import Recording
 from audiocli.tasks.chords.labels import NO_CHORD, QUALITIES, Chord, parse, template
 
 __all__ = [

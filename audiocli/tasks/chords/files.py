@@ -10,20 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from audiocli import formats, models, plots, registry
-from audiocli.accompany import write_chords
-from audiocli.audio import AudioReader
-from audiocli.audio.streaming import decoding
-from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
+from audiocli.batch import Callbacks, Collector, Progress, Summary, Worker, run
+from audiocli.batch.destination import Destination, settle
 from audiocli.batch.inputs import Input, Job, find_inputs, plan
 from audiocli.batch.placing import Naming, below, picture, sound
 from audiocli.batch.stdin import standard_input
-from audiocli.destination import Destination, settle
 from audiocli.errors import UsageError
-from audiocli.formats import Segments
-from audiocli.plots.chords import plot_chords
+from audiocli.io import formats
+from audiocli.io.audio import AudioReader
+from audiocli.io.audio.streaming import decoding
+from audiocli.io.formats import Segments
+from audiocli.nn import models, registry
+from audiocli.tasks import plotting
+from audiocli.tasks.chords.accompany import write_chords
 from audiocli.tasks.chords.beats import find_bars, find_beats
 from audiocli.tasks.chords.labels import QUALITIES, pitches_of
+from audiocli.tasks.chords.plot import plot_chords
 from audiocli.tasks.chords.recognizer import DEFAULT_MODEL, ChordRecognizer, Chords
 
 __all__ = ["Asked", "Products", "as_segments", "recognize_file", "recognize_files"]
@@ -162,7 +164,7 @@ def writing(
     result : Segments, optional
         What is written, for what a sheet says beside the chords.
     file, header : bool
-        As in :class:`audiocli.formats.Options`.
+        As in :class:`audiocli.io.formats.Options`.
 
     Returns
     -------
@@ -251,7 +253,7 @@ def _draw(plot: Path, source: Path, chords: Chords, name: str | None, overwrite:
     keys = chords.keys()
     plot_chords(
         plot,
-        plots.overview(source, name=name),
+        plotting.overview(source, name=name),
         chords.segments(),
         chords.tones.astype(np.float32),
         chords.frame_rate,
@@ -315,7 +317,7 @@ def recognize_files(
     manifest: Path | None = None,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Listener | None = None,
+    listener: Callbacks | None = None,
 ) -> Summary:
     """Recognise chords in files and folders; what ``audiocli chords`` does.
 
@@ -329,7 +331,7 @@ def recognize_files(
     files_from : str, optional
         A list of more inputs.
     form : str, optional
-        One of :data:`audiocli.formats.FORMATS`; by default what the output's name says, or lab.
+        One of :data:`audiocli.io.formats.FORMATS`; by default what the output's name says, or lab.
     asked : Asked, optional
         What to say of them.
     products : Products, optional
@@ -342,7 +344,7 @@ def recognize_files(
         By default ``audiocli.jsonl`` in the output folder.
     n_jobs : int
         Worker processes.
-    listener : Listener, optional
+    listener : Callbacks, optional
         Hears how it goes; the outcome of a file that is done holds its ``Segments``.
 
     Returns

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli import models, registry
-from audiocli.audio.streaming import mono
 from audiocli.errors import ModelError, UsageError
-from audiocli.formats import Segments
-from audiocli.models.chord_crnn import ChordCRNN
-from audiocli.models.framewise import in_segments
+from audiocli.io.audio.streaming import mono
+from audiocli.io.formats import Segments
+from audiocli.nn import models, registry
+from audiocli.nn.chord_crnn import ChordCRNN
+from audiocli.nn.framewise import in_segments
 from audiocli.tasks.chords.decoding import Decoder, Outputs, Stretch, decode, outputs_of
 from audiocli.tasks.chords.key import Key, Passage, find_key, find_keys, roman
 from audiocli.tasks.chords.labels import USUAL, reduced
@@ -174,7 +174,7 @@ class ChordRecognizer:
     model : str
         A model's name or folder.
     device : str
-        As in :func:`audiocli.models.device`.
+        As in :func:`audiocli.nn.models.device`.
     vocabulary : str, optional
         One of :data:`audiocli.tasks.chords.labels.VOCABULARIES`; by default the model's own.
     change : float, optional

@@ -12,11 +12,11 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from audiocli import formats
-from audiocli.atomic import write_whole
-from audiocli.augment import background, compressed, filtered
 from audiocli.errors import DataError, UsageError
-from audiocli.render import render
+from audiocli.io import formats
+from audiocli.io.atomic import write_whole
+from audiocli.io.soundfont import render
+from audiocli.nn.augment import background, compressed, filtered
 from audiocli.tasks.chords.band import (
     Score,
     arranged,

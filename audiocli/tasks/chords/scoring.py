@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.formats import Segments
+from audiocli.io.formats import Segments
 
 __all__ = ["METRICS", "NAMES", "Scores", "score_song", "weighted"]
 

@@ -16,12 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audiocli import models, registry
-from audiocli.annotated import Recording, find_recordings, gather
 from audiocli.errors import UsageError, suggest
-from audiocli.frontend import Filterbank, FilterbankConfig
-from audiocli.models.chord_crnn import ChordCRNN
-from audiocli.provenance import chosen_on, data_sets, licence_of_each, training_facts
+from audiocli.nn import models, registry
+from audiocli.nn.chord_crnn import ChordCRNN
+from audiocli.nn.fit import Epoch, FitConfig, fit
+from audiocli.nn.frontend import Filterbank, FilterbankConfig
+from audiocli.nn.provenance import chosen_on, data_sets, licence_of_each, training_facts
+from audiocli.tasks.annotated import Recording, find_recordings, gather
 from audiocli.tasks.chords.decoding import Decoder, decode, outputs_of
 from audiocli.tasks.chords.examples import (
     ANNOTATIONS,
@@ -41,9 +42,8 @@ from audiocli.tasks.chords.labels import QUALITIES
 from audiocli.tasks.chords.recognizer import labelled, passages_of
 from audiocli.tasks.chords.rendering import find_songs, pieces, render_pieces
 from audiocli.tasks.chords.scoring import score_song, weighted
-from audiocli.training import Epoch, Recipe, fit
 
-__all__ = ["ARCHITECTURES", "Course", "Rendering", "loss", "rendered", "score", "train"]
+__all__ = ["ARCHITECTURES", "TrainingConfig", "Rendering", "loss", "rendered", "score", "train"]
 
 
 def _semitone_bank(octaves: int, per_semitone: int, **others: Any) -> FilterbankConfig:
@@ -68,7 +68,7 @@ CHOSEN_BY = ("root", "majmin", "sevenths", "mirex")
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingConfig:
     """Everything that makes a training run, so that it can be run again.
 
     Parameters
@@ -83,7 +83,7 @@ class Course:
         Length of an example.
     smoothing : float
         Share of the target that is spread over all chords: annotators disagree.
-    recipe : Recipe
+    recipe : FitConfig
         Optimiser and schedule.
 
     Raises
@@ -93,7 +93,7 @@ class Course:
 
     Examples
     --------
-    >>> Course().frontend.bands
+    >>> TrainingConfig().frontend.bands
     252
     """
 
@@ -102,7 +102,7 @@ class Course:
     augmentation: Augmentation = AUGMENTATIONS["wide"]
     seconds: float = 20.0
     smoothing: float = 0.05
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -204,7 +204,7 @@ def loss(network: ChordCRNN, batch: Batch, smoothing: float = 0.0) -> Tensor:
     network : ChordCRNN
     batch : Batch
     smoothing : float
-        As in :class:`Course`.
+        As in :class:`TrainingConfig`.
 
     Returns
     -------
@@ -262,7 +262,7 @@ def score(network: ChordCRNN, takes: Sequence[Take], decoder: Decoder) -> float:
 def train(
     data: Sequence[Path],
     output: Path,
-    course: Course,
+    course: TrainingConfig,
     *,
     held_out: Sequence[str] = (),
     dev: Sequence[Path] = (),
@@ -281,11 +281,11 @@ def train(
     Parameters
     ----------
     data : sequence of Path
-        Folders of recordings with their chords, see :mod:`audiocli.annotated`, or of songs to
+        Folders of recordings with their chords, see :mod:`audiocli.tasks.annotated`, or of songs to
         render; each is drawn from as often as the others, one that is given twice twice as often.
     output : Path
         The model folder; its ``checkpoint`` folder holds what is needed to go on.
-    course : Course
+    course : TrainingConfig
         What to train, and how.
     held_out : sequence of str
         Patterns of recordings in `data` that choose the best epoch instead.
@@ -301,9 +301,9 @@ def train(
     start : str, optional
         A model of the same architecture and sizes to go on from, by its name or folder.
     device : str
-        As in :func:`audiocli.models.device`.
+        As in :func:`audiocli.nn.models.device`.
     report, progress : callable
-        As in :func:`audiocli.training.fit`.
+        As in :func:`audiocli.nn.fit.fit`.
 
     Returns
     -------
@@ -361,7 +361,7 @@ def train(
 
 
 def _listened(
-    found: Sequence[Recording], chosen: Sequence[Recording], course: Course, kept: Path
+    found: Sequence[Recording], chosen: Sequence[Recording], course: TrainingConfig, kept: Path
 ) -> tuple[list[Take], list[Take]]:
     """Listen to all recordings, or read what was heard another time."""
     bank = Filterbank(wider(course.frontend))
@@ -369,7 +369,7 @@ def _listened(
 
 
 def _begin(
-    course: Course,
+    course: TrainingConfig,
     drawn: Sequence[Sequence[Take]],
     takes: Sequence[Take],
     origin: registry.ModelEntry | None,
@@ -388,7 +388,7 @@ def _begin(
 def _facts(
     data: Sequence[Path],
     groups: Sequence[Sequence[Take]],
-    course: Course,
+    course: TrainingConfig,
     licences: Sequence[str],
     held_out: Sequence[str],
     dev: Sequence[Path],

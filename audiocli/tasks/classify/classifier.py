@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audiocli import models, registry
-from audiocli.audio.streaming import Block, resample
 from audiocli.errors import ModelError, UsageError
-from audiocli.models.clipwise import ClipNetwork, Head, pool, steps_of_stream
+from audiocli.io.audio.streaming import Block, resample
+from audiocli.nn import models, registry
+from audiocli.nn.clipwise import ClipNetwork, Head, pool, steps_of_stream
 from audiocli.tasks.classify.decisions import Track, decode, merged, probable
 from audiocli.tasks.classify.encoders import ears_of, fitting_heads, load_trunk
 
@@ -66,7 +66,7 @@ class Classifier:
     names : sequence of str
         Names or model folders.
     device : str
-        As in :func:`audiocli.models.device`.
+        As in :func:`audiocli.nn.models.device`.
     segment, hop : float, optional
         Say something of every `segment` seconds, each `hop` seconds (by default as long), and
         not of the recording as a whole.
@@ -190,7 +190,7 @@ class Encoder:
     name : str
         Name or model folder.
     device : str
-        As in :func:`audiocli.models.device`.
+        As in :func:`audiocli.nn.models.device`.
 
     Raises
     ------
@@ -318,7 +318,7 @@ class _Gatherer:
             self._ask()
 
     def whole(self) -> Floats:
-        """Pool all steps from their sums, as :func:`audiocli.models.clipwise.pool` does."""
+        """Pool all steps from their sums, as :func:`audiocli.nn.clipwise.pool` does."""
         mean, square = self.sums / max(self.count, 1)
         deviation = np.sqrt(np.maximum(square - np.square(mean), 1e-12))
         if self.count == 1:

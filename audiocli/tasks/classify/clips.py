@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.annotated import title
 from audiocli.batch.inputs import find_inputs
 from audiocli.errors import DataError, UsageError
+from audiocli.tasks.annotated import title
 
 __all__ = [
     "TABLE",

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from audiocli import models, registry
-from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
+from audiocli.batch import Callbacks, Collector, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Job, find_inputs, plan
 from audiocli.batch.stdin import standard_input
 from audiocli.errors import UsageError
+from audiocli.nn import models, registry
 from audiocli.tasks.classify.classifier import Encoder
 from audiocli.tasks.classify.enrolment import compare_vectors
 from audiocli.tasks.classify.hearing import VOICE, heard
@@ -46,7 +46,7 @@ def compare_files(
     threshold: float | None = None,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Listener | None = None,
+    listener: Callbacks | None = None,
 ) -> tuple[Summary, list[dict[str, Any]]]:
     """Tell for each two of some recordings whether the same person speaks.
 

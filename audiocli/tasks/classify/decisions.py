@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.formats import Segments
+from audiocli.io.formats import Segments
 
 __all__ = ["UNKNOWN", "Track", "decode", "merged", "probable"]
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from audiocli import models, registry
 from audiocli.errors import ModelError, UsageError
-from audiocli.models.clipwise import ClipNetwork, Head
+from audiocli.nn import models, registry
+from audiocli.nn.clipwise import ClipNetwork, Head
 
 __all__ = ["Ear", "ears_of", "find_ear", "fitting_heads", "in_step", "load_trunk"]
 
@@ -27,7 +27,7 @@ class Ear(NamedTuple):
     ----------
     entry : ModelEntry
     part : str, optional
-        Of the features, see :attr:`audiocli.models.clipwise.ClipNetwork.parts`; None is all.
+        Of the features, see :attr:`audiocli.nn.clipwise.ClipNetwork.parts`; None is all.
     """
 
     entry: registry.ModelEntry

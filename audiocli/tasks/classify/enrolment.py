@@ -20,10 +20,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.audio import AudioReader
 from audiocli.batch.inputs import Input, find_inputs
 from audiocli.errors import AudioError, DataError, ModelError
-from audiocli.registry import ModelEntry
+from audiocli.io.audio import AudioReader
+from audiocli.nn.registry import ModelEntry
 from audiocli.tasks.classify.scoring import equal_error_rate
 
 __all__ = [

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from audiocli import registry
-from audiocli.annotated import score_each
-from audiocli.audio import AudioReader
-from audiocli.batch import Listener, Summary
+from audiocli.batch import Callbacks, Summary
 from audiocli.errors import DataError, UsageError
-from audiocli.registry import ModelEntry
+from audiocli.io.audio import AudioReader
+from audiocli.nn import registry
+from audiocli.nn.registry import ModelEntry
+from audiocli.tasks.annotated import score_each
 from audiocli.tasks.classify.classifier import Classifier, Encoder
 from audiocli.tasks.classify.clips import (
     Clip,
@@ -260,7 +260,7 @@ class _MakeHearer:
 
 
 def _listened(
-    entry: ModelEntry, clips: Sequence[Clip], n_jobs: int, device: str, listener: Listener | None
+    entry: ModelEntry, clips: Sequence[Clip], n_jobs: int, device: str, listener: Callbacks | None
 ) -> tuple[dict[Path, Any], Summary]:
     """Hear clips, and keep what the model says of those that could be read."""
     by_path = {clip.path: clip for clip in clips}
@@ -277,7 +277,7 @@ def evaluate(
     *,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Listener | None = None,
+    listener: Callbacks | None = None,
     warn: Warn = _silent,
 ) -> Evaluation:
     """Score a classifier or tagger on labelled clips.
@@ -294,8 +294,8 @@ def evaluate(
     n_jobs : int
         Worker processes.
     device : str
-        As in :func:`audiocli.models.device`.
-    listener : Listener, optional
+        As in :func:`audiocli.nn.models.device`.
+    listener : Callbacks, optional
         Hears how it goes.
     warn : callable
         Hears of clips that are left out, and of those that were trained on.
@@ -318,8 +318,8 @@ def evaluate(
     --------
     >>> import tempfile
     >>> import soundfile
-    >>> from audiocli import models
-    >>> from audiocli.frontend import FilterbankConfig
+    >>> from audiocli.nn import models
+    >>> from audiocli.nn.frontend import FilterbankConfig
     >>> network = models.build("clip-mlp", FilterbankConfig(), {"num_outputs": 2})
     >>> config = {"task": "classify", "architecture": "clip-mlp", "arguments": {"num_outputs": 2},
     ...           "labels": ["hum", "hiss"]}
@@ -361,7 +361,7 @@ def verify(
     *,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Listener | None = None,
+    listener: Callbacks | None = None,
     warn: Warn = _silent,
 ) -> Evaluation:
     """Score how well an encoder tells whether two clips have one label, say one speaker.

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli.audio import AudioReader
-from audiocli.audio.streaming import mono
-from audiocli.augment import background, filtered
+from audiocli.io.audio import AudioReader
+from audiocli.io.audio.streaming import mono
+from audiocli.nn.augment import background, filtered
 from audiocli.tasks.classify.clips import Clip
 
 __all__ = ["AUGMENTATIONS", "Augmentation", "Examples", "load", "masked", "varied"]

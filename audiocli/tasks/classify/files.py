@@ -12,20 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from audiocli import formats, models, plots, registry
-from audiocli.atomic import write_bytes
-from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
+from audiocli.batch import Callbacks, Collector, Progress, Summary, Worker, run
+from audiocli.batch.destination import Destination
 from audiocli.batch.inputs import Input, Job, find_inputs, plan
 from audiocli.batch.placing import PICTURES, below, placed
 from audiocli.batch.stdin import standard_input
-from audiocli.destination import Destination
 from audiocli.errors import UsageError, suggest
-from audiocli.plots.classes import plot_classes, plot_tags
+from audiocli.io import formats
+from audiocli.io.atomic import write_bytes
+from audiocli.nn import models, registry
+from audiocli.tasks import plotting
 from audiocli.tasks.classify.classifier import Classifier, Encoder
 from audiocli.tasks.classify.decisions import Track, decode
 from audiocli.tasks.classify.enrolment import Enrolment, enrol, recognise
 from audiocli.tasks.classify.hearing import VOICE, Blocks, heard
 from audiocli.tasks.classify.metadata import write_tags
+from audiocli.tasks.classify.plot import plot_classes, plot_tags
 from audiocli.tasks.classify.results import (
     Asked,
     Result,
@@ -190,7 +192,7 @@ def _draw(
         values = track.probabilities[0]
         plot_tags(path, track.labels, values, title, threshold=least, overwrite=over)
     else:
-        seen = plots.overview(item.path, name=item.name)
+        seen = plotting.overview(item.path, name=item.name)
         plot_classes(path, seen, track, title, threshold=least, descriptions=plain, overwrite=over)
 
 
@@ -210,7 +212,7 @@ def classify_files(
     manifest: Path | None = None,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Listener | None = None,
+    listener: Callbacks | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> Summary:
     """Classify or tag files and folders; what ``audiocli classify`` and ``audiocli tag`` do.
@@ -244,8 +246,8 @@ def classify_files(
     n_jobs : int
         Worker processes.
     device : str
-        As in :func:`audiocli.models.device`.
-    listener : Listener, optional
+        As in :func:`audiocli.nn.models.device`.
+    listener : Callbacks, optional
         Hears how it goes; the outcome of a file that is done holds its :class:`Result`.
     warn : callable, optional
         Hears of clips of people that cannot be read.

@@ -22,9 +22,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from audiocli import models, registry
 from audiocli.errors import ModelError, UsageError
-from audiocli.models.clipwise import ClipNetwork, Head
+from audiocli.nn import models, registry
+from audiocli.nn.clipwise import ClipNetwork, Head
 from audiocli.tasks.classify.clips import Clip, Selection, folds, select
 from audiocli.tasks.classify.encoders import Ear, find_ear, in_step, load_trunk
 from audiocli.tasks.classify.examples import AUGMENTATIONS, Augmentation, load, varied
@@ -123,7 +123,7 @@ def fit_head(
 
     Examples
     --------
-    >>> from audiocli.frontend import FilterbankConfig
+    >>> from audiocli.nn.frontend import FilterbankConfig
     >>> head = Head(FilterbankConfig(), inputs=1, num_outputs=2)
     >>> x, y = np.array([[-1.0], [1.0]], np.float32), np.eye(2, dtype=np.float32)
     >>> fit_head(head, x, y, "classify", 0.01, np.ones(2, np.float32))
@@ -322,7 +322,7 @@ def train(
         Patterns of the clips that count then, see :func:`audiocli.tasks.classify.clips.select`;
         without any, all do.
     device : str
-        As in :func:`audiocli.models.device`.
+        As in :func:`audiocli.nn.models.device`.
 
     Returns
     -------

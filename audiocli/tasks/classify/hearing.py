@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from audiocli.audio import AudioReader
-from audiocli.audio.streaming import Block, prefetch
 from audiocli.batch import Progress
 from audiocli.batch.inputs import Input
+from audiocli.io.audio import AudioReader
+from audiocli.io.audio.streaming import Block, prefetch
 
 __all__ = ["VOICE", "Blocks", "heard"]
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli import registry
 from audiocli.errors import DataError, UsageError
-from audiocli.provenance import data_sets, licence_of_each, training_facts
+from audiocli.nn import registry
+from audiocli.nn.provenance import data_sets, licence_of_each, training_facts
 from audiocli.tasks.classify import scoring
 from audiocli.tasks.classify.clips import (
     Clip,
@@ -387,7 +387,7 @@ def _home(folder: Path) -> Path:
 
 
 def _minutes(clips: Sequence[Clip], folder: Path) -> float:
-    from audiocli.audio import probe
+    from audiocli.io.audio import probe
 
     seconds = [probe(clip.path).duration or 0.0 for clip in clips
                if clip.folder.resolve() == _home(folder)]  # fmt: skip

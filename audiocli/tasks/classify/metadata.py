@@ -23,9 +23,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from audiocli.atomic import write_whole
-from audiocli.audio.info import printable
 from audiocli.errors import AudioError
+from audiocli.io.atomic import write_whole
+from audiocli.io.audio.info import printable
 
 __all__ = ["KINDS", "write_tags"]
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from audiocli import formats
-from audiocli.destination import Destination
+from audiocli.batch.destination import Destination
 from audiocli.errors import UsageError, suggest
-from audiocli.formats import Segments
-from audiocli.formats.plain import one_line, seconds
+from audiocli.io import formats
+from audiocli.io.formats import Segments
+from audiocli.io.formats.plain import one_line, seconds
 from audiocli.tasks.classify.decisions import Track, decode, merged
 
 __all__ = ["FORMATS", "SPANS", "Asked", "Result", "describe", "destination", "name_of", "render"]

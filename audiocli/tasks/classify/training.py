@@ -14,10 +14,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli import models, registry
 from audiocli.errors import ModelError, UsageError, suggest
-from audiocli.frontend import FilterbankConfig, from_dict
-from audiocli.models.clipwise import ClipNetwork
+from audiocli.nn import models, registry
+from audiocli.nn.clipwise import ClipNetwork
+from audiocli.nn.fit import Epoch, FitConfig, fit
+from audiocli.nn.frontend import FilterbankConfig, from_dict
 from audiocli.tasks.classify.encoders import load_trunk
 from audiocli.tasks.classify.examples import AUGMENTATIONS, Augmentation, Examples, masked
 from audiocli.tasks.classify.material import (
@@ -27,9 +28,8 @@ from audiocli.tasks.classify.material import (
     model_facts,
     refuse_unscorable,
 )
-from audiocli.training import Epoch, Recipe, fit
 
-__all__ = ["ARCHITECTURES", "LISTENING", "Course", "logits_of", "loss", "train"]
+__all__ = ["ARCHITECTURES", "LISTENING", "TrainingConfig", "logits_of", "loss", "train"]
 
 #: What networks listen through that start from nothing.
 LISTENING: dict[str, FilterbankConfig] = {
@@ -63,7 +63,7 @@ SCALE, MARGIN = 24.0, 0.2
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingConfig:
     """Everything that makes a training run, so that it can be run again.
 
     Parameters
@@ -86,7 +86,7 @@ class Course:
         among them.
     seconds : float
         Length of an example.
-    recipe : Recipe
+    recipe : FitConfig
         Optimiser and schedule.
 
     Raises
@@ -101,7 +101,7 @@ class Course:
 
     Examples
     --------
-    >>> Course(architecture="blstm").seconds
+    >>> TrainingConfig(architecture="blstm").seconds
     4.0
     """
 
@@ -113,7 +113,7 @@ class Course:
     augmentation: Augmentation = AUGMENTATIONS["wide"]
     loss: str = "softmax"
     seconds: float = 4.0
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -170,7 +170,7 @@ def _without_head(network: ClipNetwork) -> dict[str, Tensor]:
     return {name: value for name, value in state.items() if not name.startswith(behind)}
 
 
-def loss(network: ClipNetwork, batch: tuple[Tensor, Tensor], course: Course) -> Tensor:
+def loss(network: ClipNetwork, batch: tuple[Tensor, Tensor], course: TrainingConfig) -> Tensor:
     """Compute the cross entropy of a network on a batch.
 
     Parameters
@@ -178,7 +178,7 @@ def loss(network: ClipNetwork, batch: tuple[Tensor, Tensor], course: Course) -> 
     network : ClipNetwork
     batch : tuple of Tensor
         Audio (batch, samples) and targets (batch, labels), which may be blends.
-    course : Course
+    course : TrainingConfig
         Says what the classes are, and how much of the images is masked.
 
     Returns
@@ -188,7 +188,7 @@ def loss(network: ClipNetwork, batch: tuple[Tensor, Tensor], course: Course) -> 
 
     Examples
     --------
-    >>> course = Course(architecture="perceptron")
+    >>> course = TrainingConfig(architecture="perceptron")
     >>> batch = torch.randn(3, 8000), torch.eye(2)[[0, 1, 0]]
     >>> loss(course.build(2), batch, course).shape
     torch.Size([])
@@ -239,7 +239,7 @@ def logits_of(
 def train(
     split: Split,
     output: Path,
-    course: Course,
+    course: TrainingConfig,
     *,
     as_encoder: bool = False,
     device: str = "auto",
@@ -257,14 +257,14 @@ def train(
         :func:`audiocli.tasks.classify.material.gather`.
     output : Path
         The model folder; its ``checkpoint`` folder holds what is needed to go on.
-    course : Course
+    course : TrainingConfig
         What to train, and how.
     as_encoder : bool
         Keep the trunk alone, for others to put heads on.
     device : str
-        As in :func:`audiocli.models.device`.
+        As in :func:`audiocli.nn.models.device`.
     report, progress : callable
-        As in :func:`audiocli.training.fit`.
+        As in :func:`audiocli.nn.fit.fit`.
 
     Returns
     -------
@@ -326,7 +326,7 @@ def train(
     return registry.open_folder(output)
 
 
-def _examples(split: Split, course: Course, rate: int) -> Examples:
+def _examples(split: Split, course: TrainingConfig, rate: int) -> Examples:
     """Read the clips to train on."""
     targets, classes = split.targets(split.training), course.task == "classify"
     if classes:  # of several labels each has its share
@@ -338,7 +338,7 @@ def _examples(split: Split, course: Course, rate: int) -> Examples:
 class _Judge:
     """Scores networks by held-out clips; what a configuration says of the latest is kept."""
 
-    def __init__(self, split: Split, course: Course, rate: int) -> None:
+    def __init__(self, split: Split, course: TrainingConfig, rate: int) -> None:
         self.split, self.course = split, course
         self.audio = load_all(split.dev, rate)
         self.truth = split.targets(split.dev)
@@ -355,7 +355,11 @@ class _Judge:
 
 
 def _save(
-    network: ClipNetwork, output: Path, facts: dict[str, Any], course: Course, as_encoder: bool
+    network: ClipNetwork,
+    output: Path,
+    facts: dict[str, Any],
+    course: TrainingConfig,
+    as_encoder: bool,
 ) -> None:
     """Write the model folder, of an encoder without what its trunk was trained to tell."""
     given = course.given(len(facts["labels"]))
@@ -367,7 +371,7 @@ def _save(
     models.save(network, output, {**facts, "architecture": name, "arguments": given}, half=True)
 
 
-def _described(course: Course) -> dict[str, Any]:
+def _described(course: TrainingConfig) -> dict[str, Any]:
     """Write the course down for JSON, without what stands elsewhere."""
     settings = asdict(course)
     settings.pop("task")

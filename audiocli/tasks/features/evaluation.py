@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiocli import registry
-from audiocli.annotated import matching, title
-from audiocli.audio import AudioReader
-from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
+from audiocli.batch import Callbacks, Collector, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Input, Job, find_inputs
 from audiocli.errors import DataError
-from audiocli.models import share_processor
+from audiocli.io.audio import AudioReader
+from audiocli.nn import registry
+from audiocli.nn.models import share_processor
+from audiocli.tasks.annotated import matching, title
 from audiocli.tasks.features.learned import Basis
 
 __all__ = ["Evaluation", "Score", "evaluate", "record_scores", "total"]
@@ -167,7 +167,7 @@ def evaluate(
     only: Sequence[str] = (),
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Listener | None = None,
+    listener: Callbacks | None = None,
 ) -> Evaluation:
     """Score a basis on folders of recordings.
 
@@ -182,8 +182,8 @@ def evaluate(
     n_jobs : int
         Worker processes.
     device : str
-        As in :func:`audiocli.models.device`.
-    listener : Listener, optional
+        As in :func:`audiocli.nn.models.device`.
+    listener : Callbacks, optional
         Hears how it goes.
 
     Returns

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.audio import streaming
 from audiocli.dsp.cepstral import delta
 from audiocli.dsp.frames import Framer
 from audiocli.dsp.pitch import Pitch, PitchTracker
 from audiocli.errors import UsageError
+from audiocli.io.audio import streaming
 from audiocli.tasks.features import catalogue
 from audiocli.tasks.features.block import Block, Settings
 from audiocli.tasks.features.catalogue import Feature
 from audiocli.tasks.features.statistics import Statistics, check
 
 if TYPE_CHECKING:
-    from audiocli.plots import Overview
+    from audiocli.tasks.plotting import Overview
 
 __all__ = ["PLOTTED", "STATISTICS", "Column", "Describer", "Extractor"]
 
@@ -294,7 +294,7 @@ class Extractor:
         overwrite: bool,
     ) -> None:
         """Draw the features of frames under the spectrogram."""
-        from audiocli.plots import plot_features  # loads torch
+        from audiocli.tasks.plotting import plot_features  # loads torch
 
         values = np.concatenate(list(self.frames(blocks, sample_rate)))
         curves: dict[str, Floats] = {}

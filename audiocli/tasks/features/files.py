@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.atomic import write_bytes
-from audiocli.audio import AudioReader
-from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
+from audiocli.batch import Callbacks, Collector, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Input, Job, check_joint_output, find_inputs, plan
 from audiocli.batch.manifest import digest
 from audiocli.batch.placing import PICTURES, below, placed
 from audiocli.batch.stdin import standard_input
 from audiocli.errors import UsageError
+from audiocli.io.atomic import write_bytes
+from audiocli.io.audio import AudioReader
 from audiocli.tasks.features import tables
 from audiocli.tasks.features.block import Settings
 from audiocli.tasks.features.extractor import STATISTICS, Describer, Extractor
@@ -49,7 +49,7 @@ class _Request:
         made = self.make()
         threads = threadpoolctl.ThreadpoolController()
         if not made.single_threaded:
-            from audiocli.models import share_processor
+            from audiocli.nn.models import share_processor
 
             share_processor(self.n_jobs)
 
@@ -206,10 +206,10 @@ class _Decoded:
 
 def _plot(extractor: Describer, job: Job) -> None:
     """Draw the features of frames, whatever the table holds."""
-    from audiocli import plots  # loads torch
+    from audiocli.tasks import plotting  # loads torch
 
     item = job.input
-    seen = plots.overview(item.path, name=item.name)
+    seen = plotting.overview(item.path, name=item.name)
     with AudioReader(item.path, name=item.name) as reader:
         blocks = _Decoded(reader, lambda done, total: None)
         extractor.draw(
@@ -240,7 +240,7 @@ def extract_files(
     manifest: Path | None = None,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Listener | None = None,
+    listener: Callbacks | None = None,
 ) -> Summary:
     """Make one table of the features of files and folders; what ``audiocli features`` does.
 
@@ -283,8 +283,8 @@ def extract_files(
     n_jobs : int
         Worker processes.
     device : str
-        Where a basis or model runs, as in :func:`audiocli.models.device`.
-    listener : Listener, optional
+        Where a basis or model runs, as in :func:`audiocli.nn.models.device`.
+    listener : Callbacks, optional
         Hears how it goes; the outcome of a file that is done holds its :class:`Part`.
 
     Returns

@@ -12,19 +12,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli import models, registry
-from audiocli.audio import streaming
-from audiocli.audio.levels import Level
 from audiocli.errors import ModelError
-from audiocli.models.bases import BasisNetwork
-from audiocli.models.clipwise import ClipNetwork, steps_of_stream
-from audiocli.models.framewise import FramewiseNetwork, in_segments
-from audiocli.models.masking import LEVEL, SILENCE, MaskingNetwork
+from audiocli.io.audio import streaming
+from audiocli.io.audio.levels import Level
+from audiocli.nn import models, registry
+from audiocli.nn.bases import BasisNetwork
+from audiocli.nn.clipwise import ClipNetwork, steps_of_stream
+from audiocli.nn.framewise import FramewiseNetwork, in_segments
+from audiocli.nn.masking import LEVEL, SILENCE, MaskingNetwork
 from audiocli.tasks.features.extractor import LOUDEST, STATISTICS, Column
 from audiocli.tasks.features.statistics import Statistics, check
 
 if TYPE_CHECKING:
-    from audiocli.plots import Overview
+    from audiocli.tasks.plotting import Overview
 
 __all__ = ["Basis", "Embedder"]
 
@@ -46,7 +46,7 @@ class Embedder:
     statistics : sequence of str
         Of a file's frames, see :func:`audiocli.tasks.features.statistics.check`.
     device : str
-        As in :func:`audiocli.models.device`.
+        As in :func:`audiocli.nn.models.device`.
 
     Raises
     ------
@@ -193,7 +193,7 @@ class Embedder:
         overwrite: bool,
     ) -> None:
         """Draw the activations as an image under the spectrogram."""
-        from audiocli.plots import plot_features
+        from audiocli.tasks.plotting import plot_features
 
         values = np.concatenate(list(self.frames(blocks, sample_rate)))
         label = f"{self.entry.name}\n({self.units} {'channels' if self._pooled else 'units'})"
@@ -243,7 +243,7 @@ class Basis(Embedder):
         Yields
         ------
         ndarray of float32, shape (frames, units + 2)
-            As :meth:`audiocli.models.bases.BasisNetwork.measured` orders them.
+            As :meth:`audiocli.nn.bases.BasisNetwork.measured` orders them.
         """
         yield from self._computed(self.network.measured, blocks, sample_rate)
 
@@ -258,7 +258,7 @@ class Basis(Embedder):
         overwrite: bool,
     ) -> None:
         """Draw the bases, the activations and the error under the spectrogram."""
-        from audiocli.plots.basis import plot_basis
+        from audiocli.tasks.features.plot import plot_basis
 
         values = np.concatenate(list(self.measured(blocks, sample_rate)))
         bands = self.network.frontend.centres.numpy()

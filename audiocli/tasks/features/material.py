@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli.annotated import title
-from audiocli.audio import AudioReader
 from audiocli.batch.inputs import find_inputs
 from audiocli.errors import AudioError, DataError
-from audiocli.frontend import Filterbank
+from audiocli.io.audio import AudioReader
+from audiocli.nn.frontend import Filterbank
+from audiocli.tasks.annotated import title
 
 __all__ = ["Excerpts", "Sound", "find_sounds"]
 
@@ -49,7 +49,7 @@ class Sound:
 
     @property
     def title(self) -> str:
-        """Name with the folder's own, see :func:`audiocli.annotated.title`."""
+        """Name with the folder's own, see :func:`audiocli.tasks.annotated.title`."""
         return title(self.folder, self.name)
 
 
@@ -118,7 +118,7 @@ class Excerpts:
     --------
     >>> import tempfile
     >>> import soundfile
-    >>> from audiocli.frontend import FilterbankConfig
+    >>> from audiocli.nn.frontend import FilterbankConfig
     >>> with tempfile.TemporaryDirectory() as name:
     ...     soundfile.write(name + "/a.wav", np.zeros(16000), 8000)
     ...     excerpts = Excerpts([find_sounds(Path(name))], Filterbank(FilterbankConfig()), 0.5)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.atomic import write_whole
 from audiocli.errors import UsageError
+from audiocli.io.atomic import write_whole
 
 __all__ = ["FORMATS", "TEXTS", "Layout", "Part", "find_form", "lines", "read", "write"]
 

@@ -1,7 +1,7 @@
 """Learn bases of spectra: streaming fits by scikit-learn, and an autoencoder by our own loop.
 
 Frames are drawn at random from recordings on disk, batch after batch; none is kept. What is
-learned goes into a network of :mod:`audiocli.models.bases`, and that into a model folder.
+learned goes into a network of :mod:`audiocli.nn.bases`, and that into a model folder.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli import models, registry
-from audiocli.annotated import gather
 from audiocli.errors import UsageError, suggest
-from audiocli.frontend import Filterbank, FilterbankConfig
-from audiocli.models.bases import Autoencoder, BasisNetwork
-from audiocli.provenance import chosen_on, data_sets, licence_of_each, training_facts
+from audiocli.nn import models, registry
+from audiocli.nn.bases import Autoencoder, BasisNetwork
+from audiocli.nn.fit import Epoch, FitConfig, fit
+from audiocli.nn.frontend import Filterbank, FilterbankConfig
+from audiocli.nn.provenance import chosen_on, data_sets, licence_of_each, training_facts
+from audiocli.tasks.annotated import gather
 from audiocli.tasks.features.material import Excerpts, Sound, find_sounds
-from audiocli.training import Epoch, Recipe, fit
 
-__all__ = ["BASES", "FRONTEND", "Course", "explained", "loss", "train"]
+__all__ = ["BASES", "FRONTEND", "TrainingConfig", "explained", "loss", "train"]
 
 BASES = ("pca", "nmf", "dictionary", "kmeans", "autoencoder")
 #: The frames of the features made by hand.
@@ -38,7 +38,7 @@ CALIBRATING, SCORING = 16_384, 16_384
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingConfig:
     """Everything that makes a training run, so that it can be run again.
 
     Parameters
@@ -52,7 +52,7 @@ class Course:
         The spectra.
     seconds : float
         Length of the excerpts that frames are drawn from.
-    recipe : Recipe
+    recipe : FitConfig
         Epochs, steps and frames a batch; the rest of it is for the autoencoder.
 
     Raises
@@ -62,7 +62,7 @@ class Course:
 
     Examples
     --------
-    >>> Course("nmf", {"components": 8}).build().components
+    >>> TrainingConfig("nmf", {"components": 8}).build().components
     8
     """
 
@@ -70,7 +70,7 @@ class Course:
     arguments: dict[str, Any] = field(default_factory=dict)
     frontend: FilterbankConfig = FRONTEND
     seconds: float = 2.0
-    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=10, batch_size=1024))
+    recipe: FitConfig = field(default_factory=lambda: FitConfig(epochs=10, batch_size=1024))
 
     def __post_init__(self) -> None:
         if self.basis not in BASES:
@@ -108,7 +108,7 @@ def loss(network: BasisNetwork, frames: Tensor) -> Tensor:
 
     Examples
     --------
-    >>> loss(Course("autoencoder").build(), torch.zeros(4, 128)).item() > 0
+    >>> loss(TrainingConfig("autoencoder").build(), torch.zeros(4, 128)).item() > 0
     True
     """
     return (network.decode(network.encode(frames)) - frames).square().mean()
@@ -132,7 +132,7 @@ def explained(network: BasisNetwork, frames: Tensor) -> float:
 
     Examples
     --------
-    >>> network = Course("kmeans", {"components": 2}).build()
+    >>> network = TrainingConfig("kmeans", {"components": 2}).build()
     >>> _ = network.bases.data.copy_(torch.stack([torch.ones(128), torch.zeros(128)]))
     >>> round(explained(network, torch.stack([torch.ones(128), 0.5 * torch.ones(128)])))
     80
@@ -148,7 +148,7 @@ def explained(network: BasisNetwork, frames: Tensor) -> float:
 def train(
     data: Sequence[Path],
     output: Path,
-    course: Course,
+    course: TrainingConfig,
     *,
     held_out: Sequence[str] = (),
     dev: Sequence[Path] = (),
@@ -169,7 +169,7 @@ def train(
         Folders of recordings; each is drawn from as often as the others.
     output : Path
         The model folder.
-    course : Course
+    course : TrainingConfig
         What to learn, and how.
     held_out : sequence of str
         Patterns of recordings in `data` that score instead.
@@ -178,11 +178,11 @@ def train(
     licences : sequence of str
         Of the folders in `data`, in their order, for the card.
     device : str
-        As in :func:`audiocli.models.device`.
+        As in :func:`audiocli.nn.models.device`.
     warn : callable
         Told of each file that cannot be read.
     report, progress : callable
-        As in :func:`audiocli.training.fit`.
+        As in :func:`audiocli.nn.fit.fit`.
 
     Returns
     -------
@@ -245,7 +245,7 @@ def _descend(
     network: BasisNetwork,
     excerpts: Excerpts,
     scored: Tensor,
-    course: Course,
+    course: TrainingConfig,
     output: Path,
     settings: Mapping[str, Any],
     listeners: Mapping[str, Any],
@@ -273,7 +273,7 @@ def _stream(
     network: BasisNetwork,
     excerpts: Excerpts,
     scored: Tensor,
-    course: Course,
+    course: TrainingConfig,
     output: Path,
     listeners: Mapping[str, Any],
 ) -> None:
@@ -308,7 +308,7 @@ def _stream(
     listeners["keep"](*best)
 
 
-def _estimator(course: Course) -> Any:
+def _estimator(course: TrainingConfig) -> Any:
     """Make what scikit-learn fits batch by batch."""
     from sklearn import cluster, decomposition  # late: it takes a second
 
@@ -348,7 +348,7 @@ def _fill(network: BasisNetwork, basis: str, estimator: Any, mean: Tensor) -> No
 def _facts(
     data: Sequence[Path],
     groups: Sequence[Sequence[Sound]],
-    course: Course,
+    course: TrainingConfig,
     licences: Sequence[str],
     held_out: Sequence[str],
     dev: Sequence[Path],

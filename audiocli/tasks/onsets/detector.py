@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli import models, registry
-from audiocli.audio.streaming import mono
 from audiocli.errors import ModelError, UsageError
-from audiocli.models.framewise import FramewiseNetwork, in_segments
+from audiocli.io.audio.streaming import mono
+from audiocli.nn import models, registry
+from audiocli.nn.framewise import FramewiseNetwork, in_segments
 from audiocli.tasks.onsets.envelope import Envelope, backtracked, rises
 
 __all__ = ["DEFAULT_MODEL", "Decoder", "OnsetDetector", "Onsets", "activations", "decode"]
@@ -140,7 +140,7 @@ def activations(network: FramewiseNetwork, blocks: Iterable[Audio]) -> Iterator[
 
     Examples
     --------
-    >>> from audiocli.frontend import FilterbankConfig
+    >>> from audiocli.nn.frontend import FilterbankConfig
     >>> network = models.build("frame-rnn", FilterbankConfig(), {})
     >>> [curve.shape for curve in activations(network, [np.zeros(44100, np.float32)])]
     [(101,)]

@@ -18,11 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli import audio, registry
-from audiocli.annotated import Recording, find_recordings, matching, score_each
-from audiocli.batch import Listener, Summary
-from audiocli.compiled import import_librosa
-from audiocli.formats import read_instants
+from audiocli.batch import Callbacks, Summary
+from audiocli.dsp.compiled import import_librosa
+from audiocli.io import audio
+from audiocli.io.formats import read_instants
+from audiocli.nn import registry
+from audiocli.tasks.annotated import Recording, find_recordings, matching, score_each
 from audiocli.tasks.onsets.detector import DEFAULT_MODEL, OnsetDetector
 from audiocli.tasks.onsets.examples import ANNOTATIONS
 from audiocli.tasks.onsets.scoring import Match, match, merged
@@ -175,14 +176,14 @@ def evaluate(
     threshold: float | None = None,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Listener | None = None,
+    listener: Callbacks | None = None,
 ) -> Evaluation:
     """Score a model, or another detector, on folders of annotated recordings.
 
     Parameters
     ----------
     folders : sequence of Path
-        Recordings as :func:`audiocli.annotated.find_recordings` finds them.
+        Recordings as :func:`audiocli.tasks.annotated.find_recordings` finds them.
     model : str
         A model's name or folder.
     only : sequence of str
@@ -194,8 +195,8 @@ def evaluate(
     n_jobs : int
         Worker processes.
     device : str
-        As in :func:`audiocli.models.device`.
-    listener : Listener, optional
+        As in :func:`audiocli.nn.models.device`.
+    listener : Callbacks, optional
         Hears how it goes.
 
     Returns

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli.annotated import Recording
-from audiocli.audio import AudioReader
-from audiocli.audio.streaming import mono
-from audiocli.augment import background, crackle, filtered
-from audiocli.formats import read_instants
-from audiocli.frontend import FilterbankConfig
+from audiocli.io.audio import AudioReader
+from audiocli.io.audio.streaming import mono
+from audiocli.io.formats import read_instants
+from audiocli.nn.augment import background, crackle, filtered
+from audiocli.nn.frontend import FilterbankConfig
+from audiocli.tasks.annotated import Recording
 from audiocli.tasks.onsets.scoring import merged
 
 __all__ = [

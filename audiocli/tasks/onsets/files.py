@@ -9,18 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
-from audiocli import formats, models, plots, registry
-from audiocli.atomic import write_whole
-from audiocli.audio import AudioReader
-from audiocli.audio.streaming import decoding
-from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
+from audiocli.batch import Callbacks, Collector, Progress, Summary, Worker, run
+from audiocli.batch.destination import Destination, settle
 from audiocli.batch.inputs import Input, Job, find_inputs, plan
 from audiocli.batch.placing import Naming, below, picture, placed, sound
 from audiocli.batch.stdin import standard_input
-from audiocli.clicks import write_clicks
-from audiocli.destination import Destination, settle
 from audiocli.errors import UsageError
-from audiocli.formats import Instants
+from audiocli.io import formats
+from audiocli.io.atomic import write_whole
+from audiocli.io.audio import AudioReader
+from audiocli.io.audio.streaming import decoding
+from audiocli.io.formats import Instants
+from audiocli.nn import models, registry
+from audiocli.tasks import plotting
+from audiocli.tasks.onsets.clicks import write_clicks
 from audiocli.tasks.onsets.detector import DEFAULT_MODEL, OnsetDetector, Onsets
 
 __all__ = ["COLUMNS", "Products", "as_instants", "detect_file", "detect_files", "write_curve"]
@@ -165,9 +167,9 @@ def detect_file(
     if click is not None:
         write_clicks(source, click, onsets.times, name=name, overwrite=overwrite)
     if plot is not None:
-        plots.plot_onsets(
+        plotting.plot_onsets(
             plot,
-            plots.overview(source, name=name),
+            plotting.overview(source, name=name),
             onsets.times,
             onsets.curve,
             onsets.frame_rate,
@@ -278,7 +280,7 @@ def detect_files(
     manifest: Path | None = None,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Listener | None = None,
+    listener: Callbacks | None = None,
 ) -> Summary:
     """Detect onsets in files and folders; what ``audiocli onsets`` does.
 
@@ -292,7 +294,7 @@ def detect_files(
     files_from : str, optional
         A list of more inputs.
     form : str, optional
-        One of :data:`audiocli.formats.FORMATS`; by default what the output's name says, or txt.
+        One of :data:`audiocli.io.formats.FORMATS`; by default what the output's name says, or txt.
     columns : sequence of str
         Which of ``COLUMNS`` stand beside the times.
     products : Products, optional
@@ -307,7 +309,7 @@ def detect_files(
         By default ``audiocli.jsonl`` in the output folder.
     n_jobs : int
         Worker processes.
-    listener : Listener, optional
+    listener : Callbacks, optional
         Hears how it goes; the outcome of a file that is done holds its ``Instants``.
 
     Returns

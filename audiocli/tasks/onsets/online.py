@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiocli.errors import AudioError, ModelError, UsageError
-from audiocli.models.frame_crnn import FrameCRNN
+from audiocli.nn.frame_crnn import FrameCRNN
 from audiocli.tasks.onsets.detector import OnsetDetector
 
 __all__ = ["ENCODINGS", "ONLINE_MODEL", "OnlineDetector", "RawAudio", "open_stream"]
@@ -36,7 +36,7 @@ class OnlineDetector:
     model : str
         A name or a folder of a model that does not need the future.
     device : str
-        As in :func:`audiocli.models.device`.
+        As in :func:`audiocli.nn.models.device`.
     threshold, min_gap : float, optional
         As in :class:`Decoder`. Of peaks closer than 30 ms the first counts, since the next
         is not known yet.

@@ -16,12 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audiocli import models, registry
-from audiocli.annotated import find_recordings, gather
 from audiocli.errors import UsageError, suggest
-from audiocli.frontend import FilterbankConfig
-from audiocli.models.framewise import FramewiseNetwork
-from audiocli.provenance import chosen_on, data_sets, licence_of_each, training_facts
+from audiocli.nn import models, registry
+from audiocli.nn.fit import Epoch, FitConfig, fit
+from audiocli.nn.framewise import FramewiseNetwork
+from audiocli.nn.frontend import FilterbankConfig
+from audiocli.nn.provenance import chosen_on, data_sets, licence_of_each, training_facts
+from audiocli.tasks.annotated import find_recordings, gather
 from audiocli.tasks.onsets.detector import Decoder, activations, decode
 from audiocli.tasks.onsets.examples import (
     ANNOTATIONS,
@@ -33,9 +34,8 @@ from audiocli.tasks.onsets.examples import (
     load,
 )
 from audiocli.tasks.onsets.scoring import f_measure, match
-from audiocli.training import Epoch, Recipe, fit
 
-__all__ = ["ARCHITECTURES", "Course", "loss", "score", "train"]
+__all__ = ["ARCHITECTURES", "TrainingConfig", "loss", "score", "train"]
 
 EYBEN = FilterbankConfig()
 FINE = FilterbankConfig(
@@ -57,7 +57,7 @@ THRESHOLDS = np.arange(0.1, 0.81, 0.05)
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingConfig:
     """Everything that makes a training run, so that it can be run again.
 
     Parameters
@@ -73,7 +73,7 @@ class Course:
         nearest frame alone.
     seconds : float
         Length of an example.
-    recipe : Recipe
+    recipe : FitConfig
         Optimiser and schedule.
 
     Raises
@@ -83,7 +83,7 @@ class Course:
 
     Examples
     --------
-    >>> Course(architecture="blstm").frontend.bands
+    >>> TrainingConfig(architecture="blstm").frontend.bands
     40
     """
 
@@ -92,7 +92,7 @@ class Course:
     augmentation: Augmentation = AUGMENTATIONS["wide"]
     fuzz: float = 0.02
     seconds: float = 5.0
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -139,7 +139,7 @@ def loss(network: FramewiseNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:
     Examples
     --------
     >>> batch = torch.zeros(1, 44100), torch.zeros(1, 101)
-    >>> loss(Course(architecture="blstm").build(), batch).item() > 0
+    >>> loss(TrainingConfig(architecture="blstm").build(), batch).item() > 0
     True
     """
     audio, targets = batch
@@ -166,7 +166,7 @@ def score(network: FramewiseNetwork, takes: Sequence[Take]) -> tuple[float, floa
     Examples
     --------
     >>> take = Take(np.zeros(44100, np.int16), np.array([0.5]), "data")
-    >>> score(Course(architecture="blstm").build(), [take])[0] >= 0
+    >>> score(TrainingConfig(architecture="blstm").build(), [take])[0] >= 0
     True
     """
     rate = network.frontend.config.frame_rate
@@ -186,7 +186,7 @@ def score(network: FramewiseNetwork, takes: Sequence[Take]) -> tuple[float, floa
 def train(
     data: Sequence[Path],
     output: Path,
-    course: Course,
+    course: TrainingConfig,
     *,
     held_out: Sequence[str] = (),
     dev: Sequence[Path] = (),
@@ -203,11 +203,11 @@ def train(
     Parameters
     ----------
     data : sequence of Path
-        Folders of annotated recordings, see :mod:`audiocli.annotated`; each is drawn from as
+        Folders of annotated recordings, see :mod:`audiocli.tasks.annotated`; each is drawn from as
         often as the others.
     output : Path
         The model folder; its ``checkpoint`` folder holds what is needed to go on.
-    course : Course
+    course : TrainingConfig
         What to train, and how.
     held_out : sequence of str
         Patterns of recordings in `data` that choose the best epoch instead.
@@ -218,9 +218,9 @@ def train(
     start : str, optional
         A model of the same architecture and sizes to go on from, by its name or folder.
     device : str
-        As in :func:`audiocli.models.device`.
+        As in :func:`audiocli.nn.models.device`.
     report, progress : callable
-        As in :func:`audiocli.training.fit`.
+        As in :func:`audiocli.nn.fit.fit`.
 
     Returns
     -------
@@ -286,7 +286,7 @@ def train(
 
 
 def _begin(
-    course: Course, drawn: Sequence[Sequence[Take]], origin: registry.ModelEntry | None
+    course: TrainingConfig, drawn: Sequence[Sequence[Take]], origin: registry.ModelEntry | None
 ) -> FramewiseNetwork:
     """Make the network that training begins with."""
     network = course.build()
@@ -301,7 +301,7 @@ def _begin(
 def _facts(
     data: Sequence[Path],
     groups: Sequence[Sequence[Take]],
-    course: Course,
+    course: TrainingConfig,
     licences: Sequence[str],
     held_out: Sequence[str],
     dev: Sequence[Path],

@@ -22,7 +22,7 @@ Huang, Kim, Hasegawa-Johnson, Smaragdis: Joint optimization of masks and deep
 recurrent neural networks for monaural source separation. IEEE/ACM TASLP 23(12), 2015.
 """
 
-from audiocli.stems import SOURCES
+from audiocli.tasks.separate.clips import SOURCES
 from audiocli.tasks.separate.files import separate_files
 from audiocli.tasks.separate.products import Asked, parse_gains
 from audiocli.tasks.separate.separator import Separator, decode, estimate

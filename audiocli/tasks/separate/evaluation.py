@@ -23,15 +23,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audiocli import registry
-from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
+from audiocli.batch import Callbacks, Collector, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Input, Job
-from audiocli.bss_eval import FILTER_LENGTH, bss_eval, weighted_mean
 from audiocli.errors import DataError
-from audiocli.frontend import Stft, StftConfig
-from audiocli.models import share_processor
-from audiocli.models.masking import MaskingNetwork
-from audiocli.stems import SOURCES, Clip, find_clips, unit_power
+from audiocli.nn import registry
+from audiocli.nn.frontend import Stft, StftConfig
+from audiocli.nn.masking import MaskingNetwork
+from audiocli.nn.models import share_processor
+from audiocli.tasks.separate.bss_eval import FILTER_LENGTH, bss_eval, weighted_mean
+from audiocli.tasks.separate.clips import SOURCES, Clip, find_clips, unit_power
 from audiocli.tasks.separate.pitches import spread
 from audiocli.tasks.separate.separator import Separator
 
@@ -141,7 +141,7 @@ def oracle_masks(sources: Sources, stft: Stft) -> dict[str, Sources]:
 
     Examples
     --------
-    >>> from audiocli.frontend import StftConfig
+    >>> from audiocli.nn.frontend import StftConfig
     >>> noise = np.random.default_rng(0).normal(size=(2, 4000)).astype(np.float32)
     >>> [estimate.shape for estimate in oracle_masks(noise, Stft(StftConfig())).values()]
     [(2, 4000), (2, 4000)]
@@ -379,14 +379,14 @@ def evaluate(
     pitches: int | None = None,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Listener | None = None,
+    listener: Callbacks | None = None,
 ) -> Evaluation:
     """Score a model on a folder of clips.
 
     Parameters
     ----------
     folder : Path
-        Clips as :func:`audiocli.stems.find_clips` finds them.
+        Clips as :func:`audiocli.tasks.separate.clips.find_clips` finds them.
     model : str
         A model's name or folder.
     equal_levels, oracles
@@ -398,8 +398,8 @@ def evaluate(
     n_jobs : int
         Worker processes.
     device : str
-        As in :func:`audiocli.models.device`.
-    listener : Listener, optional
+        As in :func:`audiocli.nn.models.device`.
+    listener : Callbacks, optional
         Hears how it goes.
 
     Returns

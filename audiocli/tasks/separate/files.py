@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiocli import models, registry
-from audiocli.audio import AudioInfo, output_format
-from audiocli.batch import Listener, Progress, Summary, Worker, run
+from audiocli.batch import Callbacks, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Job, find_inputs, plan
 from audiocli.batch.stdin import standard_input
 from audiocli.errors import UsageError, suggest
-from audiocli.stems import PARTS
+from audiocli.io.audio import AudioInfo, output_format
+from audiocli.nn import models, registry
+from audiocli.tasks.separate.clips import PARTS
 from audiocli.tasks.separate.pitches import spread
 from audiocli.tasks.separate.products import NAME, REMIX, Asked, Naming, container_of
 from audiocli.tasks.separate.separator import DEFAULT_MODEL, Separator, stems_of
@@ -94,7 +94,7 @@ def separate_files(
     manifest: Path | None = None,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Listener | None = None,
+    listener: Callbacks | None = None,
 ) -> Summary:
     """Separate files and folders; what ``audiocli separate`` does.
 
@@ -126,8 +126,8 @@ def separate_files(
     n_jobs : int
         Worker processes.
     device : str
-        As in :func:`audiocli.models.device`.
-    listener : Listener, optional
+        As in :func:`audiocli.nn.models.device`.
+    listener : Callbacks, optional
         Hears how it goes.
 
     Returns

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from audiocli import registry
-from audiocli.audio import AudioReader
-from audiocli.audio.levels import Level
-from audiocli.batch import Collector, Listener, Progress, Summary, Worker, run
+from audiocli.batch import Callbacks, Collector, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Job, find_inputs
 from audiocli.errors import UsageError, suggest
-from audiocli.models import share_processor
-from audiocli.stems import SOURCES
+from audiocli.io.audio import AudioReader
+from audiocli.io.audio.levels import Level
+from audiocli.nn import registry
+from audiocli.nn.models import share_processor
+from audiocli.tasks.separate.clips import SOURCES
 from audiocli.tasks.separate.separator import Separator
 
 __all__ = ["Leak", "Leakage", "evaluate_leakage", "leak_of", "record_leakage"]
@@ -157,7 +157,7 @@ def evaluate_leakage(
     every: int = 1,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Listener | None = None,
+    listener: Callbacks | None = None,
 ) -> Leakage:
     """Measure how much of the recordings in a folder ends in the wrong stem.
 
@@ -174,8 +174,8 @@ def evaluate_leakage(
     n_jobs : int
         Worker processes.
     device : str
-        As in :func:`audiocli.models.device`.
-    listener : Listener, optional
+        As in :func:`audiocli.nn.models.device`.
+    listener : Callbacks, optional
         Hears how it goes.
 
     Returns

@@ -9,7 +9,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.audio import AudioFormat, AudioInfo, AudioReader, AudioWriter
+from audiocli.io.audio import AudioFormat, AudioInfo, AudioReader, AudioWriter
 
 __all__ = ["Remix"]
 
@@ -35,7 +35,7 @@ class Remix:
     Examples
     --------
     >>> import tempfile
-    >>> from audiocli.audio import read
+    >>> from audiocli.io.audio import read
     >>> info = AudioInfo("a.wav", 8000, 1, 100, 16, False, "wav")
     >>> mixture, stems = np.ones((1, 100), np.float32), np.full((2, 1, 100), 0.5, np.float32)
     >>> with tempfile.TemporaryDirectory() as folder:

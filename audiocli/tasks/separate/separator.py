@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audiocli import models, registry
-from audiocli.audio.levels import Level
-from audiocli.audio.streaming import Blockwise, overlap_add, rechunk, resample
 from audiocli.errors import ModelError
-from audiocli.models.fusing import fuse
-from audiocli.models.masking import LEVEL, SILENCE, SeparationNetwork
+from audiocli.io.audio.levels import Level
+from audiocli.io.audio.streaming import Blockwise, overlap_add, rechunk, resample
+from audiocli.nn import models, registry
+from audiocli.nn.fusing import fuse
+from audiocli.nn.masking import LEVEL, SILENCE, SeparationNetwork
 from audiocli.tasks.separate.gate import Gate
 from audiocli.tasks.separate.pitches import averaged_over_pitches, spread
 
@@ -124,7 +124,7 @@ class Separator:
         sample_rate : int
             In Hz.
         rms : float
-            Level of the whole, as :class:`audiocli.audio.levels.Level` measures it.
+            Level of the whole, as :class:`audiocli.io.audio.levels.Level` measures it.
 
         Yields
         ------
@@ -203,7 +203,7 @@ def estimate(
 
     Examples
     --------
-    >>> from audiocli.frontend import StftConfig
+    >>> from audiocli.nn.frontend import StftConfig
     >>> network = models.build("drnn", StftConfig(), {"hidden_size": 4})
     >>> estimate(network, np.zeros((2, 3000), np.float32)).shape
     (2, 2, 3000)

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from audiocli.audio import AudioFormat, AudioInfo, AudioReader, AudioWriter, output_format
-from audiocli.audio.levels import Level
-from audiocli.audio.streaming import prefetch
-from audiocli.audio.stretch import Loudest, Stretch, cut
 from audiocli.batch import Progress
-from audiocli.plots.stems import StemsViewer, plot_stems
-from audiocli.report import EXCERPT_SECONDS, LONGEST_SECONDS, About, Report
+from audiocli.io.audio import AudioFormat, AudioInfo, AudioReader, AudioWriter, output_format
+from audiocli.io.audio.levels import Level
+from audiocli.io.audio.streaming import prefetch
+from audiocli.io.audio.stretch import Loudest, Stretch, cut
+from audiocli.tasks.separate.plot import StemsViewer, plot_stems
 from audiocli.tasks.separate.remix import Remix
+from audiocli.tasks.separate.report import EXCERPT_SECONDS, LONGEST_SECONDS, About, Report
 from audiocli.tasks.separate.separator import Audio, Separator
 
 __all__ = ["ACCOMPANIMENT", "Extras", "Separation", "separate_file"]

@@ -19,16 +19,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli import audio
-from audiocli.audio.levels import Level
-from audiocli.augment import colour, excerpt
 from audiocli.batch.inputs import find_inputs
 from audiocli.errors import DataError
-from audiocli.frontend import Stft
-from audiocli.models.masking import MaskingNetwork
-from audiocli.stems import Clip
+from audiocli.io import audio
+from audiocli.io.audio.levels import Level
+from audiocli.nn.augment import colour, excerpt
+from audiocli.nn.fit import check_output
+from audiocli.nn.frontend import Stft
+from audiocli.nn.masking import MaskingNetwork
+from audiocli.tasks.separate.clips import Clip
 from audiocli.tasks.separate.separator import LEVEL, estimate
-from audiocli.training import check_output
 
 __all__ = [
     "Material",
@@ -36,7 +36,7 @@ __all__ = [
     "Song",
     "Variation",
     "gather_songs",
-    "judged",
+    "validation_clip",
     "mixed_songs",
     "score",
 ]
@@ -240,7 +240,7 @@ def _recording(
     return Recording(np.clip(scaled, -60000, 60000).astype(np.float16), source_rate / 2)
 
 
-def judged(clip: Clip, rate: int) -> Signal:
+def validation_clip(clip: Clip, rate: int) -> Signal:
     """Read a clip to score a network on.
 
     Parameters
@@ -267,7 +267,7 @@ def score(network: MaskingNetwork, clips: Sequence[Signal]) -> float:
     network : MaskingNetwork
         In evaluation mode.
     clips : sequence of ndarray, shape (2, channels, samples)
-        As :func:`judged` gives them.
+        As :func:`validation_clip` gives them.
 
     Returns
     -------
@@ -281,7 +281,7 @@ def score(network: MaskingNetwork, clips: Sequence[Signal]) -> float:
 
     Examples
     --------
-    >>> from audiocli.models.stereo import FRONTEND, StereoDRNN
+    >>> from audiocli.nn.stereo import FRONTEND, StereoDRNN
     >>> noise = np.random.default_rng(0).normal(size=(2, 1, 8000)).astype(np.float32)
     >>> abs(score(StereoDRNN(FRONTEND, channels=[4], num_recurrent=1).eval(), [noise])) < 5
     True
@@ -328,7 +328,7 @@ def mixed_songs(
 
     Examples
     --------
-    >>> from audiocli.models.stereo import FRONTEND
+    >>> from audiocli.nn.stereo import FRONTEND
     >>> noise = Recording(np.ones((1, 50000), np.float16), 22050.0)
     >>> material = Material([[Song(noise, (noise,))]], [], [], 44100)
     >>> rng = np.random.default_rng(0)

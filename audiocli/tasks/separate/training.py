@@ -15,37 +15,37 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from audiocli import models, registry
-from audiocli.augment import colour, excerpt
-from audiocli.bss_eval import bss_eval, weighted_mean
 from audiocli.errors import DataError, UsageError
-from audiocli.frontend import Stft
-from audiocli.losses import divergence_loss, snr_loss, squared_loss
-from audiocli.models.hourglass import ConvolutionalDRNN
-from audiocli.models.masking import MaskingNetwork
-from audiocli.models.stereo import StereoDRNN
-from audiocli.provenance import data_sets, licence_of_each, named, training_facts
-from audiocli.stems import SOURCES, Clip, find_clips, unit_power
+from audiocli.nn import models, registry
+from audiocli.nn.augment import colour, excerpt
+from audiocli.nn.fit import Epoch, check_output, fit
+from audiocli.nn.frontend import Stft
+from audiocli.nn.hourglass import ConvolutionalDRNN
+from audiocli.nn.masking import MaskingNetwork
+from audiocli.nn.provenance import data_sets, licence_of_each, named, training_facts
+from audiocli.nn.stereo import StereoDRNN
 from audiocli.tasks.separate import songs
-from audiocli.tasks.separate.course import (
+from audiocli.tasks.separate.bss_eval import bss_eval, weighted_mean
+from audiocli.tasks.separate.clips import SOURCES, Clip, find_clips, unit_power
+from audiocli.tasks.separate.config import (
     ARCHITECTURES,
     AUGMENTATIONS,
     LOSSES,
     SONGS,
     STEREO,
     Augmentation,
-    Course,
+    TrainingConfig,
 )
+from audiocli.tasks.separate.losses import divergence_loss, snr_loss, squared_loss
 from audiocli.tasks.separate.separator import LEVEL, estimate
 from audiocli.tasks.separate.songs import gather_songs, mixed_songs
-from audiocli.training import Epoch, check_output, fit
 
 __all__ = [
     "ARCHITECTURES",
     "AUGMENTATIONS",
     "LOSSES",
     "Augmentation",
-    "Course",
+    "TrainingConfig",
     "begin",
     "examples",
     "loss",
@@ -60,7 +60,7 @@ LIFTED, LIFT = 1 / 3, 30.0
 
 
 def examples(
-    clips: Sequence[Sources], course: Course, rng: np.random.Generator, stft: Stft
+    clips: Sequence[Sources], course: TrainingConfig, rng: np.random.Generator, stft: Stft
 ) -> Tensor:
     """Make a batch of true sources.
 
@@ -68,7 +68,7 @@ def examples(
     ----------
     clips : sequence of ndarray, shape (2, samples)
         Vocals and accompaniment at the network's rate, each at unit power.
-    course : Course
+    course : TrainingConfig
         Length, number and variation of the examples.
     rng : numpy.random.Generator
         Draws them.
@@ -82,10 +82,10 @@ def examples(
 
     Examples
     --------
-    >>> from audiocli.frontend import StftConfig
-    >>> from audiocli.training import Recipe
+    >>> from audiocli.nn.frontend import StftConfig
+    >>> from audiocli.nn.fit import FitConfig
     >>> clip = np.ones((2, 16000), np.float32)
-    >>> course = Course(seconds=0.5, recipe=Recipe(batch_size=3))
+    >>> course = TrainingConfig(seconds=0.5, recipe=FitConfig(batch_size=3))
     >>> rng = np.random.default_rng(0)
     >>> examples([clip], course, rng, Stft(StftConfig())).shape
     torch.Size([3, 2, 8000])
@@ -111,7 +111,7 @@ def examples(
     return torch.stack([voices, musics], dim=1)
 
 
-def loss(network: MaskingNetwork, batch: Tensor, course: Course) -> Tensor:
+def loss(network: MaskingNetwork, batch: Tensor, course: TrainingConfig) -> Tensor:
     """Compute the loss of a network on a batch.
 
     Parameters
@@ -120,7 +120,7 @@ def loss(network: MaskingNetwork, batch: Tensor, course: Course) -> Tensor:
         In training.
     batch : Tensor, shape (batch, 2, samples) or (batch, 2, 2, samples)
         As :func:`examples` or :func:`audiocli.tasks.separate.songs.mixed_songs` makes it.
-    course : Course
+    course : TrainingConfig
         Which loss, and its gamma.
 
     Returns
@@ -130,7 +130,7 @@ def loss(network: MaskingNetwork, batch: Tensor, course: Course) -> Tensor:
 
     Examples
     --------
-    >>> course = Course(arguments={"hidden_size": 4})
+    >>> course = TrainingConfig(arguments={"hidden_size": 4})
     >>> loss(course.build(), torch.randn(2, 2, 4000), course).item() > 0
     True
     """
@@ -172,7 +172,7 @@ def score(network: MaskingNetwork, clips: Sequence[Sources]) -> float:
     --------
     >>> rng = np.random.default_rng(0)
     >>> clip = rng.normal(size=(2, 8000)).astype(np.float32)
-    >>> abs(score(Course(arguments={"hidden_size": 4}).build(), [clip])) < 5
+    >>> abs(score(TrainingConfig(arguments={"hidden_size": 4}).build(), [clip])) < 5
     True
     """
     gains = []
@@ -190,7 +190,7 @@ def score(network: MaskingNetwork, clips: Sequence[Sources]) -> float:
 def train(
     data: Sequence[Path],
     output: Path,
-    course: Course,
+    course: TrainingConfig,
     *,
     voices: Sequence[Path] = (),
     backings: Sequence[Path] = (),
@@ -208,10 +208,10 @@ def train(
     Parameters
     ----------
     data : sequence of Path
-        Folders of clips with both sources, see :func:`audiocli.stems.find_clips`.
+        Folders of clips with both sources, see :func:`audiocli.tasks.separate.clips.find_clips`.
     output : Path
         The model folder; its ``checkpoint`` folder holds what is needed to go on.
-    course : Course
+    course : TrainingConfig
         What to train, and how.
     voices, backings : sequence of Path
         Folders of voices alone and of music without voice, for stereo networks.
@@ -223,9 +223,9 @@ def train(
         A model to go on from, by its name or folder: of the same architecture and sizes, or
         for a stereo network a ``conv-drnn``.
     device : str
-        As in :func:`audiocli.models.device`.
+        As in :func:`audiocli.nn.models.device`.
     report, progress : callable
-        As in :func:`audiocli.training.fit`.
+        As in :func:`audiocli.nn.fit.fit`.
 
     Returns
     -------
@@ -246,9 +246,9 @@ def train(
     --------
     >>> import tempfile
     >>> from audiocli.demo import write_demo
-    >>> from audiocli.training import Recipe
-    >>> small = Course(arguments={"hidden_size": 4}, seconds=1.0,
-    ...                recipe=Recipe(epochs=1, steps=2, batch_size=2))
+    >>> from audiocli.nn.fit import FitConfig
+    >>> small = TrainingConfig(arguments={"hidden_size": 4}, seconds=1.0,
+    ...                recipe=FitConfig(epochs=1, steps=2, batch_size=2))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = write_demo(Path(folder))
     ...     stems = Path(folder) / "stems"
@@ -313,7 +313,7 @@ class _Clips:
     METRIC, MEASURE = "GNSDR", "BSS Eval 3"
 
     def __init__(
-        self, course: Course, stft: Stft, trained_on: list[list[Clip]], held_out: list[Clip]
+        self, course: TrainingConfig, stft: Stft, trained_on: list[list[Clip]], held_out: list[Clip]
     ) -> None:
         rate = course.frontend.sample_rate
 
@@ -342,7 +342,7 @@ class _Songs:
 
     def __init__(
         self,
-        course: Course,
+        course: TrainingConfig,
         stft: Stft,
         trained_on: list[list[Clip]],
         voices: Sequence[Path],
@@ -353,7 +353,7 @@ class _Songs:
         rate = course.frontend.sample_rate
         self.material = gather_songs(trained_on, voices, backings, rate)
         self.amounts = self.material.amounts
-        self.scored = [songs.judged(clip, rate) for clip in held_out]
+        self.scored = [songs.validation_clip(clip, rate) for clip in held_out]
 
     def batch(self, rng: np.random.Generator) -> Tensor:
         course = self.course
@@ -381,7 +381,7 @@ def begin(network: nn.Module, origin: registry.ModelEntry) -> None:
 
     Examples
     --------
-    >>> stereo = Course(architecture="stereo-drnn", loss="snr", gamma=0.0).build()
+    >>> stereo = TrainingConfig(architecture="stereo-drnn", loss="snr", gamma=0.0).build()
     >>> begin(stereo, registry.find("separate", "drnn-mir1k"))
     """
     if isinstance(network, StereoDRNN) and origin.config["architecture"] == "conv-drnn":
@@ -409,7 +409,7 @@ def _facts(
     material: _Clips | _Songs,
     licences: Sequence[str],
     chosen_on: str,
-    course: Course,
+    course: TrainingConfig,
     origin: registry.ModelEntry | None,
 ) -> dict[str, Any]:
     """Gather what the configuration says of the training."""

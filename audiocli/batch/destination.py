@@ -1,0 +1,133 @@
+"""Where results go: a file for all inputs, a folder with a file each, or standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiocli.batch.inputs import Input, check_joint_output
+from audiocli.errors import UsageError
+from audiocli.io import formats
+
+__all__ = ["Destination", "settle"]
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where results go; with neither a file nor a folder the listener alone hears of them.
+
+    Parameters
+    ----------
+    form : str
+        The format, one of :data:`audiocli.io.formats.FORMATS`.
+    file : Path, optional
+        One for all inputs.
+    folder : Path, optional
+        With a file for each.
+
+    Examples
+    --------
+    >>> Destination("csv", folder=Path("out")).manifest
+    PosixPath('out/audiocli.jsonl')
+    """
+
+    form: str
+    file: Path | None = None
+    folder: Path | None = None
+
+    @property
+    def manifest(self) -> Path | None:
+        """Where account is kept of what was done, if the user names no other place."""
+        return None if self.folder is None else self.folder / "audiocli.jsonl"
+
+    def check(
+        self,
+        found: Sequence[Input],
+        what: str,
+        *,
+        overwrite: bool,
+        resume: bool,
+        manifest: Path | None,
+    ) -> None:
+        """Refuse what would lose something, or cannot be resumed, before any work.
+
+        Parameters
+        ----------
+        found : sequence of Input
+            What there are to be results of.
+        what : str
+            What these are, in the plural, for the message.
+        overwrite, resume : bool
+            Whether a file may be replaced; whether a stopped run is to go on.
+        manifest : Path, optional
+            The place that the user named.
+
+        Raises
+        ------
+        UsageError
+            If the format holds one result only, or a file written as a whole was to be resumed,
+            or it is there already, or there is no manifest to resume by.
+        """
+        if self.file is not None:
+            if len(found) > 1 and not formats.FORMATS[self.form].joins:
+                raise UsageError(
+                    f"{self.file}: {self.form} holds the {what} of one file; name a folder, or "
+                    "use csv or jsonl"
+                )
+            if resume:
+                raise UsageError(
+                    f"--resume: {self.file} is written as a whole; name a folder as the output"
+                )
+            check_joint_output(self.file, found, replace=overwrite)
+        if resume and self.folder is None and manifest is None:
+            raise UsageError(
+                "--resume goes by the manifest in an output folder; give one by --output"
+            )
+
+
+def settle(target: Path | None, form: str | None, kind: str, default: str) -> Destination:
+    """Settle the format, and whether the output is a file or a folder.
+
+    Parameters
+    ----------
+    target : Path, optional
+        What the user named: a file if it ends like a format, else a folder.
+    form : str, optional
+        The format that was asked for, one of :data:`audiocli.io.formats.FORMATS`.
+    kind : {"instants", "segments"}
+        What it shall write.
+    default : str
+        The format where nothing tells.
+
+    Returns
+    -------
+    Destination
+
+    Raises
+    ------
+    UsageError
+        If the format cannot write that, or the output is a file that ends like none.
+
+    Examples
+    --------
+    >>> settle(Path("new.csv"), None, "segments", "lab")
+    Destination(form='csv', file=PosixPath('new.csv'), folder=None)
+    >>> settle(Path("new"), None, "segments", "lab").folder
+    PosixPath('new')
+    """
+    if form is not None:
+        formats.find_format(form, kind)
+    if target is None:
+        return Destination(form or default)
+    endings = {end for each in formats.FORMATS.values() for end in each.extensions}
+    if not target.is_dir() and target.suffix.lower() in endings:
+        return Destination(form or formats.format_of(target, kind), file=target)
+    if target.exists() and not target.is_dir():
+        able = [each for each in formats.FORMATS.values() if kind in each.kinds]
+        known = dict.fromkeys(each.extension for each in able)
+        raise UsageError(
+            f"{target}: is a file that does not end like a format; name a folder, or end the name "
+            f"in {', '.join(known)}"
+        )
+    return Destination(form or default, folder=target)

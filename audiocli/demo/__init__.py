@@ -1,0 +1,5 @@
+"""A song made by code alone, with the truth about it."""
+
+from audiocli.demo.song import SAMPLE_RATE, Chord, DemoSong, Note, compose, write_demo
+
+__all__ = ["SAMPLE_RATE", "Chord", "DemoSong", "Note", "compose", "write_demo"]

@@ -1,0 +1,299 @@
+"""Decode and encode audio files, in blocks, whatever their length.
+
+A file is offered to libsndfile first (wav, flac, ogg, opus, mp3, aiff, au, caf,
+w64, rf64) and to FFmpeg, through PyAV, second (m4a, aac, mp4, webm, wma, ...).
+The content decides, never the extension. What comes out is float32 of shape
+(channels, samples) with full scale at 1.0, at the file's own rate; what goes
+in is clipped to what the format can hold, rounded to the nearest step and not
+dithered, so samples that are read and written again come out bit for bit.
+
+Reading is here; :mod:`audiocli.io.audio.decoding` opens the files and
+:mod:`audiocli.io.audio.encoding` writes them.
+
+Limits: 4000 to 192000 Hz and 1 to 8 channels. Of an Ogg or MP3 file that is
+several files glued together, libsndfile reads the first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from audiocli.errors import AudioError
+from audiocli.io.audio.decoding import DecodingError, no_audio, open_decoder
+from audiocli.io.audio.encoding import AudioFormat, AudioWriter, output_format
+from audiocli.io.audio.info import AudioInfo, Block, StrPath, printable
+
+__all__ = [
+    "AUDIO_EXTENSIONS",
+    "AudioFormat",
+    "AudioInfo",
+    "AudioReader",
+    "AudioWriter",
+    "output_format",
+    "probe",
+    "read",
+    "spooled",
+]
+
+AUDIO_EXTENSIONS: frozenset[str] = frozenset(
+    ".wav .wave .bwf .rf64 .w64 .flac .ogg .oga .opus .mp3 .mp2 .aiff .aif .aifc .au .snd .caf "
+    ".m4a .m4b .mp4 .aac .ac3 .webm .weba .wma .mka .ape .wv .tta".split()
+)
+"""Extensions, lower case, of the files that a walk through a folder picks up."""
+
+
+def probe(path: StrPath, *, name: str | None = None) -> AudioInfo:
+    """Tell what an audio file holds without decoding it.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    name : str, optional
+        How to call the file in messages and in the result; its path if None.
+
+    Returns
+    -------
+    AudioInfo
+        Rate, channels, length, depth and container.
+
+    Raises
+    ------
+    AudioError
+        If the file is missing, unreadable, not audio, empty, visibly truncated, or
+        outside of the limits on rate and channels.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import soundfile as sf
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.wav"
+    ...     sf.write(path, np.zeros((800, 2)), 8000)
+    ...     probe(path, name="a.wav").duration
+    0.1
+    """
+    with AudioReader(path, name=name) as reader:
+        return reader.info
+
+
+def read(path: StrPath, *, mono: bool = False) -> tuple[Block, int]:
+    """Read a whole file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    mono : bool
+        Whether to average the channels into one.
+
+    Returns
+    -------
+    audio : ndarray of float32, shape (channels, samples)
+        The samples, full scale at 1.0; one channel if `mono`.
+    sample_rate : int
+        In Hz.
+
+    Raises
+    ------
+    AudioError
+        As for `AudioReader`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import soundfile as sf
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.wav"
+    ...     sf.write(path, np.full((800, 2), [0.5, 0.25]), 8000)
+    ...     audio, sample_rate = read(path, mono=True)
+    >>> audio.shape, float(audio[0, 0]), sample_rate
+    ((1, 800), 0.375, 8000)
+    """
+    with AudioReader(path) as reader:
+        blocks = reader.blocks()
+        if mono:
+            blocks = (block.mean(axis=0, keepdims=True) for block in blocks)
+        return np.concatenate(list(blocks), axis=1), reader.info.sample_rate
+
+
+class AudioReader:
+    """An audio file, decoded block by block in constant memory.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    name : str, optional
+        How to call the file in messages and in `info`; its path if None.
+
+    Attributes
+    ----------
+    info : AudioInfo
+        What the file holds.
+
+    Raises
+    ------
+    AudioError
+        If the file is missing, unreadable, not audio, empty, visibly truncated, or
+        outside of the limits on rate and channels.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import soundfile as sf
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.wav"
+    ...     sf.write(path, np.zeros((1000, 2)), 8000)
+    ...     with AudioReader(path) as reader:
+    ...         [block.shape for block in reader.blocks(400)]
+    [(2, 400), (2, 400), (2, 200)]
+    """
+
+    def __init__(self, path: StrPath, *, name: str | None = None) -> None:
+        self._path = os.fspath(path)
+        self._name = self._path if name is None else name
+        self._started = False
+        self._decoder = open_decoder(self._path, self._name)
+        self.info: AudioInfo = self._decoder.info
+
+    def __enter__(self) -> AudioReader:
+        """Return the reader itself."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close the file."""
+        self._decoder.close()
+
+    def blocks(self, frames: int = 65536, start: int = 0) -> Iterator[Block]:
+        """Decode the file from its beginning; a second call starts anew and ends the first.
+
+        Parameters
+        ----------
+        frames : int
+            Samples per channel in each block but the last, which may be shorter.
+        start : int
+            Samples per channel to leave out at the beginning; where the format allows, they are
+            jumped over and not decoded.
+
+        Yields
+        ------
+        ndarray of float32, shape (channels, samples)
+            The samples, full scale at 1.0.
+
+        Raises
+        ------
+        AudioError
+            If the file is truncated or damaged, holds NaN or infinity, changes its rate or
+            channels on the way, or turns out to be empty.
+        """
+        if frames < 1:
+            raise ValueError(f"a block holds at least one frame, not {frames}")
+        if self._started:
+            self._decoder.close()
+            self._decoder = open_decoder(self._path, self._name)
+        self._started = True
+        return _in_blocks(self._checked_chunks(start), frames)
+
+    def _checked_chunks(self, start: int) -> Iterator[Block]:
+        rate, shown = self.info.sample_rate, printable(self._name)
+        done = self._decoder.skip(start) if start else 0
+        try:
+            for chunk in self._decoder.chunks():
+                if not np.isfinite(chunk).all():
+                    first = done + int(np.argmin(np.isfinite(chunk).all(axis=0)))
+                    raise AudioError(
+                        f"{shown}: holds NaN or infinity, first at {first / rate:.3f} s (sample "
+                        f"{first}); repair or export it again: every sample must be a number"
+                    )
+                left_out = max(start - done, 0)
+                done += chunk.shape[1]
+                if left_out < chunk.shape[1]:
+                    yield chunk[:, left_out:] if left_out else chunk
+        except DecodingError as error:
+            raise AudioError(
+                f"{shown}: is damaged or truncated: decoding stops after {done / rate:.2f} s"
+                f"{self._promise()} ({error}); fetch or export it again"
+            ) from error
+        if done < self._decoder.least_frames:
+            raise AudioError(
+                f"{shown}: is truncated: only {done / rate:.2f} s are there{self._promise()}; "
+                "fetch or export it again"
+            )
+        if not done:
+            raise no_audio(self._name)
+
+    def _promise(self) -> str:
+        promised = self._decoder.promised
+        return "" if promised is None else f" of the {promised:.2f} s that its header promises"
+
+
+def _in_blocks(chunks: Iterable[Block], frames: int) -> Iterator[Block]:
+    """Cut chunks of any lengths into blocks of `frames` samples, the last maybe shorter."""
+    pending: list[Block] = []
+    held = 0
+    for chunk in chunks:
+        pending.append(chunk)
+        held += chunk.shape[1]
+        if held < frames:
+            continue
+        joined = np.concatenate(pending, axis=1)
+        whole = held - held % frames
+        for start in range(0, whole, frames):
+            yield joined[:, start : start + frames].copy()
+        pending, held = [joined[:, whole:]], held - whole
+    if held:
+        yield np.concatenate(pending, axis=1)
+
+
+@contextlib.contextmanager
+def spooled(stream: BinaryIO) -> Iterator[Path]:
+    """Copy a stream, say standard input, to a temporary file, because decoders need to seek.
+
+    Parameters
+    ----------
+    stream : binary file
+        Where an audio file's bytes come from; read to its end in constant memory.
+
+    Yields
+    ------
+    pathlib.Path
+        The file, deleted on leaving.
+
+    Raises
+    ------
+    AudioError
+        If the stream is empty or there is no room for it.
+
+    Examples
+    --------
+    >>> import io
+    >>> import soundfile as sf
+    >>> buffer = io.BytesIO()
+    >>> sf.write(buffer, np.zeros((800, 2)), 8000, format="FLAC")
+    >>> _ = buffer.seek(0)
+    >>> with spooled(buffer) as path:
+    ...     read(path)[0].shape
+    (2, 800)
+    """
+    with tempfile.TemporaryDirectory(prefix="audiocli-") as folder:
+        path = Path(folder) / "stdin"
+        try:
+            with path.open("wb") as file:
+                shutil.copyfileobj(stream, file, 2**20)
+        except OSError as error:
+            raise AudioError(
+                f"the input stream cannot be stored in {printable(folder)} ({error.strerror}); "
+                "set TMPDIR to a folder with room"
+            ) from error
+        if path.stat().st_size == 0:
+            raise AudioError("the input stream is empty; pipe an audio file into it")
+        yield path

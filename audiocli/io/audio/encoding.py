@@ -1,0 +1,399 @@
+"""Encode audio files: which formats there are, and a writer that leaves nothing half done."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import soundfile as sf
+from numpy.typing import NDArray
+
+from audiocli.errors import AudioError, UsageError, suggest
+from audiocli.io.atomic import publish
+from audiocli.io.audio.info import (
+    BITS,
+    CHUNK,
+    FLOATS,
+    AudioInfo,
+    Block,
+    SequentialFile,
+    StrPath,
+    printable,
+)
+
+__all__ = ["AudioFormat", "AudioWriter", "output_format"]
+
+_WAV_LIMIT = 2**32 - 2**16  # bytes of samples in a plain WAV, whose sizes are 32-bit; rest: headers
+_LOSSY_SUBTYPES = {"ogg": "VORBIS", "mp3": "MPEG_LAYER_III"}
+_MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # Hz: MPEG 1, 2, 2.5
+# Near transparency: Vorbis quality 7 and LAME V2, about 225 and 185 kbit/s in stereo.
+_LOSSY_QUALITY: dict[str, dict[str, Any]] = {
+    "ogg": {"compression_level": 0.3},
+    "mp3": {"bitrate_mode": "VARIABLE", "compression_level": 0.2},
+}
+
+
+@dataclass(frozen=True)
+class AudioFormat:
+    """How a file is written; made by `output_format`.
+
+    Attributes
+    ----------
+    container : str
+        'wav', 'flac', 'ogg' or 'mp3'.
+    subtype : str
+        The coding of the samples in libsndfile's terms: 'PCM_U8', 'PCM_16', 'PCM_24',
+        'FLOAT', 'DOUBLE', 'VORBIS' or 'MPEG_LAYER_III'.
+
+    Examples
+    --------
+    >>> form = AudioFormat("wav", "PCM_24")
+    >>> form.extension, form.bits, form.is_integer
+    ('.wav', 24, True)
+    """
+
+    container: str
+    subtype: str
+
+    @property
+    def extension(self) -> str:
+        """The end of a file name, with its dot."""
+        return f".{self.container}"
+
+    @property
+    def bits(self) -> int | None:
+        """Bits per sample; None for lossy coders."""
+        return BITS.get(self.subtype)
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether full scale clips at 1.0: all but floating point, lossy coders included."""
+        return self.subtype not in FLOATS
+
+
+def output_format(container: str | None, bits: int | None, source: AudioInfo) -> AudioFormat:
+    """Choose the format to write, as close to the source's as the request allows.
+
+    Parameters
+    ----------
+    container : str or None
+        'wav', 'flac', 'ogg' or 'mp3'; None keeps wav and flac, and makes all else wav.
+    bits : int or None
+        Bits per sample: 8, 16, 24 or 32 (floating point) in wav, 16 or 24 in flac. None keeps
+        the source's depth where the container can (32-bit integers become floating point in
+        wav, anything above 24 bits becomes 24 in flac) and means 24 for lossy sources.
+    source : AudioInfo
+        The file that the output comes from.
+
+    Returns
+    -------
+    AudioFormat
+        Container and coding.
+
+    Raises
+    ------
+    UsageError
+        If the container is unknown, or cannot hold these bits, this rate or these channels.
+
+    Examples
+    --------
+    >>> source = AudioInfo("a.mp3", 44100, 2, None, None, False, "mp3")
+    >>> output_format(None, None, source)
+    AudioFormat(container='wav', subtype='PCM_24')
+    """
+    kept = source.container if source.container in ("wav", "flac") else "wav"
+    container = kept if container is None else container
+    shown, rate = printable(source.path), source.sample_rate
+    if container in _LOSSY_SUBTYPES:
+        if bits is not None:
+            raise UsageError(f"{container} has no bit depth; leave it out, or write wav or flac")
+        if container == "mp3" and source.channels > 2:
+            raise UsageError(
+                f"{shown}: mp3 holds 1 or 2 channels, not {source.channels}; "
+                "write wav, flac or ogg, or mix it down first"
+            )
+        if container == "mp3" and rate not in _MP3_RATES:
+            raise UsageError(
+                f"{shown}: mp3 cannot hold {rate} Hz, only {', '.join(map(str, _MP3_RATES))}; "
+                "write wav, flac or ogg, or resample it first"
+            )
+        return AudioFormat(container, _LOSSY_SUBTYPES[container])
+    if container == "flac":
+        if rate > 65535 and rate % 10:
+            raise UsageError(
+                f"{shown}: flac cannot hold {rate} Hz: above 65535 Hz it takes multiples of 10; "
+                "write wav, or resample it first"
+            )
+        return AudioFormat("flac", _flac_subtype(bits, source))
+    if container == "wav":
+        return AudioFormat("wav", _wav_subtype(bits, source))
+    known = ("wav", "flac", *_LOSSY_SUBTYPES)
+    raise UsageError(f"cannot write audio as {container!r}: {suggest(container, known)}")
+
+
+def _wav_subtype(bits: int | None, source: AudioInfo) -> str:
+    if bits is None and source.is_float:
+        return "DOUBLE" if source.bits == 64 else "FLOAT"
+    subtypes = {8: "PCM_U8", 16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
+    if bits is None:
+        return next(name for depth, name in subtypes.items() if depth >= min(source.bits or 24, 32))
+    if bits not in subtypes:
+        raise UsageError(f"wav cannot hold {bits} bits; valid: 8, 16, 24, 32 (floating point)")
+    return subtypes[bits]
+
+
+def _flac_subtype(bits: int | None, source: AudioInfo) -> str:
+    if bits is None:
+        return "PCM_16" if not source.is_float and (source.bits or 24) <= 16 else "PCM_24"
+    if bits not in (16, 24):
+        raise UsageError(f"flac cannot hold {bits} bits; valid: 16, 24 (or write wav)")
+    return f"PCM_{bits}"
+
+
+class _Sink:
+    """A new file that remembers why a write failed.
+
+    libsndfile reports no more than "System error", and nothing at all when it is the last part
+    of a compressed file, written while closing, that does not fit on the disk.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("xb", buffering=0)
+        self.seek, self.tell = self._file.seek, self._file.tell
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            self.error = self.error or error
+        return len(data) - len(left)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class AudioWriter:
+    """An audio file under way, which appears under its name only once it is complete.
+
+    Blocks go to a hidden file in the same folder, which takes the final name when the
+    ``with`` block ends well and is deleted when it ends in an exception. Missing folders are
+    made. Samples beyond full scale are clipped unless the format is floating point.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file to write.
+    sample_rate : int
+        In Hz.
+    channels : int
+        Number of channels.
+    format : AudioFormat
+        Container and coding.
+    overwrite : bool
+        Whether to replace a file that is there already.
+    frames : int, optional
+        The samples per channel to come, if known: a WAV that would pass 4 GiB is then
+        written as RF64, its 64-bit extension.
+    compression : float, optional
+        Of mp3, from 0 for the highest average bit rate that its sample rate has to 1 for the
+        lowest; by default its quality is fixed, near transparency, and not its bit rate.
+
+    Attributes
+    ----------
+    frames_written : int
+        Samples per channel so far.
+
+    Raises
+    ------
+    AudioError
+        If the file is there already, cannot be written, would pass 4 GiB as a WAV of unknown
+        length, or is given NaN or infinity.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from audiocli.io.audio import probe
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "new" / "a.wav"
+    ...     with AudioWriter(path, 8000, 1, AudioFormat("wav", "PCM_16")) as writer:
+    ...         writer.write(np.zeros((1, 4000), dtype=np.float32))
+    ...     probe(path, name="a.wav").duration
+    0.5
+    """
+
+    def __init__(
+        self,
+        path: StrPath,
+        sample_rate: int,
+        channels: int,
+        format: AudioFormat,
+        *,
+        overwrite: bool = False,
+        frames: int | None = None,
+        compression: float | None = None,
+    ) -> None:
+        self._path = Path(path)
+        self._shown = printable(os.fspath(path))
+        self._rate, self._channels, self._format = sample_rate, channels, format
+        self._overwrite = overwrite
+        self._frame_bytes = channels * (format.bits or 0) // 8
+        is_large = format.container == "wav" and (frames or 0) * self._frame_bytes > _WAV_LIMIT
+        self._container = "rf64" if is_large else format.container
+        self._quality = _LOSSY_QUALITY.get(self._container, {})
+        if compression is not None:
+            self._quality = {"bitrate_mode": "AVERAGE", "compression_level": compression}
+        self.frames_written = 0
+
+    def __enter__(self) -> AudioWriter:
+        """Open the hidden file."""
+        path = self._path
+        unique = f"{os.getpid()}.{secrets.token_hex(4)}.part"
+        self._temporary = path.parent / f".{path.name[:40]}.{unique}"  # a name has 255 bytes
+        self._file: SequentialFile | None = None
+        try:
+            if os.path.lexists(path) and not self._overwrite:
+                raise self._taken()
+            if path.exists() and not path.is_file():
+                raise AudioError(f"{self._shown}: is a folder or device; name a file to write")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encode")
+            self._call(lambda: None)  # it runs before there is anything that must be cleaned up
+            self._sink = _Sink(self._temporary)
+        except OSError as error:
+            raise self._failed(error) from error
+        try:
+            self._call(self._open)
+        except BaseException as error:
+            self._discard()
+            if isinstance(error, sf.LibsndfileError):
+                raise self._failed(self._sink.error or error) from error
+            raise
+        return self
+
+    def _call(self, step: Callable[..., None], *arguments: object) -> None:
+        """Let libsndfile work in a thread, where no interrupt can be raised.
+
+        It would be raised in what libsndfile calls back, and be lost there together with the
+        bytes that were to be written. Here it is raised in who waits.
+        """
+        self._thread.submit(step, *arguments).result()
+
+    def _open(self) -> None:
+        self._file = SequentialFile(
+            self._sink,
+            "w",
+            samplerate=self._rate,
+            channels=self._channels,
+            format=self._container.upper(),
+            subtype=self._format.subtype,
+            **self._quality,
+        )
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _discard(self) -> None:
+        """Let go of the hidden file; that of a finished one has its name by now."""
+        try:
+            self._thread.shutdown()
+            with contextlib.suppress(sf.LibsndfileError):  # the first error is the one to tell
+                self._close()
+            self._sink.close()
+        finally:  # an interrupt may come while the thread ends
+            self._temporary.unlink(missing_ok=True)
+
+    def write(self, block: Block) -> None:
+        """Append samples.
+
+        Parameters
+        ----------
+        block : ndarray of float32, shape (channels, samples)
+            Full scale at 1.0.
+        """
+        samples = np.asarray(block, dtype=np.float32)
+        if samples.ndim != 2 or samples.shape[0] != self._channels:
+            raise ValueError(f"blocks have shape ({self._channels}, samples), not {samples.shape}")
+        if not np.isfinite(samples).all():
+            seconds = self.frames_written / self._rate
+            raise AudioError(f"{self._shown}: was to hold NaN or infinity after {seconds:.2f} s")
+        size = (self.frames_written + samples.shape[1]) * self._frame_bytes
+        if self._container == "wav" and size > _WAV_LIMIT:
+            raise AudioError(f"{self._shown}: would pass the 4 GiB that a wav holds; write flac")
+        self._call(self._write, samples)
+
+    def _write(self, samples: Block) -> None:
+        assert self._file is not None  # narrows the type; it was opened when the block was entered
+        for start in range(0, samples.shape[1], CHUNK):
+            chunk = self._coded(samples[:, start : start + CHUNK].T)
+            try:
+                self._file.write(chunk)
+            except (sf.LibsndfileError, AssertionError) as error:  # soundfile asserts full writes
+                raise self._failed(self._sink.error or error) from error
+            if self._sink.error:
+                raise self._failed(self._sink.error) from self._sink.error
+            self.frames_written += len(chunk)
+
+    def _coded(self, samples: Block) -> Block | NDArray[np.int32]:
+        """Clip and round, so that libsndfile has nothing left to scale.
+
+        Its own conversion truncates to integers instead of rounding.
+        """
+        if not self._format.is_integer:
+            return samples
+        clipped = np.clip(samples, -1.0, 1.0)
+        bits = self._format.bits
+        if bits is None:
+            return clipped
+        steps = np.float32(2 ** (bits - 1))
+        highest = steps - np.float32(1)
+        integers: NDArray[np.int32] = np.minimum(np.rint(clipped * steps), highest).astype(np.int32)
+        return integers << np.int32(32 - bits)
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Give the file its name, or delete it if there was an exception."""
+        try:
+            if exception_type is None:
+                self._call(self._close)
+                self._sink.close()
+                if self._sink.error:
+                    raise self._sink.error
+                self._publish()
+        except (sf.LibsndfileError, OSError) as error:
+            raise self._failed(self._sink.error or error) from error
+        finally:
+            self._discard()
+
+    def _publish(self) -> None:
+        try:
+            publish(self._temporary, self._path, overwrite=self._overwrite)
+        except FileExistsError as error:
+            raise self._taken() from error
+
+    def _taken(self) -> AudioError:
+        return AudioError(f"{self._shown}: is there already; move it, or allow overwriting")
+
+    def _failed(self, error: Exception) -> AudioError:
+        reason = getattr(error, "strerror", None) or getattr(error, "error_string", None)
+        reason = str(reason or "not all of it was taken").rstrip(".")
+        seconds = self.frames_written / self._rate
+        return AudioError(
+            f"{self._shown}: cannot be written ({reason}, {seconds:.2f} s "
+            "done); check the name, the permissions and the free space"
+        )

@@ -1,0 +1,200 @@
+"""What the headers of audio files promise of their length, read without a decoder.
+
+Decoders believe too much: libsndfile takes a WAV that was cut short for a short one, a length
+that was never filled in for a length, and a guess at the length of an MP3 for a count.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from audiocli.errors import AudioError
+from audiocli.io.audio.info import printable
+
+__all__ = ["holds_mp3_frames", "is_longer_than_stated", "mp3_states_length"]
+
+
+@dataclass(frozen=True)
+class _StatedSize:
+    """How many bytes of samples a header states, and how many follow it."""
+
+    stated: int
+    there: int
+    is_stream: bool  # the header was written before the length was known
+    frame_bytes: int = 1
+    byte_rate: int = 0  # bytes per second, 0 if not known
+
+    @property
+    def missing(self) -> int:
+        """Number of whole frames that the file lacks."""
+        if self.is_stream:
+            return 0
+        return self.stated // self.frame_bytes - self.there // self.frame_bytes
+
+    @property
+    def seconds_there(self) -> str:
+        """How long what is there lasts, to end a clause with."""
+        return f" ({self.there / self.byte_rate:.2f} s)" if self.byte_rate else ""
+
+
+def is_longer_than_stated(path: str, name: str) -> bool:
+    """Tell whether audio follows where the header of a WAV or CAF says there is no more.
+
+    Parameters
+    ----------
+    path : str
+        A file of any kind.
+    name : str
+        How to call it in messages.
+
+    Returns
+    -------
+    bool
+        Whether the length was never filled in and the stated one must not be believed;
+        False for other kinds of files.
+
+    Raises
+    ------
+    AudioError
+        If the file is cut, or goes on where every decoder would stop.
+
+    Examples
+    --------
+    >>> import soundfile, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "a.wav")
+    ...     soundfile.write(path, [0.0] * 800, 8000)
+    ...     is_longer_than_stated(path, "a.wav")
+    False
+    """
+    size = _stated_size(path)
+    if size is None:
+        return False
+    if size.missing > 0:
+        raise AudioError(
+            f"{printable(name)}: is truncated: of the {size.stated} bytes of audio that its header "
+            f"promises only {size.there} are there{size.seconds_there}; fetch or export it again"
+        )
+    if size.is_stream and 0 < size.stated <= 2**31 and size.there - size.stated > 2**20:
+        raise AudioError(
+            f"{printable(name)}: its header was written to a pipe and ends after 2 GiB, but there "
+            "is more; send it as flac or w64"
+        )
+    return size.is_stream and size.stated < size.there
+
+
+def _stated_size(path: str) -> _StatedSize | None:
+    """Find the size of the samples in a WAV or CAF; None for other files.
+
+    Programs that write to a pipe cannot go back to fill in the sizes: they leave 0
+    (GStreamer), 2^32 - 1 (FFmpeg), about 2^31 (SoX, arecord) or, in CAF, -1.
+    """
+    with open(path, "rb") as file:
+        total = os.fstat(file.fileno()).st_size
+        head = file.read(12)
+        if head[:4] == b"caff":
+            return _stated_in_caf(file, total)
+        if head[:4] in (b"RIFF", b"RIFX") and head[8:] == b"WAVE":
+            order = "<" if head[:4] == b"RIFF" else ">"
+            is_whole = struct.unpack(order + "I", head[4:8])[0] + 8 == total
+            return _stated_in_wav(file, total, order, is_whole)
+    return None
+
+
+def _stated_in_caf(file: BinaryIO, total: int) -> _StatedSize | None:
+    for kind, length in _chunks(file, total, ">4sq", start=8, alignment=1):
+        if kind == b"data":
+            return _StatedSize(length, total - file.tell(), is_stream=length < 0)
+    return None
+
+
+def _stated_in_wav(file: BinaryIO, total: int, order: str, is_whole: bool) -> _StatedSize | None:
+    frame_bytes, byte_rate = 1, 0
+    for kind, length in _chunks(file, total, order + "4sI", start=12, alignment=2):
+        if kind == b"data":
+            is_stream = length >= 0xFFFF0000 or 0x7FFF0000 <= length <= 0x80000000
+            is_stream = is_stream or (length == 0 and not is_whole)
+            return _StatedSize(length, total - file.tell(), is_stream, frame_bytes, byte_rate)
+        if kind == b"fmt " and len(fields := file.read(14)) == 14:
+            byte_rate, frame_bytes = struct.unpack(order + "8xIH", fields)
+            frame_bytes = max(1, frame_bytes)
+    return None
+
+
+def _chunks(
+    file: BinaryIO, total: int, layout: str, *, start: int, alignment: int
+) -> Iterator[tuple[bytes, int]]:
+    """Yield kind and stated length of each chunk, while the file stands at its content."""
+    size = struct.calcsize(layout)
+    file.seek(start)
+    while len(header := file.read(size)) == size:
+        kind, length = struct.unpack(layout, header)
+        content = file.tell()
+        yield kind, length
+        if not 0 <= length <= total:
+            return
+        file.seek(content + length + length % alignment)
+
+
+def holds_mp3_frames(path: str) -> bool:
+    """Tell whether an MP3 frame or an ID3 tag may begin in the first 64 KiB of a file.
+
+    Parameters
+    ----------
+    path : str
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "a.mp3")
+    ...     with open(path, "w") as file:
+    ...         _ = file.write("a text")
+    ...     holds_mp3_frames(path)
+    False
+    """
+    with open(path, "rb") as file:
+        return re.search(rb"ID3|\xff[\xe0-\xff]", file.read(1 << 16)) is not None
+
+
+def mp3_states_length(path: str) -> bool:
+    """Tell whether an MP3 counts its frames in a Xing or Info tag; else its length is a guess.
+
+    Parameters
+    ----------
+    path : str
+        An MP3 file.
+
+    Returns
+    -------
+    bool
+        Whether there is such a tag and it holds a count.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "a.mp3")
+    ...     with open(path, "wb") as file:
+    ...         _ = file.write(b"Xing" + bytes([0, 0, 0, 1]) + bytes([0, 0, 0, 40]))
+    ...     mp3_states_length(path)
+    True
+    """
+    with open(path, "rb") as file:
+        head = file.read(10)
+        if head[:3] == b"ID3" and len(head) == 10:  # the tag's size: four bytes of seven bits
+            size = sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
+            file.seek(size + 10)
+        else:
+            file.seek(0)
+        found = re.search(rb"(?:Xing|Info)(....)(....)", file.read(4096), re.DOTALL)
+    return found is not None and bool(found[1][3] & 1) and any(found[2])

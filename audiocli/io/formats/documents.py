@@ -1,0 +1,139 @@
+"""Documents of other programs: JAMS, and layers of Sonic Visualiser.
+
+References
+----------
+.. [1] E. J. Humphrey et al., "JAMS: A JSON Annotated Music Specification for Reproducible MIR
+   Research", Proc. ISMIR, 2014. https://jams.readthedocs.io
+.. [2] C. Cannam, C. Landone and M. Sandler, "Sonic Visualiser: An Open Source Application for
+   Viewing, Analysing, and Annotating Music Audio Files", Proc. ACM Multimedia, 2010. Its layer
+   files have no schema; what it reads is in ``framework/SVFileReader.cpp`` of its library svapp.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from xml.etree import ElementTree
+
+from audiocli import __version__
+from audiocli.io.formats.annotations import Annotation, Instants, Options, Segments
+
+__all__ = ["WRITERS"]
+
+_JAMS_VERSION = "0.3.5"  # of the specification and its namespaces
+_NAMESPACES = frozenset({"beat", "chord", "onset"})  # JAMS calls them as we do
+_DEFAULT_RATE = 44100  # Hz, where the rate of the recording is not known
+_COLOUR = {"colourName": "Purple", "colour": "#c832ff", "darkBackground": "false"}  # its default
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def _jams(annotation: Annotation, options: Options) -> str:
+    if annotation.duration is None:
+        raise ValueError("a JAMS document cannot do without the duration of the recording")
+    observations, sandbox = _observations(annotation)
+    document = {
+        "file_metadata": {
+            "title": annotation.file or "",
+            "artist": "",
+            "release": "",
+            "duration": annotation.duration,
+            "identifiers": {},
+            "jams_version": _JAMS_VERSION,
+        },
+        "annotations": [
+            {
+                "namespace": options.namespace or _namespace(annotation),
+                "data": observations,
+                "annotation_metadata": {
+                    "annotation_tools": f"audiocli {__version__}",
+                    "annotator": dict(annotation.metadata),
+                    "data_source": "program",
+                },
+                "sandbox": sandbox,
+                "time": 0.0,
+                "duration": annotation.duration,
+            }
+        ],
+        "sandbox": {},
+    }
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+
+def _namespace(annotation: Annotation) -> str:
+    if annotation.name in _NAMESPACES:
+        return annotation.name
+    return "onset" if isinstance(annotation, Instants) else "segment_open"
+
+
+def _observations(annotation: Annotation) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Give the observations, and what they have no place for."""
+    table: dict[str, Any] = annotation.table()
+    nothing = [None] * len(annotation)
+    if isinstance(annotation, Instants):
+        times, confidences = table.pop("time"), table.pop("strength", nothing)
+        durations, values = [0.0] * len(times), nothing
+    else:
+        times, ends = table.pop("start"), table.pop("end")
+        values, confidences = table.pop("label"), table.pop("confidence", nothing)
+        durations = [round(end - start, 6) for start, end in zip(times, ends, strict=True)]
+    rows = zip(times, durations, values, confidences, strict=True)
+    names = ("time", "duration", "value", "confidence")
+    return [dict(zip(names, row, strict=True)) for row in rows], table
+
+
+def _sv(annotation: Annotation, options: Options) -> str:
+    rate = annotation.sample_rate or _DEFAULT_RATE
+    if isinstance(annotation, Instants):
+        points, layer, ends = _instant_points(annotation, rate), "timeinstants", annotation.times
+        kind = {"dimensions": "1"}
+    else:
+        points, layer, ends = _region_points(annotation, rate), "regions", annotation.ends
+        kind = {"dimensions": "3", "subtype": "region", "valueQuantization": "0", "units": ""}
+        kind |= {"minimum": "0", "maximum": str(max(len(set(annotation.labels)) - 1, 0))}
+    last = max([annotation.duration or 0.0, *ends.tolist()])
+    model = {"id": "1", "name": annotation.name, "sampleRate": str(rate), "start": "0"}
+    model |= {"end": str(round(last * rate)), "type": "sparse", **kind}
+    model |= {"resolution": "1", "notifyOnAdd": "true", "dataset": "0"}
+
+    root = ElementTree.Element("sv")
+    data = ElementTree.SubElement(root, "data")
+    ElementTree.SubElement(data, "model", _legal(model))
+    # The dataset must follow its model, and come before the layer.
+    dataset = ElementTree.SubElement(data, "dataset", id="0", dimensions=kind["dimensions"])
+    for point in points:
+        ElementTree.SubElement(dataset, "point", _legal(point))
+    display = ElementTree.SubElement(root, "display")
+    shown = {"id": "2", "type": layer, "name": annotation.name, "model": "1", **_COLOUR}
+    ElementTree.SubElement(display, "layer", _legal(shown))
+    ElementTree.indent(root)
+    body = ElementTree.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE sonic-visualiser>\n{body}\n'
+
+
+def _instant_points(instants: Instants, rate: int) -> list[dict[str, str]]:
+    return [{"frame": str(round(time * rate)), "label": ""} for time in instants.times.tolist()]
+
+
+def _region_points(segments: Segments, rate: int) -> list[dict[str, str]]:
+    """Give each label a height of its own."""
+    heights = {label: str(height) for height, label in enumerate(dict.fromkeys(segments.labels))}
+    points = []
+    spans = zip(segments.starts.tolist(), segments.ends.tolist(), segments.labels, strict=True)
+    for start, end, label in spans:
+        first, last = round(start * rate), round(end * rate)
+        point = {"frame": str(first), "value": heights[label], "duration": str(last - first)}
+        points.append({**point, "label": label})
+    return points
+
+
+def _legal(attributes: dict[str, str]) -> dict[str, str]:
+    """Replace the few characters that XML 1.0 cannot hold in any way."""
+    return {name: _ILLEGAL.sub("\ufffd", value) for name, value in attributes.items()}
+
+
+Writer = Callable[[Annotation, Options], str]
+
+WRITERS: Mapping[str, Writer] = {"jams": _jams, "sv": _sv}
+"""What each of these formats makes of an annotation and options, by name."""

@@ -1,0 +1,247 @@
+"""The formats by name, and how a result becomes a stream or a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiocli.errors import UsageError, suggest
+from audiocli.io.atomic import write_bytes
+from audiocli.io.audio.info import StrPath, printable
+from audiocli.io.formats import documents, plain
+from audiocli.io.formats.annotations import Annotation, Instants, Options, Segments
+from audiocli.io.formats.midi import write_midi
+from audiocli.io.formats.sheet import write_sheet
+
+__all__ = ["FORMATS", "Format", "find_format", "format_of", "render", "write"]
+
+_BOTH = (Instants.kind, Segments.kind)
+
+
+@dataclass(frozen=True)
+class Format:
+    """A way to write annotations.
+
+    Parameters
+    ----------
+    extensions : tuple of str
+        The ends of file names, with their dots; the first is the one to write.
+    writer : callable
+        Takes an annotation and options, returns text or bytes.
+    kinds : tuple of str
+        What it can write: 'instants', 'segments'.
+    joins : bool
+        Whether several results may follow one another in one stream.
+
+    Examples
+    --------
+    >>> FORMATS["midi"].extension, FORMATS["txt"].kinds
+    ('.mid', ('instants',))
+    """
+
+    extensions: tuple[str, ...]
+    writer: Callable[[Annotation, Options], str | bytes]
+    kinds: tuple[str, ...] = _BOTH
+    joins: bool = False
+
+    @property
+    def extension(self) -> str:
+        """The end of a file name to write, with its dot."""
+        return self.extensions[0]
+
+
+FORMATS: Mapping[str, Format] = {
+    "txt": Format((".txt", ".onsets"), plain.WRITERS["txt"], (Instants.kind,), joins=True),
+    "csv": Format((".csv",), plain.WRITERS["csv"], joins=True),
+    "json": Format((".json",), plain.WRITERS["json"], joins=True),
+    "jsonl": Format((".jsonl", ".ndjson"), plain.WRITERS["jsonl"], joins=True),
+    "lab": Format((".lab",), plain.WRITERS["lab"]),
+    "jams": Format((".jams",), documents.WRITERS["jams"]),
+    "audacity": Format((".txt",), plain.WRITERS["audacity"]),
+    "sv": Format((".svl",), documents.WRITERS["sv"]),
+    "midi": Format((".mid", ".midi"), write_midi),
+    "chordpro": Format((".cho",), write_sheet, (Segments.kind,)),
+}
+"""The formats by name. Where two share an extension, the first that can write it is meant."""
+
+
+def find_format(name: str, kind: str | None = None) -> Format:
+    """Look a format up.
+
+    Parameters
+    ----------
+    name : str
+        One of `FORMATS`.
+    kind : {'instants', 'segments'}, optional
+        What it shall write.
+
+    Returns
+    -------
+    Format
+        The format.
+
+    Raises
+    ------
+    UsageError
+        If there is none of that name, or it cannot write that kind.
+
+    Examples
+    --------
+    >>> find_format("csv", "segments").extension
+    '.csv'
+    """
+    if name not in FORMATS:
+        raise UsageError(f"no format is called {name!r}: {suggest(name, FORMATS)}")
+    if kind is not None and kind not in FORMATS[name].kinds:
+        able = [other for other, form in FORMATS.items() if kind in form.kinds]
+        raise UsageError(f"{name} cannot write {kind}; these formats can: {', '.join(able)}")
+    return FORMATS[name]
+
+
+def format_of(path: StrPath, kind: str | None = None) -> str:
+    """Guess a format from the end of a file's name.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    kind : {'instants', 'segments'}, optional
+        What it shall hold; '.txt' is Audacity's for segments, one time a line for instants.
+
+    Returns
+    -------
+    str
+        The name of a format.
+
+    Raises
+    ------
+    UsageError
+        If no format has that extension.
+
+    Examples
+    --------
+    >>> format_of("a.JAMS"), format_of("a.txt"), format_of("a.txt", "segments")
+    ('jams', 'txt', 'audacity')
+    """
+    suffix = Path(path).suffix.lower()
+    for name, form in FORMATS.items():
+        if suffix in form.extensions and (kind is None or kind in form.kinds):
+            return name
+    able = [form for form in FORMATS.values() if kind is None or kind in form.kinds]
+    known = dict.fromkeys(form.extension for form in able)
+    raise UsageError(
+        f"{printable(os.fspath(path))}: no format has the extension {suffix!r}; "
+        f"end the name in {', '.join(known)}, or name a format"
+    )
+
+
+def render(
+    results: Annotation | Sequence[Annotation], format: str, options: Options | None = None
+) -> str | bytes:
+    """Turn results into text, or into bytes where the format is binary.
+
+    Parameters
+    ----------
+    results : Instants or Segments, or sequence of these
+        One result, or those of several files, alike in their columns, for one stream; csv and
+        txt then name the file in each line.
+    format : str
+        One of `FORMATS`.
+    options : Options, optional
+        How to write.
+
+    Returns
+    -------
+    str or bytes
+        Bytes for midi. Text ends in a line break unless it is empty, and can always be
+        encoded as UTF-8.
+
+    Raises
+    ------
+    UsageError
+        If the format is unknown, cannot write this kind, or cannot hold several results.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> print(render(Instants(np.array([0.5, 1.25])), "csv"), end="")
+    time
+    0.500
+    1.250
+    """
+    many = [results] if isinstance(results, Instants | Segments) else list(results)
+    options = options or Options()
+    forms = [find_format(format, one.kind) for one in many]
+    if len(many) == 1:
+        return _encodable(forms[0].writer(many[0], options))
+    if not find_format(format).joins:
+        raise UsageError(f"{format} holds the result of one file; write one file for each input")
+    if len({tuple(one.table()) for one in many}) > 1:
+        raise ValueError("results in one stream have the same columns")
+    parts = []
+    for index, one in enumerate(many):
+        header = options.header and index == 0
+        text = forms[index].writer(one, dataclasses.replace(options, file=True, header=header))
+        assert isinstance(text, str)  # narrows the type; what can be joined is text
+        parts.append(text)
+    return _encodable("".join(parts))
+
+
+def write(
+    path: StrPath,
+    results: Annotation | Sequence[Annotation],
+    format: str | None = None,
+    options: Options | None = None,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write a file, which appears under its name only once it is complete.
+
+    Missing folders are made.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    results : Instants or Segments, or sequence of these
+        As for `render`.
+    format : str, optional
+        One of `FORMATS`; by default what the extension says.
+    options : Options, optional
+        How to write.
+    overwrite : bool
+        Whether to replace a file that is there already.
+
+    Raises
+    ------
+    UsageError
+        As from `render`, and if the path is taken.
+    AudioCliError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(Path(folder) / "new" / "a.txt", Instants(np.array([0.5])))
+    ...     print((Path(folder) / "new" / "a.txt").read_text(), end="")
+    0.500
+    """
+    path = Path(path)
+    if format is None:
+        first = results if isinstance(results, Instants | Segments) else next(iter(results), None)
+        format = format_of(path, first.kind if first is not None else None)
+    content = render(results, format, options)
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    write_bytes(path, data, overwrite=overwrite)
+
+
+def _encodable(content: str | bytes) -> str | bytes:
+    r"""Escape lone surrogates, as in file names of another encoding; JSON reads them back."""
+    if isinstance(content, bytes):
+        return content
+    return content.encode("utf-8", "backslashreplace").decode("utf-8")

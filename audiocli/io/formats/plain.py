@@ -1,0 +1,157 @@
+"""Text of one line an event: txt, csv, json, jsonl, lab and Audacity's labels.
+
+csv and the two of JSON keep labels as they are. A line of the others can hold neither tabs nor
+line breaks, and they know no quotes: there whatever is not printable becomes a space.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from audiocli.io.formats.annotations import Annotation, Instants, Options
+
+__all__ = ["WRITERS", "one_line", "seconds"]
+
+_TIMES = frozenset({"time", "start", "end"})
+
+
+def seconds(time: float) -> str:
+    """Write a time with at least three decimals, and with up to six where they say something.
+
+    Parameters
+    ----------
+    time : float
+        In seconds.
+
+    Returns
+    -------
+    str
+        Without exponent, with a point.
+
+    Examples
+    --------
+    >>> seconds(1.5), seconds(0.1234567), seconds(2.00025)
+    ('1.500', '0.123457', '2.00025')
+    """
+    whole, _, decimals = f"{time:.6f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0'):0<3}"
+
+
+def one_line(label: str) -> str:
+    r"""Make a label fit for a format that knows no quotes.
+
+    Parameters
+    ----------
+    label : str
+        Any characters.
+
+    Returns
+    -------
+    str
+        All that cannot be printed, tabs and line breaks among it, and all runs of spaces made
+        one space, and none at the ends.
+
+    Examples
+    --------
+    >>> one_line(" C:maj\t(first\nverse) ")
+    'C:maj (first verse)'
+    """
+    return " ".join("".join(c if c.isprintable() else " " for c in label).split())
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _text(name: str, value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    return seconds(value) if name in _TIMES else f"{value:.6g}"
+
+
+def _cell(text: str) -> str:
+    """Quote a cell of csv where it must be (RFC 4180), and where it would begin a comment."""
+    text = text.replace("\0", "\ufffd")  # readers, Python's 3.10 among them, refuse NUL
+    special = any(c in text for c in ',"\r\n') or text.startswith("#")
+    return '"' + text.replace('"', '""') + '"' if special else text
+
+
+def _dumps(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _events(annotation: Annotation) -> list[dict[str, float | str]]:
+    table = annotation.table()
+    return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+
+
+def _spans(annotation: Annotation) -> Iterator[tuple[str, str, str]]:
+    if isinstance(annotation, Instants):
+        starts, ends, labels = annotation.times, annotation.times, [""] * len(annotation)
+    else:
+        starts, ends, labels = annotation.starts, annotation.ends, list(annotation.labels)
+    for start, end, label in zip(starts.tolist(), ends.tolist(), labels, strict=True):
+        yield seconds(start), seconds(end), one_line(label)
+
+
+def _txt(annotation: Annotation, options: Options) -> str:
+    table = annotation.table()
+    names = list(table) if options.columns else ["time"]
+    rows = [[_text(name, value) for value in table[name]] for name in names]
+    if options.file:
+        rows.append([one_line(annotation.file or "")] * len(annotation))
+    return _lines("\t".join(row) for row in zip(*rows, strict=True))
+
+
+def _csv(annotation: Annotation, options: Options) -> str:
+    table = annotation.table()
+    columns = [[_text(name, value) for value in values] for name, values in table.items()]
+    names = list(table)
+    if options.file:
+        names.insert(0, "file")
+        columns.insert(0, [annotation.file or ""] * len(annotation))
+    rows = [names] if options.header else []
+    rows += [list(row) for row in zip(*columns, strict=True)]
+    return _lines(",".join(map(_cell, row)) for row in rows)
+
+
+def _json(annotation: Annotation, options: Options) -> str:
+    return _dumps(
+        {
+            "file": annotation.file,
+            "duration": annotation.duration,
+            "name": annotation.name,
+            "metadata": dict(annotation.metadata),
+            "events": _events(annotation),
+        }
+    )
+
+
+def _jsonl(annotation: Annotation, options: Options) -> str:
+    return "".join(_dumps({"file": annotation.file, **event}) for event in _events(annotation))
+
+
+def _lab(annotation: Annotation, options: Options) -> str:
+    if isinstance(annotation, Instants):
+        return _lines(map(seconds, annotation.times.tolist()))  # what mir_eval's load_events wants
+    # An empty label would leave two columns, where mir_eval and others insist on three.
+    return _lines(f"{start} {end} {label or '-'}" for start, end, label in _spans(annotation))
+
+
+def _audacity(annotation: Annotation, options: Options) -> str:
+    return _lines("\t".join(span) for span in _spans(annotation))
+
+
+Writer = Callable[[Annotation, Options], str]
+
+WRITERS: Mapping[str, Writer] = {
+    "txt": _txt,
+    "csv": _csv,
+    "json": _json,
+    "jsonl": _jsonl,
+    "lab": _lab,
+    "audacity": _audacity,
+}
+"""What each of these formats makes of an annotation and options, by name."""

@@ -1,0 +1,317 @@
+"""Annotations read back: times, and labelled segments.
+
+What a file is, its extension says:
+
+- ``.csv``: cells between commas, semicolons or tabs; a header may name the columns;
+- ``.json``, ``.jsonl``: as written here;
+- ``.jams``: the first annotation of the namespace;
+- all else (``.txt``, ``.lab``, ``.onsets``, Audacity's labels): columns between spaces or tabs,
+  time first.
+
+Everywhere the encoding is UTF-8, with or without a byte order mark, lines end as on any system,
+and blank lines, comments after a ``#`` at the start of a line, and one line of column names at
+the top are passed over. Times are seconds: the integers of HTK's own label files, which count
+100 ns, are not recognised.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import reprlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocli.errors import DataError
+from audiocli.io.audio.info import StrPath, printable
+from audiocli.io.formats.annotations import Segments
+
+__all__ = ["read_instants", "read_segments"]
+
+_SEGMENT = ("start", "end", "label")
+_TIMES = ("time", "start", "onset")  # columns that may hold instants, the best first
+
+Records = Iterator["tuple[str, Mapping[str, Any]]"]
+"""Where an event stands, for messages, and what stands there, by column."""
+
+
+def read_instants(path: StrPath, *, namespace: str = "onset") -> NDArray[np.float64]:
+    r"""Read points in time.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file. Of several columns the time is the one so named, else 'start' or 'onset',
+        else the first.
+    namespace : str
+        What to read from a JAMS document.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        In seconds, ascending; empty if there are none.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or holds what is not a time from 0 s on.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.onsets"
+    ...     _ = path.write_text("# by ear\n1.25\n0.5\n")
+    ...     read_instants(path).tolist()
+    [0.5, 1.25]
+    """
+    path = Path(path)
+    records = _records(path, ("time",), namespace)
+    times = [_seconds(where, record, _time_of(record)) for where, record in records]
+    return np.sort(np.array(times, dtype=np.float64))
+
+
+def read_segments(path: StrPath, *, namespace: str | None = None) -> Segments:
+    r"""Read labelled segments.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file, with columns for start, end and label, in this order unless a csv's header
+        says otherwise. Without a label a segment has an empty one.
+    namespace : str, optional
+        What to read from a JAMS document; by default its first annotation that has labels.
+
+    Returns
+    -------
+    Segments
+        In the order of their starts; with confidences if all have one.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, holds what is not a time from 0 s on, or a segment ends
+        before it starts.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.lab"
+    ...     _ = path.write_text("0 1.5 C:maj\n1.5 4 N\n")
+    ...     read_segments(path).table()
+    {'start': [0.0, 1.5], 'end': [1.5, 4.0], 'label': ['C:maj', 'N']}
+    """
+    path = Path(path)
+    rows: list[tuple[float, float, str, float | None]] = []
+    for where, record in _records(path, _SEGMENT, namespace):
+        start, end = _seconds(where, record, "start"), _seconds(where, record, "end")
+        if end < start:
+            raise DataError(f"{where}: the segment ends at {end:g} s, before its start {start:g} s")
+        label = record.get("label")
+        rows.append((start, end, "" if label is None else str(label), _confidence(record)))
+    rows.sort(key=lambda row: row[0])
+    confidences = [row[3] for row in rows if row[3] is not None]
+    return Segments(
+        np.array([row[0] for row in rows]),
+        np.array([row[1] for row in rows]),
+        [row[2] for row in rows],
+        confidences=np.array(confidences) if rows and len(confidences) == len(rows) else None,
+    )
+
+
+# --- from a file to records --------------------------------------------------------------------
+
+
+def _records(path: Path, names: tuple[str, ...], namespace: str | None) -> Records:
+    """Read the events of a file, in columns called by these names, among others."""
+    shown, suffix = printable(str(path)), path.suffix.lower()
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{shown}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{shown}: is no text in UTF-8; save it as such") from error
+    if suffix == ".csv":
+        records = _csv_records(shown, text, names)
+    elif suffix == ".jams":
+        records = _jams_records(shown, text, names, namespace)
+    elif suffix in (".json", ".jsonl", ".ndjson"):
+        records = _json_records(shown, text, suffix)
+    else:
+        records = _line_records(shown, text, names)
+    files = set()
+    for where, record in records:
+        files.add(str(record.get("file")))
+        if len(files) > 1:
+            raise DataError(f"{where}: another recording begins; give each a file of its own")
+        yield where, record
+
+
+def _line_records(shown: str, text: str, names: tuple[str, ...]) -> Records:
+    at_top = True
+    # Not splitlines(), which also splits at characters that a label may hold.
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    for number, line in enumerate(lines, 1):
+        # A backslash begins the second line of an Audacity label with a range of frequencies.
+        if not line.strip() or line.lstrip().startswith(("#", "\\")):
+            continue
+        cells = line.strip().split(maxsplit=len(_SEGMENT) - 1)  # a label may hold spaces
+        if not (at_top and _is_header(cells)):
+            yield f"{shown}, line {number}", dict(zip(names, cells, strict=False))
+        at_top = False
+
+
+def _csv_records(shown: str, text: str, names: tuple[str, ...]) -> Records:
+    columns: list[str] = []
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    try:
+        for row in rows:
+            comment = row and row[0].lstrip().startswith("#") and columns[:1] != ["file"]
+            if comment or not any(map(str.strip, row)):
+                continue
+            where = f"{shown}, line {rows.line_num}"
+            if columns:
+                yield where, dict(zip(columns, row, strict=False))
+            elif _is_header(row):
+                columns = _columns(where, row, names)
+            else:
+                columns = list(names)
+                yield where, dict(zip(columns, row, strict=False))
+    except csv.Error as error:
+        raise DataError(f"{shown}, line {rows.line_num}: is no csv ({error})") from error
+
+
+def _delimiter(text: str) -> str:
+    """Find what stands between cells: the names of columns, or the first numbers, tell."""
+    lines = (line for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    first = next(lines, "")
+    for mark in ";\t":
+        cell, found, _ = first.partition(mark)
+        if found and cell.count(",") <= 1:  # one may be a decimal comma; after two, it is a label's
+            return mark
+    return ","
+
+
+def _columns(where: str, header: list[str], names: tuple[str, ...]) -> list[str]:
+    """Tell which column is which from the names at the top."""
+    columns = [cell.strip().lower() for cell in header]
+    if names == _SEGMENT:
+        if missing := [name for name in names[:2] if name not in columns]:
+            raise DataError(
+                f"{where}: there is no column {missing[0]!r}; segments have start, end and label"
+            )
+    elif not set(_TIMES) & set(columns):
+        columns[0] = "time"
+    return columns
+
+
+def _json_records(shown: str, text: str, suffix: str) -> Records:
+    if suffix == ".json":
+        document = _loads(shown, text)
+        events = document.get("events") if isinstance(document, dict) else None
+        if not isinstance(events, list):
+            raise DataError(f"{shown}: has no list of events, as the json of audiocli has")
+        numbered = [(f"{shown}, event {number}", event) for number, event in enumerate(events, 1)]
+    else:
+        places = (
+            (f"{shown}, line {number}", line) for number, line in enumerate(text.split("\n"), 1)
+        )
+        numbered = [(where, _loads(where, line)) for where, line in places if line.strip()]
+    yield from _objects(numbered)
+
+
+def _jams_records(shown: str, text: str, names: tuple[str, ...], namespace: str | None) -> Records:
+    document = _loads(shown, text)
+    annotations = document.get("annotations") if isinstance(document, dict) else None
+    if not isinstance(annotations, list) or not all(isinstance(one, dict) for one in annotations):
+        raise DataError(f"{shown}: is no JAMS document: it has no list of annotations")
+    found = [one for one in annotations if _is_wanted(one, namespace)]
+    if not found:
+        there = ", ".join(sorted({str(one.get("namespace")) for one in annotations})) or "none"
+        wanted = "labelled segments" if namespace is None else f"namespace {namespace!r}"
+        raise DataError(f"{shown}: has no annotation with {wanted}; there are: {there}")
+    chosen = found[0]
+    if namespace is None:  # what is empty may be of any kind: labels that come later are meant
+        chosen = next((one for one in found if one["data"]), chosen)
+    data = chosen.get("data")
+    if not isinstance(data, list):
+        raise DataError(f"{shown}: the data of {chosen.get('namespace')!r} are no list")
+    numbered = [(f"{shown}, observation {number}", one) for number, one in enumerate(data, 1)]
+    for where, observation in _objects(numbered):
+        record = {**observation, "label": observation.get("value")}
+        if names == _SEGMENT:
+            record["start"] = _seconds(where, observation, "time")
+            record["end"] = record["start"] + _seconds(where, observation, "duration")
+        yield where, record
+
+
+def _is_wanted(annotation: dict[str, Any], namespace: str | None) -> bool:
+    if namespace is not None:
+        return bool(annotation.get("namespace") == namespace)
+    data = annotation.get("data")
+    return isinstance(data, list) and all(
+        isinstance(one, dict) and isinstance(one.get("value"), str) for one in data
+    )
+
+
+def _objects(numbered: list[tuple[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for where, event in numbered:
+        if not isinstance(event, dict):
+            raise DataError(f"{where}: {reprlib.repr(event)} is no object")
+        yield where, event
+
+
+def _loads(where: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: is not JSON ({error})") from error
+
+
+# --- cells -------------------------------------------------------------------------------------
+
+
+def _is_header(cells: list[str]) -> bool:
+    """Tell names of columns from an event; 'nan' is a number, if a wrong one, and no name."""
+    return cells[0].strip(" \"'")[:1].isalpha() and not any(map(_is_number, cells))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _time_of(record: Mapping[str, Any]) -> str:
+    return next((name for name in _TIMES if name in record), "time")
+
+
+def _seconds(where: str, record: Mapping[str, Any], name: str) -> float:
+    if name not in record:
+        raise DataError(f"{where}: there is no {name}; every event has one, in seconds")
+    shown = reprlib.repr(record[name])
+    try:
+        time = float(record[name])
+    except (TypeError, ValueError, OverflowError):
+        raise DataError(f"{where}: {shown} is not a number; the {name} is in seconds") from None
+    if not math.isfinite(time) or time < 0:
+        raise DataError(f"{where}: {shown} is not a time; valid are finite seconds from 0 on")
+    return time
+
+
+def _confidence(record: Mapping[str, Any]) -> float | None:
+    """Read a confidence; in JAMS it may be anything."""
+    try:
+        confidence = float(record["confidence"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return confidence if math.isfinite(confidence) else None

@@ -1,0 +1,376 @@
+"""Make one recording sound like many: changes to training signals.
+
+Signals are float32 arrays or tensors with samples last. Everything random is
+drawn from the generator given, so a run can be repeated.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+from numpy.typing import NDArray
+from scipy import fft
+from torch import Tensor
+
+from audiocli.nn.frontend import Stft
+
+__all__ = [
+    "background",
+    "colour",
+    "compressed",
+    "crackle",
+    "equalise",
+    "excerpt",
+    "filtered",
+    "warp_formants",
+]
+
+Signal = NDArray[np.float32]
+
+#: Quefrencies below this many seconds hold the spectral envelope; a voice of up to 500 Hz has
+#: its first rahmonic above it.
+ENVELOPE_QUEFRENCY = 0.0019
+
+
+def excerpt(
+    signal: Signal, samples: int, rng: np.random.Generator, *, semitones: float = 0.0
+) -> Signal:
+    """Cut a piece at a random place, played faster or slower.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (samples,)
+        Taken as a loop, so every start is as likely (the circular shift of
+        Huang et al. 2014). May be float16.
+    samples : int
+        Length of the piece.
+    rng : numpy.random.Generator
+        Chooses the place and the speed.
+    semitones : float
+        Largest change either way. Resampling moves pitch, formants and
+        tempo together, as other singers and other recordings would.
+
+    Returns
+    -------
+    ndarray, shape (samples,)
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> excerpt(np.ones(100, np.float32), 250, rng, semitones=3).shape
+    (250,)
+    """
+    ratio = 2 ** (rng.uniform(-semitones, semitones) / 12) if semitones else 1.0
+    margin = 32 if semitones else 0  # what the filter of the resampler loses at the ends
+    needed = math.ceil(samples * ratio) + 2 * margin
+    start = int(rng.integers(len(signal)))
+    piece: Signal = np.take(signal, np.arange(start, start + needed), mode="wrap")
+    piece = piece.astype(np.float32, copy=False)
+    if not semitones:
+        return piece
+    quick: Signal = soxr.resample(piece, ratio, 1.0, quality="MQ")
+    quick = quick[int(margin / ratio) :][:samples]
+    return np.pad(quick, (0, samples - len(quick)))
+
+
+def warp_formants(
+    spectrum: Tensor, sample_rate: int, factor: Tensor, *, limit: float = 26.0
+) -> Tensor:
+    """Stretch the spectral envelope along frequency and leave the pitch.
+
+    The envelope is the low-quefrency part of the cepstrum; the spectrum is multiplied
+    by the stretched envelope over the envelope. It is the length of the vocal tract
+    that changes, hence the singer.
+
+    Parameters
+    ----------
+    spectrum : Tensor, shape (batch, bins, frames)
+        Complex spectrum.
+    sample_rate : int
+        In Hz.
+    factor : Tensor, shape (batch,)
+        Formants move to this multiple of their frequency.
+    limit : float
+        No bin is changed by more than this, in dB.
+
+    Returns
+    -------
+    Tensor, shape (batch, bins, frames)
+
+    References
+    ----------
+    Röbel, Rodet: Efficient spectral envelope estimation and its application
+    to pitch shifting and envelope preservation. DAFx 2005.
+
+    Examples
+    --------
+    >>> spectrum = torch.ones(1, 9, 2, dtype=torch.complex64)
+    >>> bool(torch.allclose(warp_formants(spectrum, 16000, torch.ones(1)), spectrum))
+    True
+    """
+    batch, bins, frames = spectrum.shape
+    magnitude = spectrum.abs()
+    # Relative to the example's own level: the floor must not follow the gain.
+    floor = 1e-4 * magnitude.amax(dim=(1, 2), keepdim=True) + 1e-9
+    cepstrum = torch.fft.irfft(torch.log(magnitude + floor), dim=1)
+    keep = min(round(ENVELOPE_QUEFRENCY * sample_rate), bins - 1)
+    lifter = torch.zeros(cepstrum.shape[1])
+    lifter[:keep] = 1
+    lifter[-keep + 1 :] = 1
+    envelope = torch.fft.rfft(cepstrum * lifter.view(1, -1, 1), dim=1).real
+    source = (torch.arange(bins) / factor.unsqueeze(1)).clamp(max=bins - 1)
+    low = source.floor().long()
+    part = (source - low).unsqueeze(2)
+    high = (low + 1).clamp(max=bins - 1)
+    take = (batch, bins, frames)
+    stretched = envelope.gather(1, low.unsqueeze(2).expand(take)) * (1 - part)
+    stretched = stretched + envelope.gather(1, high.unsqueeze(2).expand(take)) * part
+    largest = limit / 20 * math.log(10)
+    return spectrum * torch.exp((stretched - envelope).clamp(-largest, largest))
+
+
+def equalise(spectrum: Tensor, rng: np.random.Generator, *, decibels: float) -> Tensor:
+    """Colour each example with a smooth random frequency response.
+
+    Parameters
+    ----------
+    spectrum : Tensor, shape (batch, ..., bins, frames)
+        Complex spectrum; channels between get the same response.
+    rng : numpy.random.Generator
+        Draws a few cosines over the square root of frequency.
+    decibels : float
+        Standard deviation of the response, about.
+
+    Returns
+    -------
+    Tensor, shape (batch, ..., bins, frames)
+
+    Examples
+    --------
+    >>> spectrum = torch.ones(2, 9, 4, dtype=torch.complex64)
+    >>> equalise(spectrum, np.random.default_rng(0), decibels=3.0).shape
+    torch.Size([2, 9, 4])
+    """
+    batch, bins = spectrum.shape[0], spectrum.shape[-2]
+    orders = np.arange(1, 6)
+    weight = rng.normal(size=(batch, 5)) / np.sqrt(orders)
+    phase = rng.uniform(0, 2 * math.pi, size=(batch, 5))
+    place = np.sqrt(np.linspace(0, 1, bins))
+    waves = np.cos(math.pi * orders[:, None] * place + phase[..., None])
+    response = np.einsum("bk,bkf->bf", weight, waves) * decibels
+    gain = torch.from_numpy(10 ** (response / 20)).float()
+    return spectrum * gain.view(batch, *[1] * (spectrum.dim() - 3), bins, 1)
+
+
+def colour(
+    audio: Tensor,
+    stft: Stft,
+    rng: np.random.Generator,
+    *,
+    octaves: float = 0.0,
+    decibels: float = 0.0,
+) -> Tensor:
+    """Warp the formants and equalise each signal of a batch by chance.
+
+    Parameters
+    ----------
+    audio : Tensor, shape (batch, ..., samples)
+        The signals; channels between are changed alike.
+    stft : Stft
+        The transform to work in.
+    rng : numpy.random.Generator
+        Draws the changes.
+    octaves : float
+        Largest stretch of the formants either way.
+    decibels : float
+        Strength of the equaliser.
+
+    Returns
+    -------
+    Tensor, shape (batch, ..., samples)
+
+    Examples
+    --------
+    >>> from audiocli.nn.frontend import StftConfig
+    >>> rng = np.random.default_rng(0)
+    >>> colour(torch.randn(2, 3000), Stft(StftConfig()), rng, octaves=0.3, decibels=3).shape
+    torch.Size([2, 3000])
+    """
+    if not octaves and not decibels:
+        return audio
+    spectrum = stft(audio)
+    if octaves:
+        factor = torch.from_numpy(2 ** rng.uniform(-octaves, octaves, len(audio))).float()
+        shape = spectrum.shape
+        factors = factor.repeat_interleave(math.prod(shape[1:-2]))
+        flat = spectrum.reshape(-1, *shape[-2:])
+        spectrum = warp_formants(flat, stft.config.sample_rate, factors).reshape(shape)
+    if decibels:
+        spectrum = equalise(spectrum, rng, decibels=decibels)
+    return stft.inverse(spectrum, audio.shape[-1])
+
+
+def background(samples: int, sample_rate: int, rng: np.random.Generator) -> Signal:
+    """Make sound in which nothing happens: coloured noise, or the hum of mains.
+
+    Parameters
+    ----------
+    samples : int
+        Length.
+    sample_rate : int
+        In Hz.
+    rng : numpy.random.Generator
+        Draws its kind and its colour.
+
+    Returns
+    -------
+    ndarray, shape (samples,)
+        Peak 1.
+
+    Examples
+    --------
+    >>> background(1000, 8000, np.random.default_rng(0)).shape
+    (1000,)
+    """
+    if rng.random() < 0.3:
+        mains = rng.choice([50.0, 60.0]) * rng.uniform(0.99, 1.01)
+        time = np.arange(samples) / sample_rate
+        sound = np.zeros(samples)
+        for harmonic in range(1, int(rng.integers(2, 12))):
+            phase = rng.uniform(0, 2 * math.pi)
+            weight = rng.uniform(0, 1) / harmonic
+            sound += weight * np.sin(2 * math.pi * mains * harmonic * time + phase)
+    else:
+        # From violet to brown: a slope of +3 to -9 dB an octave.
+        spectrum = np.fft.rfft(rng.standard_normal(samples, dtype=np.float32))
+        place = np.maximum(np.arange(len(spectrum)), 1) * sample_rate / samples
+        sound = np.fft.irfft(spectrum * np.maximum(place, 30.0) ** rng.uniform(-1.5, 0.5), samples)
+    return np.asarray(sound / max(np.abs(sound).max(), 1e-9), np.float32)
+
+
+def compressed(signal: Signal, sample_rate: int, rng: np.random.Generator) -> Signal:
+    """Send a signal through Vorbis at a low quality and back.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (samples,)
+    sample_rate : int
+        In Hz.
+    rng : numpy.random.Generator
+        Draws the quality.
+
+    Returns
+    -------
+    ndarray, shape (samples,)
+
+    Examples
+    --------
+    >>> compressed(np.zeros(8000, np.float32), 8000, np.random.default_rng(0)).shape
+    (8000,)
+    """
+    packed = io.BytesIO()
+    quality = float(rng.uniform(0.7, 1.0))
+    with soundfile.SoundFile(
+        packed, "w", sample_rate, 1, "VORBIS", format="OGG", compression_level=quality
+    ) as stream:
+        for start in range(0, len(signal), sample_rate):  # the encoder cannot take a minute at once
+            stream.write(signal[start : start + sample_rate])
+    packed.seek(0)
+    decoded, _ = soundfile.read(packed, dtype="float32")
+    return np.asarray(decoded[: len(signal)], np.float32)
+
+
+def crackle(samples: int, sample_rate: int, rng: np.random.Generator) -> Signal:
+    """Make clicks as cut samples, bad edits, dust and digital dropouts leave them: no sounds.
+
+    Parameters
+    ----------
+    samples : int
+        Length.
+    sample_rate : int
+        In Hz.
+    rng : numpy.random.Generator
+        Draws how many there are, where, and how loud; each is over in 3 ms.
+
+    Returns
+    -------
+    ndarray, shape (samples,)
+        Peak 1.
+
+    Examples
+    --------
+    >>> crackle(1000, 8000, np.random.default_rng(0)).shape
+    (1000,)
+    """
+    sound = np.zeros(samples, np.float32)
+    longest = max(round(0.003 * sample_rate), 2)
+    time = np.arange(longest) / sample_rate
+    seconds = samples / sample_rate
+    for _ in range(1 + rng.poisson(seconds * rng.uniform(0.2, 3))):
+        decay = math.exp(rng.uniform(math.log(3e-5), math.log(6e-4)))  # seconds to 1/e
+        click = np.exp(-time / decay) * 10 ** (-rng.uniform(0, 20) / 20)
+        start = int(rng.integers(samples))
+        part = sound[start : start + longest]
+        part += (rng.choice([-1, 1]) * click[: len(part)]).astype(np.float32)
+    return sound / max(float(np.abs(sound).max()), 1e-9)
+
+
+def filtered(
+    signal: Signal, sample_rate: int, rng: np.random.Generator, *, decibels: float, room: float
+) -> Signal:
+    """Play a signal through a random equaliser, in a random room, on a random channel.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (samples,)
+    sample_rate : int
+        In Hz.
+    rng : numpy.random.Generator
+        Draws all of it.
+    decibels : float
+        Standard deviation of the equaliser's response, about.
+    room : float
+        Share of signals that get reverberation; a quarter of them all loses its treble.
+
+    Returns
+    -------
+    ndarray, shape (samples,)
+        Without delay: the direct sound stays where it was.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> filtered(np.ones(4000, np.float32), 8000, rng, decibels=3, room=1.0).shape
+    (4000,)
+    """
+    tail = round(0.8 * sample_rate)
+    padded = 1 << (len(signal) + tail - 1).bit_length()
+    frequencies = np.fft.rfftfreq(padded, 1 / sample_rate)
+    orders = np.arange(1, 6)
+    weights = rng.normal(size=5) / np.sqrt(orders) * decibels
+    phases = rng.uniform(0, 2 * math.pi, size=5)
+    # A smooth curve over the logarithm of frequency, drawn at few points.
+    grid = np.linspace(0, 1, 64)
+    curve = weights @ np.cos(math.pi * np.outer(orders, grid) + phases[:, None])
+    place = np.log(np.maximum(frequencies, 30) / 30) / math.log(sample_rate / 60)
+    response = 10 ** (np.interp(place, grid, curve) / 20)
+    if rng.random() < 0.25:
+        edge = rng.uniform(3000, 16_000)
+        response /= np.sqrt(1 + (frequencies / edge) ** 24)
+    spectrum = fft.rfft(signal, padded) * response.astype(np.float32)
+    if rng.random() < room:
+        decay = rng.uniform(
+            0.02, 0.2
+        )  # of the energy to 1/e; 0.14 s is an RT60 of about one second
+        time = np.arange(tail) / sample_rate
+        impulse = rng.standard_normal(tail) * np.exp(-time / (2 * decay))
+        impulse[: round(rng.uniform(0.002, 0.02) * sample_rate)] = 0
+        impulse *= 10 ** (rng.uniform(-25, -3) / 20) / np.sqrt(np.sum(impulse**2))
+        impulse[0] = 1.0
+        spectrum *= fft.rfft(impulse.astype(np.float32), padded)
+    return np.asarray(fft.irfft(spectrum, padded)[: len(signal)], np.float32)

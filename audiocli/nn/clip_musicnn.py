@@ -1,0 +1,199 @@
+"""musicnn: filters as wide as timbres and as long as rhythms, on three seconds of music at a time.
+
+References
+----------
+Pons, Serra: musicnn: Pre-trained convolutional neural networks for music audio tagging. ISMIR
+2019, late-breaking demo.
+Pons, Nieto, Prockup, Schmidt, Ehmann, Serra: End-to-end learning for music audio tagging at scale.
+ISMIR 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from audiocli.errors import ModelError
+from audiocli.nn.clipwise import ClipNetwork, levelled
+from audiocli.nn.frontend import FilterbankConfig
+from audiocli.nn.models import register
+
+__all__ = ["ClipMusicnn"]
+
+#: Shares of the bands that a wide filter covers, and its frames.
+SHARES, BREADTH = (0.4, 0.7), 7
+
+
+class _Affine(nn.Module):
+    """What is left of a normalisation: a factor and an offset for each channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels, 1))
+        self.bias = nn.Parameter(torch.zeros(channels, 1))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Scale (batch, channels, frames)."""
+        return maps * self.weight + self.bias
+
+
+class _Branch(nn.Module):
+    """One musicnn, from a spectrogram of three seconds to its last hidden layers."""
+
+    signs: Tensor
+
+    def __init__(
+        self,
+        frontend: FilterbankConfig,
+        filters: Sequence[int],
+        lengths: Sequence[int],
+        hidden: int,
+        units: int,
+    ) -> None:
+        super().__init__()
+        sizes = [(BREADTH, max(1, int(share * frontend.bands))) for share in SHARES]
+        sizes += [(length, 1) for length in lengths]
+        if len(filters) != len(sizes) or min(filters) < 1:
+            raise ModelError(f"clip-musicnn: give {len(sizes)} numbers of filters, each 1 or more")
+        self.input = _Affine(1)
+        self.front = nn.ModuleList(
+            nn.Conv2d(frontend.channels, count, size)
+            for count, size in zip(filters, sizes, strict=True)
+        )
+        self.lengths = [size[0] for size in sizes]
+        channels = sum(filters)
+        # The original takes the greatest of the bands after a normalisation, which for some
+        # filters turns the sign: for those it is the least of what the filter gives.
+        self.register_buffer("signs", torch.ones(channels, 1))
+        self.scaled = _Affine(channels)
+        self.middle = nn.ModuleList(
+            nn.Conv1d(inputs, hidden, BREADTH, padding=BREADTH // 2)
+            for inputs in (channels + 1, hidden, hidden)
+        )
+        self.norms = nn.ModuleList(_Affine(hidden) for _ in self.middle)
+        self.dense = nn.Linear(2 * (channels + len(self.middle) * hidden), units)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the dense layer (batch, units) and the peaks of the last convolution.
+
+        They are (batch, hidden); images are (batch, channels, frames, bands).
+        """
+        images, found = self.input(images), []
+        for filters, length in zip(self.front, self.lengths, strict=True):
+            padded = F.pad(images, (0, 0, (length - 1) // 2, length // 2))
+            found.append(filters(padded).amax(dim=3))
+        # A ReLU after the greatest of the bands is the greatest after a ReLU, on less.
+        maps = [self.scaled(F.relu(torch.cat(found, dim=1) * self.signs))]
+        # Ones stand for the filters that always give the same; zeros around them do not.
+        hidden = torch.cat([maps[0], torch.ones_like(maps[0][:, :1])], dim=1)
+        for place, (layer, norm) in enumerate(zip(self.middle, self.norms, strict=True)):
+            heard = norm(F.relu(layer(hidden)))
+            hidden = heard + hidden if place else heard
+            maps.append(hidden)
+        whole = torch.cat(maps, dim=1)
+        peaks = whole.amax(dim=2)
+        dense = F.relu(self.dense(torch.cat([peaks, whole.mean(dim=2)], dim=1)))
+        return dense, peaks[:, -hidden.shape[1] :]
+
+
+@register("clip-musicnn")
+class ClipMusicnn(ClipNetwork):
+    """One musicnn or more, side by side; a step is what they say of three seconds.
+
+    Each step is heard by itself, brought to one peak level, with nothing on either side. What is
+    left at the end of a recording is a step if it is half as long or longer; it is repeated to the
+    length of a step.
+
+    Parameters
+    ----------
+    frontend : FilterbankConfig
+        Front-end.
+    num_outputs : int
+        Logits a clip; 0 for an encoder.
+    filters : sequence of sequence of int
+        For each network, filters that cover 40 and 70 % of the bands over 7 frames, and those of
+        one band and each of the lengths.
+    lengths : sequence of int
+        Frames of the long filters.
+    hidden : int
+        Channels of the three layers between.
+    units : int
+        Features of each network.
+    frames : int
+        Of a step.
+    peaks : bool
+        Give features in two parts: ``dense``, of the last layer, and ``peaks``, what the channels
+        of the last convolution reach within a step.
+    most : int
+        Steps of a long recording that are heard where it is asked for as a whole; 0 is all.
+    dropout : float
+        Share of the pooled features dropped in training.
+
+    Examples
+    --------
+    >>> config = FilterbankConfig(bands=16, difference=False, n_ffts=[1024])
+    >>> network = ClipMusicnn(config, num_outputs=3, filters=[[4, 3, 2, 2, 2]], units=8, frames=50)
+    >>> network.embed(torch.randn(2, 66150)).shape  # 151 frames
+    torch.Size([2, 8, 3])
+    """
+
+    alone = True
+
+    def __init__(
+        self,
+        frontend: FilterbankConfig,
+        *,
+        num_outputs: int = 0,
+        filters: Sequence[Sequence[int]] = ((204, 204, 51, 51, 51),),
+        lengths: Sequence[int] = (128, 64, 32),
+        hidden: int = 64,
+        units: int = 200,
+        frames: int = 187,
+        peaks: bool = False,
+        most: int = 0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(frontend)
+        if not filters or min(*lengths, hidden, units, frames) < 1 or most < 0:
+            raise ModelError("clip-musicnn: give filters, and sizes of 1 or more")
+        self.branches = nn.ModuleList(
+            _Branch(frontend, counts, lengths, hidden, units) for counts in filters
+        )
+        self.parts = {"dense": units * len(self.branches)}
+        if peaks:
+            self.parts["peaks"] = hidden * len(self.branches)
+        self.units, self.stride, self.most = sum(self.parts.values()), frames, most
+        self.finish(num_outputs, dropout)
+
+    def steps(self, frames: int) -> int:
+        """Count the steps of so many frames: less than half a step is none, but for the first."""
+        return max(1, (2 * frames + self.stride) // (2 * self.stride))
+
+    def images(self, audio: Tensor) -> Tensor:
+        """Listen to audio (batch, samples) that has half the longest window on each side."""
+        config, step = self.frontend.config, self.stride * self.frontend.config.hop_length
+        total = 1 + (audio.shape[-1] - config.n_fft) // config.hop_length
+        images = []
+        for place in range(self.steps(total)):
+            piece = audio[:, place * step : (place + 1) * step + config.n_fft - config.hop_length]
+            with torch.no_grad(), torch.autocast(audio.device.type, enabled=False):
+                image = self.scaled(self.frontend.frames(levelled(piece)))
+            times = -(-self.stride // image.shape[-1])
+            images.append(image.repeat(1, 1, 1, times)[..., : self.stride])
+        return torch.cat(images, dim=-1)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Compute (batch, units, steps) of images (batch, channels, bands, steps * frames)."""
+        clips, channels, bands, frames = images.shape
+        steps = images.view(clips, channels, bands, frames // self.stride, self.stride)
+        steps = steps.permute(0, 3, 1, 4, 2).flatten(0, 1)
+        dense, peaks = zip(*(branch(steps) for branch in self.branches), strict=True)
+        found = torch.cat([*dense, *(peaks if "peaks" in self.parts else ())], dim=1)
+        return found.view(clips, -1, self.units).transpose(1, 2)
+
+    def compared(self, mean: Tensor) -> Tensor:
+        """Compare clips by the last layer alone, of mean features (batch, units)."""
+        return mean[:, : self.parts["dense"]]

@@ -1,0 +1,376 @@
+"""What the networks share that say something of a whole clip: a class, some tags, who speaks.
+
+A trunk turns images into features of short steps (batch, units, steps); their mean and their
+deviation over the clip, the pooled features, go through a linear layer to the logits. A trunk
+without outputs is an encoder: others put heads of their own on its features.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from audiocli.errors import ModelError, suggest
+from audiocli.io.audio.streaming import give_back_memory
+from audiocli.nn.framewise import FramewiseNetwork
+from audiocli.nn.frontend import Filterbank, FilterbankConfig
+from audiocli.nn.models import register
+
+__all__ = ["ClipNetwork", "Head", "levelled", "pool", "steps_of_stream"]
+
+Audio = NDArray[np.float32]
+
+#: A clip is brought to this peak before a network hears it, unless it is quieter than the floor.
+PEAK, FLOOR = 0.5, 1e-3
+#: Seconds of a long stream that a network hears at once, and on each side besides.
+SEGMENT, CONTEXT = 20.48, 1.28
+SEGMENTS_KEPT = 15
+
+
+def levelled(audio: Tensor) -> Tensor:
+    """Bring audio (batch, samples) to one peak, so that the level of a recording says nothing.
+
+    Parameters
+    ----------
+    audio : Tensor, shape (batch, samples)
+
+    Returns
+    -------
+    Tensor
+        Peaks at 0.5; what is below -60 dB keeps 54 dB of gain at most.
+
+    Examples
+    --------
+    >>> levelled(torch.tensor([[0.125, -0.25]])).tolist()
+    [[0.25, -0.5]]
+    """
+    # What networks learn from is held in 16 bits. What lies below would be louder than nothing,
+    # above 4 kHz of a telephone's recording for one, once the level is raised.
+    audio = (audio * 32768).round() / 32768
+    return audio * (PEAK / audio.abs().amax(dim=-1, keepdim=True).clamp(min=FLOOR))
+
+
+def pool(features: Tensor) -> Tensor:
+    """Describe a clip by the mean and the deviation of the features of its steps.
+
+    Parameters
+    ----------
+    features : Tensor, shape (batch, units, steps)
+
+    Returns
+    -------
+    Tensor, shape (batch, 2 * units)
+        A single step has no deviation: nan, for which a head takes what is usual.
+
+    Examples
+    --------
+    >>> pool(torch.tensor([[[1.0, 3.0]]])).tolist()
+    [[2.0, 1.0]]
+    """
+    mean = features.mean(dim=-1)
+    if features.shape[-1] == 1:
+        return torch.cat([mean, torch.full_like(mean, torch.nan)], dim=-1)
+    variance = (features - mean.unsqueeze(-1)).square().mean(dim=-1)
+    return torch.cat([mean, (variance + 1e-12).sqrt()], dim=-1)
+
+
+class ClipNetwork(FramewiseNetwork):
+    """Base: audio in, logits for each clip out.
+
+    A child gives :meth:`features` and sets :attr:`units` and :attr:`stride`, then calls
+    :meth:`finish`.
+
+    Parameters
+    ----------
+    frontend : FilterbankConfig
+        What the network listens through.
+
+    Attributes
+    ----------
+    units : int
+        Features of a step.
+    stride : int
+        Frames a step.
+    alone : bool
+        Whether each step is heard by itself, whatever is before and after it.
+    most : int
+        Steps that are heard of a recording that is asked for as a whole, evenly spread; 0 is all.
+        For networks that hear each step by itself, and take long over it.
+    parts : mapping of str to int
+        Where features come from several layers: their names, and how many each gives, in order.
+
+    Examples
+    --------
+    >>> class Bands(ClipNetwork):
+    ...     def __init__(self, frontend):
+    ...         super().__init__(frontend)
+    ...         self.units, self.stride = frontend.channels * frontend.bands, 1
+    ...         self.finish(num_outputs=3, dropout=0.0)
+    ...     def features(self, images):
+    ...         return images.flatten(1, 2)
+    >>> Bands(FilterbankConfig())(torch.zeros(2, 44100)).shape
+    torch.Size([2, 3])
+    """
+
+    units: int
+    stride: int
+    alone = False
+    most = 0
+    parts: Mapping[str, int] = MappingProxyType({})
+
+    def steps(self, frames: int) -> int:
+        """Count the steps of so many frames."""
+        return -(-frames // self.stride)
+
+    def finish(self, num_outputs: int, dropout: float) -> None:
+        """Add the layer that makes logits of pooled features; none for an encoder."""
+        if num_outputs < 0:
+            raise ModelError(f"num_outputs {num_outputs}: cannot be negative")
+        self.head = Head(self.frontend.config, inputs=2 * self.units, num_outputs=num_outputs,
+                         dropout=dropout) if num_outputs else None  # fmt: skip
+
+    def fuse(self) -> None:
+        """Make inference faster where there is a way; then the network cannot be trained on."""
+
+    def places(self, part: str | None = None) -> NDArray[np.intp]:
+        """Say which of the pooled features (2 * units) are of a part; without one, all."""
+        if part is None:
+            return np.arange(2 * self.units)
+        if part not in self.parts:
+            hint = suggest(part, self.parts) if self.parts else "it has only the whole"
+            raise ModelError(f"no part {part!r}: {hint}")
+        names = np.repeat(list(self.parts), list(self.parts.values()))
+        return np.flatnonzero(np.tile(names, 2) == part)
+
+    @abstractmethod
+    def features(self, images: Tensor) -> Tensor:
+        """Compute (batch, units, steps) of images (batch, channels, bands, frames)."""
+
+    def outputs(self, images: Tensor) -> Tensor:
+        """Compute logits (batch, outputs) of images (batch, channels, bands, frames)."""
+        if self.head is None:
+            raise ModelError("an encoder has no outputs of its own")
+        logits: Tensor = self.head(pool(self.features(images)))
+        return logits
+
+    def images(self, audio: Tensor) -> Tensor:
+        """Listen to audio (batch, samples) that has half the longest window on each side."""
+        return super().images(levelled(audio))
+
+    def calibrate(self, audio: Tensor) -> None:
+        """Set mean and scale of the input from example audio (batch, samples)."""
+        super().calibrate(levelled(audio))
+
+    def pooled(self, audio: Tensor) -> Tensor:
+        """Compute the pooled features (batch, 2 * units) of audio (batch, samples)."""
+        return pool(self.embed(audio))
+
+    def compared(self, mean: Tensor) -> Tensor:
+        """Compute what clips are compared by, from their mean features (batch, units)."""
+        return mean
+
+
+@register("head")
+class Head(nn.Module):
+    """Pooled features to logits: a linear layer, or one hidden layer before it.
+
+    Parameters
+    ----------
+    frontend : FilterbankConfig
+        Of the encoder; a head hears through that alone.
+    inputs : int
+        Pooled features.
+    num_outputs : int
+        Logits.
+    hidden_size : int
+        Units of the hidden layer; 0 leaves it out.
+    dropout : float
+        Share of the inputs of each layer dropped in training.
+
+    Examples
+    --------
+    >>> Head(FilterbankConfig(), inputs=8, num_outputs=3)(torch.zeros(2, 8)).shape
+    torch.Size([2, 3])
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        frontend: FilterbankConfig,
+        *,
+        inputs: int,
+        num_outputs: int,
+        hidden_size: int = 0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.frontend = Filterbank(frontend)
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("scale", torch.ones(inputs))
+        layers: list[nn.Module] = [nn.Dropout(dropout)]
+        if hidden_size:
+            layers += [nn.Linear(inputs, hidden_size), nn.ReLU(), nn.Dropout(dropout)]
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden_size or inputs, num_outputs))
+
+    def split(self, sizes: Sequence[int]) -> list[Head]:
+        """Make heads of parts of the input, so many features each, whose logits add up to its own.
+
+        Parameters
+        ----------
+        sizes : sequence of int
+            They add up to the inputs; with more than one there can be no hidden layer.
+
+        Returns
+        -------
+        list of Head
+            With one size, of the whole, this head itself.
+
+        Raises
+        ------
+        ModelError
+            If the head cannot be split so.
+        """
+        if list(sizes) == [len(self.mean)]:
+            return [self]
+        linear = self.layers[-1]
+        assert isinstance(linear, nn.Linear)  # narrows the type: the last layer always is
+        if linear.in_features != len(self.mean) or sum(sizes) != len(self.mean):
+            raise ModelError(f"a head of {len(self.mean)} features cannot be split in {sizes}")
+        heads: list[Head] = []
+        for end, size in zip(np.cumsum(sizes), sizes, strict=True):
+            head = Head(self.frontend.config, inputs=size, num_outputs=linear.out_features)
+            last = head.layers[-1]
+            assert isinstance(last, nn.Linear)  # as above
+            place = slice(int(end) - size, int(end))
+            with torch.no_grad():
+                head.mean.copy_(self.mean[place])
+                head.scale.copy_(self.scale[place])
+                last.weight.copy_(linear.weight[:, place])
+                last.bias.copy_(linear.bias if not heads else torch.zeros_like(linear.bias))
+            heads.append(head.to(self.mean.device).eval())
+        return heads
+
+    def calibrate(self, pooled: Tensor) -> None:
+        """Set mean and scale of the input from examples (clips, inputs)."""
+        with torch.no_grad():
+            self.mean.copy_(pooled.nanmean(dim=0).nan_to_num())
+            self.scale.copy_(self.centred(pooled).std(dim=0, correction=0).clamp(min=1e-3))
+
+    def centred(self, pooled: Tensor) -> Tensor:
+        """Say how far features (batch, inputs) lie from the mean; what is not known lies there."""
+        return (pooled - self.mean).nan_to_num()
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """Compute logits (batch, outputs) of pooled features (batch, inputs)."""
+        logits: Tensor = self.layers(self.centred(pooled) / self.scale)
+        return logits
+
+
+def steps_of_stream(
+    network: ClipNetwork, blocks: Iterable[Audio], *, spread: bool = False
+) -> Iterator[Audio]:
+    """Compute the features of a stream, step by step, in constant memory.
+
+    Parameters
+    ----------
+    network : ClipNetwork
+    blocks : iterable of ndarray, shape (samples,)
+        Mono, at the network's rate.
+    spread : bool
+        Of a long stream, take as many steps as the network's `most` allows, evenly spread, if it
+        sets a limit.
+
+    Yields
+    ------
+    ndarray, shape (steps, units)
+        Step t begins at frame t * stride. Long streams go through the network in segments with
+        some context on each side, if it hears that; each segment is levelled by itself.
+
+    Examples
+    --------
+    >>> from audiocli.nn.models import build
+    >>> network = build("clip-mlp", FilterbankConfig(), {"num_outputs": 2, "hidden_size": 8})
+    >>> [part.shape for part in steps_of_stream(network, [np.zeros(44100, np.float32)])]
+    [(11, 8)]
+    """
+    if spread and network.most:
+        yield from _spread(network, blocks)
+        return
+    config = network.frontend.config
+    hop, half = config.hop_length * network.stride, config.n_fft // 2
+    segment, context = (max(1, round(t * config.sample_rate / hop)) for t in (SEGMENT, CONTEXT))
+    context = 0 if network.alone else context
+    buffer = np.zeros(half, np.float32)
+    first = begin = samples = 0  # step at the buffer's start, next step to give, samples so far
+
+    def give(end: int, heard: Audio) -> Audio:
+        nonlocal buffer, first, begin
+        values = _embedded(network, heard)[begin - first : end - first]
+        begin, kept = end, max(end - context, 0)
+        buffer, first = buffer[(kept - first) * hop :], kept
+        if begin % (SEGMENTS_KEPT * segment) == 0:
+            give_back_memory()
+        return values
+
+    for block in blocks:
+        buffer = np.concatenate([buffer, block])
+        samples += len(block)
+        while len(buffer) >= (begin + segment + context - first) * hop + config.n_fft:
+            length = (begin + segment + context - first) * hop + config.n_fft
+            yield give(begin + segment, buffer[:length])
+    buffer = np.pad(buffer, (0, half))
+    total = network.steps(1 + samples // config.hop_length)
+    if begin < total:
+        yield give(total, buffer)
+
+
+def _embedded(network: ClipNetwork, heard: Audio) -> Audio:
+    """Compute the steps (steps, units) of audio that has half a window on each side."""
+    where = next(network.buffers()).device
+    with torch.inference_mode():
+        computed = network.embed_frames(torch.from_numpy(heard).to(where).unsqueeze(0))
+    values: Audio = computed[0].float().cpu().numpy().T
+    return values
+
+
+def _spread(network: ClipNetwork, blocks: Iterable[Audio]) -> Iterator[Audio]:
+    """Compute steps (steps, units) that lie evenly in a stream: `most` of them or fewer.
+
+    Whenever too many are kept, every second of them is dropped. So the length of the stream need
+    not be known, and the choice depends on that alone.
+    """
+    config = network.frontend.config
+    hop, half = config.hop_length * network.stride, config.n_fft // 2
+    length = hop + config.n_fft - config.hop_length
+    pause = max(1, round(SEGMENT * config.sample_rate / hop))
+    buffer, kept = np.zeros(half, np.float32), list[Audio]()
+    place = samples = 0  # step at the buffer's start, samples so far
+    every = 1
+
+    def keep(piece: Audio) -> None:
+        nonlocal kept, every
+        if place % every == 0:
+            kept.append(piece.copy())
+        if len(kept) > network.most:
+            kept, every = kept[::2], 2 * every
+
+    for block in blocks:
+        buffer = np.concatenate([buffer, block])
+        samples += len(block)
+        while len(buffer) >= length:
+            keep(buffer[:length])
+            buffer, place = buffer[hop:], place + 1
+            if place % pause == 0:  # so that other networks hear the same stream meanwhile
+                yield np.zeros((0, network.units), np.float32)
+    if place < network.steps(1 + samples // config.hop_length):
+        keep(np.pad(buffer, (0, half)))
+    for piece in kept:
+        yield _embedded(network, piece)

@@ -1,0 +1,165 @@
+"""What the networks share that say something of every frame: onsets, chords, classes in time."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from audiocli.io.audio.streaming import give_back_memory
+from audiocli.nn.frontend import Filterbank, FilterbankConfig, StftConfig
+
+__all__ = ["FramewiseNetwork", "in_segments"]
+
+Audio = NDArray[np.float32]
+
+#: Seconds of a long stream that a network hears at once, and on each side besides.
+SEGMENT, CONTEXT = 20.0, 2.0
+#: After so many segments freed memory goes back; after each one it would cost a fifth of the speed.
+SEGMENTS_KEPT = 15
+
+
+class FramewiseNetwork(nn.Module):
+    """Base: audio in, logits for each frame out.
+
+    A child gives :meth:`outputs` and :meth:`features`; this class owns the front-end and the
+    scale of the input.
+
+    Parameters
+    ----------
+    frontend : FilterbankConfig
+        What the network listens through.
+
+    Examples
+    --------
+    >>> class Loudness(FramewiseNetwork):
+    ...     def outputs(self, images):
+    ...         return images.mean(dim=(1, 2)).unsqueeze(1)
+    >>> Loudness(FilterbankConfig())(torch.zeros(2, 44100)).shape
+    torch.Size([2, 1, 101])
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, frontend: FilterbankConfig) -> None:
+        super().__init__()
+        self.frontend = Filterbank(frontend)
+        shape = (frontend.channels, frontend.bands, 1)
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("scale", torch.ones(shape))
+
+    def calibrate(self, audio: Tensor) -> None:
+        """Set mean and scale of the input from example audio (batch, samples)."""
+        with torch.no_grad():
+            self.calibrate_images(self.frontend(audio))
+
+    def calibrate_images(self, images: Tensor) -> None:
+        """Set mean and scale of the input from what the front-end gives of examples."""
+        with torch.no_grad():
+            self.mean.copy_(images.mean(dim=(0, 3)).unsqueeze(2))
+            # One scale a channel: a band that is mostly silent must not shout.
+            deviation = images.std(dim=(0, 2, 3)).clamp(min=1e-3).view(-1, 1, 1)
+            self.scale.copy_(deviation.expand_as(self.scale))
+
+    @abstractmethod
+    def outputs(self, images: Tensor) -> Tensor:
+        """Compute logits (batch, outputs, frames) of images (batch, channels, bands, frames)."""
+
+    def features(self, images: Tensor) -> Tensor:
+        """Compute the last hidden layer (batch, units, frames); without one, the outputs."""
+        return self.outputs(images)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Compute logits (batch, outputs, frames) of audio (batch, samples)."""
+        half = self.frontend.config.n_fft // 2
+        return self.of_frames(nn.functional.pad(audio, (half, half)))
+
+    def images(self, audio: Tensor) -> Tensor:
+        """Listen to audio (batch, samples) that has half the longest window on each side."""
+        with torch.no_grad(), torch.autocast(audio.device.type, enabled=False):
+            return self.scaled(self.frontend.frames(audio))
+
+    def scaled(self, images: Tensor) -> Tensor:
+        """Scale what the front-end gives, (batch, channels, bands, frames), as layers take it."""
+        return (images - self.mean) / self.scale
+
+    def of_frames(self, audio: Tensor) -> Tensor:
+        """As :meth:`forward`, of audio that has half the longest window on each side."""
+        return self.outputs(self.images(audio))
+
+    def embed(self, audio: Tensor) -> Tensor:
+        """Compute the last hidden layer (batch, units, frames) of audio (batch, samples)."""
+        half = self.frontend.config.n_fft // 2
+        return self.embed_frames(nn.functional.pad(audio, (half, half)))
+
+    def embed_frames(self, audio: Tensor) -> Tensor:
+        """As :meth:`embed`, of audio that has half the longest window on each side."""
+        return self.features(self.images(audio))
+
+
+def in_segments(
+    network: nn.Module,
+    config: StftConfig | FilterbankConfig,
+    compute: Callable[[Tensor], Tensor],
+    blocks: Iterable[Audio],
+) -> Iterator[NDArray[np.float32]]:
+    """Compute something of every frame of a stream, in constant memory.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Tells where to compute.
+    config : StftConfig or FilterbankConfig
+        Of its front-end: hop and longest window.
+    compute : callable
+        Makes (1, columns, frames) of audio (1, samples) that has half the longest window on each
+        side, say ``network.of_frames``.
+    blocks : iterable of ndarray, shape (samples,)
+        Mono, at the network's rate.
+
+    Yields
+    ------
+    ndarray, shape (frames, columns)
+        Frame t is centred on sample t * hop_length. Long streams go through the network in
+        segments with a few seconds of context on each side.
+
+    Examples
+    --------
+    >>> bank = Filterbank(FilterbankConfig())
+    >>> audio = [np.zeros(44100, np.float32)]
+    >>> compute = lambda heard: bank.frames(heard)[:, 0]
+    >>> [part.shape for part in in_segments(bank, bank.config, compute, audio)]
+    [(101, 40)]
+    """
+    where = next(iter((*network.parameters(), *network.buffers()))).device
+    segment, context = round(SEGMENT * config.frame_rate), round(CONTEXT * config.frame_rate)
+    hop, half = config.hop_length, config.n_fft // 2
+    buffer = np.zeros(half, np.float32)
+    first = begin = samples = 0  # frame at the buffer's start, next frame to give, samples so far
+
+    def give(end: int, heard_to: int) -> NDArray[np.float32]:
+        nonlocal buffer, first, begin
+        heard = buffer[: (heard_to - first - 1) * hop + config.n_fft]
+        with torch.inference_mode():
+            computed = compute(torch.from_numpy(heard).to(where).unsqueeze(0))[0].float()
+            values: NDArray[np.float32] = computed.cpu().numpy().T[begin - first : end - first]
+        begin, kept = end, max(end - context, 0)
+        buffer, first = buffer[(kept - first) * hop :], kept
+        if begin % (SEGMENTS_KEPT * segment) == 0:
+            give_back_memory()
+        return values
+
+    for block in blocks:
+        buffer = np.concatenate([buffer, block])
+        samples += len(block)
+        while first + 1 + (len(buffer) - config.n_fft) // hop >= begin + segment + context:
+            yield give(begin + segment, begin + segment + context)
+    total = 1 + samples // hop
+    buffer = np.pad(buffer, (0, half + hop))
+    while begin < total:
+        yield give(min(begin + segment, total), min(begin + segment + context, total))

@@ -1,0 +1,314 @@
+"""Recordings with their annotations beside them, to train and to score with.
+
+In a folder and all folders below it, an audio file NAME.EXT belongs with NAME.SUFFIX in the
+same place, whatever format :mod:`audiocli.io.audio` reads. Hidden files are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from audiocli.batch import Callbacks, Collector, Progress, Summary, Worker, run
+from audiocli.batch.inputs import Input, Job, find_inputs
+from audiocli.errors import DataError
+from audiocli.nn.models import share_processor
+
+__all__ = ["Recording", "find_recordings", "gather", "matching", "score_each", "split", "title"]
+
+
+class Titled(Protocol):
+    """What has a title that patterns can match."""
+
+    @property
+    def title(self) -> str:
+        """FOLDER/NAME."""
+
+
+Each = TypeVar("Each", bound=Titled)
+Score = TypeVar("Score")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """An audio file and its annotation.
+
+    Parameters
+    ----------
+    name : str
+        Path below the folder, without the extension, with ``/`` on every system.
+    audio, annotation : Path
+        The two files.
+    folder : Path
+        Where it was found, as the user gave it.
+
+    Examples
+    --------
+    >>> folder = Path("data")
+    >>> Recording("a", folder / "a.wav", folder / "a.onsets", folder).title
+    'data/a'
+    """
+
+    name: str
+    audio: Path
+    annotation: Path
+    folder: Path
+
+    @property
+    def title(self) -> str:
+        """Name with the folder's own, see :func:`title`."""
+        return title(self.folder, self.name)
+
+
+def title(folder: Path, name: str) -> str:
+    """Name a recording without the way that leads to its folder on this machine.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it was found.
+    name : str
+        Its path below the folder, without the extension.
+
+    Returns
+    -------
+    str
+        What patterns are matched with.
+
+    Examples
+    --------
+    >>> title(Path("/home/me/drums"), "rock/a")
+    'drums/rock/a'
+    """
+    return f"{folder.resolve().name}/{name}"
+
+
+def find_recordings(folder: Path, suffixes: Sequence[str]) -> list[Recording]:
+    """Find the annotated recordings in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Searched to its depth.
+    suffixes : sequence of str
+        Endings of annotations, the preferred first, say ``[".onsets", ".csv"]``.
+
+    Returns
+    -------
+    list of Recording
+        In natural order; audio without an annotation is left out.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     for file in ("a.wav", "a.onsets", "b.wav"):
+    ...         _ = Path(name, file).write_bytes(b"")
+    ...     [recording.name for recording in find_recordings(Path(name), [".onsets"])]
+    ['a']
+    """
+    found: dict[str, Recording] = {}
+    for item in find_inputs([str(folder)]):
+        if item.problem is not None:
+            continue
+        name = item.relative.with_suffix("").as_posix()
+        for suffix in suffixes:
+            annotation = item.path.with_name(item.path.stem + suffix)
+            if annotation.is_file():
+                if name in found:
+                    raise DataError(
+                        f"{item.path}: {found[name].audio.name} beside it has the same name; "
+                        "which of them is annotated? Move one away"
+                    )
+                found[name] = Recording(name, item.path, annotation, folder)
+                break
+    if not found:
+        endings = ", ".join(suffixes)
+        raise DataError(f"{folder}: no audio file with an annotation beside it ({endings})")
+    return list(found.values())
+
+
+def matching(recordings: Sequence[Each], patterns: Sequence[str], option: str) -> list[Each]:
+    """Take the recordings whose titles match any of the patterns.
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+    patterns : sequence of str
+        With ``*`` and ``?``, say ``mdb-drums/Z*``; none takes all.
+    option : str
+        What the user gave them by, for the message.
+
+    Returns
+    -------
+    list of Recording
+
+    Raises
+    ------
+    DataError
+        If a pattern matches nothing.
+
+    Examples
+    --------
+    >>> some = [Recording(n, Path(n), Path(n), Path("data")) for n in "abc"]
+    >>> [recording.name for recording in matching(some, ["data/b*"], "--only")]
+    ['b']
+    """
+    for pattern in patterns:
+        if not any(fnmatchcase(recording.title, pattern) for recording in recordings):
+            raise DataError(
+                f"{option} {pattern}: no recording is called that; "
+                f"they are called like {recordings[0].title}"
+            )
+    return [
+        recording
+        for recording in recordings
+        if not patterns or any(fnmatchcase(recording.title, pattern) for pattern in patterns)
+    ]
+
+
+def split(recordings: Sequence[Each], held_out: Sequence[str]) -> tuple[list[Each], list[Each]]:
+    """Part the recordings to train on from those that choose the best epoch.
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+    held_out : sequence of str
+        Patterns of the titles to hold out, say ``mdb-drums/Z*``; without any, every tenth
+        recording is held out.
+
+    Returns
+    -------
+    training, dev : list of Recording
+
+    Raises
+    ------
+    DataError
+        If a pattern matches nothing, or nothing is left on one side.
+
+    Examples
+    --------
+    >>> some = [Recording(n, Path(n), Path(n), Path("data")) for n in "abc"]
+    >>> [[r.name for r in part] for part in split(some, ["data/b*"])]
+    [['a', 'c'], ['b']]
+    """
+    chosen = matching(recordings, held_out, "--hold-out") if held_out else recordings[::10]
+    dev = list(chosen)
+    training = [recording for recording in recordings if recording not in dev]
+    if not training or not dev:
+        raise DataError(
+            f"{len(recordings)} recordings: none is left to train on, or to choose the best epoch "
+            "with; hold out some of them, not all"
+        )
+    return training, dev
+
+
+def gather(
+    find: Callable[[Path], Sequence[Each]],
+    data: Sequence[Path],
+    held_out: Sequence[str],
+    dev: Sequence[Path],
+) -> tuple[list[Each], list[Each]]:
+    """Find the recordings to train on, and those that choose the best epoch.
+
+    Parameters
+    ----------
+    find : callable
+        Finds the recordings of a folder.
+    data : sequence of Path
+        Folders to train on; one may be named twice, for twice the share.
+    held_out : sequence of str
+        Patterns of recordings in `data` that choose instead.
+    dev : sequence of Path
+        Folders whose recordings choose; with neither, every tenth of `data` does.
+
+    Returns
+    -------
+    training, chosen : list
+        Each recording once.
+
+    Raises
+    ------
+    DataError
+        As :func:`split`, or as `find` does.
+
+    Examples
+    --------
+    >>> def find(folder): return [Recording("a", Path("a"), Path("a"), folder)]
+    >>> one, two = Path("one"), Path("two")
+    >>> [[each.title for each in part] for part in gather(find, [one, one], [], [two])]
+    [['one/a'], ['two/a']]
+    """
+    training = [each for folder in dict.fromkeys(data) for each in find(folder)]
+    chosen = [each for folder in dev for each in find(folder)]
+    if held_out or not dev:
+        training, kept = split(training, held_out)
+        chosen += kept
+    return training, chosen
+
+
+@dataclass(frozen=True)
+class _MakeWorker(Generic[Each, Score]):
+    """Makes what scores a recording; pickled to worker processes."""
+
+    recordings: Mapping[Path, Each]
+    make_scorer: Callable[[], Callable[[Each], tuple[float, Score]]]
+    n_jobs: int
+
+    def __call__(self) -> Worker:
+        share_processor(self.n_jobs)
+        score = self.make_scorer()
+
+        def work(job: Job, progress: Progress) -> tuple[float, Score]:
+            return score(self.recordings[job.input.path])
+
+        return work
+
+
+def score_each(
+    recordings: Mapping[Path, Each],
+    make_scorer: Callable[[], Callable[[Each], tuple[float, Score]]],
+    *,
+    n_jobs: int = 1,
+    listener: Callbacks | None = None,
+) -> tuple[list[Score], Summary]:
+    """Score recordings, each by itself, whatever happens to some of them.
+
+    Parameters
+    ----------
+    recordings : mapping of Path to Recording
+        By the file to hear: two folders may have the same name, and with it the same titles.
+    make_scorer : callable
+        Makes, once a process, what takes a recording and gives its seconds and its score. With
+        `n_jobs` above 1 it is pickled.
+    n_jobs : int
+        Worker processes.
+    listener : Callbacks, optional
+        Hears how it goes.
+
+    Returns
+    -------
+    scores : list
+        Of those that could be scored, in the order of the recordings.
+    summary : Summary
+        What failed.
+
+    Examples
+    --------
+    >>> song = Recording("a", Path("a.wav"), Path("a.lab"), Path("data"))
+    >>> score_each({song.audio: song}, lambda: lambda recording: (1.0, recording.name))[0]
+    ['a']
+    """
+    jobs = [Job(Input(path, each.title, Path(each.title)), ()) for path, each in recordings.items()]
+    scores = Collector(listener)
+    make_worker = _MakeWorker(recordings, make_scorer, n_jobs)
+    summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, listener=scores)
+    return scores.values, summary

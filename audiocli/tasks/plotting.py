@@ -1,0 +1,432 @@
+"""Pictures of what the analyses find, one figure function a task.
+
+Matplotlib is loaded when a picture is drawn, and without its global state, so
+that pictures can be drawn in worker processes and where there is no screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from audiocli.batch.placing import PICTURES
+from audiocli.errors import UsageError
+from audiocli.io.atomic import write_whole
+from audiocli.io.audio import AudioReader
+from audiocli.nn.frontend import Filterbank, FilterbankConfig
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["PICTURES", "Overview", "overview", "plot_features", "plot_onsets"]
+
+Array = NDArray[np.float64]
+
+BANDS = 96
+WINDOW = 2048  # samples, at the file's rate
+SHORTEST_HOP = 0.005  # seconds
+DYNAMIC_RANGE = 70.0  # dB below the loudest that a spectrogram shows
+TALL = 48  # columns of an image that needs more room
+PANEL_SECONDS, MAX_PANELS = 15.0, 8
+WAVE, MARK, CURVE = "#4c6a92", "#d1495b", "#22577a"
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What of a recording fits on a picture.
+
+    Parameters
+    ----------
+    seconds : float
+        Its length.
+    step : float
+        Seconds from one column to the next.
+    lows, highs : ndarray, shape (columns,)
+        Smallest and largest sample around each column.
+    spectrogram : ndarray, shape (bands, columns)
+        In dB.
+    frequencies : ndarray, shape (bands,)
+        Centres of the bands, in Hz.
+
+    Examples
+    --------
+    >>> column = np.zeros(1)
+    >>> Overview(1.0, 1.0, column, column, np.zeros((2, 1)), np.array([100.0, 200.0])).seconds
+    1.0
+    """
+
+    seconds: float
+    step: float
+    lows: Array
+    highs: Array
+    spectrogram: Array
+    frequencies: Array
+
+
+def overview(path: Path, *, name: str | None = None, columns: int = 16_000) -> Overview:
+    """Look over a file, in constant memory whatever its length.
+
+    Parameters
+    ----------
+    path : Path
+        Any audio file.
+    name : str, optional
+        How to call it in messages.
+    columns : int
+        How many columns there are at most.
+
+    Returns
+    -------
+    Overview
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import soundfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "a.wav"
+    ...     soundfile.write(file, np.zeros(8000), 8000)
+    ...     overview(file).spectrogram.shape
+    (96, 201)
+    """
+    with AudioReader(path, name=name) as reader:
+        rate = reader.info.sample_rate
+        length = reader.info.frames or sum(block.shape[1] for block in reader.blocks())
+        hop = max(round(SHORTEST_HOP * rate), -(-length // columns))
+        config = FilterbankConfig(
+            rate, (WINDOW,), hop, BANDS, fmin=30.0, fmax=rate / 2, difference=False
+        )
+        bank = Filterbank(config)
+        lows, highs, images = [], [], []
+        pending = np.zeros(WINDOW // 2, np.float32)  # half a window before the first sample
+        rest = np.zeros(0, np.float32)
+
+        def look(audio: NDArray[np.float32], *, last: bool = False) -> NDArray[np.float32]:
+            count = 1 + (len(audio) - WINDOW) // hop
+            if not last:  # in long files a hop is longer than the window: it may not be there yet
+                count = min(count, len(audio) // hop)
+            if count < 1:
+                return audio
+            heard = torch.from_numpy(audio[: (count - 1) * hop + WINDOW])
+            with torch.inference_mode():
+                images.append(bank.frames(heard.unsqueeze(0))[0, 0].numpy())
+            return audio[count * hop :]
+
+        for block in reader.blocks():
+            mono = block.mean(axis=0)
+            pending = look(np.concatenate([pending, mono]))
+            rest = np.concatenate([rest, mono])
+            whole = len(rest) - len(rest) % hop
+            pieces, rest = rest[:whole].reshape(-1, hop), rest[whole:]
+            lows.append(pieces.min(axis=1))
+            highs.append(pieces.max(axis=1))
+        look(np.concatenate([pending, np.zeros(WINDOW // 2, np.float32)]), last=True)
+    lows.append(rest[:1] if not len(rest) else rest.min(keepdims=True))
+    highs.append(rest[:1] if not len(rest) else rest.max(keepdims=True))
+    # The bank gives log10(1 + gain * magnitude); back to magnitude, then to dB.
+    magnitude = (10 ** np.concatenate(images, axis=1).astype(np.float64) - 1) / config.gain
+    decibels = 20 * np.log10(np.maximum(magnitude, 1e-6))
+    frequencies = 700 * (10 ** (np.linspace(*_mel_ends(config), BANDS + 2)[1:-1] / 2595) - 1)
+    low, high = (np.concatenate(part).astype(np.float64) for part in (lows, highs))
+    return Overview(length / rate, hop / rate, low, high, decibels, frequencies)
+
+
+def _mel_ends(config: FilterbankConfig) -> tuple[float, float]:
+    low, high = 2595 * np.log10(1 + np.array([config.fmin, config.fmax]) / 700)
+    return float(low), float(high)
+
+
+def plot_onsets(
+    path: Path,
+    seen: Overview,
+    times: Array,
+    curve: NDArray[np.float32],
+    frame_rate: float,
+    threshold: float,
+    *,
+    title: str = "",
+    overwrite: bool = False,
+) -> None:
+    """Draw waveform, spectrogram and onset strength with the onsets found.
+
+    Parameters
+    ----------
+    path : Path
+        ``.png``, ``.svg`` or ``.pdf``.
+    seen : Overview
+        The recording.
+    times : ndarray, shape (onsets,)
+        In seconds.
+    curve : ndarray, shape (frames,)
+        Onset strength between 0 and 1.
+    frame_rate : float
+        Frames a second of the curve.
+    threshold : float
+        What a peak must reach.
+    title : str
+        Above the picture.
+    overwrite : bool
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    UsageError
+        If the extension is another, matplotlib is not installed, or the file is there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> column = np.zeros(200)
+    >>> seen = Overview(1.0, 0.005, column, column, np.zeros((9, 201)), np.geomspace(50, 4000, 9))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     picture = Path(folder) / "a.png"
+    ...     plot_onsets(picture, seen, np.array([0.5]), np.zeros(101), 100.0, 0.4)
+    ...     picture.stat().st_size > 10_000
+    True
+    """
+    figure, panels = _panels(path, seen, rows=(1.0, 1.7, 0.9))
+    loudest = float(seen.spectrogram.max())
+    for (start, end), (wave, image, strength) in panels:
+        _draw_wave(wave, seen, start, end)
+        _draw_spectrogram(image, seen, start, end, loudest)
+        _draw_area(strength, curve, frame_rate, (start, end))
+        strength.axhline(threshold, color="0.35", linewidth=0.8, linestyle="--")
+        strength.set(ylim=(0, 1.05), yticks=[0, 0.5, 1], ylabel="onset\nstrength")
+        here = times[(times >= start) & (times < end)]
+        wave.vlines(here, -1, 1, color=MARK, linewidth=0.7, alpha=0.9)
+        image.vlines(here, 0, BANDS, color="white", linewidth=0.6, alpha=0.55)
+        strength.vlines(here, 0, 1.05, color=MARK, linewidth=0.7, alpha=0.9)
+    count = f"{len(times)} onset{'' if len(times) == 1 else 's'}"
+    _save(figure, path, f"{title}    {count}".strip(), overwrite=overwrite)
+
+
+def _figure(path: Path, width: float, height: float) -> Figure:
+    """Make an empty figure, in inches, for a file of this name."""
+    if path.suffix.lower() not in PICTURES:
+        raise UsageError(f"{path}: a picture's name ends in {', '.join(PICTURES)}")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UsageError("pictures need matplotlib; run: pip install matplotlib") from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _panels(
+    path: Path, seen: Overview, rows: Sequence[float], side: float = 0.0
+) -> tuple[Figure, list[tuple[tuple[float, float], list[Axes]]]]:
+    """Lay out a figure: a long recording goes on in the next panel, as text in the next line.
+
+    With a `side`, a part of the width, there is room beside the first row; its axes come last.
+    """
+    count = int(np.clip(np.ceil(seen.seconds / PANEL_SECONDS - 0.25), 1, MAX_PANELS))
+    width = max(seen.seconds / count, 1e-3)
+    figure = _figure(path, 13, 0.5 + 1.15 * sum(rows) * count)
+    panels = []
+    for index, part in enumerate(figure.subfigures(count, 1, squeeze=False)[:, 0]):
+        grid = part.add_gridspec(
+            len(rows), 2 if side else 1, height_ratios=rows, width_ratios=[side, 1] if side else [1]
+        )
+        span = (index * width, (index + 1) * width)
+        first = part.add_subplot(grid[0, -1], xlim=span)
+        axes = [first]
+        axes += [part.add_subplot(grid[row, -1], sharex=first) for row in range(1, len(rows))]
+        for axis in axes[:-1]:
+            axis.tick_params(labelbottom=False)
+        for axis in axes:
+            axis.tick_params(labelsize=8)
+            axis.yaxis.label.set_size(8)
+            axis.spines[["top", "right"]].set_visible(False)
+        axes[-1].xaxis.set_major_formatter(_clock)
+        axes[-1].set_xlabel("time (s)" if seen.seconds < 60 else "time (min:s)", fontsize=8)
+        beside = [part.add_subplot(grid[0, 0])] if side else []
+        panels.append((span, axes + beside))
+    return figure, panels
+
+
+def _clock(seconds: float, position: int | None = None) -> str:
+    """Write a time on an axis: seconds, or minutes and seconds from a minute on."""
+    if seconds < 60:
+        return f"{seconds:g}"
+    return f"{int(seconds // 60)}:{seconds % 60:02.0f}"
+
+
+def _draw_wave(axis: Axes, seen: Overview, start: float, end: float) -> None:
+    columns = _columns(seen, start, end, len(seen.lows))
+    # The middle of a column's samples; the scale is the recording's own, for quiet ones.
+    place = (np.arange(columns.start, columns.stop) + 0.5) * seen.step
+    axis.fill_between(place, seen.lows[columns], seen.highs[columns], color=WAVE, linewidth=0.3)
+    peak = max(float(np.abs([seen.lows.min(), seen.highs.max()]).max()), 1e-4)
+    axis.set(ylim=(-1.05 * peak, 1.05 * peak), ylabel="waveform")
+    axis.locator_params(axis="y", nbins=3)
+
+
+def _draw_spectrogram(axis: Axes, seen: Overview, start: float, end: float, loudest: float) -> None:
+    columns = _columns(seen, start, end, seen.spectrogram.shape[1])
+    left, right = ((edge - 0.5) * seen.step for edge in (columns.start, columns.stop))
+    axis.imshow(
+        seen.spectrogram[:, columns],
+        origin="lower",
+        aspect="auto",
+        extent=(left, right, 0, len(seen.frequencies)),
+        cmap="magma",
+        vmin=loudest - DYNAMIC_RANGE,
+        vmax=max(loudest, -60.0),  # silence stays dark
+        interpolation="nearest",
+    )
+    ticks = [hz for hz in (100, 300, 1000, 3000, 10_000) if hz < seen.frequencies[-1]]
+    places = np.interp(ticks, seen.frequencies, np.arange(len(seen.frequencies)) + 0.5)
+    labels = [f"{hz // 1000}k" if hz >= 1000 else str(hz) for hz in ticks]
+    axis.set_yticks(places, labels)
+    axis.set_xlim(start, end)
+    axis.set_ylabel("frequency (Hz)")
+
+
+def _columns(seen: Overview, start: float, end: float, count: int) -> slice:
+    first = max(int(start / seen.step) - 1, 0)
+    return slice(first, min(int(end / seen.step) + 2, count))
+
+
+def _save(figure: Figure, path: Path, title: str, *, overwrite: bool) -> None:
+    """Write a figure: same input, same bytes."""
+    import warnings
+
+    import matplotlib
+
+    figure.suptitle(_plain(title), fontsize=10)
+    suffix = path.suffix.lower().removeprefix(".")
+    dates: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+    def fill(partial: Path) -> None:
+        with warnings.catch_warnings(), matplotlib.rc_context({"svg.hashsalt": "audiocli"}):
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # names may be in any script
+            _settle(figure)
+            figure.savefig(partial, format=suffix, dpi=130, metadata=dates.get(suffix))
+
+    write_whole(path, fill, overwrite=overwrite)
+
+
+def _plain(text: str) -> str:
+    """Keep matplotlib from reading more into a text, such as a file's name, than there is.
+
+    It may be no text at all, and a dollar sign in it is no mathematics.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("$", r"\$")
+
+
+def _settle(figure: Figure) -> None:
+    """Lay out once for all, without the last digits, which differ from run to run."""
+    layout = figure.get_layout_engine()
+    assert layout is not None  # narrows the type; the figure was made with one
+    layout.execute(figure)
+    figure.set_layout_engine("none")
+    for axis in figure.axes:
+        left, bottom, width, height = (round(float(x), 5) for x in axis.get_position().bounds)
+        axis.set_position((left, bottom, width, height))
+
+
+def plot_features(
+    path: Path,
+    seen: Overview,
+    curves: Mapping[str, NDArray[np.floating[Any]]],
+    frame_rate: float,
+    *,
+    title: str = "",
+    overwrite: bool = False,
+) -> None:
+    """Draw features under the spectrogram: one column as a curve, several as an image.
+
+    Parameters
+    ----------
+    path : Path
+        ``.png``, ``.svg`` or ``.pdf``.
+    seen : Overview
+        The recording.
+    curves : mapping of str to ndarray, shape (frames,) or (frames, columns)
+        Features by their labels. Each column of an image has the colours of its own range, so
+        that a large one, such as the first cepstral coefficient, does not hide the others.
+    frame_rate : float
+        Frames a second; the first is at 0.
+    title : str
+        Above the picture.
+    overwrite : bool
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    UsageError
+        If the extension is another, matplotlib is not installed, or the file is there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> column = np.zeros(200)
+    >>> seen = Overview(1.0, 0.005, column, column, np.zeros((9, 201)), np.geomspace(50, 4000, 9))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     picture = Path(folder) / "a.png"
+    ...     plot_features(picture, seen, {"rms": np.zeros(44), "mfcc": np.zeros((44, 3))}, 43.0)
+    ...     picture.stat().st_size > 10_000
+    True
+    """
+    shaped = {label: values.reshape(len(values), -1) for label, values in curves.items()}
+    heights = [1.7 if values.shape[1] > TALL else 0.75 for values in shaped.values()]
+    figure, panels = _panels(path, seen, rows=(1.7, *heights))
+    loudest = float(seen.spectrogram.max())
+    for (start, end), (image, *axes) in panels:
+        _draw_spectrogram(image, seen, start, end, loudest)
+        for axis, (label, values) in zip(axes, shaped.items(), strict=True):
+            _draw_feature(axis, label, values, frame_rate, (start, end))
+    figure.align_ylabels([axis for _, axes in panels for axis in axes])
+    _save(figure, path, title, overwrite=overwrite)
+
+
+def _draw_area(
+    axis: Axes, curve: NDArray[np.floating[Any]], frame_rate: float, span: tuple[float, float]
+) -> None:
+    """Draw a curve of frames above what lies under it."""
+    shown = _frames(span, frame_rate, len(curve))
+    place = np.arange(shown.start, shown.stop) / frame_rate
+    axis.fill_between(place, curve[shown], color=CURVE, alpha=0.35, linewidth=0)
+    axis.plot(place, curve[shown], color=CURVE, linewidth=0.8)
+
+
+def _frames(span: tuple[float, float], frame_rate: float, count: int) -> slice:
+    """Give those of the frames that a panel shows."""
+    first = min(max(int(span[0] * frame_rate), 0), count)
+    return slice(first, min(int(span[1] * frame_rate) + 2, count))
+
+
+def _draw_feature(
+    axis: Axes,
+    label: str,
+    values: NDArray[np.floating[Any]],
+    frame_rate: float,
+    span: tuple[float, float],
+) -> None:
+    shown = _frames(span, frame_rate, len(values))
+    low, high = values.min(axis=0), values.max(axis=0)
+    if values.shape[1] == 1:
+        margin = 0.05 * max(float(high[0] - low[0]), 1e-9)
+        place = np.arange(shown.start, shown.stop) / frame_rate
+        axis.plot(place, values[shown, 0], color=CURVE, linewidth=0.8)
+        axis.set_ylim(float(low[0]) - margin, float(high[0]) + margin)
+        axis.locator_params(axis="y", nbins=3)
+    else:
+        scaled = (values[shown] - low) / np.maximum(high - low, 1e-9)
+        edges = ((shown.start - 0.5) / frame_rate, (shown.stop - 0.5) / frame_rate)
+        axis.imshow(scaled.T, origin="lower", aspect="auto", cmap="magma", vmin=0, vmax=1,
+                    extent=(*edges, 0, values.shape[1]), interpolation="nearest")  # fmt: skip
+        axis.set_yticks([0, values.shape[1]])
+    axis.set_xlim(*span)
+    axis.set_ylabel(label, rotation=0, ha="right", va="center")

@@ -1,0 +1,140 @@
+"""What a page says and plays of one signal: its levels, and its sound in few bytes."""
+
+from __future__ import annotations
+
+import base64
+import math
+from pathlib import Path
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from audiocli.dsp.loudness import SILENT_LUFS, LoudnessMeter
+from audiocli.io.audio import AudioFormat, AudioWriter
+
+__all__ = ["Levels", "Sound"]
+
+Audio = NDArray[np.float32]
+
+#: What mp3 is embedded at: the rates of MPEG 1, in Hz, which every browser plays.
+RATES = (32_000, 44_100, 48_000)
+#: The encoder's measure of mp3 by the number of channels: about 90 and 70 kbit/s.
+COMPRESSION = {1: 0.85, 2: 0.78}
+
+
+class Levels:
+    """Levels of a stream.
+
+    Parameters
+    ----------
+    sample_rate : int
+        In Hz.
+
+    Examples
+    --------
+    >>> levels = Levels(8000)
+    >>> levels.hear(np.full((2, 8000), 0.5, np.float32))
+    >>> round(levels.peak, 2), round(levels.rms, 2), levels.energy
+    (-6.02, -6.02, 4000.0)
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self._meter = LoudnessMeter(sample_rate)
+        self._peak = 0.0
+        self._samples = 0
+        self.energy = 0.0
+
+    def hear(self, block: Audio) -> None:
+        """Take in a block (channels, samples)."""
+        self._meter.add(block)
+        self._peak = max(self._peak, float(np.abs(block).max(initial=0.0)))
+        self._samples += block.size
+        self.energy += float(np.square(block, dtype=np.float64).sum())
+
+    @property
+    def peak(self) -> float:
+        """The highest sample, in dBFS; -inf for silence."""
+        return _decibels(self._peak)
+
+    @property
+    def rms(self) -> float:
+        """The level over all samples, in dBFS: 0 for a constant of full scale."""
+        return _decibels(math.sqrt(self.energy / max(self._samples, 1)))
+
+    @property
+    def loudness(self) -> float:
+        """Integrated loudness in LUFS; -inf for what is silent or shorter than 0.4 s."""
+        value = self._meter.result()
+        return -math.inf if value <= SILENT_LUFS else value
+
+
+def _decibels(amplitude: float) -> float:
+    return 20 * math.log10(amplitude) if amplitude > 0 else -math.inf
+
+
+class Sound:
+    """A stream as mp3 of modest quality, in one or two channels, to be embedded in a page.
+
+    Parameters
+    ----------
+    path : Path
+        A file to write it to, which may be replaced.
+    sample_rate : int
+        Of the stream, in Hz.
+    channels : int
+        Of the stream; more than two become one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sound = Sound(Path(folder) / "a.mp3", 16000, 1)
+    ...     with sound.writer:
+    ...         sound.take(np.zeros((1, 16000), np.float32))
+    ...         sound.end()
+    ...     sound.uri()[:23]
+    'data:audio/mpeg;base64,'
+    """
+
+    def __init__(self, path: Path, sample_rate: int, channels: int) -> None:
+        self.channels = channels if channels <= 2 else 1
+        self.rate = min((rate for rate in RATES if rate >= sample_rate), default=RATES[-1])
+        self._path = path
+        self._mixed_down = channels > 2
+        self._stream = (
+            None
+            if self.rate == sample_rate
+            else soxr.ResampleStream(sample_rate, self.rate, self.channels, dtype="float32")
+        )
+        self.writer = AudioWriter(
+            path,
+            self.rate,
+            self.channels,
+            AudioFormat("mp3", "MPEG_LAYER_III"),
+            overwrite=True,
+            compression=COMPRESSION[self.channels],
+        )
+
+    def take(self, block: Audio) -> None:
+        """Add a block (channels, samples); what is beyond full scale is clipped."""
+        self._write(block.mean(axis=0, keepdims=True) if self._mixed_down else block, last=False)
+
+    def end(self) -> None:
+        """Add what is still on its way, once all has been taken in."""
+        self._write(np.zeros((self.channels, 0), np.float32), last=True)
+
+    def _write(self, block: Audio, *, last: bool) -> None:
+        if self._stream is not None:
+            block = self._stream.resample_chunk(np.ascontiguousarray(block.T), last=last).T
+        if block.shape[1]:
+            self.writer.write(block)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the finished file."""
+        return self._path.stat().st_size
+
+    def uri(self) -> str:
+        """Give the finished file as a data URI."""
+        return "data:audio/mpeg;base64," + base64.b64encode(self._path.read_bytes()).decode()
