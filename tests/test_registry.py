@@ -16,6 +16,7 @@ import pytest
 from audiocli.errors import AudioCliError, ModelError, UsageError
 from audiocli.nn import registry
 from audiocli.nn.card import render
+from audiocli.nn.config import REQUIRED
 
 Config = dict[str, Any]
 
@@ -175,7 +176,7 @@ def test_a_configuration_of_another_kind_is_refused(
     assert refused(registry.list_models).startswith(f"{file}: lacks format, task, name")
 
 
-@pytest.mark.parametrize("key", [key for key in registry.REQUIRED if key != "format"])
+@pytest.mark.parametrize("key", [key for key in REQUIRED if key != "format"])
 @pytest.mark.parametrize("value", [None, 3.5, "gone"])
 def test_a_missing_or_wrong_entry_is_named(
     places: dict[str, Path], key: str, value: object

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from audiocli.errors import ModelError
 
 
 @click.group()
@@ -20,21 +24,37 @@ def models() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As a list of objects.")
 def list_(task: str | None, as_json: bool) -> None:
     """List the models that --model can name."""
-    from audiocli.errors import UsageError, suggest
+    from audiocli.errors import ModelError, UsageError, suggest
     from audiocli.nn import registry
 
-    entries = registry.list_models()
+    damaged: list[ModelError] = []
+    entries = registry.list_models(damaged=damaged)
     tasks = {entry.task for entry in entries}
     if task is not None and task not in tasks:
         raise UsageError(f"no model for task {task!r}: {suggest(task, tasks)}")
-    rows = [entry.summary() for entry in entries if task in (None, entry.task)]
+    rows = []
+    for entry in entries:
+        if task in (None, entry.task):
+            try:
+                rows.append(entry.summary())
+            except ModelError as error:  # of its weights
+                damaged.append(error)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
-        return
-    from audiocli.cli.tables import print_table
+    else:
+        from audiocli.cli.tables import print_table
 
-    columns = ("task", "name", "size", "parameters", "licence", "score")
-    print_table("", columns, [[_readable(row, column) for column in columns] for row in rows])
+        columns = ("task", "name", "size", "parameters", "licence", "score")
+        print_table("", columns, [[_readable(row, column) for column in columns] for row in rows])
+    _finish(damaged)
+
+
+def _finish(damaged: Sequence[ModelError]) -> None:
+    """Name the model folders that are damaged, and exit with 1 if there are any."""
+    for error in damaged:
+        click.echo(f"audiocli: {error}", err=True)
+    if damaged:
+        sys.exit(1)
 
 
 def _readable(row: dict[str, object], column: str) -> object:
@@ -60,17 +80,15 @@ def verify(names: tuple[str, ...]) -> None:
     from audiocli.errors import ModelError
     from audiocli.nn import registry
 
-    entries = [registry.find(None, name) for name in names] or registry.list_models()
-    damaged = 0
-    for entry in entries:
+    damaged: list[ModelError] = []
+    entries = [registry.find(None, name) for name in names]
+    for entry in entries or registry.list_models(damaged=damaged):
         try:
             registry.verify(entry)
             click.echo(f"{entry.task}/{entry.name}: ok")
         except ModelError as error:
-            damaged += 1
-            click.echo(f"audiocli: {error}", err=True)
-    if damaged:
-        sys.exit(1)
+            damaged.append(error)
+    _finish(damaged)
 
 
 @models.command()

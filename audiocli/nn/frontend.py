@@ -498,7 +498,7 @@ def from_dict(stored: Mapping[str, Any]) -> FrontendConfig:
         raise ModelError(f"front-end: unknown kind {kind!r}; use one of {', '.join(KINDS)}")
     try:
         return KINDS[kind](**values)
-    except TypeError as error:
+    except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise ModelError(f"front-end: {error}") from error
 
 
@@ -558,7 +558,7 @@ def check_fingerprint(frontend: Frontend, stored: list[float], name: str) -> Non
     now = torch.tensor(fingerprint(frontend))
     try:
         then = torch.tensor(stored)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{name}: its frontend_fingerprint is damaged: {stored}") from error
     if now.shape != then.shape or not torch.allclose(now, then, rtol=1e-4, atol=1e-6):
         raise ModelError(

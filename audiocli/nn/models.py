@@ -62,6 +62,11 @@ FAMILIES = (
 )
 
 _ARCHITECTURES: dict[str, type[nn.Module]] = {}
+#: What arguments of the wrong type or size end in; the classes need not foresee each.
+_NOT_BUILT = (
+    TypeError, ValueError, RuntimeError, AttributeError, ArithmeticError, LookupError,
+    AssertionError, MemoryError,
+)  # fmt: skip
 
 Class = TypeVar("Class", bound=type[nn.Module])
 
@@ -151,7 +156,7 @@ def build(architecture: str, frontend: FrontendConfig, arguments: dict[str, Any]
             )
     try:
         return known[architecture](frontend, **arguments)
-    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except _NOT_BUILT as error:
         # A size below zero is torch's to refuse; another kind of front-end lacks an attribute.
         raise ModelError(f"architecture {architecture!r}: {error}") from error
 
@@ -265,11 +270,18 @@ def load(entry: registry.ModelEntry, where: torch.device | str = "cpu") -> nn.Mo
         raise ModelError(f"{entry.folder / registry.CONFIG}: {error}") from error
     network = build(config["architecture"], frontend, config["arguments"])
     try:
+        weights = load_file(entry.weights)
         # Copied into the float32 that is there, whatever is stored.
-        network.load_state_dict(load_file(entry.weights))
-    except (SafetensorError, RuntimeError) as error:
+        network.load_state_dict(weights)
+    except (SafetensorError, RuntimeError, OSError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"{entry.weights}: does not fit its config.json: {reason}") from error
+    damaged = [name for name, value in weights.items() if not value.isfinite().all()]
+    if damaged:
+        raise ModelError(
+            f"{entry.weights}: {damaged[0]} is not finite, so nothing would come of it; "
+            "take the model folder from its source again, or train it anew"
+        )
     listener: Any = network.frontend
     check_fingerprint(listener, config["frontend_fingerprint"], entry.name)
     return network.to(where).eval()

@@ -21,6 +21,7 @@ from typing import Any
 
 from audiocli.errors import ModelError, UsageError, suggest
 from audiocli.nn import catalogue
+from audiocli.nn.config import FORMAT, read_config, regular_file
 
 __all__ = [
     "CONFIG",
@@ -41,22 +42,9 @@ __all__ = [
     "write_config",
 ]
 
-FORMAT = 1
 CONFIG = "config.json"
 WEIGHTS = "weights.safetensors"
 CARD = "README.md"
-#: What a configuration must hold, and as what.
-REQUIRED: dict[str, type] = {
-    "format": int,
-    "task": str,
-    "name": str,
-    "architecture": str,
-    "arguments": dict,
-    "frontend": dict,
-    "frontend_fingerprint": list,
-    "labels": list,
-    "weights_sha256": str,
-}
 
 
 @dataclass(frozen=True)
@@ -98,10 +86,7 @@ class ModelEntry:
     @property
     def size(self) -> int:
         """Size of the weights in bytes."""
-        try:
-            return self.weights.stat().st_size
-        except OSError as error:
-            raise ModelError(f"{self.weights}: cannot be read: {error.strerror}") from error
+        return regular_file(self.weights)
 
     @property
     def licence(self) -> str:
@@ -192,28 +177,9 @@ def open_folder(folder: Path) -> ModelEntry:
     audiocli.errors.ModelError: no-such-model: no config.json there, so this is not a model folder
     """
     file = folder / CONFIG
-    try:
-        config = json.loads(file.read_text("utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise ModelError(f"{folder}: no {CONFIG} there, so this is not a model folder") from None
-    except OSError as error:
-        raise ModelError(f"{file}: cannot be read: {error.strerror}") from error
-    except ValueError as error:  # JSON's and UTF-8's errors both
-        raise ModelError(f"{file}: is not valid JSON: {error}") from error
-    if not isinstance(config, dict):
-        config = {}
-    if config.get("format", FORMAT) != FORMAT:
-        raise ModelError(
-            f"{file}: format {config['format']} is not the {FORMAT} that this version reads; "
-            "update audiocli"
-        )
-    wrong = [key for key, kind in REQUIRED.items() if not isinstance(config.get(key), kind)]
-    if wrong:
-        raise ModelError(
-            f"{file}: lacks {', '.join(wrong)}, or has them of the wrong kind; "
-            "take the folder from its source again"
-        )
-    return ModelEntry(folder, config)
+    if not file.exists():  # false for a dangling link, and where a file stands for the folder
+        raise ModelError(f"{folder}: no {CONFIG} there, so this is not a model folder")
+    return ModelEntry(folder, read_config(file))
 
 
 def refuse_finished(folder: Path) -> None:
@@ -240,13 +206,17 @@ def refuse_finished(folder: Path) -> None:
         )
 
 
-def list_models(task: str | None = None) -> list[ModelEntry]:
+def list_models(
+    task: str | None = None, *, damaged: list[ModelError] | None = None
+) -> list[ModelEntry]:
     """List the models that can be named, the first found of each name.
 
     Parameters
     ----------
     task : str, optional
         Only those of this task.
+    damaged : list, optional
+        Gets the errors of the folders that are damaged, which are then left out.
 
     Returns
     -------
@@ -256,14 +226,24 @@ def list_models(task: str | None = None) -> list[ModelEntry]:
     Raises
     ------
     ModelError
-        If one of the folders is damaged.
+        If one of the folders is damaged, and there is no `damaged`.
 
     Examples
     --------
     >>> "drnn-mir1k" in [entry.name for entry in list_models("separate")]
     True
     """
-    return [open_folder(folder) for (kind, _), folder in _folders().items() if task in (None, kind)]
+    entries = []
+    for (kind, _), folder in _folders().items():
+        if task not in (None, kind):
+            continue
+        try:
+            entries.append(open_folder(folder))
+        except ModelError as error:
+            if damaged is None:
+                raise
+            damaged.append(error)
+    return entries
 
 
 def _folders() -> dict[tuple[str, str], Path]:
@@ -366,6 +346,7 @@ def verify(entry: ModelEntry) -> None:
     --------
     >>> verify(find("separate", "drnn-mir1k"))
     """
+    regular_file(entry.weights)  # a pipe would be waited for, a device read for ever
     try:
         actual = sha256(entry.weights)
     except OSError as error:
