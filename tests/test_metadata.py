@@ -20,13 +20,17 @@ from mutagen.mp4 import MP4Tags
 from audiocli.batch.destination import Destination
 from audiocli.errors import AudioCliError, AudioError, UsageError
 from audiocli.io.audio import read
+from audiocli.io.metadata import KINDS, Tags, write_tags
 from audiocli.tasks.classify.decisions import Track
-from audiocli.tasks.classify.metadata import KINDS, write_tags
 from audiocli.tasks.classify.results import FORMATS, Asked, describe, destination, render
 
 FORMS = {"wav": ("WAV", "PCM_16"), "aiff": ("AIFF", "PCM_24"), "flac": ("FLAC", "PCM_16"),
          "ogg": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS"), "mp3": ("MP3", "MPEG_LAYER_III"),
          "oga": ("OGG", "VORBIS")}  # fmt: skip
+
+
+def write(source: Path, target: Path, genres: list[str], moods: list[str], **kinds: Any) -> None:
+    write_tags(source, target, Tags({"genre": genres, "mood": moods}), **kinds)
 
 
 def make(path: Path, kind: str) -> Path:
@@ -56,14 +60,14 @@ def only(folder: Path, *names: str) -> bool:
 def test_every_kind_keeps_its_sound(tmp_path: Path, kind: str) -> None:
     song, copy = make(tmp_path / f"a.{kind}", kind), tmp_path / "new" / f"b.{kind}"
     before = song.read_bytes()
-    write_tags(song, copy, ["rock", "folk/wörld"], ["dark"])
+    write(song, copy, ["rock", "folk/wörld"], ["dark"])
     assert song.read_bytes() == before
     assert genres_and_moods(copy) == (["rock", "folk/wörld"], ["dark"])
     for ours, theirs in zip(read(song), read(copy), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert only(tmp_path / "new", copy.name)
     # Once more, in place: what was there is replaced, and only that.
-    write_tags(copy, copy, ["jazz"], [])
+    write(copy, copy, ["jazz"], [])
     assert genres_and_moods(copy) == (["jazz"], ["dark"])
     np.testing.assert_array_equal(read(song)[0], read(copy)[0])
     assert only(tmp_path / "new", copy.name)
@@ -77,26 +81,26 @@ def test_other_metadata_stay(tmp_path: Path) -> None:
         file.tags.add(TALB(encoding=3, text=["Album"]))
         file.tags.add(TCON(encoding=3, text=["Old"]))
         file.save()
-        write_tags(song, song, ["new"], [])
+        write(song, song, ["new"], [])
         assert mutagen.File(song).tags["TALB"].text == ["Album"]
         assert genres_and_moods(song) == (["new"], [])
     flac = make(tmp_path / "a.flac", "flac")
     file = mutagen.File(flac)
     file["title"] = "Song"
     file.save()
-    write_tags(flac, flac, [], ["calm"])
+    write(flac, flac, [], ["calm"])
     assert mutagen.File(flac)["title"] == ["Song"]
 
 
 def test_nothing_to_write_gives_the_same_bytes(tmp_path: Path) -> None:
     song = make(tmp_path / "a.mp3", "mp3")
-    write_tags(song, tmp_path / "b.mp3", [], [])
+    write(song, tmp_path / "b.mp3", [], [])
     assert (tmp_path / "b.mp3").read_bytes() == song.read_bytes()
 
 
 def test_the_content_decides_and_not_the_name(tmp_path: Path) -> None:
     song = make(tmp_path / "a.mp3", "flac")
-    write_tags(song, song, ["rock"], [])
+    write(song, song, ["rock"], [])
     assert song.read_bytes()[:4] == b"fLaC"
     assert mutagen.flac.FLAC(song)["genre"] == ["rock"]
 
@@ -107,7 +111,7 @@ def test_links_and_permissions_stay(tmp_path: Path) -> None:
     song.chmod(0o640)
     link = tmp_path / "link.wav"
     link.symlink_to(song)
-    write_tags(link, link, ["rock"], [])
+    write(link, link, ["rock"], [])
     assert link.is_symlink() and genres_and_moods(song) == (["rock"], [])
     assert song.stat().st_mode & 0o777 == 0o640
 
@@ -116,12 +120,12 @@ def test_what_is_there_is_not_lost(tmp_path: Path) -> None:
     song, other = make(tmp_path / "a.wav", "wav"), tmp_path / "b.wav"
     other.write_bytes(b"precious")
     with pytest.raises(UsageError, match="exists already"):
-        write_tags(song, other, ["rock"], [])
+        write(song, other, ["rock"], [])
     assert other.read_bytes() == b"precious"
-    write_tags(song, other, ["rock"], [], overwrite=True)
+    write(song, other, ["rock"], [], overwrite=True)
     assert genres_and_moods(other) == (["rock"], [])
     with pytest.raises(AudioCliError):
-        write_tags(tmp_path / "none.wav", tmp_path / "c.wav", ["rock"], [])
+        write(tmp_path / "none.wav", tmp_path / "c.wav", ["rock"], [])
     assert only(tmp_path, "a.wav", "b.wav")
 
 
@@ -144,7 +148,7 @@ def test_other_kinds_and_damaged_files_are_left_alone(tmp_path: Path) -> None:
         before = song.read_bytes()
         for target in (song, tmp_path / f"copy-{name}"):
             with pytest.raises(AudioError) as caught:
-                write_tags(song, target, ["rock"], [], name="shown")
+                write(song, target, ["rock"], [], name="shown")
             assert str(caught.value).startswith("shown: ") and "\n" not in str(caught.value)
         assert song.read_bytes() == before
     assert only(tmp_path, "a.au", "cut.flac", "empty.wav", "pipe.wav")
@@ -161,7 +165,7 @@ def test_any_bytes_are_an_error_and_no_crash(
         song = folder / "song"
         song.write_bytes(start + data)
         with pytest.raises(AudioError):
-            write_tags(song, song, ["rock"], [])
+            write(song, song, ["rock"], [])
         assert song.read_bytes() == start + data
 
 

@@ -20,13 +20,13 @@ from audiocli.batch.stdin import standard_input
 from audiocli.errors import UsageError, suggest
 from audiocli.io import formats
 from audiocli.io.atomic import write_bytes
+from audiocli.io.metadata import Tags, write_tags
 from audiocli.nn import models, registry
 from audiocli.tasks import plotting
 from audiocli.tasks.classify.classifier import Classifier, Encoder
 from audiocli.tasks.classify.decisions import Track, decode
 from audiocli.tasks.classify.enrolment import Enrolment, enrol, recognise
 from audiocli.tasks.classify.hearing import VOICE, Blocks, heard
-from audiocli.tasks.classify.metadata import write_tags
 from audiocli.tasks.classify.plot import plot_classes, plot_tags
 from audiocli.tasks.classify.results import (
     Asked,
@@ -164,7 +164,8 @@ class _Request:
             for kind in ("genre", "mood")
         )
         target = item.path if copy is None else copy
-        write_tags(item.path, target, genres, moods, name=item.name, overwrite=overwrite)
+        tagged = Tags({"genre": genres, "mood": moods})
+        write_tags(item.path, target, tagged, name=item.name, overwrite=overwrite)
 
 
 class _Recogniser:

@@ -1,0 +1,164 @@
+"""Write metadata into a copy, and let nobody have it before its sound is known to be the same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from audiocli.errors import AudioError
+from audiocli.io.atomic import write_whole
+from audiocli.io.audio.info import printable
+from audiocli.io.metadata import sound
+from audiocli.io.metadata.tags import KINDS, SENSELESS, Tags, opener, put
+
+__all__ = ["put_tags", "write_tags"]
+
+
+def write_tags(
+    source: Path,
+    target: Path,
+    tags: Tags,
+    *,
+    name: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a copy of a file with tags in its metadata, or change the file itself.
+
+    The tags are written into a copy under a hidden name. Both are decoded, by every decoder that
+    reads the original to its end, and only if all samples are the same the copy gets its name,
+    also in place. Permissions stay; the time of the last change is that of the writing.
+
+    Parameters
+    ----------
+    source : Path
+        An mp3, wav, aiff, flac, ogg, opus or m4a file.
+    target : Path
+        Where to write; the source itself to change that. A link to a file stands for the file.
+    tags : Tags
+        They replace those of the same name; all others stay.
+    name : str, optional
+        How to call the source in messages.
+    overwrite : bool
+        Whether another file at the target may be replaced.
+
+    Raises
+    ------
+    AudioError
+        If the file is of another kind or damaged, if its sound would not stay the same, or if
+        it was changed meanwhile.
+    UsageError
+        If the target is there.
+    AudioCliError
+        If it cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import mutagen, numpy, soundfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     song, copy = Path(folder) / "a.flac", Path(folder) / "b.flac"
+    ...     soundfile.write(song, numpy.zeros(800), 8000)
+    ...     write_tags(song, copy, Tags({"genre": ["rock"], "mood": ["happy", "calm"]}))
+    ...     mutagen.File(copy)["mood"]
+    ['happy', 'calm']
+    """
+    shown = name or printable(os.fspath(source))
+    if os.path.exists(target) and os.path.samefile(source, target):
+        target, overwrite = Path(os.path.realpath(target)), True
+    if opener(source, shown) is None:
+        raise _unknown_kind(shown)
+
+    def fill(partial: Path) -> None:
+        before = _state(source)
+        shutil.copy2(source, partial)
+        if tags:
+            _put(partial, tags, shown)
+            _check(source, partial, shown)
+        _to_disk(partial)
+        if _state(source) != before:
+            raise AudioError(f"{shown}: was changed by another program meanwhile; try again")
+
+    write_whole(target, fill, overwrite=overwrite)
+
+
+def put_tags(path: Path, tags: Tags, *, name: str | None = None) -> None:
+    """Put tags into a file that this program has just written, before it gets its name.
+
+    Nothing is compared: a file that may be odd is for :func:`write_tags`.
+
+    Parameters
+    ----------
+    path : Path
+        The file, of one of ``KINDS``.
+    tags : Tags
+        They replace those of the same name.
+    name : str, optional
+        How to call it in messages.
+
+    Raises
+    ------
+    AudioError
+        If it is of another kind.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy, soundfile
+    >>> from audiocli.io.metadata import read_tags
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     stem = Path(folder) / "a.wav"
+    ...     soundfile.write(stem, numpy.zeros(800), 8000)
+    ...     put_tags(stem, Tags({"title": ["Song"]}))
+    ...     dict(read_tags(stem).values)
+    {'title': ('Song',)}
+    """
+    _put(path, tags, name or printable(os.fspath(path)))
+
+
+def _put(path: Path, tags: Tags, shown: str) -> None:
+    from mutagen import MutagenError
+
+    open_tags = opener(path, shown)
+    if open_tags is None:
+        raise _unknown_kind(shown)
+    try:
+        put(open_tags(path), tags)
+    except (MutagenError, *SENSELESS) as error:
+        reason = printable(str(error)) or type(error).__name__
+        raise AudioError(f"{shown}: its metadata cannot be written: {reason}") from error
+
+
+def _unknown_kind(shown: str) -> AudioError:
+    return AudioError(
+        f"{shown}: metadata cannot be written into this kind of file; "
+        f"into these they can: {', '.join(KINDS)}"
+    )
+
+
+def _check(source: Path, partial: Path, shown: str) -> None:
+    """Refuse a copy whose sound is not that of its source."""
+    before = sound.decoded(source)
+    if not before:
+        raise AudioError(
+            f"{shown}: its metadata cannot be written, because neither FFmpeg nor libsndfile can "
+            "decode it to its end, and so none can tell whether its sound stays as it is"
+        )
+    reason = sound.difference(before, sound.decoded(partial))
+    if reason is not None:
+        raise AudioError(
+            f"{shown}: its metadata cannot be written without harm to its sound ({reason}), "
+            "because its header is odd; it was left as it is; write into a copy made by "
+            "`ffmpeg -i FILE -c copy NEW`"
+        )
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _to_disk(path: Path) -> None:
+    """Have the content on the disk before the name, should the power fail."""
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
