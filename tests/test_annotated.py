@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audiocli.cli.tables import show_rows
 from audiocli.errors import AudioError, DataError
-from audiocli.tasks.annotated import Recording, find_recordings, matching, score_each, split
+from audiocli.tasks.annotated import Recording, find_recordings, matching, split
+from audiocli.tasks.evaluation import evaluate_each, warn_of_late_times
 
 SUFFIXES = (".onsets", ".csv", ".jams")
 
@@ -112,7 +119,69 @@ def make_scorer() -> Callable[[Recording], tuple[float, str]]:
 
 def test_each_is_scored_whatever_happens_to_another() -> None:
     some = {each.audio: each for each in recordings("a", "b", "c")}
-    scores, summary = score_each(some, make_scorer)
+    result = evaluate_each(some, make_scorer, len)
+    scores, summary = result.scores, result.summary
+    assert result.total == 2
     assert scores == ["data/a", "data/c"]
     assert (summary.done, summary.failed, summary.audio_seconds) == (2, 1, 4.0)
     assert [failure.job.input.name for failure in summary.failures] == ["data/b"]
+
+
+def nothing_works() -> Callable[[Recording], tuple[float, str]]:
+    def score(recording: Recording) -> tuple[float, str]:
+        raise AudioError(f"{recording.audio}: is damaged")
+
+    return score
+
+
+def test_nothing_that_could_be_scored_has_no_total() -> None:
+    some = {each.audio: each for each in recordings("a", "b")}
+    result = evaluate_each(some, nothing_works, len)
+    assert (result.scores, result.total, result.summary.failed) == ([], None, 2)
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds", "message"),
+    [
+        ([300.0, 900.0], 4.0, "2 of 2 onsets .* at 4.00 s, up to 900.00 s; are they in millisec"),
+        ([1.0, 4.2], 4.0, "1 of 2 onsets lie beyond the end of the audio at 4.00 s, up to 4.20 s$"),
+        ([1.0, 300.0], 4.0, "1 of 2 onsets .* milliseconds"),
+        ([1.0, 4.04], 4.0, ""),
+        ([], 4.0, ""),
+        ([5.0], 0.0, ""),  # the length is not known
+    ],
+)
+def test_times_beyond_the_end_are_warned_of(
+    times: list[float], seconds: float, message: str
+) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warn_of_late_times(np.array(times), seconds, "onsets", grace=0.05)
+    assert len(caught) == bool(message)
+    assert not message or re.search(message, str(caught[0].message))
+
+
+ROWS = [{"file": "a", "f": 0.5}, {"file": "b", "f": math.nan}]
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_tables_show_what_is_not_defined_as_nothing(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_rows(ROWS, {"file": "all", "f": 0.5}, form)
+    out = capsys.readouterr().out
+    assert "nan" not in out.lower()
+    if form == "json":
+        assert json.loads(out)["files"][1] == {"file": "b", "f": None}
+    elif form == "csv":
+        assert out.splitlines() == ["file,f", "a,0.5", "b,", "all,0.5"]
+    else:
+        assert [line.split() for line in out.splitlines()][2] == ["b", "-"]
+
+
+def test_without_a_total_there_is_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    for form in ("table", "csv"):
+        show_rows([], None, form)
+    assert capsys.readouterr().out == ""
+    show_rows([], None, "json")
+    assert json.loads(capsys.readouterr().out) == {"files": [], "total": None}

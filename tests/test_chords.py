@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
+import mir_eval
 import numpy as np
 import pytest
 import soundfile
@@ -51,7 +53,7 @@ from audiocli.tasks.chords.labels import (
     reduced,
 )
 from audiocli.tasks.chords.recognizer import Chords
-from audiocli.tasks.chords.scoring import METRICS, score_song
+from audiocli.tasks.chords.scoring import METRICS, score_song, weighted
 from audiocli.tasks.chords.training import FINE, TrainingConfig
 
 EVEN = np.ones((len(QUALITIES), 12, len(QUALITIES))) / (12 * len(QUALITIES) ** 2)
@@ -475,6 +477,33 @@ def test_scores_count_seconds() -> None:
     assert scores["root"] == pytest.approx(7 / 8)
     assert scores["majmin"] == pytest.approx(7 / 8)
     assert scores["sevenths"] == pytest.approx(2 / 8)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_scores_are_those_of_mir_eval(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = ["C:maj", "G:7", "A:min/b3", "N", "X", "D:sus4", "E:min7"]
+
+    def some() -> Segments:
+        edges = np.concatenate([[0.0], np.cumsum(rng.uniform(0.1, 3, 40))])
+        return Segments(edges[:-1], edges[1:], list(rng.choice(labels, 40)), "chord")
+
+    one, other = some(), some()
+    spans = [np.column_stack([each.starts, each.ends]) for each in (one, other)]
+    expected = mir_eval.chord.evaluate(spans[0], list(one.labels), spans[1], list(other.labels))
+    assert score_song(one, other) == {name: float(expected[name]) for name in METRICS}
+
+
+def test_what_cannot_be_scored_counts_for_nothing() -> None:
+    unknown, known = segments((0, 9, "X")), segments((0, 4, "C:maj"), (4, 8, "G:maj"))
+    nothing = score_song(unknown, known)
+    assert set(nothing) == set(METRICS)
+    assert all(map(math.isnan, nothing.values()))
+    everything = score_song(known, known)
+    assert weighted([nothing, everything, nothing], [9.0, 8.0, 9.0]) == everything
+    assert all(map(math.isnan, weighted([nothing], [9.0]).values()))
+    augmented = score_song(segments((0, 4, "C:aug")), known)  # outside major and minor
+    assert math.isnan(augmented["majmin"]) and augmented["root"] == 1.0
 
 
 def test_confusion_counts_seconds() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -269,6 +270,34 @@ def test_found_chords_are_scored_too(run: Run, data: Path) -> None:
     assert done.status == 0 and float(rows[-1]["majmin"]) == float(rows[-1]["seg"]) == 1.0
     both = run("evaluate", "chords", data, "--found", data, "--record", "x")
     assert both.status == 2
+
+
+def test_a_song_that_is_unknown_counts_for_nothing(run: Run, data: Path) -> None:
+    found = data.parent / "found"
+    shutil.copytree(data, found)
+    (data / "1.lab").write_text("0 4 X\n")
+    done = run("evaluate", "chords", data, "--found", found, "--format", "json")
+    document = json.loads(done.out)
+    assert document["files"][1]["root"] is None
+    assert document["total"]["root"] == 1.0
+    assert "warning: data/1: its annotation holds no chord that could be scored" in done.err
+
+
+def test_without_a_usable_recording_there_is_no_total(run: Run, data: Path) -> None:
+    for file in data.glob("*.lab"):
+        file.write_text("0 2 C:maj\n1 3 G:maj\n")
+    for form, expected in (("table", ""), ("csv", ""), ("json", '"total": null')):
+        done = run("evaluate", "chords", data, "--found", data, "--format", form, "--confusion")
+        assert done.status == 1
+        assert "0.lab, line 2: G:maj begins at 1 s, but C:maj lasts until 2 s" in done.err
+        assert done.out == "" if not expected else expected in done.out
+
+
+def test_times_in_milliseconds_are_warned_of(run: Run, data: Path) -> None:
+    (data / "0.lab").write_text("0 1000 C:maj\n1000 2000 G:maj\n")
+    done = run("evaluate", "chords", data, "--found", data, "--only", "data/0")
+    assert "warning: data/0: 2 of 2 chords lie beyond the end of the audio" in done.err
+    assert "milliseconds" in done.err
 
 
 def test_confusion_is_printed(run: Run, data: Path) -> None:

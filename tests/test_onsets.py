@@ -236,7 +236,7 @@ def test_wrong_models_are_refused(tmp_path: Path) -> None:
     stored = (folder / "config.json").read_text()
     for damage in ('{"threshold": 7}', '{"treshold": 0.5}', '["a"]'):
         (folder / "config.json").write_text(stored.replace('"decoder": {}', f'"decoder": {damage}'))
-        with pytest.raises(ModelError, match="decoder settings are damaged"):
+        with pytest.raises(ModelError, match="decoder (settings are damaged|is a list)"):
             OnsetDetector(str(folder))
     with pytest.raises(UsageError, match="no model"):
         OnsetDetector(str(tmp_path / "none"))

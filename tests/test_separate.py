@@ -353,7 +353,7 @@ def test_training_learns_and_its_folder_is_a_model(
     score = entry.config["scores"][0]["value"]
     assert score > 6, "a net that hears glides apart from steady tones gains far more"
     evaluation = evaluate(two_songs, str(entry.folder), oracles=False)
-    assert evaluation.totals[0].gnsdr == pytest.approx(score, abs=0.05)
+    assert evaluation.total[0].gnsdr == pytest.approx(score, abs=0.05)
     assert entry.config["training"]["data"][0]["licence"] == "CC0"
     card = (entry.folder / "README.md").read_text()
     assert "CC0" in card and str(score) in card
@@ -425,12 +425,12 @@ def test_oracle_masks_are_near_the_truth(two_songs: Path) -> None:
 
 def test_scores_are_recorded_in_the_model(two_songs: Path, model: Path, tmp_path: Path) -> None:
     evaluation = evaluate(two_songs, str(model), n_jobs=2)
-    systems = {total.system for total in evaluation.totals}
+    systems = {total.system for total in evaluation.total}
     assert systems == {"network", "mixture", "band-pass", "ideal ratio mask", "Wiener-like mask"}
-    best = max(evaluation.totals, key=lambda total: total.gnsdr)
+    best = max(evaluation.total, key=lambda total: total.gnsdr)
     assert "mask" in best.system
     for _ in range(2):  # a second time replaces, and adds no row
-        record_scores(str(model), evaluation.totals, "two gliding songs")
+        record_scores(str(model), evaluation.total, "two gliding songs")
     config = json.loads((model / "config.json").read_text())
     assert len(config["scores"]) == 12
     assert config["scores"][0]["data"] == "two gliding songs; number of clips: 2"

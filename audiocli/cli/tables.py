@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from audiocli.tasks.separate.evaluation import Evaluation
+    from audiocli.tasks.evaluation import Evaluation
+    from audiocli.tasks.separate.evaluation import ClipScore, Total
 
-__all__ = ["print_table", "show_rows", "show_scores"]
+__all__ = ["plain", "print_table", "show_rows", "show_scores"]
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -34,7 +35,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     """
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for index, column in enumerate(columns):
-        number = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
+        numbers = [isinstance(row[index], int | float) for row in rows if row[index] != "-"]
+        number = bool(numbers) and all(numbers)
         table.add_column(column, justify="right" if number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row))
@@ -42,7 +44,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     Console(width=wide).print(table, highlight=False, markup=False)
 
 
-def show_scores(evaluation: Evaluation, form: str) -> None:
+def show_scores(evaluation: Evaluation[ClipScore, list[Total]], form: str) -> None:
     """Print the scores of separation.
 
     Parameters
@@ -52,15 +54,12 @@ def show_scores(evaluation: Evaluation, form: str) -> None:
     form : {"table", "csv", "json"}
         How to print them.
     """
-    clips = [asdict(score) for score in evaluation.clips]
-    totals = [asdict(total) for total in evaluation.totals]
+    clips = [asdict(score) for score in evaluation.scores]
+    totals = [asdict(total) for total in evaluation.total or []]
     if form == "json":
         # JSON has neither infinity, the SAR of an unchanged mixture, nor the nan of a silent stem.
-        for row in (*clips, *totals):
-            for key, value in row.items():
-                if isinstance(value, float) and not math.isfinite(value):
-                    row[key] = None
-        click.echo(json.dumps({"clips": clips, "totals": totals}, indent=1))
+        found = {"clips": list(map(plain, clips)), "totals": list(map(plain, totals))}
+        click.echo(json.dumps(found, indent=1))
     elif form == "csv":
         # Totals follow under the clips' heading, with an empty clip: one table for every reader.
         names = {"gnsdr": "nsdr", "gsir": "sir", "gsar": "sar"}
@@ -69,35 +68,61 @@ def show_scores(evaluation: Evaluation, form: str) -> None:
             for total in totals
         ]
         writer = csv.DictWriter(sys.stdout, list(clips[0] if clips else ()), extrasaction="ignore")
-        writer.writeheader()
+        if clips:
+            writer.writeheader()
         writer.writerows(rows)
-    else:
+    elif totals:
         columns = ("BSS Eval", "source", "system", "GNSDR", "GSIR", "GSAR", "clips")
         cells = [
             (total.version, total.source, total.system, total.gnsdr, total.gsir, total.gsar,
              total.clips)
-            for total in evaluation.totals
+            for total in evaluation.total or []
         ]  # fmt: skip
         print_table("", columns, cells)
 
 
-def show_rows(rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any], form: str) -> None:
+def show_rows(
+    rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any] | None, form: str
+) -> None:
     """Print a row a file and one for all.
 
     Parameters
     ----------
     rows : sequence of mapping
-        Alike in their keys.
-    total : mapping
-        With the same keys.
+        Alike in their keys. What is not defined is NaN, and printed as nothing.
+    total : mapping or None
+        With the same keys; None where nothing could be scored: then there is nothing to print,
+        but in JSON, which is still a document.
     form : {"table", "csv", "json"}
         How to print them.
     """
+    cells = [plain(row) for row in (*rows, *([] if total is None else [total]))]
     if form == "json":
-        click.echo(json.dumps({"files": list(rows), "total": total}, indent=1))
+        found = {"files": cells[: len(rows)], "total": None if total is None else cells[-1]}
+        click.echo(json.dumps(found, indent=1))
+    elif not cells:
+        return
     elif form == "csv":
-        writer = csv.DictWriter(sys.stdout, list(total))
+        writer = csv.DictWriter(sys.stdout, list(cells[-1]))
         writer.writeheader()
-        writer.writerows([*rows, total])
+        writer.writerows(cells)
     else:
-        print_table("", list(total), [list(row.values()) for row in (*rows, total)])
+        shown = [["-" if value is None else value for value in row.values()] for row in cells]
+        print_table("", list(cells[-1]), shown)
+
+
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Put nothing in the place of what is no number, which neither JSON nor a table can hold.
+
+    Parameters
+    ----------
+    row : mapping
+
+    Returns
+    -------
+    dict
+    """
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in row.items()
+    }

@@ -6,18 +6,16 @@ same place, whatever format :mod:`audiocli.io.audio` reads. Hidden files are lef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from audiocli.batch import Callbacks, Collector, Progress, Summary, Worker, run
-from audiocli.batch.inputs import Input, Job, find_inputs
+from audiocli.batch.inputs import find_inputs
 from audiocli.errors import DataError
-from audiocli.nn.models import share_processor
 
-__all__ = ["Recording", "find_recordings", "gather", "matching", "score_each", "split", "title"]
+__all__ = ["Recording", "Titled", "find_recordings", "gather", "matching", "split", "title"]
 
 
 class Titled(Protocol):
@@ -29,7 +27,6 @@ class Titled(Protocol):
 
 
 Each = TypeVar("Each", bound=Titled)
-Score = TypeVar("Score")
 
 
 @dataclass(frozen=True)
@@ -253,62 +250,3 @@ def gather(
         training, kept = split(training, held_out)
         chosen += kept
     return training, chosen
-
-
-@dataclass(frozen=True)
-class _MakeWorker(Generic[Each, Score]):
-    """Makes what scores a recording; pickled to worker processes."""
-
-    recordings: Mapping[Path, Each]
-    make_scorer: Callable[[], Callable[[Each], tuple[float, Score]]]
-    n_jobs: int
-
-    def __call__(self) -> Worker:
-        share_processor(self.n_jobs)
-        score = self.make_scorer()
-
-        def work(job: Job, progress: Progress) -> tuple[float, Score]:
-            return score(self.recordings[job.input.path])
-
-        return work
-
-
-def score_each(
-    recordings: Mapping[Path, Each],
-    make_scorer: Callable[[], Callable[[Each], tuple[float, Score]]],
-    *,
-    n_jobs: int = 1,
-    listener: Callbacks | None = None,
-) -> tuple[list[Score], Summary]:
-    """Score recordings, each by itself, whatever happens to some of them.
-
-    Parameters
-    ----------
-    recordings : mapping of Path to Recording
-        By the file to hear: two folders may have the same name, and with it the same titles.
-    make_scorer : callable
-        Makes, once a process, what takes a recording and gives its seconds and its score. With
-        `n_jobs` above 1 it is pickled.
-    n_jobs : int
-        Worker processes.
-    listener : Callbacks, optional
-        Hears how it goes.
-
-    Returns
-    -------
-    scores : list
-        Of those that could be scored, in the order of the recordings.
-    summary : Summary
-        What failed.
-
-    Examples
-    --------
-    >>> song = Recording("a", Path("a.wav"), Path("a.lab"), Path("data"))
-    >>> score_each({song.audio: song}, lambda: lambda recording: (1.0, recording.name))[0]
-    ['a']
-    """
-    jobs = [Job(Input(path, each.title, Path(each.title)), ()) for path, each in recordings.items()]
-    scores = Collector(listener)
-    make_worker = _MakeWorker(recordings, make_scorer, n_jobs)
-    summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, listener=scores)
-    return scores.values, summary

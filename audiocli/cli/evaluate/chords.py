@@ -46,14 +46,16 @@ def chords(
     if record and options["found"]:
         raise click.UsageError("--record writes into a model; leave out --found")
     evaluation = evaluate(data, model, listener=Reporter(quiet=quiet), **options)
-    scores = [*evaluation.scores, evaluation.total]
+    total = evaluation.total
+    scores = [*evaluation.scores, *([] if total is None else [total])]
     rows = [score.short() if form == "table" else score.row() for score in scores]
-    show_rows(rows[:-1], {**rows[-1], "file": "all"}, form)
-    if confusion:
-        pairs = sorted(evaluation.total.confusion.items(), key=lambda pair: -pair[1])
+    last = None if total is None else {**rows.pop(), "file": "all"}
+    show_rows(rows, last, form)
+    if confusion and total is not None:
+        pairs = sorted(total.confusion.items(), key=lambda pair: -pair[1])
         parts = [{"true": a, "found": b, "seconds": round(s, 1)} for (a, b), s in pairs]
-        amount = round(sum(evaluation.total.confusion.values()), 1)
+        amount = round(sum(total.confusion.values()), 1)
         show_rows(parts, {"true": "all", "found": "", "seconds": amount}, form)
-    if record:
-        record_scores(model, evaluation.total, record)
+    if record and total is not None:
+        record_scores(model, total, record)
     finish(evaluation.summary, quiet=quiet)

@@ -143,19 +143,24 @@ def _close(result: Evaluation, options: dict[str, Any], quiet: bool) -> None:
     from audiocli.cli.progress import finish
     from audiocli.tasks.classify.evaluation import record_scores
 
-    {"json": _print_json, "csv": _print_csv, "table": _print_tables}[options["form"]](result)
-    if options["record"]:
+    scored = bool(result.numbers["clips"])
+    if scored or options["form"] == "json":
+        {"json": _print_json, "csv": _print_csv, "table": _print_tables}[options["form"]](result)
+    if options["record"] and scored:
         record_scores(result, options["record"])
     finish(result.summary, quiet=quiet)
 
 
 def _print_json(result: Evaluation) -> None:
     """Print everything; JSON has no NaN."""
+    from audiocli.cli.tables import plain
+
     scores = result.scores
-    told: dict[str, Any] = {"model": result.entry.name, "total": _plain(result.row())}
+    told: dict[str, Any] = {"model": result.entry.name}
+    told["total"] = plain(result.row()) if result.numbers["clips"] else None
     if scores.total:
-        told["files"] = [_plain(row) for row in scores.clips]
-        told["classes"] = [_plain(row) for row in scores.classes]
+        told["files"] = [plain(row) for row in scores.clips]
+        told["classes"] = [plain(row) for row in scores.classes]
     if scores.labels:
         told["confusion"] = {"labels": scores.labels, "counts": scores.confusion.tolist()}
     click.echo(json.dumps(told, indent=1))
@@ -163,15 +168,17 @@ def _print_json(result: Evaluation) -> None:
 
 def _print_csv(result: Evaluation) -> None:
     """Print a row a clip and one for all; of pairs of clips only the latter."""
+    from audiocli.cli.tables import plain
+
     total = result.scores.total or result.row()
     writer = csv.DictWriter(sys.stdout, list(total))
     writer.writeheader()
-    writer.writerows(_plain(row) for row in (*result.scores.clips, total))
+    writer.writerows(plain(row) for row in (*result.scores.clips, total))
 
 
 def _print_tables(result: Evaluation) -> None:
     """Print the measures, and a row a class."""
-    from audiocli.cli.tables import print_table
+    from audiocli.cli.tables import plain, print_table
 
     rows: list[tuple[Any, ...]] = [
         (
@@ -186,14 +193,6 @@ def _print_tables(result: Evaluation) -> None:
     classes = result.scores.classes
     if classes:
         click.echo()
-        shown = [["-" if value is None else value for value in _plain(row).values()]
+        shown = [["-" if value is None else value for value in plain(row).values()]
                  for row in classes]  # fmt: skip
         print_table("", list(classes[0]), shown)
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """Put nothing in the place of what is no number."""
-    return {
-        key: None if isinstance(value, float) and math.isnan(value) else value
-        for key, value in row.items()
-    }

@@ -36,7 +36,8 @@ def features(
 
     evaluation = evaluate(data, basis, listener=Reporter(quiet=quiet), **options)
     rows = [score.row() for score in evaluation.scores]
-    show_rows(rows, {**evaluation.total.row(), "file": "all"}, form)
-    if record:
-        record_scores(basis, evaluation.total, record)
+    total = evaluation.total
+    show_rows(rows, None if total is None else {**total.row(), "file": "all"}, form)
+    if record and total is not None:
+        record_scores(basis, total, record)
     finish(evaluation.summary, quiet=quiet)

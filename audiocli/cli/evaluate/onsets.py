@@ -46,7 +46,8 @@ def onsets(
         raise click.UsageError("--record writes into a model; leave out --detector")
     evaluation = evaluate(data, model, detector=detector, listener=Reporter(quiet=quiet), **options)
     rows = [score.row() for score in evaluation.scores]
-    show_rows(rows, {**evaluation.total.row(), "file": "all"}, form)
-    if record:
-        record_scores(model, evaluation.total, record)
+    total = evaluation.total
+    show_rows(rows, None if total is None else {**total.row(), "file": "all"}, form)
+    if record and total is not None:
+        record_scores(model, total, record)
     finish(evaluation.summary, quiet=quiet)

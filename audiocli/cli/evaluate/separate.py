@@ -67,8 +67,8 @@ def separate(
         **options,
     )
     show_scores(evaluation, form)
-    if record:
-        record_scores(model, evaluation.totals, record)
+    if record and evaluation.total:
+        record_scores(model, evaluation.total, record)
     finish(evaluation.summary, quiet=quiet)
 
 
@@ -88,7 +88,8 @@ def _leakage(
     from audiocli.tasks.separate.leakage import evaluate_leakage, record_leakage
 
     leakage = evaluate_leakage(data, model, only, listener=Reporter(quiet=quiet), **options)
-    show_rows([asdict(leak) for leak in leakage.files], asdict(leakage.total), form)
+    total = None if leakage.total is None else asdict(leakage.total)
+    show_rows([asdict(leak) for leak in leakage.scores], total, form)
     if record:
         record_leakage(model, leakage, only, record)
     finish(leakage.summary, quiet=quiet)

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from audiocli.io.formats.annotations import Annotation, Instants, Options, Segments
 from audiocli.io.formats.files import FORMATS, Format, find_format, format_of, render, write
-from audiocli.io.formats.reading import read_instants, read_segments
+from audiocli.io.formats.reading import read_instants, read_segments, read_sequence
 
 __all__ = [
     "FORMATS",
@@ -41,6 +41,7 @@ __all__ = [
     "format_of",
     "read_instants",
     "read_segments",
+    "read_sequence",
     "render",
     "write",
 ]

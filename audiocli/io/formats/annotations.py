@@ -165,11 +165,11 @@ class Segments:
             'start' and 'end' in seconds, rounded to microseconds, 'label', and 'confidence', to
             six significant digits, if there are confidences.
         """
-        table: Table = {
-            "start": _rounded(self.starts),
-            "end": _rounded(self.ends),
-            "label": list(self.labels),
-        }
+        starts, ends = _rounded(self.starts), _rounded(self.ends)
+        for place, following in enumerate(starts[1:]):
+            if abs(ends[place] - following) < 1.5 * 10**-_DECIMALS:
+                ends[place] = following  # they meet: rounding must not part or overlap them
+        table: Table = {"start": starts, "end": ends, "label": list(self.labels)}
         if self.confidences is not None:
             table["confidence"] = _significant(self.confidences)
         return table

@@ -12,6 +12,7 @@ References
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -77,10 +78,24 @@ def _observations(annotation: Annotation) -> tuple[list[dict[str, Any]], dict[st
     else:
         times, ends = table.pop("start"), table.pop("end")
         values, confidences = table.pop("label"), table.pop("confidence", nothing)
-        durations = [round(end - start, 6) for start, end in zip(times, ends, strict=True)]
+        durations = [_duration(start, end) for start, end in zip(times, ends, strict=True)]
     rows = zip(times, durations, values, confidences, strict=True)
     names = ("time", "duration", "value", "confidence")
     return [dict(zip(names, row, strict=True)) for row in rows], table
+
+
+def _duration(start: float, end: float) -> float:
+    """Give the shortest number that, added to the start, is the end to the last bit.
+
+    Readers add them up, and take segments that meet for overlapping ones if they differ at all.
+    """
+    whole = end - start
+    for decimals in range(6, 17):
+        if start + round(whole, decimals) == end:
+            return round(whole, decimals)
+    while start + whole != end:  # within one or two of the finer steps that differences have
+        whole = math.nextafter(whole, math.inf if start + whole < end else 0.0)
+    return whole
 
 
 def _sv(annotation: Annotation, options: Options) -> str:

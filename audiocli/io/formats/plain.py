@@ -88,11 +88,12 @@ def _events(annotation: Annotation) -> list[dict[str, float | str]]:
 
 
 def _spans(annotation: Annotation) -> Iterator[tuple[str, str, str]]:
+    table: dict[str, Any] = annotation.table()
     if isinstance(annotation, Instants):
-        starts, ends, labels = annotation.times, annotation.times, [""] * len(annotation)
+        starts, ends, labels = table["time"], table["time"], [""] * len(annotation)
     else:
-        starts, ends, labels = annotation.starts, annotation.ends, list(annotation.labels)
-    for start, end, label in zip(starts.tolist(), ends.tolist(), labels, strict=True):
+        starts, ends, labels = table["start"], table["end"], table["label"]
+    for start, end, label in zip(starts, ends, labels, strict=True):
         yield seconds(start), seconds(end), one_line(label)
 
 

@@ -2,9 +2,10 @@
 
 What a file is, its extension says:
 
-- ``.csv``: cells between commas, semicolons or tabs; a header may name the columns;
+- ``.csv``: cells between commas, semicolons or tabs; a header may name the columns, and the first
+  may be the index that pandas writes;
 - ``.json``, ``.jsonl``: as written here;
-- ``.jams``: the first annotation of the namespace;
+- ``.jams``: the first annotation of the namespace that holds anything;
 - all else (``.txt``, ``.lab``, ``.onsets``, Audacity's labels): columns between spaces or tabs,
   time first.
 
@@ -21,20 +22,23 @@ import io
 import json
 import math
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.errors import DataError
+from audiocli.errors import DataError, warn
 from audiocli.io.audio.info import StrPath, printable
 from audiocli.io.formats.annotations import Segments
 
-__all__ = ["read_instants", "read_segments"]
+__all__ = ["read_instants", "read_segments", "read_sequence"]
 
 _SEGMENT = ("start", "end", "label")
+_INDEX = frozenset({"", "index", "unnamed: 0"})  # what pandas calls the column of row numbers
+#: In a sequence, segments this close in seconds meet, and may overlap by this much.
+_MEETING = 0.1
 _TIMES = ("time", "start", "onset")  # columns that may hold instants, the best first
 
 Records = Iterator["tuple[str, Mapping[str, Any]]"]
@@ -72,7 +76,7 @@ def read_instants(path: StrPath, *, namespace: str = "onset") -> NDArray[np.floa
     [0.5, 1.25]
     """
     path = Path(path)
-    records = _records(path, ("time",), namespace)
+    records = _records(path, ("time",), (namespace,))
     times = [_seconds(where, record, _time_of(record)) for where, record in records]
     return np.sort(np.array(times, dtype=np.float64))
 
@@ -108,28 +112,113 @@ def read_segments(path: StrPath, *, namespace: str | None = None) -> Segments:
     ...     read_segments(path).table()
     {'start': [0.0, 1.5], 'end': [1.5, 4.0], 'label': ['C:maj', 'N']}
     """
-    path = Path(path)
-    rows: list[tuple[float, float, str, float | None]] = []
-    for where, record in _records(path, _SEGMENT, namespace):
+    rows = _rows(Path(path), () if namespace is None else (namespace,))
+    confidences = [row.confidence for row in rows if row.confidence is not None]
+    return Segments(
+        np.array([row.start for row in rows]),
+        np.array([row.end for row in rows]),
+        [row.label for row in rows],
+        confidences=np.array(confidences) if rows and len(confidences) == len(rows) else None,
+    )
+
+
+def read_sequence(path: StrPath, *, namespaces: Sequence[str], filler: str) -> Segments:
+    r"""Read labelled segments of which one holds at a time, such as chords.
+
+    What annotations made by hand or by other programs have is put right as ``mir_eval`` does it:
+    where two segments overlap a little, the later one holds from its start; segments of no length
+    are left out; what lies between two segments gets a label of its own.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file, as for :func:`read_segments`.
+    namespaces : sequence of str
+        What to read from a JAMS document, the best first.
+    filler : str
+        Label of a gap of more than a tenth of a second, which is warned of; smaller ones are
+        closed.
+
+    Returns
+    -------
+    Segments
+        Each begins where the one before ends.
+
+    Raises
+    ------
+    DataError
+        As :func:`read_segments`, and if segments of different labels overlap by more than a tenth
+        of a second.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.lab"
+    ...     _ = path.write_text("0 2.001 C:maj\n2 2 A:min\n2 4 G:7\n")
+    ...     read_sequence(path, namespaces=["chord"], filler="N").table()
+    {'start': [0.0, 2.0], 'end': [2.0, 4.0], 'label': ['C:maj', 'G:7']}
+    """
+    kept: list[_Row] = []
+    gaps: list[float] = []
+    for row in _rows(Path(path), tuple(namespaces)):
+        if row.end <= row.start:
+            continue
+        before = kept[-1] if kept else None
+        if before is not None and row.label == before.label and row.start <= before.end:
+            kept[-1] = before._replace(end=max(before.end, row.end))
+            continue
+        if before is not None and before.end - row.start > _MEETING:
+            raise DataError(
+                f"{row.where}: {row.label} begins at {row.start:g} s, but {before.label} lasts "
+                f"until {before.end:g} s; one segment at a time, so end the earlier one there"
+            )
+        if before is not None and row.start - before.end > _MEETING:
+            gaps.append(row.start - before.end)
+            kept.append(_Row(row.where, before.end, row.start, filler, None))
+        elif before is not None:
+            kept[-1] = before._replace(end=row.start)
+        if kept and kept[-1].end <= kept[-1].start:
+            kept.pop()
+        kept.append(row)
+    if gaps:
+        count = "1 gap" if len(gaps) == 1 else f"{len(gaps)} gaps"
+        warn(f"{Path(path).name}: {count} in the annotation, {sum(gaps):.1f} s in all, "
+             f"count as {filler}")  # fmt: skip
+    return Segments(
+        np.array([row.start for row in kept]),
+        np.array([row.end for row in kept]),
+        [row.label for row in kept],
+    )
+
+
+class _Row(NamedTuple):
+    """A segment as it stands in a file."""
+
+    where: str
+    start: float
+    end: float
+    label: str
+    confidence: float | None
+
+
+def _rows(path: Path, namespaces: tuple[str, ...]) -> list[_Row]:
+    """Read segments in the order of their starts."""
+    rows = []
+    for where, record in _records(path, _SEGMENT, namespaces):
         start, end = _seconds(where, record, "start"), _seconds(where, record, "end")
         if end < start:
             raise DataError(f"{where}: the segment ends at {end:g} s, before its start {start:g} s")
         label = record.get("label")
-        rows.append((start, end, "" if label is None else str(label), _confidence(record)))
-    rows.sort(key=lambda row: row[0])
-    confidences = [row[3] for row in rows if row[3] is not None]
-    return Segments(
-        np.array([row[0] for row in rows]),
-        np.array([row[1] for row in rows]),
-        [row[2] for row in rows],
-        confidences=np.array(confidences) if rows and len(confidences) == len(rows) else None,
-    )
+        text = "" if label is None else str(label)
+        rows.append(_Row(where, start, end, text, _confidence(record)))
+    return sorted(rows, key=lambda row: row.start)
 
 
 # --- from a file to records --------------------------------------------------------------------
 
 
-def _records(path: Path, names: tuple[str, ...], namespace: str | None) -> Records:
+def _records(path: Path, names: tuple[str, ...], namespaces: tuple[str, ...]) -> Records:
     """Read the events of a file, in columns called by these names, among others."""
     shown, suffix = printable(str(path)), path.suffix.lower()
     try:
@@ -141,7 +230,7 @@ def _records(path: Path, names: tuple[str, ...], namespace: str | None) -> Recor
     if suffix == ".csv":
         records = _csv_records(shown, text, names)
     elif suffix == ".jams":
-        records = _jams_records(shown, text, names, namespace)
+        records = _jams_records(shown, text, names, namespaces)
     elif suffix in (".json", ".jsonl", ".ndjson"):
         records = _json_records(shown, text, suffix)
     else:
@@ -177,13 +266,11 @@ def _csv_records(shown: str, text: str, names: tuple[str, ...]) -> Records:
             if comment or not any(map(str.strip, row)):
                 continue
             where = f"{shown}, line {rows.line_num}"
-            if columns:
-                yield where, dict(zip(columns, row, strict=False))
-            elif _is_header(row):
-                columns = _columns(where, row, names)
-            else:
-                columns = list(names)
-                yield where, dict(zip(columns, row, strict=False))
+            if not columns:
+                columns, is_event = _heading(where, row, names)
+                if not is_event:
+                    continue
+            yield where, dict(zip(columns, row, strict=False))
     except csv.Error as error:
         raise DataError(f"{shown}, line {rows.line_num}: is no csv ({error})") from error
 
@@ -199,6 +286,18 @@ def _delimiter(text: str) -> str:
     return ","
 
 
+def _heading(where: str, row: list[str], names: tuple[str, ...]) -> tuple[list[str], bool]:
+    """Tell which column is which from the first row, and whether it is an event already."""
+    indexed = len(row) > 1 and not row[0].strip()  # as pandas writes it, with no name at its head
+    first = row[1:] if indexed else row
+    index = [""] if indexed else []
+    if indexed and [cell.strip() for cell in first] == [str(each) for each in range(len(first))]:
+        return [*index, *names], False  # a frame without names
+    if _is_header(first):
+        return _columns(where, row, names), False
+    return [*index, *names], True
+
+
 def _columns(where: str, header: list[str], names: tuple[str, ...]) -> list[str]:
     """Tell which column is which from the names at the top."""
     columns = [cell.strip().lower() for cell in header]
@@ -208,7 +307,7 @@ def _columns(where: str, header: list[str], names: tuple[str, ...]) -> list[str]
                 f"{where}: there is no column {missing[0]!r}; segments have start, end and label"
             )
     elif not set(_TIMES) & set(columns):
-        columns[0] = "time"
+        columns[int(len(columns) > 1 and columns[0] in _INDEX)] = "time"
     return columns
 
 
@@ -227,19 +326,23 @@ def _json_records(shown: str, text: str, suffix: str) -> Records:
     yield from _objects(numbered)
 
 
-def _jams_records(shown: str, text: str, names: tuple[str, ...], namespace: str | None) -> Records:
+def _jams_records(
+    shown: str, text: str, names: tuple[str, ...], namespaces: tuple[str, ...]
+) -> Records:
     document = _loads(shown, text)
     annotations = document.get("annotations") if isinstance(document, dict) else None
     if not isinstance(annotations, list) or not all(isinstance(one, dict) for one in annotations):
         raise DataError(f"{shown}: is no JAMS document: it has no list of annotations")
-    found = [one for one in annotations if _is_wanted(one, namespace)]
+    found = _wanted(annotations, namespaces)
     if not found:
         there = ", ".join(sorted({str(one.get("namespace")) for one in annotations})) or "none"
-        wanted = "labelled segments" if namespace is None else f"namespace {namespace!r}"
+        wanted = f"namespace {namespaces[0]!r}" if namespaces else "labelled segments"
         raise DataError(f"{shown}: has no annotation with {wanted}; there are: {there}")
-    chosen = found[0]
-    if namespace is None:  # what is empty may be of any kind: labels that come later are meant
-        chosen = next((one for one in found if one["data"]), chosen)
+    full = [one for one in found if one.get("data")]
+    chosen = full[0] if full else found[0]  # what is empty may be of any kind
+    if len(full) > 1 and namespaces:
+        warn(f"{Path(shown).name}: holds {len(full)} annotations of {chosen.get('namespace')!r}; "
+             "the first is read")  # fmt: skip
     data = chosen.get("data")
     if not isinstance(data, list):
         raise DataError(f"{shown}: the data of {chosen.get('namespace')!r} are no list")
@@ -252,9 +355,16 @@ def _jams_records(shown: str, text: str, names: tuple[str, ...], namespace: str 
         yield where, record
 
 
-def _is_wanted(annotation: dict[str, Any], namespace: str | None) -> bool:
-    if namespace is not None:
-        return bool(annotation.get("namespace") == namespace)
+def _wanted(annotations: list[dict[str, Any]], namespaces: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Choose annotations: of the first namespace that is there, or those with labels."""
+    for namespace in namespaces:
+        found = [one for one in annotations if one.get("namespace") == namespace]
+        if found:
+            return found
+    return [] if namespaces else [one for one in annotations if _has_labels(one)]
+
+
+def _has_labels(annotation: dict[str, Any]) -> bool:
     data = annotation.get("data")
     return isinstance(data, list) and all(
         isinstance(one, dict) and isinstance(one.get("value"), str) for one in data

@@ -6,23 +6,33 @@ for all; and how often each quality was taken for which.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from audiocli.batch import Callbacks, Summary
+from audiocli.batch import Callbacks
+from audiocli.errors import warn
 from audiocli.io.audio import AudioReader
-from audiocli.io.formats import Segments, read_segments
+from audiocli.io.formats import Segments
 from audiocli.nn import registry
-from audiocli.tasks.annotated import Recording, find_recordings, matching, score_each
-from audiocli.tasks.chords.examples import ANNOTATIONS, read_chords
+from audiocli.tasks.annotated import Recording
+from audiocli.tasks.chords.examples import ANNOTATIONS, GRACE, read_chords
 from audiocli.tasks.chords.labels import QUALITIES, Chord, parse, reduced
 from audiocli.tasks.chords.recognizer import DEFAULT_MODEL, ChordRecognizer
 from audiocli.tasks.chords.scoring import METRICS, NAMES, Scores, score_song, weighted
+from audiocli.tasks.evaluation import (
+    Evaluation,
+    Measured,
+    annotated_recordings,
+    evaluate_each,
+    record_measures,
+    warn_of_late_times,
+)
 
-__all__ = ["Evaluation", "Score", "evaluate", "record_scores", "total"]
+__all__ = ["Score", "evaluate", "record_scores", "total"]
 
 #: Which quality was taken for which, with the root right: seconds.
 Confusion = Mapping[tuple[str, str], float]
@@ -37,7 +47,7 @@ class Score:
     name : str
         The recording; empty for all together.
     seconds : float
-        How long the truth lasts.
+        How long the reference annotation lasts.
     scores : dict of str to float
         Each of ``METRICS``, from 0 to 1.
     confusion : mapping of (str, str) to float
@@ -77,25 +87,6 @@ class Score:
         return {name: row[name] for name in ("file", "seconds", *NAMES, "single") if name in row}
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """The scores on a set of recordings.
-
-    Parameters
-    ----------
-    scores : list of Score
-        In the order of the recordings.
-    total : Score
-        Over all that could be scored.
-    summary : Summary
-        What failed.
-    """
-
-    scores: list[Score]
-    total: Score
-    summary: Summary
-
-
 def total(scores: Sequence[Score]) -> Score:
     """Average over recordings, each with the weight of its length.
 
@@ -112,8 +103,6 @@ def total(scores: Sequence[Score]) -> Score:
     >>> total([Score("a", 3.0, {"root": 1.0}), Score("b", 1.0, {"root": 0.0})]).scores
     {'root': 0.75}
     """
-    if not scores:
-        return Score("", 0.0, dict.fromkeys(METRICS, 0.0), {}, 0)
     seconds = [score.seconds for score in scores]
     confusion: dict[tuple[str, str], float] = {}
     for score in scores:
@@ -126,49 +115,51 @@ def total(scores: Sequence[Score]) -> Score:
     return Score("", sum(seconds), means, confusion, len(scores), single)
 
 
-def single_chord(truth: Segments, found: Segments) -> float | None:
+def single_chord(reference: Segments, estimate: Segments) -> float | None:
     """Say whether a recording of one chord was recognised as a whole.
 
     Parameters
     ----------
-    truth, found : Segments
+    reference, estimate : Segments
 
     Returns
     -------
     float or None
-        1 or 0, see :class:`Score`; None if the truth has more chords, or none that is a major or
-        minor triad or has one in it.
+        1 or 0, see :class:`Score`; None if the reference has more chords, or none that is a major
+        or minor triad or has one in it.
 
     Examples
     --------
-    >>> truth = Segments(np.array([0.0]), np.array([2.0]), ["C:maj"], "chord")
-    >>> found = Segments(np.array([0.0, 1.5]), np.array([1.5, 2.0]), ["N", "C:7"], "chord")
-    >>> single_chord(truth, found)
+    >>> reference = Segments(np.array([0.0]), np.array([2.0]), ["C:maj"], "chord")
+    >>> estimate = Segments(np.array([0.0, 1.5]), np.array([1.5, 2.0]), ["N", "C:7"], "chord")
+    >>> single_chord(reference, estimate)
     1.0
     """
-    true = {parse(label) for label in truth.labels}
+    true = {parse(label) for label in reference.labels}
     chord = true.pop()
     if true or not chord or not {(0, 3, 7), (0, 4, 7)} & {_triad(chord)}:
         return None
-    heard: dict[Chord, float] = {}
-    for start, end, label in zip(found.starts, found.ends, found.labels, strict=True):
+    lasting: dict[Chord, float] = {}
+    for start, end, label in zip(estimate.starts, estimate.ends, estimate.labels, strict=True):
         guess = parse(label)
         if guess:
             triad = reduced(guess, "majmin")
-            heard[triad] = heard.get(triad, 0.0) + float(end - start)
-    return float(bool(heard) and max(heard, key=heard.__getitem__) == reduced(chord, "majmin"))
+            lasting[triad] = lasting.get(triad, 0.0) + float(end - start)
+    return float(
+        bool(lasting) and max(lasting, key=lasting.__getitem__) == reduced(chord, "majmin")
+    )
 
 
 def _triad(chord: Chord) -> tuple[int, ...]:
     return QUALITIES[chord.quality][:3]
 
 
-def confused(truth: Segments, found: Segments) -> Confusion:
+def confused(reference: Segments, estimate: Segments) -> Confusion:
     """Measure for how long each quality was taken for which.
 
     Parameters
     ----------
-    truth, found : Segments
+    reference, estimate : Segments
 
     Returns
     -------
@@ -177,15 +168,17 @@ def confused(truth: Segments, found: Segments) -> Confusion:
 
     Examples
     --------
-    >>> truth = Segments(np.array([0.0]), np.array([2.0]), ["C:maj"], "chord")
-    >>> found = Segments(np.array([0.0, 1.5]), np.array([1.5, 2.0]), ["C:7", "A:min"], "chord")
-    >>> confused(truth, found)
+    >>> reference = Segments(np.array([0.0]), np.array([2.0]), ["C:maj"], "chord")
+    >>> estimate = Segments(np.array([0.0, 1.5]), np.array([1.5, 2.0]), ["C:7", "A:min"], "chord")
+    >>> confused(reference, estimate)
     {('maj', '7'): 1.5, ('maj', 'root'): 0.5}
     """
-    edges = np.unique(np.concatenate([truth.starts, truth.ends, found.starts, found.ends]))
+    edges = np.unique(
+        np.concatenate([reference.starts, reference.ends, estimate.starts, estimate.ends])
+    )
     result: dict[tuple[str, str], float] = {}
     for start, end in zip(edges, edges[1:], strict=False):
-        labels = [_label_at(each, (start + end) / 2) for each in (truth, found)]
+        labels = [_label_at(each, (start + end) / 2) for each in (reference, estimate)]
         true, guess = (None if label is None else parse(label) for label in labels)
         if true is None or guess is None:
             continue
@@ -220,15 +213,20 @@ class _MakeScorer:
         recognize = self._of_model() if self.found is None else self._of_files(self.found)
 
         def score(recording: Recording) -> tuple[float, Score]:
-            truth, found = read_chords(recording), recognize(recording)
-            seconds = float(truth.ends.max())
-            scores = score_song(truth, found)
+            reference, estimate = read_chords(recording.annotation), recognize(recording)
+            with AudioReader(recording.audio) as reader:
+                length = reader.info.duration or 0.0
+            warn_of_late_times(reference.ends, length, "chords", grace=GRACE)
+            seconds = float(reference.ends.max())
+            scores = score_song(reference, estimate)
+            if all(map(math.isnan, scores.values())):
+                warn("its annotation holds no chord that could be scored; it counts for nothing")
             return seconds, Score(
                 recording.title,
                 seconds,
                 scores,
-                confused(truth, found),
-                single=single_chord(truth, found),
+                confused(reference, estimate),
+                single=single_chord(reference, estimate),
             )
 
         return score
@@ -245,7 +243,7 @@ class _MakeScorer:
         return recognize
 
     def _of_files(self, folder: Path) -> Recognize:
-        return lambda recording: read_segments(folder / f"{recording.name}.lab")
+        return lambda recording: read_chords(folder / f"{recording.name}.lab")
 
 
 def evaluate(
@@ -259,7 +257,7 @@ def evaluate(
     n_jobs: int = 1,
     device: str = "auto",
     listener: Callbacks | None = None,
-) -> Evaluation:
+) -> Evaluation[Score, Score]:
     """Score a model, or chords that something else found, on folders of annotated recordings.
 
     Parameters
@@ -302,11 +300,9 @@ def evaluate(
     >>> scores.total.scores["majmin"] > 0.9
     True
     """
-    listed = [each for folder in folders for each in find_recordings(folder, ANNOTATIONS)]
-    recordings = {each.audio: each for each in matching(listed, only, "--only")}
+    recordings = annotated_recordings(folders, ANNOTATIONS, only)
     make_scorer = _MakeScorer(model, vocabulary, change, found, device)
-    scores, summary = score_each(recordings, make_scorer, n_jobs=n_jobs, listener=listener)
-    return Evaluation(scores, total(scores), summary)
+    return evaluate_each(recordings, make_scorer, total, n_jobs=n_jobs, listener=listener)
 
 
 def record_scores(model: str, result: Score, data: str) -> None:
@@ -326,22 +322,12 @@ def record_scores(model: str, result: Score, data: str) -> None:
     ModelError
         If there is no such model.
     """
-    entry = registry.find("chords", model)
-    command = registry.command_line()
-    new = [
-        {
-            "metric": name,
-            "value": round(100 * result.scores[name], 1),
-            "unit": "%",
-            "measure": "mir_eval.chord, by length",
-            "data": f"{data}; number of recordings: {result.count}",
-            "command": command,
-        }
+    measures = [
+        Measured(name, round(100 * result.scores[name], 1), "%", "mir_eval.chord, by length")
         for name in NAMES
     ]
     if result.single is not None:
-        new.append(
-            {**new[0], "metric": "single chords", "value": round(100 * result.single, 1),
-             "measure": "major or minor triad, found for longest"}
-        )  # fmt: skip
-    registry.add_scores(entry, new)
+        how = "major or minor triad, found for longest"
+        measures.append(Measured("single chords", round(100 * result.single, 1), "%", how))
+    entry = registry.find("chords", model)
+    record_measures(entry, measures, f"{data}; number of recordings: {result.count}")

@@ -23,11 +23,12 @@ from audiocli.errors import DataError
 from audiocli.io.atomic import write_whole
 from audiocli.io.audio import AudioReader
 from audiocli.io.audio.streaming import mono
-from audiocli.io.formats import Segments, read_segments
+from audiocli.io.formats import Segments, read_sequence
 from audiocli.nn.framewise import in_segments
 from audiocli.nn.frontend import Filterbank, FilterbankConfig
 from audiocli.tasks.annotated import Recording
 from audiocli.tasks.chords.labels import NO_CHORD, QUALITIES, Chord, parse, template
+from audiocli.tasks.evaluation import warn_of_late_times
 
 __all__ = [
     "ANNOTATIONS",
@@ -45,6 +46,10 @@ __all__ = [
 
 #: What an annotation of chords may be called, the preferred first.
 ANNOTATIONS = (".lab", ".chords", ".csv", ".jams")
+#: Seconds by which an annotation may outlast its audio without a warning.
+GRACE = 1.0
+#: What chords are called in a JAMS document, the best first.
+NAMESPACES = ("chord", "chord_harte")
 #: In targets: a frame whose chord is not known, which counts for nothing.
 UNKNOWN = -100
 #: Frames after a recording's end of which nobody knows whether its last chord goes on.
@@ -241,30 +246,34 @@ def wider(config: FilterbankConfig) -> FilterbankConfig:
     )
 
 
-def read_chords(recording: Recording) -> Segments:
-    """Read a recording's chords.
+def read_chords(file: Path) -> Segments:
+    """Read the chords of a recording.
 
     Parameters
     ----------
-    recording : Recording
+    file : Path
+        An annotation; overlaps and gaps are put right as in
+        :func:`audiocli.io.formats.read_sequence`.
 
     Returns
     -------
     Segments
+        One chord after the other.
 
     Raises
     ------
     DataError
-        If the file is damaged, there is no chord in it, or a label is not in Harte's syntax.
+        If the file is damaged, there is no chord in it, two chords overlap, or a label is not in
+        Harte's syntax.
     """
-    chords = replace(read_segments(recording.annotation, namespace=None), name="chord")
+    chords = replace(read_sequence(file, namespaces=NAMESPACES, filler="N"), name="chord")
     if not len(chords):
-        raise DataError(f"{recording.annotation}: holds no chords")
+        raise DataError(f"{file}: holds no chords")
     for label in chords.labels:
         try:
             parse(label)
         except DataError as error:
-            raise DataError(f"{recording.annotation}: {error}") from error
+            raise DataError(f"{file}: {error}") from error
     return chords
 
 
@@ -290,7 +299,7 @@ def load(recording: Recording, bank: Filterbank, kept: Path | None = None) -> Ta
     DataError
         As :func:`read_chords`.
     """
-    chords = read_chords(recording)
+    chords = read_chords(recording.annotation)
     file = None if kept is None else kept / f"{_identity(recording, bank.config)}.npy"
     images: NDArray[np.float16]
     if file is not None and file.exists():
@@ -299,6 +308,8 @@ def load(recording: Recording, bank: Filterbank, kept: Path | None = None) -> Ta
         images = _listen(recording, bank)
         if file is not None:
             write_whole(file, lambda part: np.save(part, images), overwrite=True)
+    seconds, name = images.shape[-1] / bank.config.frame_rate, str(recording.annotation)
+    warn_of_late_times(chords.ends, seconds, "chords", grace=GRACE, name=name)
     return Take(
         images,
         *_targets(chords, images.shape[-1], bank.config.frame_rate),

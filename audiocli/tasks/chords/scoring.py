@@ -8,7 +8,8 @@ Raffel et al.: mir_eval: a transparent implementation of common MIR metrics. ISM
 
 from __future__ import annotations
 
-import warnings
+import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,42 +24,74 @@ METRICS = (
     "root", "thirds", "thirds_inv", "triads", "triads_inv", "majmin", "majmin_inv", "sevenths",
     "sevenths_inv", "tetrads", "tetrads_inv", "mirex", "underseg", "overseg", "seg",
 )  # fmt: skip
+#: Those of them that compare where chords change, whatever the chords are.
+SEGMENTATION = ("underseg", "overseg", "seg")
 #: What is shown first.
 NAMES = ("root", "majmin", "majmin_inv", "sevenths", "tetrads", "mirex", "seg")
 
 Scores = dict[str, float]
 
 
-def score_song(truth: Segments, found: Segments) -> Scores:
-    """Compare the chords of one recording with the truth.
+def score_song(reference: Segments, estimate: Segments) -> Scores:
+    """Compare the chords of one recording with the reference, as ``mir_eval.chord.evaluate`` does.
 
     Parameters
     ----------
-    truth, found : Segments
-        With labels in Harte's syntax. What is found is cut or filled up with N to the
-        truth's length.
+    reference, estimate : Segments
+        With labels in Harte's syntax, one chord at a time. The estimate is cut or filled up with N
+        to the reference's length.
 
     Returns
     -------
     dict of str to float
-        Each of ``METRICS``, from 0 to 1.
+        Each of ``METRICS``, from 0 to 1; NaN where the reference holds nothing that the measure
+        counts, such as X alone.
 
     Examples
     --------
-    >>> truth = Segments(np.array([0.0, 2.0]), np.array([2.0, 4.0]), ["C:maj", "A:min"], "chord")
-    >>> found = Segments(np.array([0.0]), np.array([4.0]), ["C:maj7"], "chord")
-    >>> scores = score_song(truth, found)
+    >>> starts, ends = np.array([0.0, 2.0]), np.array([2.0, 4.0])
+    >>> reference = Segments(starts, ends, ["C:maj", "A:min"], "chord")
+    >>> estimate = Segments(np.array([0.0]), np.array([4.0]), ["C:maj7"], "chord")
+    >>> scores = score_song(reference, estimate)
     >>> scores["majmin"], scores["sevenths"]
     (0.5, 0.0)
     """
     from mir_eval import chord as harte
+    from mir_eval import util
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of truths without any chord that a measure counts
-        measured = harte.evaluate(
-            _intervals(truth), list(truth.labels), _intervals(found), list(found.labels)
-        )
-    return {metric: float(measured[metric]) for metric in METRICS}
+    span = _intervals(reference)
+    begin, end = float(span.min()), float(span.max())
+    guesses, guessed = util.adjust_intervals(
+        _intervals(estimate), list(estimate.labels), begin, end, harte.NO_CHORD, harte.NO_CHORD
+    )
+    lasting = guesses[:, 1] > guesses[:, 0]  # what begins where the reference ends has no length
+    guesses, guessed = guesses[lasting], list(itertools.compress(guessed, lasting))
+    merged = [
+        harte.merge_chord_intervals(intervals, labels)
+        for intervals, labels in ((span, list(reference.labels)), (guesses, guessed))
+    ]
+    intervals, true, guessed = util.merge_labeled_intervals(
+        span, list(reference.labels), guesses, guessed
+    )
+    durations = util.intervals_to_durations(intervals)
+    scores = {
+        metric: _recall(getattr(harte, metric)(true, guessed), durations)
+        for metric in METRICS
+        if metric not in SEGMENTATION
+    }
+    if all(map(math.isnan, scores.values())):  # the reference is unknown from end to end
+        return {metric: math.nan for metric in METRICS}
+    under, over = float(harte.underseg(*merged)), float(harte.overseg(*merged))
+    return {**scores, "underseg": under, "overseg": over, "seg": min(over, under)}
+
+
+def _recall(right: NDArray[np.float64], durations: NDArray[np.float64]) -> float:
+    """Average what can be compared, by its length; NaN where nothing can, which is not 0."""
+    from mir_eval.chord import weighted_accuracy
+
+    if not ((right >= 0) & (durations > 0)).any():
+        return math.nan
+    return float(weighted_accuracy(right, durations))
 
 
 def _intervals(segments: Segments) -> NDArray[np.float64]:
@@ -73,18 +106,27 @@ def weighted(scores: Sequence[Scores], seconds: Sequence[float]) -> Scores:
     scores : sequence of dict
         Of :func:`score_song`.
     seconds : sequence of float
-        How long each recording's truth lasts.
+        How long each recording's annotation lasts.
 
     Returns
     -------
     dict of str to float
+        Over the recordings for which a measure is defined; NaN where it is for none.
 
     Examples
     --------
-    >>> weighted([{"root": 1.0}, {"root": 0.0}], [3.0, 1.0])
+    >>> weighted([{"root": 1.0}, {"root": 0.0}, {"root": math.nan}], [3.0, 1.0, 9.0])
     {'root': 0.75}
     """
-    weights = np.asarray(seconds) / np.sum(seconds)
     return {
-        metric: float(np.dot(weights, [each[metric] for each in scores])) for metric in scores[0]
+        metric: _mean([each[metric] for each in scores], np.asarray(seconds))
+        for metric in scores[0]
     }
+
+
+def _mean(values: Sequence[float], seconds: NDArray[np.float64]) -> float:
+    defined = ~np.isnan(values)
+    if not defined.any():
+        return math.nan
+    weights = seconds[defined] / np.sum(seconds[defined])
+    return float(np.dot(weights, np.asarray(values)[defined]))

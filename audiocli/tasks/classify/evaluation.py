@@ -20,7 +20,6 @@ from audiocli.errors import DataError, UsageError
 from audiocli.io.audio import AudioReader
 from audiocli.nn import registry
 from audiocli.nn.registry import ModelEntry
-from audiocli.tasks.annotated import score_each
 from audiocli.tasks.classify.classifier import Classifier, Encoder
 from audiocli.tasks.classify.clips import (
     Clip,
@@ -36,6 +35,7 @@ from audiocli.tasks.classify.encoders import ears_of
 from audiocli.tasks.classify.enrolment import directions
 from audiocli.tasks.classify.measures import Scores, score_classes, score_tags
 from audiocli.tasks.classify.verification import pairs, score_pairs
+from audiocli.tasks.evaluation import Measured, evaluate_each, record_measures
 
 __all__ = [
     "Choice",
@@ -265,8 +265,8 @@ def _listened(
     """Hear clips, and keep what the model says of those that could be read."""
     by_path = {clip.path: clip for clip in clips}
     make_hearer = _MakeHearer(entry, device)
-    heard, summary = score_each(by_path, make_hearer, n_jobs=n_jobs, listener=listener)
-    return dict(heard), summary
+    result = evaluate_each(by_path, make_hearer, dict, n_jobs=n_jobs, listener=listener)
+    return result.total or {}, result.summary
 
 
 def evaluate(
@@ -431,18 +431,10 @@ def record_scores(result: Evaluation, data: str) -> None:
         counted += f", of pairs: {numbers['pairs']}"
     if numbers["overlap"]:
         counted += f"; not blind: {numbers['overlap']} of groups that were trained on"
-    command = registry.command_line()
-    new = [
-        {
-            "metric": each.name,
-            "value": round(100 * each.value, 1),
-            "unit": "%",
-            "measure": "; ".join(part for part in (each.how, each.interval) if part)
-            or "one group, so no interval",
-            "data": counted,
-            "command": command,
-        }
+    measures = [
+        Measured(each.name, round(100 * each.value, 1), "%",
+                 "; ".join(part for part in (each.how, each.interval) if part)
+                 or "one group, so no interval")
         for each in result.scores.measures
-        if not np.isnan(each.value)
-    ]
-    registry.add_scores(registry.open_folder(result.entry.folder), new)
+    ]  # fmt: skip
+    record_measures(registry.open_folder(result.entry.folder), measures, counted)

@@ -10,20 +10,20 @@ minus this is the variance explained, about the mean of the training data. The e
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiocli.batch import Callbacks, Collector, Progress, Summary, Worker, run
+from audiocli.batch import Callbacks, Progress
 from audiocli.batch.inputs import Input, Job, find_inputs
 from audiocli.errors import DataError
 from audiocli.io.audio import AudioReader
 from audiocli.nn import registry
-from audiocli.nn.models import share_processor
 from audiocli.tasks.annotated import matching, title
+from audiocli.tasks.evaluation import Evaluation, Measured, evaluate_jobs, record_measures
 from audiocli.tasks.features.learned import Basis
 
-__all__ = ["Evaluation", "Score", "evaluate", "record_scores", "total"]
+__all__ = ["Score", "evaluate", "record_scores", "total"]
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,14 @@ class Score:
 
     @property
     def relative(self) -> float:
-        """Squared error over squared distance from the mean."""
-        return self.wrong / max(self.spread, 1e-12)
+        """Squared error over squared distance from the mean; NaN without a frame."""
+        return self.wrong / max(self.spread, 1e-12) if self.frames else math.nan
 
     @property
     def decibels(self) -> float:
-        """Root mean square of the error, in dB."""
-        return 20 * math.sqrt(self.wrong / max(self.frames * self.bands, 1))
+        """Root mean square of the error, in dB; NaN without a frame."""
+        amount = self.frames * self.bands
+        return 20 * math.sqrt(self.wrong / amount) if amount else math.nan
 
     def row(self) -> dict[str, str | float | int]:
         """Give what a table shows."""
@@ -72,30 +73,6 @@ class Score:
             "error_db": round(self.decibels, 3),
             "frames": self.frames,
         }
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The scores on a set of recordings.
-
-    Parameters
-    ----------
-    scores : list of Score
-        In the order of the recordings.
-    total : Score
-        Over all that could be scored.
-    summary : Summary
-        What failed.
-
-    Examples
-    --------
-    >>> Evaluation([], total([]), Summary(0, 0, 0, [], 0.0, 0.0)).total.frames
-    0
-    """
-
-    scores: list[Score]
-    total: Score
-    summary: Summary
 
 
 def total(scores: Sequence[Score]) -> Score:
@@ -132,16 +109,14 @@ class _Titled:
 
 
 @dataclass(frozen=True)
-class _MakeWorker:
+class _MakeScorer:
     """Makes what scores a recording; pickled to worker processes."""
 
     titles: Mapping[Path, str]
     model: str
     device: str
-    n_jobs: int
 
-    def __call__(self) -> Worker:
-        share_processor(self.n_jobs)
+    def __call__(self) -> Callable[[Job, Progress], tuple[float, Score]]:
         basis = Basis(self.model, device=self.device)
 
         def work(job: Job, progress: Progress) -> tuple[float, Score]:
@@ -168,7 +143,7 @@ def evaluate(
     n_jobs: int = 1,
     device: str = "auto",
     listener: Callbacks | None = None,
-) -> Evaluation:
+) -> Evaluation[Score, Score]:
     """Score a basis on folders of recordings.
 
     Parameters
@@ -220,10 +195,8 @@ def evaluate(
     taken = matching(list(found.values()), only, "--only")
     titles = {each.item.path: each.title for each in taken}
     jobs = [Job(each.item, ()) for each in taken]
-    heard = Collector(listener)
-    make_worker = _MakeWorker(titles, model, device, n_jobs)
-    summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, listener=heard)
-    return Evaluation(heard.values, total(heard.values), summary)
+    make_scorer = _MakeScorer(titles, model, device)
+    return evaluate_jobs(jobs, make_scorer, total, n_jobs=n_jobs, listener=listener)
 
 
 def record_scores(model: str, result: Score, data: str) -> None:
@@ -243,13 +216,7 @@ def record_scores(model: str, result: Score, data: str) -> None:
     ModelError
         If there is no such model.
     """
+    measure = "of log-magnitude spectra, against their distance from the mean"
+    error = Measured("relative squared error", round(100 * result.relative, 2), "%", measure)
     entry = registry.find("features", model)
-    score = {
-        "metric": "relative squared error",
-        "value": round(100 * result.relative, 2),
-        "unit": "%",
-        "measure": "of log-magnitude spectra, against their distance from the mean",
-        "data": f"{data}; number of frames: {result.frames}",
-        "command": registry.command_line(),
-    }
-    registry.add_scores(entry, [score])
+    record_measures(entry, [error], f"{data}; number of frames: {result.frames}")

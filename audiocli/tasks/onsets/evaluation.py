@@ -18,17 +18,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.batch import Callbacks, Summary
+from audiocli.batch import Callbacks
 from audiocli.dsp.compiled import import_librosa
 from audiocli.io import audio
 from audiocli.io.formats import read_instants
 from audiocli.nn import registry
-from audiocli.tasks.annotated import Recording, find_recordings, matching, score_each
+from audiocli.tasks.annotated import Recording
+from audiocli.tasks.evaluation import (
+    Evaluation,
+    Measured,
+    annotated_recordings,
+    evaluate_each,
+    record_measures,
+    warn_of_late_times,
+)
 from audiocli.tasks.onsets.detector import DEFAULT_MODEL, OnsetDetector
-from audiocli.tasks.onsets.examples import ANNOTATIONS
+from audiocli.tasks.onsets.examples import ANNOTATIONS, GRACE
 from audiocli.tasks.onsets.scoring import Match, match, merged
 
-__all__ = ["DETECTORS", "WINDOWS", "Evaluation", "Score", "evaluate", "record_scores", "total"]
+__all__ = ["DETECTORS", "WINDOWS", "Score", "evaluate", "record_scores", "total"]
 
 #: Tolerances in seconds.
 WINDOWS = (0.025, 0.05)
@@ -72,30 +80,6 @@ class Score:
         row["onsets"] = self.matches[0].hits + self.matches[0].misses
         row["detected"] = self.matches[0].hits + self.matches[0].false_alarms
         return row
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The scores on a set of recordings.
-
-    Parameters
-    ----------
-    scores : list of Score
-        In the order of the recordings.
-    total : Score
-        Over all that could be scored.
-    summary : Summary
-        What failed.
-
-    Examples
-    --------
-    >>> Evaluation([], total([]), Summary(0, 0, 0, [], 0.0, 0.0)).total.seconds
-    0
-    """
-
-    scores: list[Score]
-    total: Score
-    summary: Summary
 
 
 def total(scores: Sequence[Score]) -> Score:
@@ -157,10 +141,11 @@ class _MakeScorer:
                     return ours.stream(reader.blocks(), reader.info.sample_rate).times
 
         def score(recording: Recording) -> tuple[float, Score]:
-            reference = merged(read_instants(recording.annotation))
-            found = np.sort(detect(recording.audio))
             with audio.AudioReader(recording.audio) as reader:
                 seconds = reader.info.duration or 0.0
+            reference = merged(read_instants(recording.annotation))
+            warn_of_late_times(reference, seconds, "onsets", grace=GRACE)
+            found = np.sort(detect(recording.audio))
             matches = tuple(match(reference, found, window) for window in WINDOWS)
             return seconds, Score(recording.title, seconds, matches)
 
@@ -177,7 +162,7 @@ def evaluate(
     n_jobs: int = 1,
     device: str = "auto",
     listener: Callbacks | None = None,
-) -> Evaluation:
+) -> Evaluation[Score, Score]:
     """Score a model, or another detector, on folders of annotated recordings.
 
     Parameters
@@ -220,11 +205,9 @@ def evaluate(
     >>> scores.total.matches[1].f_measure > 0.9
     True
     """
-    listed = [each for folder in folders for each in find_recordings(folder, ANNOTATIONS)]
-    recordings = {each.audio: each for each in matching(listed, only, "--only")}
+    recordings = annotated_recordings(folders, ANNOTATIONS, only)
     make_scorer = _MakeScorer(detector, model, threshold, device)
-    scores, summary = score_each(recordings, make_scorer, n_jobs=n_jobs, listener=listener)
-    return Evaluation(scores, total(scores), summary)
+    return evaluate_each(recordings, make_scorer, total, n_jobs=n_jobs, listener=listener)
 
 
 def record_scores(model: str, result: Score, data: str) -> None:
@@ -244,18 +227,10 @@ def record_scores(model: str, result: Score, data: str) -> None:
     ModelError
         If there is no such model.
     """
-    entry = registry.find("onsets", model)
-    command = registry.command_line()
     number = result.matches[0].hits + result.matches[0].misses
-    new = [
-        {
-            "metric": "F-measure",
-            "value": round(100 * found.f_measure, 1),
-            "unit": "%",
-            "measure": f"{window * 1000:.0f} ms",
-            "data": f"{data}; number of onsets: {number}",
-            "command": command,
-        }
+    measures = [
+        Measured("F-measure", round(100 * found.f_measure, 1), "%", f"{window * 1000:.0f} ms")
         for window, found in zip(WINDOWS, result.matches, strict=True)
     ]
-    registry.add_scores(entry, new)
+    entry = registry.find("onsets", model)
+    record_measures(entry, measures, f"{data}; number of onsets: {number}")

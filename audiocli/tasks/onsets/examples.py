@@ -17,6 +17,7 @@ from audiocli.io.formats import read_instants
 from audiocli.nn.augment import background, crackle, filtered
 from audiocli.nn.frontend import FilterbankConfig
 from audiocli.tasks.annotated import Recording
+from audiocli.tasks.evaluation import warn_of_late_times
 from audiocli.tasks.onsets.scoring import merged
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
 
 #: What an annotation of onsets may be called, the preferred first.
 ANNOTATIONS = (".onsets", ".csv", ".jams")
+#: Seconds by which an onset may lie behind the end of the audio without a warning.
+GRACE = 0.05
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,10 @@ def load(recording: Recording, sample_rate: int) -> Take:
         audio = np.concatenate(list(mono(reader.blocks(), reader.info.sample_rate, sample_rate)))
     # Half the memory of float32, at no loss that training would notice.
     whole = np.round(np.clip(audio, -1, 1) * 32767).astype(np.int16)
-    return Take(whole, merged(read_instants(recording.annotation)), str(recording.folder))
+    onsets = merged(read_instants(recording.annotation))
+    name = str(recording.annotation)
+    warn_of_late_times(onsets, len(whole) / sample_rate, "onsets", grace=GRACE, name=name)
+    return Take(whole, onsets, str(recording.folder))
 
 
 def examples(

@@ -15,7 +15,7 @@ separation. IEEE TASLP 14(4), 2006.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +23,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audiocli.batch import Callbacks, Collector, Progress, Summary, Worker, run
+from audiocli.batch import Callbacks, Progress
 from audiocli.batch.inputs import Input, Job
 from audiocli.errors import DataError
 from audiocli.nn import registry
 from audiocli.nn.frontend import Stft, StftConfig
 from audiocli.nn.masking import MaskingNetwork
-from audiocli.nn.models import share_processor
+from audiocli.tasks.evaluation import Evaluation, Measured, evaluate_jobs, record_measures
 from audiocli.tasks.separate.bss_eval import FILTER_LENGTH, bss_eval, weighted_mean
 from audiocli.tasks.separate.clips import SOURCES, Clip, find_clips, unit_power
 from audiocli.tasks.separate.pitches import spread
@@ -38,7 +38,6 @@ from audiocli.tasks.separate.separator import Separator
 __all__ = [
     "SYSTEMS",
     "ClipScore",
-    "Evaluation",
     "Total",
     "band_pass",
     "evaluate",
@@ -317,32 +316,7 @@ def totals(scores: Sequence[ClipScore]) -> list[Total]:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """The scores on a set of clips.
-
-    Parameters
-    ----------
-    clips : list of ClipScore
-        In the order of the clips.
-    totals : list of Total
-        Over the clips that could be scored.
-    summary : Summary
-        What failed.
-
-    Examples
-    --------
-    >>> from audiocli.batch import Summary
-    >>> Evaluation([], [], Summary(0, 0, 0, [], 0.0, 0.0)).summary.exit_code
-    0
-    """
-
-    clips: list[ClipScore]
-    totals: list[Total]
-    summary: Summary
-
-
-@dataclass(frozen=True)
-class _MakeWorker:
+class _MakeScorer:
     """Makes what evaluates a clip; pickled to worker processes."""
 
     clips: Mapping[str, Clip]
@@ -351,10 +325,8 @@ class _MakeWorker:
     equal_levels: bool
     oracles: bool
     pitches: int | None
-    n_jobs: int
 
-    def __call__(self) -> Worker:
-        share_processor(self.n_jobs)
+    def __call__(self) -> Callable[[Job, Progress], tuple[float, list[ClipScore]]]:
         separator = Separator(self.model, device=self.device, pitches=self.pitches)
 
         def work(job: Job, progress: Progress) -> tuple[float, list[ClipScore]]:
@@ -380,7 +352,7 @@ def evaluate(
     n_jobs: int = 1,
     device: str = "auto",
     listener: Callbacks | None = None,
-) -> Evaluation:
+) -> Evaluation[ClipScore, list[Total]]:
     """Score a model on a folder of clips.
 
     Parameters
@@ -421,17 +393,20 @@ def evaluate(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     soundfile.write(f"{folder}/noise.wav", noise, 16000)
     ...     scores = evaluate(Path(folder), "drnn-mir1k", oracles=False)
-    >>> scores.totals[0].system, scores.totals[0].version
+    >>> scores.total[0].system, scores.total[0].version
     ('network', 3)
     """
     spread(pitches)  # what cannot be is refused before anything is heard
     clips = {clip.name: clip for clip in find_clips(folder)[::every]}
     jobs = [Job(Input(folder / name, name, Path(name)), ()) for name in clips]
-    heard = Collector(listener)
-    make_worker = _MakeWorker(clips, model, device, equal_levels, oracles, pitches, n_jobs)
-    summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, listener=heard)
-    scores = [score for clip in heard.values for score in clip]
-    return Evaluation(scores, totals(scores), summary)
+    make_scorer = _MakeScorer(clips, model, device, equal_levels, oracles, pitches)
+    found = evaluate_jobs(jobs, make_scorer, _flat, n_jobs=n_jobs, listener=listener)
+    scores = found.total or []
+    return Evaluation(scores, totals(scores) if scores else None, found.summary)
+
+
+def _flat(scores: Sequence[list[ClipScore]]) -> list[ClipScore]:
+    return [score for clip in scores for score in clip]
 
 
 def record_scores(model: str, scores: Sequence[Total], data: str) -> None:
@@ -451,19 +426,12 @@ def record_scores(model: str, scores: Sequence[Total], data: str) -> None:
     ModelError
         If there is no such model.
     """
-    entry = registry.find("separate", model)
-    command = registry.command_line()
-    new = [
-        {
-            "metric": f"{total.source} {metric.upper()}",
-            "value": round(getattr(total, metric), 2),
-            "unit": "dB",
-            "measure": f"BSS Eval {total.version}",
-            "data": f"{data}; number of clips: {total.clips}",
-            "command": command,
-        }
-        for total in scores
-        if total.system == "network"
+    ours = [total for total in scores if total.system == "network"]
+    measures = [
+        Measured(f"{total.source} {metric.upper()}", round(getattr(total, metric), 2), "dB",
+                 f"BSS Eval {total.version}")
+        for total in ours
         for metric in ("gnsdr", "gsir", "gsar")
-    ]
-    registry.add_scores(entry, new)
+    ]  # fmt: skip
+    entry = registry.find("separate", model)
+    record_measures(entry, measures, f"{data}; number of clips: {ours[0].clips}")

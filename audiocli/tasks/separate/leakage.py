@@ -7,19 +7,19 @@ the sound ends in the stem that ought to stay silent.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from audiocli.batch import Callbacks, Collector, Progress, Summary, Worker, run
+from audiocli.batch import Callbacks, Progress
 from audiocli.batch.inputs import Job, find_inputs
 from audiocli.errors import UsageError, suggest
 from audiocli.io.audio import AudioReader
 from audiocli.io.audio.levels import Level
 from audiocli.nn import registry
-from audiocli.nn.models import share_processor
+from audiocli.tasks.evaluation import Evaluation, Measured, evaluate_jobs, record_measures
 from audiocli.tasks.separate.clips import SOURCES
 from audiocli.tasks.separate.separator import Separator
 
@@ -41,7 +41,8 @@ class Leak:
     seconds : float
         Its length.
     leak : float
-        Energy of that stem relative to the recording's, in dB; -120 is none at all.
+        Energy of that stem relative to the recording's, in dB; -120 is none at all, and NaN
+        that of a silent recording.
 
     Examples
     --------
@@ -54,30 +55,8 @@ class Leak:
     leak: float
 
 
-@dataclass(frozen=True)
-class Leakage:
-    """The leaks of a set of recordings.
-
-    Parameters
-    ----------
-    files : list of Leak
-        In their order.
-    total : Leak
-        The mean of their decibels, weighted by length.
-    summary : Summary
-        What failed.
-
-    Examples
-    --------
-    >>> from audiocli.batch import Summary
-    >>> total = Leak("total", 0.0, math.nan)
-    >>> Leakage([], total, Summary(0, 0, 0, [], 0.0, 0.0)).summary.exit_code
-    0
-    """
-
-    files: list[Leak]
-    total: Leak
-    summary: Summary
+#: The leaks of a set of recordings; the total is the mean of their decibels, weighted by length.
+Leakage = Evaluation[Leak, Leak]
 
 
 def leak_of(separator: Separator, source: Path, only: str, *, name: str | None = None) -> Leak:
@@ -118,28 +97,28 @@ def leak_of(separator: Separator, source: Path, only: str, *, name: str | None =
         level = Level(rate)
         for block in reader.blocks(BLOCK):
             level.hear(block)
-        heard = leaked = 0.0
+        total_energy = leaked = 0.0
         for stems in separator.blocks(reader.blocks(BLOCK), rate, level.rms):
             whole = stems.sum(axis=0)
             vocals = stems[separator.stems.index("vocals")]
-            heard += float(np.sum(whole**2, dtype=np.float64))
+            total_energy += float(np.sum(whole**2, dtype=np.float64))
             wrong = vocals if only == "accompaniment" else whole - vocals
             leaked += float(np.sum(wrong**2, dtype=np.float64))
-    ratio = 10 * math.log10(leaked / heard) if leaked > 0 else NONE
+    if not total_energy:
+        return Leak(name or str(source), level.frames / rate, math.nan)
+    ratio = 10 * math.log10(leaked / total_energy) if leaked > 0 else NONE
     return Leak(name or str(source), level.frames / rate, max(ratio, NONE))
 
 
 @dataclass(frozen=True)
-class _MakeWorker:
+class _MakeScorer:
     """Makes what measures a file; pickled to worker processes."""
 
     model: str
     only: str
     device: str
-    n_jobs: int
 
-    def __call__(self) -> Worker:
-        share_processor(self.n_jobs)
+    def __call__(self) -> Callable[[Job, Progress], tuple[float, Leak]]:
         separator = Separator(self.model, device=self.device)
 
         def work(job: Job, progress: Progress) -> tuple[float, Leak]:
@@ -191,15 +170,14 @@ def evaluate_leakage(
         raise UsageError(f"unknown source {only!r}: {suggest(only, SOURCES)}")
     found = find_inputs([str(folder)])[::every]
     jobs = [Job(item, ()) for item in found]
-    heard = Collector(listener)
-    make_worker = _MakeWorker(model, only, device, n_jobs)
-    summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, listener=heard)
-    return Leakage(heard.values, _total(heard.values), summary)
+    make_scorer = _MakeScorer(model, only, device)
+    return evaluate_jobs(jobs, make_scorer, _total, n_jobs=n_jobs, listener=listener)
 
 
 def _total(leaks: Sequence[Leak]) -> Leak:
-    seconds = sum(leak.seconds for leak in leaks)
-    mean = sum(leak.leak * leak.seconds for leak in leaks) / seconds if seconds else math.nan
+    sounding = [leak for leak in leaks if not math.isnan(leak.leak)]
+    seconds = sum(leak.seconds for leak in sounding)
+    mean = sum(leak.leak * leak.seconds for leak in sounding) / seconds if seconds else math.nan
     return Leak("total", seconds, mean)
 
 
@@ -223,12 +201,9 @@ def record_leakage(model: str, leakage: Leakage, only: str, data: str) -> None:
         If there is no such model.
     """
     wrong = SOURCES[1 - SOURCES.index(only)]
-    score = {
-        "metric": f"leak into {wrong}",
-        "value": round(leakage.total.leak, 1),
-        "unit": "dB",
-        "measure": f"energy relative to the recording's, of {only} alone",
-        "data": f"{data}; number of recordings: {len(leakage.files)}",
-        "command": registry.command_line(),
-    }
-    registry.add_scores(registry.find("separate", model), [score], last=True)
+    if leakage.total is None:
+        return
+    measure = f"energy relative to the recording's, of {only} alone"
+    leak = Measured(f"leak into {wrong}", round(leakage.total.leak, 1), "dB", measure)
+    where = f"{data}; number of recordings: {len(leakage.scores)}"
+    record_measures(registry.find("separate", model), [leak], where, last=True)
