@@ -195,14 +195,14 @@ def test_twice_as_loud_says_the_same(named: Path) -> None:
 
 @pytest.mark.parametrize("segment", [None, 0.5])
 @pytest.mark.parametrize("rate", [8000, 44_100])
-@pytest.mark.parametrize("samples", [0, 1, 2, 255, 20_000])
+@pytest.mark.parametrize("samples", [1, 2, 255, 20_000])
 def test_silence_and_next_to_nothing(
     named: Path, samples: int, rate: int, segment: float | None
 ) -> None:
     names = ["tag/pitch", "classify/headed", "classify/wide", "classify/fine"]
     classifier = Classifier(None, names, segment=segment)
     nothing = np.zeros((2, samples), np.float32)
-    for blocks in ([nothing], [nothing[:, :0], nothing], [] if not samples else [nothing]):
+    for blocks in ([nothing], [nothing[:, :0], nothing]):
         for track in classifier.stream(blocks, rate):
             assert np.isfinite(track.probabilities).all()
             assert len(track.probabilities) == len(track.starts) == len(track.ends) >= 1

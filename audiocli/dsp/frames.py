@@ -16,6 +16,7 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from audiocli.dsp.signals import as_mono
 from audiocli.errors import UsageError
 
 __all__ = [
@@ -116,10 +117,11 @@ def frame(signal: Floats, frame_length: int, hop_length: int) -> Floats:
 
     Examples
     --------
-    >>> frame(np.arange(6), frame_length=4, hop_length=2)
-    array([[0, 1, 2, 3],
-           [2, 3, 4, 5]])
+    >>> frame(np.arange(6.0), frame_length=4, hop_length=2)
+    array([[0., 1., 2., 3.],
+           [2., 3., 4., 5.]])
     """
+    signal = as_mono(signal, empty=True)
     if len(signal) < frame_length:
         return np.empty((0, frame_length), signal.dtype)
     return sliding_window_view(signal, frame_length)[::hop_length]
@@ -145,11 +147,12 @@ def pad_centred(signal: Floats, frame_length: int, mode: PadMode = "constant") -
 
     Examples
     --------
-    >>> pad_centred(np.array([1, 2, 3]), frame_length=4)
-    array([0, 0, 1, 2, 3, 0, 0])
-    >>> pad_centred(np.array([1, 2, 3]), frame_length=4, mode="edge")
-    array([1, 1, 1, 2, 3, 3, 3])
+    >>> pad_centred(np.array([1.0, 2.0, 3.0]), frame_length=4)
+    array([0., 0., 1., 2., 3., 0., 0.])
+    >>> pad_centred(np.array([1.0, 2.0, 3.0]), frame_length=4, mode="edge")
+    array([1., 1., 1., 2., 3., 3., 3.])
     """
+    signal = as_mono(signal, empty=True)
     return np.pad(signal, frame_length // 2, mode=mode) if len(signal) else signal
 
 
@@ -170,12 +173,12 @@ class Framer:
     Examples
     --------
     >>> framer = Framer(Framing(frame_length=4, hop_length=2))
-    >>> framer.push(np.array([1, 2, 3]))
-    array([[0, 0, 1, 2]])
-    >>> framer.push(np.array([4]))
-    array([[1, 2, 3, 4]])
+    >>> framer.push(np.array([1.0, 2.0, 3.0]))
+    array([[0., 0., 1., 2.]])
+    >>> framer.push(np.array([4.0]))
+    array([[1., 2., 3., 4.]])
     >>> framer.flush()
-    array([[3, 4, 0, 0]])
+    array([[3., 4., 0., 0.]])
     """
 
     def __init__(self, framing: Framing, mode: PadMode = "constant") -> None:
@@ -199,6 +202,7 @@ class Framer:
             A read-only view, which later blocks leave as it is; often with
             no frames.
         """
+        block = as_mono(block, "block", empty=True)
         if not len(block):
             return np.empty((0, self.framing.frame_length), block.dtype)
         if self._buffer is None:

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocli.dsp.signals import Gate, as_audio, as_rate
+
 __all__ = ["SILENT_LUFS", "LoudnessMeter", "loudness"]
 
 Floats = NDArray[np.floating[Any]]
@@ -73,7 +75,8 @@ class LoudnessMeter:
     """
 
     def __init__(self, sample_rate: int) -> None:
-        self.sample_rate = sample_rate
+        self.sample_rate = sample_rate = as_rate(sample_rate)
+        self._gate = Gate("block", keep_double=True)
         self._filters = _k_weighting(sample_rate)
         self._states: list[Floats] = []
         self._heard = 0  # samples
@@ -88,6 +91,7 @@ class LoudnessMeter:
             Full scale 1.0; always as many channels. Up to 6, and 8, are in the order of WAV; of
             another number the places are not known, so that their mean is measured.
         """
+        block = self._gate.take(block)
         if len(block) not in CHANNEL_WEIGHTS:
             block = block.mean(axis=0, keepdims=True)
         samples = block.shape[1]
@@ -155,7 +159,7 @@ def loudness(signal: Floats, sample_rate: int) -> float:
     (-3.0, -70.0)
     """
     meter = LoudnessMeter(sample_rate)
-    meter.add(np.atleast_2d(signal))
+    meter.add(as_audio(signal, "signal", keep_double=True))
     return meter.result()
 
 

@@ -19,6 +19,7 @@ from audiocli.batch.placing import PICTURES
 from audiocli.errors import UsageError
 from audiocli.io.atomic import write_whole
 from audiocli.io.audio import AudioReader
+from audiocli.io.audio.downmix import downmix
 from audiocli.nn.frontend import Filterbank, FilterbankConfig
 
 if TYPE_CHECKING:
@@ -124,8 +125,8 @@ def overview(path: Path, *, name: str | None = None, columns: int = 16_000) -> O
                 images.append(bank.frames(heard.unsqueeze(0))[0, 0].numpy())
             return audio[count * hop :]
 
-        for block in reader.blocks():
-            mono = block.mean(axis=0)
+        for block in downmix(reader.blocks(), rate, quiet=True):
+            mono = block[0]
             pending = look(np.concatenate([pending, mono]))
             rest = np.concatenate([rest, mono])
             whole = len(rest) - len(rest) % hop

@@ -28,6 +28,7 @@ import numpy as np
 
 from audiocli.errors import AudioError
 from audiocli.io.audio.decoding import DecodingError, no_audio, open_decoder
+from audiocli.io.audio.downmix import downmix
 from audiocli.io.audio.encoding import AudioFormat, AudioWriter, output_format
 from audiocli.io.audio.info import AudioInfo, Block, StrPath, printable
 
@@ -93,7 +94,7 @@ def read(path: StrPath, *, mono: bool = False) -> tuple[Block, int]:
     path : str or path-like
         The file.
     mono : bool
-        Whether to average the channels into one.
+        Whether to average the channels into one, see :mod:`audiocli.io.audio.downmix`.
 
     Returns
     -------
@@ -121,7 +122,7 @@ def read(path: StrPath, *, mono: bool = False) -> tuple[Block, int]:
     with AudioReader(path) as reader:
         blocks = reader.blocks()
         if mono:
-            blocks = (block.mean(axis=0, keepdims=True) for block in blocks)
+            blocks = downmix(blocks, reader.info.sample_rate)
         return np.concatenate(list(blocks), axis=1), reader.info.sample_rate
 
 

@@ -21,6 +21,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from audiocli.io.audio.downmix import downmix
+
 __all__ = [
     "Blockwise",
     "decoding",
@@ -78,7 +80,7 @@ def resample(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Ite
 
 
 def mono(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Iterator[Block]:
-    """Average the channels of a stream into one, and change its sample rate.
+    """Bring a stream to one channel, by :func:`audiocli.io.audio.downmix.downmix`, and to a rate.
 
     Parameters
     ----------
@@ -97,8 +99,7 @@ def mono(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Iterato
     >>> [part.tolist() for part in mono([block], 8000, 8000)]
     [[0.375, 0.375, 0.375, 0.375]]
     """
-    mixed = (block.mean(axis=0, keepdims=True) for block in blocks)
-    for block in resample(mixed, source_rate, target_rate):
+    for block in resample(downmix(blocks, source_rate), source_rate, target_rate):
         yield block[0]
 
 

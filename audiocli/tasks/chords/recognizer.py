@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocli.dsp.signals import as_audio, as_blocks, as_rate
 from audiocli.errors import ModelError, UsageError
 from audiocli.io.audio.streaming import mono
 from audiocli.io.formats import Segments
@@ -229,7 +230,8 @@ class ChordRecognizer:
 
         Parameters
         ----------
-        audio : ndarray, shape (channels, samples)
+        audio : array_like, shape (channels, samples) or (samples,)
+            See :mod:`audiocli.dsp.signals` for what else is taken.
         sample_rate : int
             In Hz.
 
@@ -237,19 +239,20 @@ class ChordRecognizer:
         -------
         Chords
         """
-        return self.stream([audio], sample_rate)
+        return self.stream([as_audio(audio)], sample_rate)
 
     def stream(self, blocks: Iterable[Audio], sample_rate: int) -> Chords:
         """Recognise the chords of a stream of blocks (channels, samples).
 
         What is kept of it, twelve numbers a frame and the chords, is a thousandth of the audio.
         """
+        rate, checked = as_rate(sample_rate), as_blocks(blocks, "audio")
         samples = 0
         tones: list[NDArray[np.float16]] = []
 
         def counted() -> Iterator[Audio]:
             nonlocal samples
-            for block in mono(blocks, sample_rate, self.rate):
+            for block in mono(checked, rate, self.rate):
                 samples += len(block)
                 yield block
 

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from audiocli.dsp.signals import as_blocks, as_rate
 from audiocli.errors import ModelError, UsageError
+from audiocli.io.audio.downmix import downmix
 from audiocli.io.audio.streaming import Block, resample
 from audiocli.nn import models, registry
 from audiocli.nn.clipwise import ClipNetwork, Head, pool, steps_of_stream
@@ -153,7 +155,11 @@ class Classifier:
         list of Track
             One for each model, in their order.
         """
-        counted, listeners = _Counted(blocks), list(self._listeners.values())
+        sample_rate = as_rate(sample_rate)
+        counted, listeners = (
+            _Counted(as_blocks(blocks), sample_rate),
+            list(self._listeners.values()),
+        )
         gathered = [
             _Gatherer(each, *((None, None) if each.glancing else (self.segment, self.hop)))
             for each in listeners
@@ -232,15 +238,14 @@ def _find(task: str | None, name: str) -> registry.ModelEntry:
 class _Counted:
     """Mono blocks, how many samples there were, and how loud the loudest was."""
 
-    def __init__(self, blocks: Iterable[Block]) -> None:
-        self.blocks, self.samples, self.peak = blocks, 0, 0.0
+    def __init__(self, blocks: Iterable[Block], sample_rate: int) -> None:
+        self.blocks, self.samples, self.peak = downmix(blocks, sample_rate), 0, 0.0
 
     def __iter__(self) -> Iterator[Block]:
         for block in self.blocks:
             self.samples += block.shape[-1]
-            mono = block.mean(axis=0, keepdims=True)
-            self.peak = max(self.peak, float(np.abs(mono).max(initial=0)))
-            yield mono
+            self.peak = max(self.peak, float(np.abs(block).max(initial=0)))
+            yield block
 
 
 def _steps(
@@ -279,7 +284,9 @@ def _glances(listener: _Listener, blocks: Iterable[Floats]) -> Iterator[Floats]:
 
 
 def _heard(network: ClipNetwork, blocks: Iterable[Block], sample_rate: int) -> Iterator[Floats]:
-    [steps] = _steps([_Listener(network)], _Counted(blocks), sample_rate, spread=True)
+    sample_rate = as_rate(sample_rate)
+    counted = _Counted(as_blocks(blocks), sample_rate)
+    [steps] = _steps([_Listener(network)], counted, sample_rate, spread=True)
     return steps
 
 

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from audiocli.dsp.cepstral import delta
 from audiocli.dsp.frames import Framer
 from audiocli.dsp.pitch import Pitch, PitchTracker
+from audiocli.dsp.signals import as_blocks, as_rate
 from audiocli.errors import UsageError
 from audiocli.io.audio import streaming
+from audiocli.io.audio.downmix import downmix
 from audiocli.tasks.features import catalogue
 from audiocli.tasks.features.block import Block, Settings
 from audiocli.tasks.features.catalogue import Feature
@@ -31,8 +33,6 @@ STATISTICS = ("mean", "std")
 #: Seconds of sound that are worked on at a time, so that what lies between stays in the cache.
 BLOCK_SECONDS = 5.0
 DELTA_WIDTH = 9
-#: Louder samples than these are no sound, and their powers would not fit into float32.
-LOUDEST = 1e6
 #: How many features fit on a picture.
 PLOTTED = 12
 
@@ -235,7 +235,7 @@ class Extractor:
             If all features chosen are of whole files.
         """
         self.check_frames(plot=False)
-        for values in self._stream(blocks, sample_rate):
+        for values in self._stream(as_blocks(blocks), as_rate(sample_rate)):
             yield np.concatenate([values[:, self._places[f.name]] for f in self._framewise], axis=1)
 
     def summary(self, blocks: Iterable[Floats], sample_rate: int) -> dict[str, float]:
@@ -256,6 +256,7 @@ class Extractor:
         dict of str to float
             By the names of :meth:`columns`. Finite whatever the sound, also for silence.
         """
+        sample_rate = as_rate(sample_rate)
         meters = {f.name: f.meter(sample_rate) for f in self.features if f.meter}
         taken = {voiced: self._statistics(voiced) for voiced in (False, True)}
         curves: dict[str, list[Floats]] = {
@@ -263,7 +264,7 @@ class Extractor:
         }
 
         def metered() -> Iterator[Floats]:
-            for block in blocks:
+            for block in as_blocks(blocks):
                 for meter in meters.values():
                     meter.add(block)
                 yield block
@@ -329,9 +330,7 @@ class Extractor:
 
     def _stream(self, blocks: Iterable[Floats], sample_rate: int) -> Iterator[Floats]:
         """Give all that is computed, (frames, columns), deltas last."""
-        # Bounded before anything is added up, or the sum itself would overflow.
-        clipped = (np.clip(block, -LOUDEST, LOUDEST) for block in blocks)
-        mono = (np.mean(block, axis=0, keepdims=True) for block in clipped)
+        mono = downmix(blocks, sample_rate)
         heard = streaming.resample(mono, sample_rate, self.settings.sample_rate)
         computed = (self._compute(block) for block in self._blocks(heard))
         yield from self._with_deltas(computed) if self._deltas else computed

@@ -12,15 +12,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audiocli.dsp.signals import as_blocks, as_rate
 from audiocli.errors import ModelError
 from audiocli.io.audio import streaming
+from audiocli.io.audio.downmix import downmix
 from audiocli.io.audio.levels import Level
 from audiocli.nn import models, registry
 from audiocli.nn.bases import BasisNetwork
 from audiocli.nn.clipwise import ClipNetwork, steps_of_stream
 from audiocli.nn.framewise import FramewiseNetwork, in_segments
 from audiocli.nn.masking import LEVEL, SILENCE, MaskingNetwork
-from audiocli.tasks.features.extractor import LOUDEST, STATISTICS, Column
+from audiocli.tasks.features.extractor import STATISTICS, Column
 from audiocli.tasks.features.statistics import Statistics, check
 
 if TYPE_CHECKING:
@@ -144,18 +146,15 @@ class Embedder:
     def _computed(
         self, compute: Callable[[Tensor], Tensor], blocks: Iterable[Floats], sample_rate: int
     ) -> Iterator[Floats]:
-        gain = 1.0
+        sample_rate, gain = as_rate(sample_rate), 1.0
         if isinstance(self.network, MaskingNetwork):
             if iter(blocks) is blocks:
                 blocks = list(blocks)
             level = Level(sample_rate)
-            for block in blocks:
-                level.hear(np.clip(block, -LOUDEST, LOUDEST).astype(np.float32))
+            for block in as_blocks(blocks):
+                level.hear(block)
             gain = LEVEL / level.rms if level.rms > SILENCE else 0.0
-        mono = (
-            np.clip(block, -LOUDEST, LOUDEST).mean(axis=0, keepdims=True).astype(np.float32)
-            for block in blocks
-        )
+        mono = downmix(as_blocks(blocks), sample_rate)
         heard = streaming.resample(mono, sample_rate, self.config.sample_rate)
         levelled = (np.float32(gain) * block[0] for block in heard)
         if isinstance(self.network, ClipNetwork):

@@ -15,6 +15,7 @@ from torch import Tensor
 from audiocli.batch.inputs import find_inputs
 from audiocli.errors import AudioError, DataError
 from audiocli.io.audio import AudioReader
+from audiocli.io.audio.downmix import downmix
 from audiocli.nn.frontend import Filterbank
 from audiocli.tasks.annotated import title
 
@@ -188,7 +189,7 @@ def _cut(path: Path, start: float, seconds: float, sample_rate: int) -> NDArray[
         rate = reader.info.sample_rate
         wanted = int(np.ceil(seconds * rate))
         blocks = reader.blocks(1 << 14, start=round(start * rate))
-        signal = _first(wanted, blocks)
+        signal = _first(wanted, downmix(blocks, rate))
     return signal if rate == sample_rate else soxr.resample(signal, rate, sample_rate)
 
 
@@ -196,7 +197,7 @@ def _first(count: int, blocks: Iterable[NDArray[np.float32]]) -> NDArray[np.floa
     parts: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
     held = 0
     for block in blocks:
-        parts.append(block.mean(axis=0))
+        parts.append(block[0])
         held += block.shape[1]
         if held >= count:
             break

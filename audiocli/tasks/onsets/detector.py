@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audiocli.dsp.signals import as_audio, as_blocks, as_rate
 from audiocli.errors import ModelError, UsageError
 from audiocli.io.audio.streaming import mono
 from audiocli.nn import models, registry
@@ -249,7 +250,8 @@ class OnsetDetector:
 
         Parameters
         ----------
-        audio : ndarray, shape (channels, samples)
+        audio : array_like, shape (channels, samples) or (samples,)
+            See :mod:`audiocli.dsp.signals` for what else is taken.
         sample_rate : int
             In Hz.
         backtrack : bool
@@ -259,7 +261,7 @@ class OnsetDetector:
         -------
         Onsets
         """
-        return self.stream([audio], sample_rate, backtrack=backtrack)
+        return self.stream([as_audio(audio)], sample_rate, backtrack=backtrack)
 
     def stream(
         self, blocks: Iterable[Audio], sample_rate: int, *, backtrack: bool = False
@@ -268,8 +270,9 @@ class OnsetDetector:
 
         What is kept of it, curves of 100 values a second, is a thousandth of the audio.
         """
+        rate, checked = as_rate(sample_rate), as_blocks(blocks, "audio")
         levels = Envelope(self.network.frontend.config.hop_length)
-        heard = levels.heard(mono(blocks, sample_rate, self.rate))
+        heard = levels.heard(mono(checked, rate, self.rate))
         curve = np.concatenate(list(activations(self.network, heard)))
         frame_rate = self.network.frontend.config.frame_rate
         times, strengths = decode(curve, frame_rate, self.decoder)

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audiocli.dsp.signals import LOUDEST, as_mono, as_rate
 from audiocli.errors import AudioError, ModelError, UsageError
 from audiocli.nn.frame_crnn import FrameCRNN
 from audiocli.tasks.onsets.detector import OnsetDetector
@@ -63,6 +64,7 @@ class OnlineDetector:
         threshold: float | None = None,
         min_gap: float | None = None,
     ) -> None:
+        sample_rate = as_rate(sample_rate)
         detector = OnsetDetector(model, device=device, threshold=threshold, min_gap=min_gap)
         network = detector.network
         if not isinstance(network, FrameCRNN) or network.recurrence.bidirectional:
@@ -95,14 +97,26 @@ class OnlineDetector:
 
         Parameters
         ----------
-        audio : ndarray, shape (samples,)
-            Mono.
+        audio : array_like, shape (samples,) or (1, samples)
+            Mono; nothing at all changes nothing.
 
         Returns
         -------
         list of (float, float)
             Time in seconds and strength of each onset that is now certain.
+
+        Raises
+        ------
+        AudioError
+            If it holds NaN or infinity.
+        UsageError
+            If it is no mono signal.
         """
+        return self._feed(
+            as_mono(audio, "audio", empty=True, loudest=LOUDEST).astype(np.float32, copy=False)
+        )
+
+    def _feed(self, audio: Audio) -> list[tuple[float, float]]:
         if self.resampler is not None:
             audio = self.resampler.resample_chunk(audio)
         self.audio = np.concatenate([self.audio, audio])
@@ -122,8 +136,8 @@ class OnlineDetector:
         if self.resampler is not None:
             rest = self.resampler.resample_chunk(np.zeros(0, np.float32), last=True)
             self.resampler = None
-            onsets += self.feed(rest)
-        onsets += self.feed(np.zeros(self.n_fft // 2, np.float32))
+            onsets += self._feed(rest)
+        onsets += self._feed(np.zeros(self.n_fft // 2, np.float32))
         if self.images is not None:
             onsets += self._see(self.images[..., -1:].expand(-1, -1, -1, self.network.reach))
         return onsets + self._pick(-1.0)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from audiocli.dsp.signals import as_audio, as_blocks, as_rate
 from audiocli.errors import ModelError
 from audiocli.io.audio.levels import Level
 from audiocli.io.audio.streaming import Blockwise, overlap_add, rechunk, resample
@@ -99,7 +100,8 @@ class Separator:
 
         Parameters
         ----------
-        mixture : ndarray, shape (channels, samples)
+        mixture : array_like, shape (channels, samples) or (samples,)
+            See :mod:`audiocli.dsp.signals` for what else is taken.
         sample_rate : int
             In Hz.
 
@@ -108,9 +110,10 @@ class Separator:
         dict of str to ndarray, shape (channels, samples)
             By stem: for most models ``vocals`` and ``accompaniment``.
         """
-        level = Level(sample_rate)
-        level.hear(mixture)
-        pieces = list(self.blocks([mixture], sample_rate, level.rms))
+        rate, audio = as_rate(sample_rate), as_audio(mixture, "mixture")
+        level = Level(rate)
+        level.hear(audio)
+        pieces = list(self.blocks([audio], rate, level.rms))
         stems = np.concatenate(pieces, axis=-1)
         return dict(zip(self.stems, stems, strict=True))
 
@@ -131,7 +134,8 @@ class Separator:
         ndarray, shape (stems, channels, samples)
             For each block of the mixture one of the same length.
         """
-        heard, sizes, mixed = itertools.tee(mixture, 3)
+        sample_rate = as_rate(sample_rate)
+        heard, sizes, mixed = itertools.tee(as_blocks(mixture, "mixture"), 3)
         gain = LEVEL / rms if rms > SILENCE else 0.0
 
         def hear(audio: Audio) -> Audio:
