@@ -16,6 +16,7 @@ from audiocli.io.audio.streaming import mono
 from audiocli.nn import models, registry
 from audiocli.nn.framewise import FramewiseNetwork, in_segments
 from audiocli.tasks.onsets.envelope import Envelope, backtracked, rises
+from audiocli.tasks.onsets.start import kept_head, start_curve
 
 __all__ = ["DEFAULT_MODEL", "Decoder", "OnsetDetector", "Onsets", "activations", "decode"]
 
@@ -272,8 +273,10 @@ class OnsetDetector:
         """
         rate, checked = as_rate(sample_rate), as_blocks(blocks, "audio")
         levels = Envelope(self.network.frontend.config.hop_length)
-        heard = levels.heard(mono(checked, rate, self.rate))
-        curve = np.concatenate(list(activations(self.network, heard)))
+        signal, head = kept_head(levels.heard(mono(checked, rate, self.rate)), self.rate)
+        curve = np.concatenate(list(activations(self.network, signal)))
+        start = start_curve(self.network, np.concatenate(head))[: len(curve)]
+        curve[: len(start)] = np.maximum(curve[: len(start)], start)
         frame_rate = self.network.frontend.config.frame_rate
         times, strengths = decode(curve, frame_rate, self.decoder)
         envelope = levels.decibels()

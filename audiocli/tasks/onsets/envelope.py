@@ -13,7 +13,7 @@ Audio = NDArray[np.float32]
 Curve = NDArray[np.float32]
 Times = NDArray[np.float64]
 
-FLOOR = 1e-10  # power; -100 dB
+FLOOR, SILENT = 1e-10, -100.0  # power, and the same in dB
 LOOK = 0.05  # seconds before and after an onset in which the level is compared
 FARTHEST = 0.1  # seconds that an onset is moved back at most
 
@@ -87,7 +87,8 @@ def rises(envelope: Curve, times: Times, frame_rate: float) -> Curve:
     for place in np.round(times * frame_rate).astype(int):
         before = envelope[max(place - reach, 0) : place + 1]
         after = envelope[place : place + reach + 1]
-        rise = after.max() - before.min() if len(before) and len(after) else 0.0
+        lowest = before.min(initial=np.inf if place else SILENT)  # nothing is before the start
+        rise = after.max() - lowest if len(before) and len(after) else 0.0
         steps.append(max(float(rise), 0.0))
     return np.array(steps, np.float32)
 

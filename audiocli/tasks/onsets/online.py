@@ -17,6 +17,7 @@ from audiocli.dsp.signals import LOUDEST, as_mono, as_rate
 from audiocli.errors import AudioError, ModelError, UsageError
 from audiocli.nn.frame_crnn import FrameCRNN
 from audiocli.tasks.onsets.detector import OnsetDetector
+from audiocli.tasks.onsets.start import HEAD, start_curve
 
 __all__ = ["ENCODINGS", "ONLINE_MODEL", "OnlineDetector", "RawAudio", "open_stream"]
 
@@ -85,10 +86,15 @@ class OnlineDetector:
         self.recent = [-1.0, -1.0]  # the two values of the curve before the next
         self.frames = 0  # values of the curve so far
         self.last = -np.inf  # time of the last onset
+        self.head = np.zeros(0, np.float32)  # what tells whether an onset is at the very start
+        self.early: list[float] | None = []  # the curve until that is known
 
     @property
     def latency(self) -> float:
-        """Seconds from an onset until it is certain, without the time that computing takes."""
+        """Seconds from an onset until it is certain, without the time that computing takes.
+
+        One at the very start is certain as soon as 0.14 s have come.
+        """
         window = self.n_fft / 2 / self.hop
         return (window + self.network.reach + 1.5) / self.frame_rate
 
@@ -116,9 +122,12 @@ class OnlineDetector:
             as_mono(audio, "audio", empty=True, loudest=LOUDEST).astype(np.float32, copy=False)
         )
 
-    def _feed(self, audio: Audio) -> list[tuple[float, float]]:
+    def _feed(self, audio: Audio, *, sounding: bool = True) -> list[tuple[float, float]]:
         if self.resampler is not None:
             audio = self.resampler.resample_chunk(audio)
+        if self.early is not None and sounding:
+            wanted = round(HEAD * self.network.frontend.config.sample_rate) - len(self.head)
+            self.head = np.concatenate([self.head, audio[:wanted]])
         self.audio = np.concatenate([self.audio, audio])
         count = 1 + (len(self.audio) - self.n_fft) // self.hop
         if count < 1:
@@ -137,10 +146,10 @@ class OnlineDetector:
             rest = self.resampler.resample_chunk(np.zeros(0, np.float32), last=True)
             self.resampler = None
             onsets += self._feed(rest)
-        onsets += self._feed(np.zeros(self.n_fft // 2, np.float32))
+        onsets += self._feed(np.zeros(self.n_fft // 2, np.float32), sounding=False)
         if self.images is not None:
             onsets += self._see(self.images[..., -1:].expand(-1, -1, -1, self.network.reach))
-        return onsets + self._pick(-1.0)
+        return onsets + self._taken([], last=True) + self._pick(-1.0)
 
     def _see(self, images: Tensor) -> list[tuple[float, float]]:
         reach = self.network.reach
@@ -153,7 +162,19 @@ class OnlineDetector:
             logits, self.state = self.network.advance(self.images, self.state)
         self.images = self.images[..., -2 * reach :]
         curve = torch.sigmoid(logits[0, 0]).cpu().numpy()
-        return [onset for value in curve for onset in self._pick(float(value))]
+        return self._taken(curve.tolist())
+
+    def _taken(self, values: list[float], *, last: bool = False) -> list[tuple[float, float]]:
+        """Take the next values of the curve; the first wait until the start is known."""
+        if self.early is not None:
+            self.early += values
+            rate = self.network.frontend.config.sample_rate
+            if not last and len(self.head) < round(HEAD * rate):
+                return []
+            start = start_curve(self.network, self.head).tolist()
+            raised = [max(pair) for pair in zip(self.early, start, strict=False)]
+            values, self.early = raised + self.early[len(raised) :], None
+        return [onset for value in values for onset in self._pick(value)]
 
     def _pick(self, value: float) -> list[tuple[float, float]]:
         """Take the next value of the curve; the one before it may now be known for a peak."""

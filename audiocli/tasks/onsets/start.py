@@ -1,0 +1,199 @@
+"""An onset at the very start: loops, exported tracks and samples begin with one.
+
+A network that has seen nothing yet cannot tell a note that begins with the recording from one in
+whose middle the recording was cut: before both is nothing. With silence in front of it either is an
+onset to every model. So that is asked first, and then what the sound does next has to be what
+it does after an attack:
+
+- it **rises**: the first millisecond, and its slope as well, lie 10 dB or more below the first 50,
+  so that the beginning of the note is in the recording; or
+- it **falls at once**: in the bands that sound, by 8 dB or more on average until 50 to 110 ms
+  later, and by 2.5 dB or more in the first 20 ms, as after a stroke. 3 dB are enough where the
+  first sample is at rest, as it is in what samplers and synthesisers export, and the fall is
+  steepest first; 20 dB of the level are always enough.
+
+What sounds on as loud as before, a held note, a chord, noise or hum, was cut. So was what decays by
+less than 30 dB a second: most strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from audiocli.dsp.frames import hann
+from audiocli.nn.framewise import FramewiseNetwork
+
+__all__ = ["HEAD", "begins_with_attack", "kept_head", "start_curve"]
+
+Audio = NDArray[np.float32]
+Curve = NDArray[np.float32]
+
+#: Seconds of a recording that decide, and seconds of silence that go before it.
+HEAD, SILENCE = 0.14, 0.8
+#: Seconds in which the peak of the curve counts as one at the start, and how early it may come.
+WITHIN, EARLY = 0.05, 0.03
+QUIET = 1e-8  # mean power of the first 50 ms below which there is nothing: -80 dB
+RISE = 10.0  # dB
+FALL, FIRST_FALL = 8.0, 2.5  # dB
+FALL_FROM_REST, STEEPEST_FIRST = 3.0, 0.2  # dB, and which part of a fall the first 20 ms have
+FALL_OF_LEVEL = 20.0  # dB
+AT_REST = 0.02  # of the peak of the first 20 ms
+BANDS, LOWEST, HIGHEST, AUDIBLE = 24, 60.0, 16_000.0, 30.0  # number, Hz, Hz, dB below the loudest
+FRAME = 0.0232  # seconds
+
+
+def kept_head(blocks: Iterable[Audio], sample_rate: int) -> tuple[Iterator[Audio], list[Audio]]:
+    """Keep the beginning of a stream as it passes.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape (samples,)
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    passed : iterator of ndarray
+        The same blocks.
+    head : list of ndarray
+        Once they have passed, the first `HEAD` seconds of them.
+
+    Examples
+    --------
+    >>> passed, head = kept_head([np.zeros(900), np.zeros(900)], 10_000)
+    >>> [len(block) for block in passed], [len(part) for part in head]
+    ([900, 900], [900, 500])
+    """
+    head: list[Audio] = []
+    wanted = round(HEAD * sample_rate)
+
+    def passing() -> Iterator[Audio]:
+        held = 0
+        for block in blocks:
+            if held < wanted:
+                head.append(block[: wanted - held])
+                held += len(head[-1])
+            yield block
+
+    return passing(), head
+
+
+def start_curve(network: FramewiseNetwork, head: Audio) -> Curve:
+    """Tell how likely an onset is at the start of a recording.
+
+    Parameters
+    ----------
+    network : FramewiseNetwork
+        With one output a frame.
+    head : ndarray, shape (samples,)
+        The first `HEAD` seconds or more at the network's rate; all of it if it is shorter.
+
+    Returns
+    -------
+    ndarray, shape (frames,)
+        Onset strength of the first frames, up to 50 ms; nothing where the recording does not
+        begin like an attack.
+
+    Examples
+    --------
+    >>> from audiocli.nn import models
+    >>> from audiocli.nn.frontend import FilterbankConfig
+    >>> network = models.build("frame-rnn", FilterbankConfig(), {})
+    >>> start_curve(network, np.ones(6000, np.float32)).shape
+    (0,)
+    """
+    config = network.frontend.config
+    if not begins_with_attack(head, config.sample_rate):
+        return np.zeros(0, np.float32)
+    before = round(SILENCE * config.frame_rate)
+    padded = np.concatenate([np.zeros(before * config.hop_length, np.float32), head])
+    where = next(network.parameters()).device
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(padded).to(where).unsqueeze(0))
+    curve: Curve = torch.sigmoid(logits[0, 0].float()).cpu().numpy()
+    first = curve[before : before + round(WITHIN * config.frame_rate) + 1].copy()
+    # The attack lies in windows that end behind it: the peak may come a little before its time.
+    first[:1] = curve[before - round(EARLY * config.frame_rate) : before + 1].max()
+    return first
+
+
+def begins_with_attack(head: Audio, sample_rate: int) -> bool:
+    """Tell whether a recording begins like an attack, and not in the middle of a note.
+
+    Parameters
+    ----------
+    head : ndarray, shape (samples,)
+        Its first `HEAD` seconds or more, or all of it.
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> t = np.arange(8000) / 44100
+    >>> held = np.sin(2 * np.pi * 440 * t).astype(np.float32)
+    >>> struck = (np.exp(-30 * t) * held).astype(np.float32)
+    >>> begins_with_attack(held, 44100), begins_with_attack(struck, 44100)
+    (False, True)
+    """
+    sound = np.zeros(round(HEAD * sample_rate))
+    kept = head[: len(sound)]
+    sound[: len(kept)] = kept
+    if _level(sound, 0.0, 0.05, sample_rate) < 10 * np.log10(QUIET):
+        return False
+    if _rises(sound, sample_rate):
+        return True
+    fall = _level(sound, 0.0, 0.01, sample_rate) - _level(sound, 0.05, 0.11, sample_rate)
+    if fall >= FALL_OF_LEVEL:
+        return True
+    banded, first = _falls(sound, sample_rate)
+    if banded >= FALL and first >= FIRST_FALL:
+        return True
+    peak = np.abs(sound[: round(0.02 * sample_rate)]).max()
+    at_rest = abs(sound[0]) <= AT_REST * peak
+    falls = min(banded, fall) >= FALL_FROM_REST
+    return bool(at_rest and falls and first >= STEEPEST_FIRST * banded)
+
+
+def _level(sound: NDArray[np.float64], begin: float, end: float, rate: int) -> float:
+    """Give the level from a time to another, in dB."""
+    part = sound[round(begin * rate) : round(end * rate)]
+    return float(10 * np.log10(np.mean(np.square(part)) + 1e-12))
+
+
+def _rises(sound: NDArray[np.float64], rate: int) -> bool:
+    """Tell whether both the sound and its slope begin far below what they reach."""
+    slope = np.diff(sound)  # of a steady sine this is largest where the sine itself is 0
+    rises = (
+        _level(each, 0.0, 0.05, rate) - _level(each, 0.0, 0.001, rate) for each in (sound, slope)
+    )
+    return min(rises) >= RISE
+
+
+def _falls(sound: NDArray[np.float64], rate: int) -> tuple[float, float]:
+    """Give by how many dB the bands that sound fall until 50 to 110 ms, and in 20 ms."""
+    length, step = round(FRAME * rate), round(0.01 * rate)
+    starts = range(0, min(11 * step, len(sound) - length) + 1, step)
+    frames = np.stack([sound[start : start + length] for start in starts])
+    powers = np.square(np.abs(np.fft.rfft(frames * hann(length), 4 * length)))
+    frequencies = np.fft.rfftfreq(4 * length, 1 / rate)
+    edges = np.geomspace(LOWEST, min(HIGHEST, rate / 2), BANDS + 1)
+    places = np.searchsorted(frequencies, edges)
+    totals = np.concatenate([np.zeros((len(powers), 1)), np.cumsum(powers, axis=1)], axis=1)
+    bands: NDArray[Any] = np.diff(totals[:, places], axis=1)
+    levels = 10 * np.log10(np.maximum(bands, 1e-6 * bands[0].max() + 1e-12))
+    sounding = levels[:, levels[0] > levels[0].max() - AUDIBLE]
+    if not sounding.size:
+        return 0.0, 0.0
+    return (
+        float(np.mean(sounding[0] - sounding[5:].mean(axis=0))),
+        float(np.mean(sounding[0] - sounding[2])),
+    )
