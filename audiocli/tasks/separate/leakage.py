@@ -17,10 +17,10 @@ from audiocli.batch import Callbacks, Progress
 from audiocli.batch.inputs import Job, find_inputs
 from audiocli.errors import UsageError, suggest
 from audiocli.io.audio import AudioReader
-from audiocli.io.audio.levels import Level
 from audiocli.nn import registry
 from audiocli.tasks.evaluation import Evaluation, Measured, evaluate_jobs, record_measures
 from audiocli.tasks.separate.clips import SOURCES
+from audiocli.tasks.separate.conditioning import ProgrammeLevel
 from audiocli.tasks.separate.separator import Separator
 
 __all__ = ["Leak", "Leakage", "evaluate_leakage", "leak_of", "record_leakage"]
@@ -94,11 +94,11 @@ def leak_of(separator: Separator, source: Path, only: str, *, name: str | None =
     """
     with AudioReader(source, name=name) as reader:
         rate = reader.info.sample_rate
-        level = Level(rate)
+        level = ProgrammeLevel(rate)
         for block in reader.blocks(BLOCK):
-            level.hear(block)
+            level.add(block)
         total_energy = leaked = 0.0
-        for stems in separator.blocks(reader.blocks(BLOCK), rate, level.rms):
+        for stems in separator.blocks(reader.blocks(BLOCK), rate, level.level):
             whole = stems.sum(axis=0)
             vocals = stems[separator.stems.index("vocals")]
             total_energy += float(np.sum(whole**2, dtype=np.float64))

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from audiocli.dsp.signals import as_audio, as_blocks, as_rate
 from audiocli.errors import ModelError
-from audiocli.io.audio.levels import Level
 from audiocli.io.audio.streaming import Blockwise, overlap_add, rechunk, resample
 from audiocli.nn import models, registry
 from audiocli.nn.fusing import fuse
-from audiocli.nn.masking import LEVEL, SILENCE, SeparationNetwork
+from audiocli.nn.masking import LEVEL, SeparationNetwork
+from audiocli.tasks.separate.conditioning import ProgrammeLevel, conditioned, muted
 from audiocli.tasks.separate.gate import Gate
 from audiocli.tasks.separate.pitches import averaged_over_pitches, spread
 
@@ -26,6 +26,8 @@ Audio = NDArray[np.float32]
 DEFAULT_MODEL = "stereo-drnn"
 #: What a model calls the source that is left when all others are taken away.
 RESTS = ("other", "accompaniment")
+#: Zeros for so long are digital silence, in s.
+SILENT_SECONDS = 0.01
 
 
 class Separator:
@@ -111,13 +113,13 @@ class Separator:
             By stem: for most models ``vocals`` and ``accompaniment``.
         """
         rate, audio = as_rate(sample_rate), as_audio(mixture, "mixture")
-        level = Level(rate)
-        level.hear(audio)
-        pieces = list(self.blocks([audio], rate, level.rms))
+        level = ProgrammeLevel(rate)
+        level.add(audio)
+        pieces = list(self.blocks([audio], rate, level.level))
         stems = np.concatenate(pieces, axis=-1)
         return dict(zip(self.stems, stems, strict=True))
 
-    def blocks(self, mixture: Iterable[Audio], sample_rate: int, rms: float) -> Iterator[Audio]:
+    def blocks(self, mixture: Iterable[Audio], sample_rate: int, level: float) -> Iterator[Audio]:
         """Separate a stream.
 
         Parameters
@@ -126,8 +128,9 @@ class Separator:
             The stream.
         sample_rate : int
             In Hz.
-        rms : float
-            Level of the whole, as :class:`audiocli.io.audio.levels.Level` measures it.
+        level : float
+            Of the whole, as :class:`audiocli.tasks.separate.conditioning.ProgrammeLevel` measures
+            it.
 
         Yields
         ------
@@ -135,20 +138,16 @@ class Separator:
             For each block of the mixture one of the same length.
         """
         sample_rate = as_rate(sample_rate)
-        heard, sizes, mixed = itertools.tee(as_blocks(mixture, "mixture"), 3)
-        gain = LEVEL / rms if rms > SILENCE else 0.0
-
-        def hear(audio: Audio) -> Audio:
-            return estimate(self.network, audio, gain=gain, sources=self._taken)
+        inputs, sizes, mixed = itertools.tee(as_blocks(mixture, "mixture"), 3)
 
         def process(audio: Audio) -> Audio:
-            # Stems and channels in one axis, as streams have one.
-            taken = averaged_over_pitches(hear, audio, self.semitones)
+            taken, clean = conditioned(audio, self.rate, self._averaged, target=LEVEL, level=level)
             if self.gate:
-                taken[0] = self.gate(taken[0], audio, self.rate)
+                taken[0] = self.gate(taken[0], clean, self.rate)
+            # Stems and channels in one axis, as streams have one.
             return taken.reshape(len(taken) * len(audio), audio.shape[1])
 
-        narrow = resample(heard, sample_rate, self.rate)
+        narrow = resample(inputs, sample_rate, self.rate)
         sources = resample(overlap_add(narrow, process, self.cut), self.rate, sample_rate)
         first = next(mixed, None)
         if first is None:
@@ -156,8 +155,18 @@ class Separator:
         lengths = (block.shape[-1] for block in sizes)
         number = len(self._taken)
         matched = rechunk(sources, lengths, channels=number * len(first))
+        least = round(SILENT_SECONDS * sample_rate)
         for block, source in zip(itertools.chain([first], mixed), matched, strict=True):
-            yield decode(block, source.reshape(number, *block.shape))
+            yield decode(block, muted(source.reshape(number, *block.shape), block, least))
+
+    def _averaged(self, audio: Audio) -> Audio:
+        """Estimate the sources of audio at the level of training, at all pitches."""
+        if not audio.any():
+            return np.zeros((len(self._taken), *audio.shape), np.float32)
+        return averaged_over_pitches(self._estimate, audio, self.semitones)
+
+    def _estimate(self, audio: Audio) -> Audio:
+        return estimate(self.network, audio, sources=self._taken)
 
 
 def stems_of(entry: registry.ModelEntry) -> tuple[str, ...]:

@@ -15,9 +15,9 @@ import numpy as np
 
 from audiocli.batch import Progress
 from audiocli.io.audio import AudioFormat, AudioInfo, AudioReader, AudioWriter, output_format
-from audiocli.io.audio.levels import Level
 from audiocli.io.audio.streaming import prefetch
 from audiocli.io.audio.stretch import Loudest, Stretch, cut
+from audiocli.tasks.separate.conditioning import ProgrammeLevel
 from audiocli.tasks.separate.plot import StemsViewer, plot_stems
 from audiocli.tasks.separate.remix import Remix
 from audiocli.tasks.separate.report import EXCERPT_SECONDS, LONGEST_SECONDS, About, Report
@@ -191,7 +191,7 @@ class _Song:
     path: Path
     name: str | None
     info: AudioInfo
-    level: Level  # of the whole, so that a preview sounds as it does in the whole
+    level: ProgrammeLevel  # of the whole, so that a preview sounds as it does in the whole
     stretch: Stretch  # what is separated
     excerpt: Stretch | None  # what of that a page holds, where it cannot hold all
 
@@ -212,10 +212,10 @@ class _Song:
 def _survey(reader: AudioReader, path: Path, name: str | None, extras: Extras) -> _Song:
     """Hear a file once: its level, and where it is loudest."""
     rate = reader.info.sample_rate
-    level = Level(rate)
+    level = ProgrammeLevel(rate)
     loudest = None if extras.preview is None else Loudest(max(1, round(extras.preview * rate)))
     for block in reader.blocks(BLOCK):
-        level.hear(block)
+        level.add(block)
         if loudest is not None:
             loudest.hear(block)
     stretch = Stretch(0, level.frames) if loudest is None else loudest.stretch
@@ -295,7 +295,7 @@ def _write(
         # processors by itself, and beside it the rest of this loop would only slow it down.
         decoded = prefetch(song.blocks(reader))
         stack.callback(decoded.close)  # or its thread would read on from a closed file
-        pairs = _pairs(separator, decoded, rate, song.level.rms)
+        pairs = _pairs(separator, decoded, rate, song.level.level)
         frames = song.stretch.frames
         writers = [
             (
@@ -318,11 +318,11 @@ def _write(
 
 
 def _pairs(
-    separator: Separator, mixture: Iterable[Audio], rate: int, rms: float
+    separator: Separator, mixture: Iterable[Audio], rate: int, level: float
 ) -> Iterator[tuple[Audio, Audio]]:
     """Separate a stream; each block of stems has that of the mixture beside it."""
     heard, beside = itertools.tee(mixture)
-    yield from zip(beside, separator.blocks(heard, rate, rms), strict=True)
+    yield from zip(beside, separator.blocks(heard, rate, level), strict=True)
 
 
 def _parts(stem: str, stems: Sequence[str]) -> list[int]:
