@@ -29,6 +29,7 @@ __all__ = [
     "DataError",
     "ModelError",
     "UsageError",
+    "printable",
     "suggest",
     "warn",
 ]
@@ -78,6 +79,27 @@ def warn(message: str) -> None:
     'no beat was found'
     """
     warnings.warn(message, AudioCliWarning, stacklevel=3)
+
+
+def printable(name: str) -> str:
+    r"""Make a file name fit for a one-line message.
+
+    Parameters
+    ----------
+    name : str
+        The name, which may hold anything that a file system allows.
+
+    Returns
+    -------
+    str
+        The name with line breaks, control characters and the like escaped.
+
+    Examples
+    --------
+    >>> print(printable("two\nlines.wav"))
+    two\nlines.wav
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
 def suggest(name: str, choices: Iterable[str]) -> str:

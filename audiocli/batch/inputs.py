@@ -284,6 +284,8 @@ def _listed(files_from: str) -> list[str]:
     """Read the lines of a list of files; names keep the bytes they have on disk."""
     try:
         if files_from == "-":
+            if sys.stdin is None:
+                raise ValueError("standard input is closed")
             content = sys.stdin.buffer.read()
         else:
             content = Path(files_from).read_bytes()

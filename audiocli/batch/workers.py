@@ -29,7 +29,7 @@ from types import FrameType
 from typing import Any, Literal
 
 from audiocli.batch.inputs import Job
-from audiocli.errors import AudioCliError, AudioCliWarning, UsageError
+from audiocli.errors import AudioCliError, AudioCliWarning, UsageError, printable
 
 __all__ = [
     "Outcome",
@@ -260,7 +260,9 @@ def failure(
     else:
         text = f"internal error: {type(why).__name__}: {why}"
         where = "".join(traceback.format_exception(type(why), why, why.__traceback__))
-    text = text if job.input.name in text else f"{job.input.name}: {text}"
+    shown = printable(job.input.name)
+    text = text.replace(job.input.name, shown)
+    text = text if shown in text else f"{shown}: {text}"
     return Outcome(
         job,
         "failed",

@@ -6,7 +6,6 @@ librosa or pandas at import, and a test holds that.
 
 from __future__ import annotations
 
-import io
 import sys
 
 import click
@@ -21,6 +20,8 @@ from audiocli.cli.features import features
 from audiocli.cli.models import models
 from audiocli.cli.onsets import onsets
 from audiocli.cli.separate import separate
+from audiocli.cli.signposts import SignpostedGroup
+from audiocli.cli.streams import ReaderGone, StandardOutput, standard_streams
 from audiocli.cli.tag import tag
 from audiocli.cli.train import train
 from audiocli.errors import AudioCliError, UsageError
@@ -28,13 +29,18 @@ from audiocli.errors import AudioCliError, UsageError
 __all__ = ["cli", "main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+READER_GONE = 141
+"""The exit status of programs that SIGPIPE ends, which is 128 + 13."""
+
+
+@click.group(cls=SignpostedGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="audiocli")
 def cli() -> None:
     """Audio analysis on the command line.
 
     Results go to standard output or to files, everything else to standard error. Exit
-    status: 0 all good, 1 some inputs failed (the others are done), 2 wrong usage, 130 interrupted.
+    status: 0 all good, 1 some inputs failed (the others are done), 2 wrong usage, 130 interrupted,
+    141 who read the results left.
     """
 
 
@@ -53,17 +59,35 @@ cli.add_command(demo)
 
 def main() -> None:
     """Run the command line; turn errors and interrupts into exit statuses."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # File names go out with the bytes that they have on disk, be they text or not.
-        sys.stdout.reconfigure(errors="surrogateescape")
+    with standard_streams() as output:
+        status = _run(output)
+    if status:
+        sys.exit(status)
+
+
+def _run(output: StandardOutput) -> int:
+    """Run a command, and find its exit status."""
+    status = 0
     try:
         cli(prog_name="audiocli", standalone_mode=False)
+        if output.error is None:
+            output.flush()
+    except SystemExit as end:
+        if not isinstance(end.code, int):
+            raise
+        status = end.code
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
+    except ReaderGone:
+        return READER_GONE
     except AudioCliError as error:
         click.echo(f"audiocli: {error}", err=True)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
+        return 2 if isinstance(error, UsageError) else 1
     except (KeyboardInterrupt, click.Abort):
         click.echo("audiocli: interrupted", err=True)
-        sys.exit(130)
+        return 130
+    if output.error is None or isinstance(output.error, ReaderGone):
+        return status
+    click.echo(f"audiocli: {output.error}; the files are written", err=True)
+    return status or 1

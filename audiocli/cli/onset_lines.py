@@ -63,6 +63,7 @@ def _columns(text: str) -> list[str]:
 
 def run_online(inputs: tuple[str, ...], options: dict[str, Any]) -> None:
     """Print onsets while the sound is still coming."""
+    from audiocli.batch.stdin import binary_input
     from audiocli.tasks.onsets import OnlineDetector, RawAudio, open_stream
     from audiocli.tasks.onsets.online import ONLINE_MODEL
 
@@ -78,7 +79,7 @@ def run_online(inputs: tuple[str, ...], options: dict[str, Any]) -> None:
     if "salience" in columns:
         raise click.UsageError("--columns salience: cannot be used with --online")
     raw = RawAudio(options["rate"], options["channels"], options["encoding"])
-    form, blocks = open_stream(sys.stdin.buffer, raw)
+    form, blocks = open_stream(binary_input(), raw)
     detector = OnlineDetector(
         form.sample_rate,
         options["model"] or ONLINE_MODEL,

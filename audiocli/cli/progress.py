@@ -12,6 +12,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from audiocli.batch import Callbacks, Outcome, Summary
 from audiocli.batch.inputs import Job
+from audiocli.cli.streams import OutputError, escaped
+from audiocli.errors import printable
 
 __all__ = ["Reporter", "finish"]
 
@@ -82,9 +84,9 @@ class Reporter(Callbacks):
 
     def finished(self, outcome: Outcome) -> None:
         """Count a file, print its warnings and results; name it where it failed."""
-        name = outcome.job.input.name
-        self.parts.pop(name, None)
-        self.seconds.pop(name, None)
+        name = printable(outcome.job.input.name)
+        self.parts.pop(outcome.job.input.name, None)
+        self.seconds.pop(outcome.job.input.name, None)
         self.finished_seconds += outcome.audio_seconds
         self.finished_jobs += 1
         self._update(name)
@@ -94,8 +96,7 @@ class Reporter(Callbacks):
         if outcome.status == "done":
             for line in self.remarks(outcome):
                 self._say(line)
-            for line in self.results(outcome):
-                self._say(line, err=False)
+            self._print_results(outcome)
         if outcome.status == "failed":
             self._say(f"audiocli: {outcome.error}")
             if outcome.traceback:
@@ -110,6 +111,15 @@ class Reporter(Callbacks):
         """Take the bar away."""
         self.progress.stop()
 
+    def _print_results(self, outcome: Outcome) -> None:
+        try:
+            for line in self.results(outcome):
+                self._say(line, err=False)
+        except OutputError:
+            # What is asked for is in files: they are made all the same, and the end tells.
+            if not outcome.job.outputs:
+                raise
+
     def _update(self, name: str) -> None:
         if self.bar is None:
             return
@@ -117,6 +127,7 @@ class Reporter(Callbacks):
         seconds = self.finished_seconds + sum(self.seconds.values())
         speed = f"{seconds / elapsed:.0f} x real time" if elapsed > 1 else ""
         done = self.finished_jobs + sum(self.parts.values())
+        name = printable(name)
         shown = name if len(name) <= 40 else "..." + name[-37:]
         fields: dict[str, Any] = {"speed": speed}
         self.progress.update(self.bar, completed=done, description=shown, **fields)
@@ -126,7 +137,8 @@ class Reporter(Callbacks):
         if self.progress.disable or not (err or sys.stdout.isatty()):
             click.echo(line, err=err)
         else:
-            self.console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
+            plain: dict[str, Any] = dict.fromkeys(("markup", "emoji", "highlight"), False)
+            self.console.print(escaped(line), soft_wrap=True, **plain)
 
 
 def finish(summary: Summary, *, quiet: bool = False) -> None:

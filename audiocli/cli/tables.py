@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from audiocli.errors import printable
 
 if TYPE_CHECKING:
     from audiocli.tasks.evaluation import Evaluation
@@ -39,7 +42,9 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         number = bool(numbers) and all(numbers)
         table.add_column(column, justify="right" if number else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row))
+        cells = (f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row)
+        # As text, because a name may hold [brackets], and what a terminal would obey.
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     wide = None if sys.stdout.isatty() else 500
     Console(width=wide).print(table, highlight=False, markup=False)
 

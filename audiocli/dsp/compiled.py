@@ -14,6 +14,8 @@ from types import ModuleType
 
 from filelock import FileLock
 
+from audiocli.errors import AudioCliError
+
 __all__ = ["import_librosa"]
 
 
@@ -30,7 +32,11 @@ def import_librosa() -> ModuleType:
     69
     """
     user = os.getuid() if hasattr(os, "getuid") else ""  # on Windows each has a folder of their own
-    with FileLock(Path(tempfile.gettempdir(), f"audiocli-numba-{user}.lock")):
+    try:
+        folder = tempfile.gettempdir()
+    except OSError as error:
+        raise AudioCliError(f"{error.strerror}; set TMPDIR to a folder with room") from error
+    with FileLock(Path(folder, f"audiocli-numba-{user}.lock")):
         import librosa.beat  # and through it whatever is compiled
 
         return librosa

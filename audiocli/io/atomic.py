@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from audiocli.errors import AudioCliError, UsageError
+from audiocli.errors import AudioCliError, UsageError, printable
 
-__all__ = ["publish", "write_bytes", "write_whole"]
+__all__ = ["publish", "scratch_folder", "write_bytes", "write_whole"]
 
 
 def write_whole(path: Path, fill: Callable[[Path], None], *, overwrite: bool = False) -> None:
@@ -93,6 +94,29 @@ def write_bytes(path: Path, data: bytes, *, overwrite: bool = False) -> None:
         partial.write_bytes(data)
 
     write_whole(path, fill, overwrite=overwrite)
+
+
+def scratch_folder() -> tempfile.TemporaryDirectory[str]:
+    """Make a temporary folder, which is deleted with what is in it when its block is left.
+
+    Raises
+    ------
+    AudioCliError
+        If there is no place for it.
+
+    Examples
+    --------
+    >>> with scratch_folder() as folder:
+    ...     Path(folder).is_dir()
+    True
+    """
+    try:
+        return tempfile.TemporaryDirectory(prefix="audiocli-")
+    except OSError as error:
+        reason = printable(error.strerror or str(error))
+        raise AudioCliError(
+            f"no temporary folder can be made ({reason}); set TMPDIR to a folder with room"
+        ) from error
 
 
 def publish(partial: Path, path: Path, *, overwrite: bool) -> None:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -27,6 +26,7 @@ from typing import BinaryIO
 import numpy as np
 
 from audiocli.errors import AudioError
+from audiocli.io.atomic import scratch_folder
 from audiocli.io.audio.decoding import DecodingError, no_audio, open_decoder
 from audiocli.io.audio.downmix import downmix
 from audiocli.io.audio.encoding import AudioFormat, AudioWriter, output_format
@@ -285,7 +285,7 @@ def spooled(stream: BinaryIO) -> Iterator[Path]:
     ...     read(path)[0].shape
     (2, 800)
     """
-    with tempfile.TemporaryDirectory(prefix="audiocli-") as folder:
+    with scratch_folder() as folder:
         path = Path(folder) / "stdin"
         try:
             with path.open("wb") as file:

@@ -9,6 +9,8 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
+from audiocli.errors import printable
+
 __all__ = [
     "BITS",
     "CHUNK",
@@ -93,24 +95,3 @@ class SequentialFile(sf.SoundFile):  # type: ignore[misc]  # soundfile has no ty
     def seekable(self) -> bool:
         """Deny it."""
         return False
-
-
-def printable(name: str) -> str:
-    r"""Make a file name fit for a one-line message.
-
-    Parameters
-    ----------
-    name : str
-        The name, which may hold anything that a file system allows.
-
-    Returns
-    -------
-    str
-        The name with line breaks and the like escaped.
-
-    Examples
-    --------
-    >>> print(printable("two\nlines.wav"))
-    two\nlines.wav
-    """
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)

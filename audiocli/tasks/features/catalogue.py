@@ -13,6 +13,7 @@ from audiocli.dsp import bands, cepstral, energy, harmonic, perceptual, rhythm, 
 from audiocli.dsp import linear_prediction as prediction
 from audiocli.dsp.loudness import LoudnessMeter
 from audiocli.errors import UsageError, suggest
+from audiocli.tasks.features.aliases import canonical, elsewhere
 from audiocli.tasks.features.block import CONTRAST_FROM, LPC_ORDER, Block, Settings
 
 __all__ = ["FEATURES", "SETS", "Feature", "select"]
@@ -322,7 +323,8 @@ def select(names: Sequence[str]) -> list[Feature]:
     Parameters
     ----------
     names : sequence of str
-        Names of ``FEATURES`` and of ``SETS``, in any order.
+        Names of ``FEATURES`` and of ``SETS``, or those of other programs in
+        :mod:`audiocli.tasks.features.aliases`, in any order.
 
     Returns
     -------
@@ -345,6 +347,12 @@ def select(names: Sequence[str]) -> list[Feature]:
             wanted.update(SETS[name])
         elif name in FEATURES:
             wanted.add(name)
+        elif (found := canonical(name)) in SETS:
+            wanted.update(SETS[found])
+        elif found is not None:
+            wanted.add(found)
+        elif (where := elsewhere(name)) is not None:
+            raise UsageError(f"feature {name!r} {where}")
         else:
             raise UsageError(f"feature {name!r}: {suggest(name, [*SETS, *FEATURES])}")
     if not wanted:

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from audiocli.batch import Progress
+from audiocli.io.atomic import scratch_folder
 from audiocli.io.audio import AudioFormat, AudioInfo, AudioReader, AudioWriter, output_format
 from audiocli.io.audio.streaming import prefetch
 from audiocli.io.audio.stretch import Loudest, Stretch, cut
@@ -171,7 +171,7 @@ def separate_file(
     with ExitStack() as stack:
         scratch = Path()
         if extras.remix or extras.report:
-            scratch = Path(stack.enter_context(TemporaryDirectory(prefix="audiocli-")))
+            scratch = Path(stack.enter_context(scratch_folder()))
         try:
             made = _Products(extras, separator, song, scratch)
             _write(separator, song, outputs, made, form, gain, overwrite, progress)
