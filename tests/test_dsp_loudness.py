@@ -81,8 +81,8 @@ def test_pauses_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("samples", [1, 3199])
-def test_short_signals_have_the_loudness_of_silence(samples: int) -> None:
-    assert loudness(np.ones(samples, np.float32), 8000) == SILENT_LUFS
+def test_short_signals_have_no_loudness(samples: int) -> None:
+    assert np.isnan(loudness(np.ones(samples, np.float32), 8000))
     assert loudness(sine(1000, 8000, 0.4), 8000) > -4  # just long enough
 
 
@@ -148,7 +148,7 @@ def test_blocks_of_any_size_give_the_whole(cuts: list[int], sample_rate: int) ->
     for block in blocks():
         meter.add(block)
     assert meter.result() == pytest.approx(loudness(signal, sample_rate), abs=1e-9)
-    assert LoudnessMeter(sample_rate).result() == SILENT_LUFS
+    assert np.isnan(LoudnessMeter(sample_rate).result())
 
 
 @settings(deadline=None, max_examples=20)

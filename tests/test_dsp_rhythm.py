@@ -186,14 +186,14 @@ def test_a_period_fits_three_times_into_what_is_heard(seconds: float) -> None:
     for seed in range(20):
         envelope = np.random.default_rng(seed).random(round(seconds * RATE / HOP))
         found = tempo(envelope, RATE, HOP)
-        assert found == 0 or found > 0.95 * 3 * 60 / seconds
+        assert np.isnan(found) or found > 0.95 * 3 * 60 / seconds
 
 
 @pytest.mark.parametrize("frames", [0, 1, 3, 40, 2000])
 @pytest.mark.parametrize("value", [0.0, 1.7])
 def test_what_does_not_move_has_no_rhythm(frames: int, value: float) -> None:
     envelope = np.full(frames, value, np.float32)
-    assert tempo(envelope, RATE, HOP) == 0
+    assert np.isnan(tempo(envelope, RATE, HOP))
     assert pulse_clarity(envelope, RATE, HOP) == 0
     assert onset_rate(envelope, RATE, HOP) == 0
     assert tempogram(envelope, 20).shape == (frames, 20)

@@ -120,12 +120,12 @@ class LoudnessMeter:
         Returns
         -------
         float
-            In LUFS; -70 for silence, and for less than 0.4 s. A gating block that is not complete
-            at the end does not count.
+            In LUFS; -70 for silence, NaN for less than 0.4 s, which is the shortest that has a
+            loudness. A gating block that is not complete at the end does not count.
         """
         complete = self._heard * STEPS_A_SECOND // self.sample_rate
         if complete < STEPS:
-            return SILENT_LUFS
+            return math.nan
         energy = np.convolve(self._steps[:complete], np.ones(STEPS), "valid")
         power = energy * STEPS_A_SECOND / (STEPS * self.sample_rate)
         power = power[_lufs(power) > SILENT_LUFS]
@@ -149,8 +149,8 @@ def loudness(signal: Floats, sample_rate: int) -> float:
     Returns
     -------
     float
-        In LUFS: -3.0 for a sine of 1 kHz and full scale in one channel. A signal that is silent,
-        or shorter than 0.4 s, has -70.
+        In LUFS: -3.0 for a sine of 1 kHz and full scale in one channel. A signal that is silent
+        has -70, one shorter than 0.4 s NaN.
 
     Examples
     --------

@@ -275,8 +275,9 @@ def tempo(
     Returns
     -------
     float
-        In beats a minute, about 30 to 320; 0.0 where nothing repeats, as in
-        silence.
+        In beats a minute, about 30 to 320; NaN where nothing repeats, as in
+        silence. What is all but constant, say a hum, repeats as well: whether anything rises
+        :func:`pick_onsets` tells.
 
     Raises
     ------
@@ -302,7 +303,7 @@ def tempo(
         )
     rate = 60 * sample_rate / hop_length  # frames a minute
     repeats = _repetition(envelope, round(window * rate / 60))
-    best, best_score = 0.0, -math.inf
+    best, best_score = math.nan, -math.inf
     for lag in _peaks_within(repeats, rate):
         period, strength = _follow(repeats, lag)
         octaves = math.log2(rate / period / start_bpm)

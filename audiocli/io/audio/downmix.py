@@ -29,6 +29,8 @@ CANCELLED, BACK = 10.0**-2.0, 10.0**-1.4
 #: Mean power below which a stretch tells nothing: -90 dB, less than the last of 16 bits.
 FLOOR = 1e-9
 STRETCH, FADE = 1.0, 0.02  # seconds
+#: Fewer samples may cancel by chance.
+FEWEST = 32
 
 
 def downmix(blocks: Iterable[Block], sample_rate: int, *, quiet: bool = False) -> Iterator[Block]:
@@ -143,7 +145,7 @@ class Downmix:
         """Settle the weights from a sample on, by the products of the stretch."""
         count = (self._taken - 1) % self.stretch + 1
         powers = np.diagonal(self._products) / count
-        if powers.mean() > FLOOR:
+        if count >= FEWEST and powers.mean() > FLOOR:
             left = self.mean @ self._products @ self.mean / count / powers.mean()
             if left < (CANCELLED if self.weights is self.mean else BACK):
                 # The first of those that are about as loud: which one that is must not be chance.

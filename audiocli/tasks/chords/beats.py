@@ -15,6 +15,7 @@ Journal of New Music Research 30(2), 2001, for chord changes on first beats.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiocli.dsp.compiled import import_librosa
-from audiocli.dsp.rhythm import tempo
+from audiocli.dsp.rhythm import pick_onsets, tempo
 from audiocli.io.audio.streaming import mono
 from audiocli.nn.framewise import in_segments
 from audiocli.nn.frontend import Filterbank, FilterbankConfig
@@ -38,6 +39,9 @@ EARS = FilterbankConfig(
     sample_rate=22_050, n_ffts=(1024,), hop_length=441, bands=60, fmin=30.0, fmax=10_000.0
 )
 USUAL_TEMPO = 100.0  # beats a minute
+#: Rises of so much (1 dB in all bands) above what is around them beat time, and so many must be
+#: there: two intervals that can be alike.
+STANDS_OUT, FEWEST = 1.0 / 20.0, 3
 SLACK = 0.17  # seconds between a beat and the change of chord that belongs to it
 BROKEN = 3.0  # what it costs to count on from another place: changes of chord
 #: How much better counting in threes must be: most songs are in four.
@@ -56,7 +60,7 @@ def find_beats(blocks: Iterable[Audio], sample_rate: int) -> Times:
     Returns
     -------
     ndarray, shape (beats,)
-        In seconds, rising; empty where nothing repeats.
+        In seconds, rising; empty where nothing repeats, or less than three times something rises.
 
     Examples
     --------
@@ -74,7 +78,7 @@ def find_beats(blocks: Iterable[Audio], sample_rate: int) -> Times:
     parts = list(in_segments(bank, EARS, rises, mono(blocks, sample_rate, EARS.sample_rate)))
     envelope = np.concatenate(parts)[:, 0].astype(np.float64)
     pace = tempo(envelope, EARS.sample_rate, EARS.hop_length, start_bpm=USUAL_TEMPO)
-    if not pace:
+    if not math.isfinite(pace) or _strokes(envelope) < FEWEST:
         return np.array([])
     _, frames = import_librosa().beat.beat_track(
         onset_envelope=envelope,
@@ -84,6 +88,11 @@ def find_beats(blocks: Iterable[Audio], sample_rate: int) -> Times:
         trim=False,
     )
     return np.asarray(frames, np.float64) / EARS.frame_rate
+
+
+def _strokes(envelope: Times) -> int:
+    """Count what stands out of the envelope: hum, noise and a single stroke beat no time."""
+    return len(pick_onsets(envelope, EARS.sample_rate, EARS.hop_length, threshold=STANDS_OUT))
 
 
 def find_bars(beats: Times, passages: Sequence[Passage]) -> Times:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from audiocli.tasks.features.block import CONTRAST_FROM, LPC_ORDER, Block, Setti
 __all__ = ["FEATURES", "SETS", "Feature", "select"]
 
 Floats = NDArray[np.floating[Any]]
+#: Of a recording that has a tempo: two intervals that can be alike.
+FEWEST_ONSETS = 3
 N_MFCC, N_CEPSTRUM, N_LPCC, N_FORMANTS = 20, 20, 13, 4
 
 
@@ -55,6 +58,8 @@ class Feature:
     meter : callable, optional
         For a feature of a whole file that is measured on the sound as it comes: makes what
         measures it, given the sample rate.
+    silent : bool
+        Whether it is defined of digital silence: a level is, a shape of nothing is not.
 
     Examples
     --------
@@ -76,6 +81,7 @@ class Feature:
     summarise: Callable[[Floats, Settings], float] | None = None
     summary_of: str = ""
     meter: Callable[[int], LoudnessMeter] | None = None
+    silent: bool = False
 
     @property
     def whole(self) -> bool:
@@ -109,6 +115,25 @@ def _frequencies_of_lines(block: Block) -> Floats:
     return lines * np.float32(block.settings.sample_rate / (2 * np.pi))
 
 
+def _tempo(envelope: Floats, settings: Settings) -> float:
+    """Give the tempo where there is something to beat it."""
+    beaten = _is_beaten(envelope, settings)
+    return rhythm.tempo(envelope, settings.sample_rate, settings.hop_length) if beaten else math.nan
+
+
+def _pulse_clarity(envelope: Floats, settings: Settings) -> float:
+    beaten = _is_beaten(envelope, settings)
+    return (
+        rhythm.pulse_clarity(envelope, settings.sample_rate, settings.hop_length) if beaten else 0.0
+    )
+
+
+def _is_beaten(envelope: Floats, settings: Settings) -> bool:
+    """Tell whether there are two intervals: what only hums repeats as well, but beats nothing."""
+    onsets = rhythm.pick_onsets(envelope, settings.sample_rate, settings.hop_length)
+    return len(onsets) >= FEWEST_ONSETS
+
+
 PEETERS = "Peeters 2004"
 PITCH_CLASSES = ("c", "c_sharp", "d", "d_sharp", "e", "f", "f_sharp", "g", "g_sharp", "a",
                  "a_sharp", "b")  # fmt: skip
@@ -116,15 +141,16 @@ TONNETZ = ("fifth_x", "fifth_y", "minor_third_x", "minor_third_y", "major_third_
 
 _ENERGY = [
     Feature("rms", "energy", "full scale", "Root mean square of the frame", "librosa rms",
-            lambda b: energy.rms(b.frames)),
+            lambda b: energy.rms(b.frames), silent=True),
     Feature("zero_crossing_rate", "energy", "1/sample", "Changes of sign a sample",
-            "librosa zero_crossing_rate", lambda b: energy.zero_crossing_rate(b.edges)),
+            "librosa zero_crossing_rate", lambda b: energy.zero_crossing_rate(b.edges),
+            silent=True),
     Feature("log_energy", "energy", "ln", "Natural log of the sum of squares", "HTK Book 5.8",
-            lambda b: energy.log_energy(b.frames)),
+            lambda b: energy.log_energy(b.frames), silent=True),
     Feature("crest_factor", "energy", "1", "Peak over root mean square of the waveform",
             "textbook", lambda b: energy.crest_factor(b.frames)),
     Feature("peak_level", "energy", "dBFS", "Highest sample", "textbook",
-            lambda b: energy.peak_dbfs(b.frames)),
+            lambda b: energy.peak_dbfs(b.frames), silent=True),
 ]  # fmt: skip
 
 _SPECTRAL = [
@@ -145,20 +171,21 @@ _SPECTRAL = [
             lambda b: spectral.rolloff(b.magnitude, b.settings.frequencies, b.settings.rolloff),
             lambda s: [f"{100 * part:g}".replace(".", "_") for part in s.rolloff]),
     Feature("spectral_flux", "spectral", "magnitude", "Change since the frame before, root of "
-            "summed squares", "Tzanetakis 2002, unnormalised; Essentia Flux", _flux("l2")),
+            "summed squares", "Tzanetakis 2002, unnormalised; Essentia Flux", _flux("l2"),
+            silent=True),
     Feature("spectral_contrast", "spectral", "dB", "Peaks over valleys: up to 200 Hz, then "
             "by octaves", "Jiang 2002; librosa spectral_contrast, without top_db",
             lambda b: bands.contrast(b.magnitude, b.settings.frequencies, fmin=CONTRAST_FROM,
                                      n_bands=b.settings.contrast_octaves),
             lambda s: range(s.contrast_octaves + 1)),
     Feature("spectral_flux_l1", "spectral", "magnitude", "Change, sum of absolute values",
-            "Essentia Flux, L1", _flux("l1")),
+            "Essentia Flux, L1", _flux("l1"), silent=True),
     Feature("spectral_flux_rectified", "spectral", "magnitude", "Change, sum of rises",
-            "Dixon 2006", _flux("rectified")),
+            "Dixon 2006", _flux("rectified"), silent=True),
     Feature("spectral_flux_normalised", "spectral", "1", "Change of the spectrum over its sum",
             "Tzanetakis 2002", _flux("normalised")),
     Feature("spectral_flux_log", "spectral", "log10", "Change, sum of rises of log10(1 + m)",
-            "Boeck 2012, without filters", _flux("log")),
+            "Boeck 2012, without filters", _flux("log"), silent=True),
     Feature("spectral_slope", "spectral", "1/Hz", "Slope of the straight line that fits the "
             "spectrum over its sum", PEETERS,
             lambda b: spectral.slope(b.magnitude, b.settings.frequencies, normalise=True)),
@@ -170,10 +197,11 @@ _SPECTRAL = [
             "over the energy", "Jensen 1999", lambda b: bands.irregularity_jensen(b.magnitude)),
     Feature("spectral_irregularity_krimphoff", "spectral", "magnitude", "What stands out of the "
             "mean of three bins", "Krimphoff 1994; LibXtract",
-            lambda b: bands.irregularity_krimphoff(b.magnitude)),
+            lambda b: bands.irregularity_krimphoff(b.magnitude), silent=True),
     Feature("high_frequency_content", "spectral", "Hz power", "Power weighted by frequency",
             "Masri 1996; Essentia HFC",
-            lambda b: spectral.high_frequency_content(b.magnitude, b.settings.frequencies)),
+            lambda b: spectral.high_frequency_content(b.magnitude, b.settings.frequencies),
+            silent=True),
     Feature("band_flatness", "spectral", "1", "Flatness in quarters of an octave from 250 Hz",
             "MPEG-7 AudioSpectrumFlatness",
             lambda b: bands.band_flatness(b.power, b.settings.frequencies,
@@ -209,10 +237,11 @@ _HARMONIC = [
     Feature("f0", "harmonic", "Hz", "Fundamental frequency; 0 where unvoiced", "Mauch 2014 (pYIN)",
             lambda b: b.f0, pitched=True, voiced=True),
     Feature("voicing", "harmonic", "1", "Whether the frame has a pitch, 0 or 1",
-            "Mauch 2014 (pYIN)", lambda b: (b.f0 > 0).astype(np.float32), pitched=True),
+            "Mauch 2014 (pYIN)", lambda b: (b.f0 > 0).astype(np.float32), pitched=True,
+            silent=True),
     Feature("voiced_probability", "harmonic", "1", "How likely the frame has a pitch",
             "Mauch 2014 (pYIN)",
-            lambda b: b.voiced_probability, pitched=True),
+            lambda b: b.voiced_probability, pitched=True, silent=True),
     Feature("harmonic_to_noise_ratio", "harmonic", "dB", "Power that repeats after a period over "
             "the rest; 0 where unvoiced", "Boersma 1993",
             lambda b: harmonic.harmonic_to_noise_ratio(b.frames, b.settings.sample_rate, b.f0),
@@ -270,23 +299,26 @@ _PERCEPTUAL = [
     Feature("rasta_plp", "perceptual", "ln", "The same after RASTA's band pass over time",
             "Hermansky 1994", _rasta, _numbered(13, 0)),
     Feature("loudness", "perceptual", "LUFS", "Integrated loudness of all channels of the file, "
-            "at its own rate; -70 for silence", "ITU-R BS.1770-4",
-            meter=LoudnessMeter),
+            "at its own rate; -70 for silence, undefined below 0.4 s", "ITU-R BS.1770-4",
+            meter=LoudnessMeter, silent=True),
 ]  # fmt: skip
 
 _RHYTHM = [
     Feature("onset_strength", "rhythm", "dB", "Mean rise of the mel bands since the frame before",
             "Boeck 2013; librosa onset_strength_multi",
-            lambda b: rhythm.onset_envelope(b.log_mel, b.before("log_mel", b.log_mel))),
-    Feature("tempo", "rhythm", "BPM", "Beats a minute, of the file; 0 where nothing repeats",
+            lambda b: rhythm.onset_envelope(b.log_mel, b.before("log_mel", b.log_mel)),
+            silent=True),
+    Feature("tempo", "rhythm", "BPM", "Beats a minute, of the file; undefined with fewer than "
+            "three onsets",
             "Ellis 2007", summary_of="onset_strength",
-            summarise=lambda x, s: rhythm.tempo(x, s.sample_rate, s.hop_length)),
+            summarise=_tempo),
     Feature("onset_rate", "rhythm", "Hz", "Onsets a second, of the file", "Boeck 2012",
             summary_of="onset_strength",
-            summarise=lambda x, s: rhythm.onset_rate(x, s.sample_rate, s.hop_length)),
-    Feature("pulse_clarity", "rhythm", "1", "How clearly a pulse runs through the file",
+            summarise=lambda x, s: rhythm.onset_rate(x, s.sample_rate, s.hop_length), silent=True),
+    Feature("pulse_clarity", "rhythm", "1", "How clearly a pulse runs through the file; 0 with "
+            "fewer than three onsets",
             "Lartillot 2008", summary_of="onset_strength",
-            summarise=lambda x, s: rhythm.pulse_clarity(x, s.sample_rate, s.hop_length)),
+            summarise=_pulse_clarity, silent=True),
 ]  # fmt: skip
 
 _ALL = [*_ENERGY, *_SPECTRAL, *_CEPSTRAL, *_HARMONIC, *_LPC, *_PERCEPTUAL, *_RHYTHM]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ STATISTICS = ("mean", "std")
 #: Seconds of sound that are worked on at a time, so that what lies between stays in the cache.
 BLOCK_SECONDS = 5.0
 DELTA_WIDTH = 9
+#: What peaks at this or less is silence: -140 dB, below the last of 24 bits.
+SILENT = 1e-7
 #: How many features fit on a picture.
 PLOTTED = 12
 
@@ -254,7 +257,9 @@ class Extractor:
         Returns
         -------
         dict of str to float
-            By the names of :meth:`columns`. Finite whatever the sound, also for silence.
+            By the names of :meth:`columns`. NaN is what is not defined of this sound: of digital
+            silence all but levels and changes, of sound without pitch what only voiced frames have,
+            a tempo without three onsets, the loudness of less than 0.4 s.
         """
         sample_rate = as_rate(sample_rate)
         meters = {f.name: f.meter(sample_rate) for f in self.features if f.meter}
@@ -263,8 +268,12 @@ class Extractor:
             f.summary_of: [np.zeros(0, np.float32)] for f in self.features if f.summarise
         }
 
+        peak = 0.0
+
         def metered() -> Iterator[Floats]:
+            nonlocal peak
             for block in as_blocks(blocks):
+                peak = max(peak, float(block.max()), -float(block.min()))
                 for meter in meters.values():
                     meter.add(block)
                 yield block
@@ -282,7 +291,25 @@ class Extractor:
             if feature.summarise:
                 joined = np.concatenate(curves[feature.summary_of])
                 whole[feature.name] = feature.summarise(joined, self.settings)
-        return self._row(taken, whole)
+        row = self._row(taken, whole)
+        return row if peak > SILENT else self._of_silence(row)
+
+    def _of_silence(self, row: dict[str, float]) -> dict[str, float]:
+        """Leave of a row what is defined of silence."""
+        defined = {
+            column
+            for feature in self.features
+            if feature.silent
+            for column in self._columns_of(feature)
+        }
+        return {name: value if name in defined else math.nan for name, value in row.items()}
+
+    def _columns_of(self, feature: Feature) -> list[str]:
+        """Name the columns of a feature in a row."""
+        names = feature.columns(self.settings)
+        if feature.whole:
+            return names
+        return [f"{name}_{statistic}" for name in names for statistic in self.statistics]
 
     def draw(
         self,

@@ -121,9 +121,9 @@ class Statistics:
         Returns
         -------
         ndarray, shape (columns, statistics)
-            Zeros where there was no frame.
+            NaN where there was no frame.
         """
-        found = np.zeros((len(self._mean), len(self.names)))
+        found = np.full((len(self._mean), len(self.names)), np.nan)
         if not self._count:
             return found
         known = {

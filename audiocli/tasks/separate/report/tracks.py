@@ -66,7 +66,7 @@ class Levels:
     def loudness(self) -> float:
         """Integrated loudness in LUFS; -inf for what is silent or shorter than 0.4 s."""
         value = self._meter.result()
-        return -math.inf if value <= SILENT_LUFS else value
+        return value if value > SILENT_LUFS else -math.inf  # also where it is not defined
 
 
 def _decibels(amplitude: float) -> float:
