@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from audiocli.cli import cli
 from audiocli.cli.separate import separate
-from audiocli.errors import AudioCliError, UsageError
+from audiocli.errors import AudioCliError, AudioCliWarning, UsageError
 from audiocli.io.audio import probe, read
 from audiocli.nn import models
 from audiocli.nn.frontend import StftConfig
@@ -138,7 +138,8 @@ def test_each_stem_has_its_gain(separator: Separator, tmp_path: Path) -> None:
 
 def test_what_would_clip_is_softer_as_a_whole(separator: Separator, tmp_path: Path) -> None:
     source = song(tmp_path / "a.wav", subtype="PCM_24")
-    mixed, (vocals, rest), done = remix(separator, source, {"accompaniment": 20.0}, "1.wav")
+    with pytest.warns(AudioCliWarning, match="its remix is"):
+        mixed, (vocals, rest), done = remix(separator, source, {"accompaniment": 20.0}, "1.wav")
     assert done.gain == 1 and 0 < done.remix_gain < 1
     assert np.abs(mixed).max() == pytest.approx(1, abs=1e-6)
     assert np.allclose(mixed, done.remix_gain * (vocals + 10 * rest), atol=2e-6)
@@ -261,7 +262,9 @@ def test_a_stem_that_clips_costs_a_second_run_of_all(separator: Separator, tmp_p
 
     source = song(tmp_path / "a.wav")
     extras = Extras(tmp_path / "remix.wav", {}, tmp_path / "a.png", tmp_path / "a.html")
-    done = separate_file(Overshooting(), source, {"vocals": tmp_path / "v.wav"}, extras=extras)
+    files = {"vocals": tmp_path / "v.wav"}
+    with pytest.warns(AudioCliWarning, match="dB softer"):
+        done = separate_file(Overshooting(), source, files, extras=extras)
     assert done.gain < 1 and done.remix_gain == 1
     assert np.array_equal(read(tmp_path / "remix.wav")[0], read(source)[0])
 

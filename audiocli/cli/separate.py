@@ -35,6 +35,19 @@ if TYPE_CHECKING:
 )
 @click.option("--bits", type=int, help="Bits a sample: 8, 16, 24, 32 (float). [the input's]")
 @click.option(
+    "--clip",
+    type=click.Choice(["rescale", "clamp", "float"]),
+    default="rescale",
+    show_default=True,
+    help="Where a stem would clip: make all softer by one gain, clip it, or write floats (wav).",
+)
+@click.option(
+    "--metadata/--no-metadata",
+    default=True,
+    show_default=True,
+    help="Write tags, cover and time reference of the input into the stems.",
+)
+@click.option(
     "--name",
     "template",
     default="{name}.{stem}.{ext}",
@@ -113,7 +126,18 @@ def _remarks(outcome: Outcome, *, quiet: bool, verbose: bool) -> Iterator[str]:
     if start is not None and not quiet:
         clock = f"{int(start // 60)}:{start % 60:05.2f}"
         yield f"{name}: preview of {done.seconds:.2f} s from {start:.2f} s ({clock}) on"
+    if verbose:
+        yield f"{name}: stems: {_level(done.facts)}"
     gain = done.facts.get("remix_gain_db")
     if verbose and gain is not None:
         clipped = f"all of it {gain:.2f} dB, or it would clip" if gain < 0 else "as asked for"
         yield f"{name}: remix: {clipped}"
+
+
+def _level(facts: dict[str, Any]) -> str:
+    """Say at which level stems were written."""
+    clamped = facts.get("clamped_samples")
+    if clamped:
+        return f"at the input's level, {clamped} samples clipped"
+    gain = facts.get("gain_db", 0.0)
+    return f"all {gain:.2f} dB, or they would clip" if gain < 0 else "at the input's level"

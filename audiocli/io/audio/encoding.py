@@ -208,6 +208,8 @@ class AudioWriter:
     compression : float, optional
         Of mp3, from 0 for the highest average bit rate that its sample rate has to 1 for the
         lowest; by default its quality is fixed, near transparency, and not its bit rate.
+    finish : callable, optional
+        Told the hidden file when all samples are in it, to add metadata.
 
     Attributes
     ----------
@@ -242,11 +244,12 @@ class AudioWriter:
         overwrite: bool = False,
         frames: int | None = None,
         compression: float | None = None,
+        finish: Callable[[Path], None] | None = None,
     ) -> None:
         self._path = Path(path)
         self._shown = printable(os.fspath(path))
         self._rate, self._channels, self._format = sample_rate, channels, format
-        self._overwrite = overwrite
+        self._overwrite, self._finish = overwrite, finish
         self._frame_bytes = channels * (format.bits or 0) // 8
         is_large = format.container == "wav" and (frames or 0) * self._frame_bytes > _WAV_LIMIT
         self._container = "rf64" if is_large else format.container
@@ -374,6 +377,8 @@ class AudioWriter:
                 self._sink.close()
                 if self._sink.error:
                     raise self._sink.error
+                if self._finish is not None:
+                    self._finish(self._temporary)
                 self._publish()
         except (sf.LibsndfileError, OSError) as error:
             raise self._failed(self._sink.error or error) from error

@@ -14,7 +14,18 @@ m4a, mp4            ``©gen``        ``----:com.apple.iTunes:MOOD``
 All else that the metadata hold stays.
 """
 
+from audiocli.io.metadata.carried import Metadata, read_metadata
 from audiocli.io.metadata.tags import KINDS, NAMES, Cover, Tags, read_tags
 from audiocli.io.metadata.writing import put_tags, write_tags
 
-__all__ = ["KINDS", "NAMES", "Cover", "Tags", "put_tags", "read_tags", "write_tags"]
+__all__ = [
+    "KINDS",
+    "NAMES",
+    "Cover",
+    "Metadata",
+    "Tags",
+    "put_tags",
+    "read_metadata",
+    "read_tags",
+    "write_tags",
+]

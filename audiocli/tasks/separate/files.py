@@ -10,8 +10,9 @@ from audiocli.batch import Callbacks, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Job, find_inputs, plan
 from audiocli.batch.stdin import standard_input
 from audiocli.errors import UsageError, suggest
-from audiocli.io.audio import AudioInfo, output_format
+from audiocli.io.audio import AudioInfo
 from audiocli.nn import models, registry
+from audiocli.tasks.separate.clipping import clip_format
 from audiocli.tasks.separate.clips import PARTS
 from audiocli.tasks.separate.pitches import spread
 from audiocli.tasks.separate.products import NAME, REMIX, Asked, Naming, container_of
@@ -35,6 +36,8 @@ class _MakeWorker:
     asked: Asked
     container: str | None
     bits: int | None
+    clip: str
+    metadata: bool
     pitches: int | None
     n_jobs: int
 
@@ -59,6 +62,8 @@ class _MakeWorker:
                 name=job.input.name,
                 container=self.container or container_of(job.input),
                 bits=self.bits,
+                clip=self.clip,
+                metadata=self.metadata,
                 overwrite=job.replace,
                 progress=progress,
             )
@@ -86,6 +91,8 @@ def separate_files(
     stems: Sequence[str] | None = None,
     container: str | None = None,
     bits: int | None = None,
+    clip: str = "rescale",
+    metadata: bool = True,
     template: str = NAME,
     asked: Asked | None = None,
     pitches: int | None = None,
@@ -111,7 +118,7 @@ def separate_files(
     stems : sequence of str
         Which to write, of those the model has; ``accompaniment`` is always among them, all but
         the vocals. By default all that the model has.
-    container, bits
+    container, bits, clip, metadata
         As in :func:`separate_file`.
     template : str
         Name of an output, of ``{name}``, ``{stem}``, ``{ext}`` and ``{parent}``.
@@ -153,7 +160,9 @@ def separate_files(
     """
     output = Path(output)
     # Whatever can be refused is refused here, before anything is written.
-    output_format(container or "wav", bits, AudioInfo("", 44100, 2, None, 16, False, "wav"))
+    clip_format(clip, container, bits, AudioInfo("", 44100, 2, None, 16, False, "wav"))
+    if clip == "float":
+        container = "wav"
     models.device(device)
     spread(pitches)
     found = find_inputs(inputs, files_from=files_from, exclude=output)
@@ -172,8 +181,12 @@ def separate_files(
     settings = {"stems": list(stems), "container": container, "bits": bits, "template": template}
     if pitches is not None:
         settings["pitches"] = pitches
+    if clip != "rescale":
+        settings["clip"] = clip
+    if not metadata:
+        settings["metadata"] = metadata
     request = _MakeWorker(model, device, tuple(stems), naming.kinds, asked, container, bits,
-                          pitches, n_jobs)  # fmt: skip
+                          clip, metadata, pitches, n_jobs)  # fmt: skip
     with standard_input(jobs) as ready:
         return run(
             ready,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocli.io.audio import AudioFormat, AudioInfo, AudioReader, AudioWriter
+from audiocli.io.metadata import Metadata
 
 __all__ = ["Remix"]
 
@@ -96,7 +97,15 @@ class Remix:
         self.peak = max(self.peak, float(np.abs(mixed).max(initial=0.0)))
         self._writer.write(mixed)
 
-    def write(self, path: Path, form: AudioFormat, *, overwrite: bool = False) -> float:
+    def write(
+        self,
+        path: Path,
+        form: AudioFormat,
+        *,
+        overwrite: bool = False,
+        rescale: bool = True,
+        metadata: Metadata | None = None,
+    ) -> float:
         """Write the remix, once all has been taken in and the file in between is closed.
 
         Parameters
@@ -105,6 +114,10 @@ class Remix:
         form : AudioFormat
         overwrite : bool
             Whether a file that is there may be replaced.
+        rescale : bool
+            Make all of it softer where it would clip.
+        metadata : Metadata, optional
+            Go into the file.
 
         Returns
         -------
@@ -116,12 +129,18 @@ class Remix:
         AudioError
             If it cannot be written.
         """
-        gain = 1 / max(1.0, self.peak) if form.is_integer else 1.0
+        gain = 1 / max(1.0, self.peak) if form.is_integer and rescale else 1.0
         rate, channels = self.info.sample_rate, self.info.channels
         with (
             AudioReader(self._spool) as reader,
             AudioWriter(
-                path, rate, channels, form, overwrite=overwrite, frames=self.frames
+                path,
+                rate,
+                channels,
+                form,
+                overwrite=overwrite,
+                frames=self.frames,
+                finish=metadata.write if metadata else None,
             ) as writer,
         ):
             for block in reader.blocks():

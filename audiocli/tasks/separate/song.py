@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,9 +13,11 @@ import numpy as np
 
 from audiocli.batch import Progress
 from audiocli.io.atomic import scratch_folder
-from audiocli.io.audio import AudioFormat, AudioInfo, AudioReader, AudioWriter, output_format
+from audiocli.io.audio import AudioFormat, AudioInfo, AudioReader, AudioWriter
 from audiocli.io.audio.streaming import prefetch
 from audiocli.io.audio.stretch import Loudest, Stretch, cut
+from audiocli.io.metadata import Metadata, read_metadata
+from audiocli.tasks.separate.clipping import clip_format, decibels, warn_of_clipping
 from audiocli.tasks.separate.conditioning import ProgrammeLevel
 from audiocli.tasks.separate.plot import StemsViewer, plot_stems
 from audiocli.tasks.separate.remix import Remix
@@ -77,6 +78,8 @@ class Separation:
         The same of the remix; None without one.
     preview_start : float or None
         Where the preview begins, in seconds; None where all of the file was separated.
+    clamped : int
+        Samples of the stems beyond full scale that were set to it.
 
     Examples
     --------
@@ -89,6 +92,7 @@ class Separation:
     gain: float
     remix_gain: float | None = None
     preview_start: float | None = None
+    clamped: int = 0
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -97,8 +101,12 @@ class Separation:
         if self.preview_start is not None:
             facts["preview"] = {"start": round(self.preview_start, 3),
                                 "seconds": round(self.seconds, 3)}  # fmt: skip
+        if self.gain < 1:
+            facts["gain_db"] = decibels(self.gain)
+        if self.clamped:
+            facts["clamped_samples"] = self.clamped
         if self.remix_gain is not None:
-            facts["remix_gain_db"] = round(20 * math.log10(self.remix_gain), 2)
+            facts["remix_gain_db"] = decibels(self.remix_gain)
         return facts
 
 
@@ -111,6 +119,8 @@ def separate_file(
     name: str | None = None,
     container: str | None = None,
     bits: int | None = None,
+    clip: str = "rescale",
+    metadata: bool = True,
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> Separation:
@@ -134,6 +144,12 @@ def separate_file(
         By default wav and flac stay what they are and all else becomes wav.
     bits : int, optional
         Bit depth; by default that of the source.
+    clip : {"rescale", "clamp", "float"}
+        Where a stem would clip: make all stems softer by one gain, so that they add up to the
+        mixture, softer; or keep the level, and set what is beyond full scale to it; or write
+        floating-point samples (wav), which do not clip. The first two issue a warning.
+    metadata : bool
+        Write the tags, the cover and the chunks of the source into the stems and the remix.
     overwrite : bool
         Whether files that are there may be replaced.
     progress : callable
@@ -163,25 +179,53 @@ def separate_file(
     """
     extras = extras or Extras()
     with AudioReader(source, name=name) as reader:
-        form = output_format(container, bits, reader.info)  # refuses before any work
+        form = clip_format(clip, container, bits, reader.info)  # refuses before any work
         song = _survey(reader, source, name, extras)
+    carried = read_metadata(source, name=name) if metadata else Metadata()
+    if extras.preview is not None:
+        carried = carried.excerpt(song.stretch.start)
+    files = _Files(outputs, form, carried, overwrite, form.is_integer and clip == "rescale")
     # Floating point holds what is beyond full scale; all else is scaled, every stem alike.
     # A loud master decoded from mp3 is beyond it already.
-    gain = 1 / max(1.0, song.level.peak) if form.is_integer else 1.0
+    gain = 1 / max(1.0, song.level.peak) if files.rescale else 1.0
     with ExitStack() as stack:
         scratch = Path()
         if extras.remix or extras.report:
             scratch = Path(stack.enter_context(scratch_folder()))
         try:
             made = _Products(extras, separator, song, scratch)
-            _write(separator, song, outputs, made, form, gain, overwrite, progress)
+            clamped = _write(separator, song, files, made, gain, progress)
         except _Clipped as clipped:  # a stem peaks above the mixture: rare, worth a second run
             gain *= (1 - 1e-6) / clipped.peak
             made = _Products(extras, separator, song, scratch)
-            _write(separator, song, outputs, made, form, gain, overwrite, progress)
-        remix_gain = made.finish(form, overwrite)
+            clamped = _write(separator, song, files, made, gain, progress)
+        remix_gain = made.finish(files)
     begin = song.start if extras.preview is not None else None
-    return Separation(dict(outputs), song.seconds, gain, remix_gain, begin)
+    done = Separation(dict(outputs), song.seconds, gain, remix_gain, begin, clamped)
+    warn_of_clipping(gain, clamped, remix_gain)
+    return done
+
+
+@dataclass(frozen=True)
+class _Files:
+    """How the files are written."""
+
+    outputs: Mapping[str, Path]  # of each stem
+    form: AudioFormat
+    metadata: Metadata
+    overwrite: bool
+    rescale: bool  # make everything softer where it would clip
+
+    def writer(self, path: Path, song: _Song) -> AudioWriter:
+        return AudioWriter(
+            path,
+            song.info.sample_rate,
+            song.info.channels,
+            self.form,
+            overwrite=self.overwrite,
+            frames=song.stretch.frames,
+            finish=self.metadata.write if self.metadata else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -264,11 +308,17 @@ class _Products:
             if product is not None:
                 product.take(mixture, stems)
 
-    def finish(self, form: AudioFormat, overwrite: bool) -> float | None:
+    def finish(self, files: _Files) -> float | None:
         """Write what was asked for; give the gain of the remix."""
-        gain = None
+        gain, overwrite = None, files.overwrite
         if self.remix is not None and self.extras.remix is not None:
-            gain = self.remix.write(self.extras.remix, form, overwrite=overwrite)
+            gain = self.remix.write(
+                self.extras.remix,
+                files.form,
+                overwrite=overwrite,
+                rescale=files.rescale,
+                metadata=files.metadata,
+            )
         if self.viewer is not None and self.extras.plot is not None:
             view, start = self.viewer.view(), self.song.start
             plot_stems(self.extras.plot, view, start=start, title=self.title, overwrite=overwrite)
@@ -280,15 +330,16 @@ class _Products:
 def _write(
     separator: Separator,
     song: _Song,
-    outputs: Mapping[str, Path],
+    files: _Files,
     made: _Products,
-    form: AudioFormat,
     gain: float,
-    overwrite: bool,
     progress: Progress,
-) -> None:
-    """Write the stems; where they would clip, leave no file and raise their peak."""
-    rate, channels = song.info.sample_rate, song.info.channels
+) -> int:
+    """Write the stems, and give the number of samples that were clamped.
+
+    Where they would clip and are to be rescaled, leave no file and raise their peak.
+    """
+    rate = song.info.sample_rate
     with ExitStack() as stack:
         reader = stack.enter_context(AudioReader(song.path, name=song.name))
         # Decoding and each writer have a thread of their own. The network has none: it takes all
@@ -296,25 +347,21 @@ def _write(
         decoded = prefetch(song.blocks(reader))
         stack.callback(decoded.close)  # or its thread would read on from a closed file
         pairs = _pairs(separator, decoded, rate, song.level.level)
-        frames = song.stretch.frames
         writers = [
-            (
-                _parts(stem, separator.stems),
-                stack.enter_context(
-                    AudioWriter(path, rate, channels, form, overwrite=overwrite, frames=frames)
-                ),
-            )
-            for stem, path in outputs.items()
+            (_parts(stem, separator.stems), stack.enter_context(files.writer(path, song)))
+            for stem, path in files.outputs.items()
         ]
         made.open(stack)
-        peak, done = 0.0, 0
+        peak, done, clamped = 0.0, 0, 0
         for mixture, stems in pairs:
-            peak = max(peak, _write_block(stems, writers, gain))
+            highest, beyond = _write_block(stems, writers, gain)
+            peak, clamped = max(peak, highest), clamped + beyond
             made.take(mixture, stems)
             done += stems.shape[-1]
             progress(done / rate, song.seconds)
-        if form.is_integer and peak > 1:
+        if files.rescale and peak > 1:
             raise _Clipped(peak)
+    return clamped if files.form.is_integer else 0
 
 
 def _pairs(
@@ -334,14 +381,20 @@ def _parts(stem: str, stems: Sequence[str]) -> list[int]:
 
 def _write_block(
     block: Audio, writers: Sequence[tuple[list[int], AudioWriter]], gain: float
-) -> float:
-    """Write a block (stems, channels, samples), each stem to its file; give the peak."""
-    peak = 0.0
+) -> tuple[float, int]:
+    """Write a block (stems, channels, samples), each stem to its file.
+
+    Give the peak, and the number of samples beyond full scale.
+    """
+    peak, beyond = 0.0, 0
     for parts, writer in writers:
         samples = block[parts].sum(axis=0) * np.float32(gain)
-        peak = max(peak, float(np.abs(samples).max()))
+        highest = float(np.abs(samples).max())
+        if highest > 1:
+            beyond += int(np.count_nonzero(np.abs(samples) > 1))
+        peak = max(peak, highest)
         writer.write(samples)
-    return peak
+    return peak, beyond
 
 
 class _Clipped(Exception):

@@ -1,0 +1,92 @@
+"""What becomes of stems that would clip, and how it is told."""
+
+from __future__ import annotations
+
+import math
+
+from audiocli.errors import UsageError, suggest, warn
+from audiocli.io.audio import AudioFormat, AudioInfo, output_format
+
+__all__ = ["CLIP", "clip_format", "decibels", "warn_of_clipping"]
+
+#: What to do where stems would clip; see :func:`audiocli.tasks.separate.song.separate_file`.
+CLIP = ("rescale", "clamp", "float")
+
+
+def decibels(gain: float) -> float:
+    """Give a factor in dB, to two digits.
+
+    Examples
+    --------
+    >>> decibels(0.5)
+    -6.02
+    """
+    return round(20 * math.log10(gain), 2) + 0.0  # no negative zero
+
+
+def clip_format(
+    clip: str, container: str | None, bits: int | None, source: AudioInfo
+) -> AudioFormat:
+    """Choose the format of stems; see :func:`audiocli.io.audio.output_format`.
+
+    Parameters
+    ----------
+    clip : {"rescale", "clamp", "float"}
+        What is to happen where they would clip; "float" takes floating-point samples.
+    container, bits
+        As in :func:`separate_file`.
+    source : AudioInfo
+        The mixture.
+
+    Returns
+    -------
+    AudioFormat
+
+    Raises
+    ------
+    UsageError
+        If there is no such choice, or the format has no floating-point samples.
+
+    Examples
+    --------
+    >>> source = AudioInfo("a.flac", 44100, 2, None, 16, False, "flac")
+    >>> clip_format("float", None, None, source)
+    AudioFormat(container='wav', subtype='FLOAT')
+    """
+    if clip not in CLIP:
+        raise UsageError(f"--clip {clip}: {suggest(clip, CLIP)}")
+    if clip != "float":
+        return output_format(container, bits, source)
+    if container not in (None, "wav"):
+        raise UsageError(
+            f"--clip float: {container} has no floating-point samples; leave --format out, or "
+            "write wav"
+        )
+    if bits not in (None, 32):
+        raise UsageError(f"--clip float: {bits} bits are integers; leave --bits out, or write 32")
+    return output_format("wav", None if source.is_float else 32, source)
+
+
+def warn_of_clipping(gain: float, clamped: int, remix_gain: float | None) -> None:
+    """Say what a listener would notice of stems or a remix that would have clipped.
+
+    Parameters
+    ----------
+    gain, remix_gain : float
+        Factor on all stems, and on the remix if there is one.
+    clamped : int
+        Samples of the stems that were set to full scale.
+
+    Examples
+    --------
+    >>> warn_of_clipping(1.0, 0, None)
+    """
+    cure = "--clip float keeps the level"
+    softer = -decibels(gain)
+    if softer > 0:
+        warn(f"its stems are {softer:.2f} dB softer than the input, or they would clip; {cure}")
+    if clamped:
+        warn(f"{clamped} samples of its stems were clipped at full scale; {cure}")
+    softer = 0.0 if remix_gain is None else -decibels(remix_gain)
+    if softer > 0:
+        warn(f"its remix is {softer:.2f} dB softer than asked for, or it would clip; {cure}")
