@@ -135,7 +135,7 @@ def test_integers_come_out_bit_for_bit(tmp_path, container, bits):
 @pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
 def test_floats_come_out_bit_for_bit(tmp_path, subtype):
     values = np.random.default_rng(3).standard_normal((2, 30000)).astype(np.float32) * 3
-    values[:, :4] = [[0.0, -0.0, 1e-40, 3e38]]
+    values[:, :4] = [[0.0, -0.0, 1e-40, 9e9]]
     sf.write(tmp_path / "in.wav", values.T, RATE, subtype=subtype)
     form = output_format(None, None, probe(tmp_path / "in.wav"))
     with AudioWriter(tmp_path / "out.wav", RATE, 2, form) as writer:

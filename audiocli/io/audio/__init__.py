@@ -6,12 +6,15 @@ The content decides, never the extension. What comes out is float32 of shape
 (channels, samples) with full scale at 1.0, at the file's own rate; what goes
 in is clipped to what the format can hold, rounded to the nearest step and not
 dithered, so samples that are read and written again come out bit for bit.
+Channels are in the order of WAV, whatever order the format has.
 
 Reading is here; :mod:`audiocli.io.audio.decoding` opens the files and
 :mod:`audiocli.io.audio.encoding` writes them.
 
-Limits: 4000 to 192000 Hz and 1 to 8 channels. Of an Ogg or MP3 file that is
-several files glued together, libsndfile reads the first.
+Limits: 4000 to 192000 Hz, 1 to 8 channels, samples up to 1e10. Files that were
+joined (MP3, Ogg, FLAC) are read one after the other as long as rate and number
+of channels stay. A lossless file that lacks audio is refused; of a lossy one
+what is there is decoded, and a warning says what is missing or was skipped.
 """
 
 from __future__ import annotations
@@ -25,12 +28,13 @@ from typing import BinaryIO
 
 import numpy as np
 
-from audiocli.errors import AudioError
+from audiocli.errors import AudioError, warn
 from audiocli.io.atomic import scratch_folder
-from audiocli.io.audio.decoding import DecodingError, no_audio, open_decoder
+from audiocli.io.audio.decoding import open_decoder
 from audiocli.io.audio.downmix import downmix
 from audiocli.io.audio.encoding import AudioFormat, AudioWriter, output_format
 from audiocli.io.audio.info import AudioInfo, Block, StrPath, printable
+from audiocli.io.audio.source import DecodingError, no_audio
 
 __all__ = [
     "AUDIO_EXTENSIONS",
@@ -49,6 +53,10 @@ AUDIO_EXTENSIONS: frozenset[str] = frozenset(
     ".m4a .m4b .mp4 .aac .ac3 .webm .weba .wma .mka .ape .wv .tta".split()
 )
 """Extensions, lower case, of the files that a walk through a folder picks up."""
+
+
+_LOUDEST = 1e10
+"""Samples beyond this are no audio, and their powers would overflow."""
 
 
 def probe(path: StrPath, *, name: str | None = None) -> AudioInfo:
@@ -193,8 +201,13 @@ class AudioReader:
         Raises
         ------
         AudioError
-            If the file is truncated or damaged, holds NaN or infinity, changes its rate or
-            channels on the way, or turns out to be empty.
+            If the file is truncated or damaged, holds NaN, infinity or samples beyond 1e10,
+            changes its rate or channels on the way, or turns out to be empty.
+
+        Warns
+        -----
+        AudioCliWarning
+            At the end, if something was skipped or is missing.
         """
         if frames < 1:
             raise ValueError(f"a block holds at least one frame, not {frames}")
@@ -209,12 +222,8 @@ class AudioReader:
         done = self._decoder.skip(start) if start else 0
         try:
             for chunk in self._decoder.chunks():
-                if not np.isfinite(chunk).all():
-                    first = done + int(np.argmin(np.isfinite(chunk).all(axis=0)))
-                    raise AudioError(
-                        f"{shown}: holds NaN or infinity, first at {first / rate:.3f} s (sample "
-                        f"{first}); repair or export it again: every sample must be a number"
-                    )
+                if not (chunk.max() <= _LOUDEST and chunk.min() >= -_LOUDEST):  # NaN is neither
+                    raise self._not_audible(chunk, done)
                 left_out = max(start - done, 0)
                 done += chunk.shape[1]
                 if left_out < chunk.shape[1]:
@@ -231,6 +240,24 @@ class AudioReader:
             )
         if not done:
             raise no_audio(self._name)
+        for note in self._decoder.notes:
+            warn(note)
+
+    def _not_audible(self, chunk: Block, done: int) -> AudioError:
+        """Make the error for samples that are no numbers, or that nothing can calculate with."""
+        shown, rate = printable(self._name), self.info.sample_rate
+        finite = np.isfinite(chunk).all(axis=0)
+        if finite.all():
+            first = done + int(np.argmax((np.abs(chunk) > _LOUDEST).any(axis=0)))
+            what = "samples beyond 1e10 times full scale"
+            fix = "it is damaged, or its bytes are in another order than its header says"
+        else:
+            first = done + int(np.argmin(finite))
+            what = "NaN or infinity"
+            fix = "repair or export it again: every sample must be a number"
+        return AudioError(
+            f"{shown}: holds {what}, first at {first / rate:.3f} s (sample {first}); {fix}"
+        )
 
     def _promise(self) -> str:
         promised = self._decoder.promised

@@ -1,67 +1,47 @@
-"""Decode audio files with libsndfile or, what that does not know, with FFmpeg."""
+"""Find out what decodes an audio file, and open it.
+
+libsndfile decodes what it reads whole, which is most files. FFmpeg decodes the rest, in a process
+of its own: other containers, and files that libsndfile stops in before their end. Which these
+are is found by a walk through headers (:mod:`audiocli.io.audio.mp3`, ``ogg``, ``flac`` and
+``headers``), which also finds what is missing.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import os
-import re
 import stat
 from collections.abc import Iterator
-from itertools import chain
-from types import ModuleType
-from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
-import soundfile as sf
 
 from audiocli.errors import AudioError
-from audiocli.io.audio.headers import holds_mp3_frames, is_longer_than_stated, mp3_states_length
-from audiocli.io.audio.info import BITS, CHUNK, FLOATS, AudioInfo, Block, SequentialFile, printable
+from audiocli.io.audio.flac import scan_flac
+from audiocli.io.audio.headers import (
+    is_longer_than_stated,
+    mp4_is_cut,
+    read_wav,
+    warn_of_another_wav,
+)
+from audiocli.io.audio.info import Block, SequentialFile, printable
+from audiocli.io.audio.layouts import layout_of_mask, usual_layout
+from audiocli.io.audio.mp3 import Mp3, is_mp3_header, scan_mp3
+from audiocli.io.audio.ogg import scan_ogg
+from audiocli.io.audio.remote import open_apart
+from audiocli.io.audio.sndfile import SndfileDecoder, open_sndfile
+from audiocli.io.audio.source import Decoder, Source, changed, no_audio
 
-if TYPE_CHECKING:
-    from av import AudioFrame
-
-__all__ = ["Decoder", "DecodingError", "no_audio", "open_decoder"]
+__all__ = ["open_decoder"]
 
 MIN_RATE, MAX_RATE = 4000, 192000  # Hz
 MAX_CHANNELS = 8
 
-_UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's frame count for a FLAC that does not state one
-_LOSSLESS = frozenset({"wav", "rf64", "flac", "aiff", "au", "caf", "w64"})  # their counts are exact
-
-
-class DecodingError(Exception):
-    """The decoder gave up in the middle of a file."""
-
-
-class Decoder(Protocol):
-    """An open file, to be decoded once from its beginning.
-
-    Attributes
-    ----------
-    info : AudioInfo
-        What the file holds.
-    promised : float or None
-        Length in seconds by the header, where it states one.
-    least_frames : int
-        Fewer samples per channel than these mean that the file was cut.
-    """
-
-    info: AudioInfo
-    promised: float | None
-    least_frames: int
-
-    def skip(self, frames: int) -> int:
-        """Jump over the first samples, before any is decoded; tells how many that were."""
-
-    def chunks(self) -> Iterator[Block]:
-        """Decode; raises DecodingError where that cannot go on."""
-
-    def close(self) -> None:
-        """Close the file."""
+_MPEG_IN_WAV = (0x50, 0x55)  # format tags: layers I and II, layer III
+_BLOCKWISE = (0x02, 0x11, 0x31)  # format tags: two kinds of ADPCM, GSM: their last block is padded
+_JOINED_HEADS = (b"\x01vorbis", b"OpusHead")  # what libsndfile reads link by link
 
 
 def open_decoder(path: str, name: str) -> Decoder:
-    """Open a file with the first decoder that knows it.
+    """Open a file with the decoder that reads it whole.
 
     Parameters
     ----------
@@ -84,6 +64,8 @@ def open_decoder(path: str, name: str) -> Decoder:
     Examples
     --------
     >>> import tempfile
+    >>> import numpy as np
+    >>> import soundfile as sf
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "a.wav")
     ...     sf.write(path, np.zeros((800, 2)), 8000)
@@ -93,9 +75,7 @@ def open_decoder(path: str, name: str) -> Decoder:
     ('wav', 0.1)
     """
     _require_file(path, name)
-    # libsndfile believes a header that says 0, or 2^32 - 1, for a length not known
-    file = None if is_longer_than_stated(path, name) else _open_sndfile(path)
-    decoder = _FFmpegDecoder(path, name) if file is None else _SndfileDecoder(file, path, name)
+    decoder = _open(Source(os.path.abspath(path), name))  # the other process may be elsewhere
     rate, channels = decoder.info.sample_rate, decoder.info.channels
     problem = None
     if not MIN_RATE <= rate <= MAX_RATE:
@@ -110,32 +90,143 @@ def open_decoder(path: str, name: str) -> Decoder:
     return decoder
 
 
-def no_audio(name: str) -> AudioError:
-    """Make the error for a file whose length is zero.
+def _open(source: Source) -> Decoder:
+    """Choose by the first bytes, never by the name."""
+    with open(source.path, "rb") as opened:
+        head = opened.read(4)
+    if head in (b"RIFF", b"RIFX", b"RF64", b"caff"):
+        return _open_wav(source)
+    if head == b"OggS":
+        return _open_ogg(source)
+    if head in (b"fLaC", b"ID3\x03", b"ID3\x04", b"ID3\x02") and scan_flac(source.path):
+        return _open_flac(source)
+    mp3 = scan_mp3(source.path) if head[:3] == b"ID3" or is_mp3_header(head) else None
+    if mp3 is not None and not mp3.is_read_whole():
+        return open_apart(dataclasses.replace(source, is_mp3=True))
+    file = open_sndfile(source)
+    if file is None:
+        return open_apart(dataclasses.replace(source, is_cut=mp4_is_cut(source.path)))
+    if file.format == "MP3":
+        return _open_mp3(source, file, mp3 or scan_mp3(source.path))
+    return SndfileDecoder(file, source)
 
-    Parameters
-    ----------
-    name : str
-        How to call the file.
 
-    Returns
-    -------
-    AudioError
-        To be raised.
-
-    Examples
-    --------
-    >>> print(no_audio("a.wav"))
-    a.wav: holds no audio (its length is zero); leave it out
-    """
-    return AudioError(f"{printable(name)}: holds no audio (its length is zero); leave it out")
+def _open_mp3(source: Source, file: SequentialFile, mp3: Mp3 | None) -> Decoder:
+    if mp3 is None:  # of a free bit rate
+        return SndfileDecoder(file, source)
+    if mp3.is_read_whole(file.frames):
+        frames = file.frames if mp3.runs[0].tag else mp3.frames
+        return SndfileDecoder(file, source, frames=frames, notes=mp3.notes)
+    file.close()
+    return open_apart(dataclasses.replace(source, is_mp3=True))
 
 
-def _not_audio(name: str) -> AudioError:
-    return AudioError(
-        f"{printable(name)}: is not audio in a format that libsndfile or FFmpeg knows, or is "
-        "damaged; expected wav, flac, ogg, opus, mp3, aiff, m4a, ..."
+def _open_wav(source: Source) -> Decoder:
+    header = read_wav(source.path)
+    if header is not None and header.codec in _MPEG_IN_WAV:
+        return open_apart(
+            dataclasses.replace(source, start=header.start, end=header.end, is_mp3=True)
+        )
+    # libsndfile believes a header that says 0, or 2^32 - 1, for a length not known
+    is_longer = is_longer_than_stated(source.path, source.name)
+    file = None if is_longer else open_sndfile(source)
+    if file is None:
+        return open_apart(source)
+    layout = frames = None
+    if header is not None and header.mask is not None:
+        layout = layout_of_mask(header.mask, file.channels)
+    if header is not None and header.codec in _BLOCKWISE and header.frames:
+        frames = min(header.frames, file.frames)
+    another = warn_of_another_wav(source.path)
+    return SndfileDecoder(
+        file, source, frames=frames, layout=layout, notes=[another] if another else []
     )
+
+
+def _open_ogg(source: Source) -> Decoder:
+    ogg = scan_ogg(source.path)
+    notes = [] if ogg is None else list(ogg.notes)
+    if ogg is not None and len(ogg.links) > 1:
+        heads = [link.heads for link in ogg.links]
+        if all(len(one) == 1 and one[0].startswith(_JOINED_HEADS) for one in heads):
+            links = [
+                dataclasses.replace(source, start=link.start, end=link.end) for link in ogg.links
+            ]
+            return _Joined(links, notes)
+        notes = []
+    file = open_sndfile(source)
+    if file is None:
+        decoder = open_apart(source)
+        decoder.notes += notes
+        return decoder
+    return SndfileDecoder(file, source, notes=notes)
+
+
+def _open_flac(source: Source) -> Decoder:
+    flac = scan_flac(source.path)
+    assert flac is not None  # narrows the type
+    otherwise = functools.partial(open_apart, source)
+    if len(flac.starts) > 1:
+        ends = [*flac.starts[1:], -1]
+        return _Joined(
+            [
+                dataclasses.replace(source, start=start, end=end)
+                for start, end in zip(flac.starts, ends, strict=True)
+            ],
+            [],
+        )
+    file = None if flac.is_longer_than_stated else open_sndfile(source)
+    if file is None:
+        return open_apart(source)
+    layout = None
+    if file.channels > 2:
+        layout = usual_layout(file.channels)
+        if flac.mask is not None:
+            layout = layout_of_mask(flac.mask, file.channels)
+    return SndfileDecoder(file, source, layout=layout, otherwise=otherwise)
+
+
+class _Joined:
+    """Files of one kind, one behind the other in one file."""
+
+    promised: float | None = None
+    least_frames = 0
+
+    def __init__(self, sources: list[Source], notes: list[str]) -> None:
+        self._sources, self.notes = sources, notes
+        self._decoder = self._part(sources[0])
+        self.info = dataclasses.replace(self._decoder.info, frames=None)
+
+    def _part(self, source: Source) -> Decoder:
+        file = open_sndfile(source)
+        return open_apart(source) if file is None else SndfileDecoder(file, source)
+
+    def skip(self, frames: int) -> int:
+        """Do nothing; all is decoded from the beginning."""
+        return 0
+
+    def chunks(self) -> Iterator[Block]:
+        """Decode part by part; raises DecodingError where that cannot go on."""
+        done = 0
+        for index, source in enumerate(self._sources):
+            if index:
+                self._decoder.close()
+                self._decoder = self._part(source)
+            info = self._decoder.info
+            if (info.sample_rate, info.channels) != (self.info.sample_rate, self.info.channels):
+                raise changed(self.info, done, info.channels, info.sample_rate)
+            before = done
+            for block in self._decoder.chunks():
+                done += block.shape[1]
+                yield block
+            missing = self._decoder.least_frames - (done - before)
+            if missing > 0:
+                seconds = missing / info.sample_rate
+                self.notes.append(f"part {index + 1} of {len(self._sources)} lacks {seconds:.2f} s")
+
+    def close(self) -> None:
+        """Close the part that is open."""
+        self._decoder.close()
 
 
 def _require_file(path: str, name: str) -> None:
@@ -157,214 +248,3 @@ def _require_file(path: str, name: str) -> None:
         raise AudioError(f"{shown}: cannot be opened ({error.strerror})") from error
     if status.st_size == 0:
         raise AudioError(f"{shown}: is an empty file (0 bytes); fetch or export it again")
-
-
-# ---- libsndfile -------------------------------------------------------------------------------
-
-
-def _open_sndfile(path: str) -> SequentialFile | None:
-    """Open a file with libsndfile; None if it is not one of libsndfile's."""
-    # An absolute path, because libsndfile takes the name "-" for standard input; bytes, because
-    # soundfile cannot encode a name that is not valid Unicode.
-    absolute = os.path.abspath(path)
-    # What libsndfile does not know goes to mpg123 for its name's sake, which complains by itself.
-    if absolute.lower().endswith(".mp3") and not holds_mp3_frames(absolute):
-        return None
-    try:
-        file = SequentialFile(absolute if os.name == "nt" else os.fsencode(absolute))
-    except (sf.LibsndfileError, TypeError):  # TypeError: a name that ends in .raw
-        return None
-    if file.format == "RAW":  # a guess from the extension alone: .snd, .vox, .gsm
-        file.close()
-        return None
-    return file
-
-
-class _SndfileDecoder:
-    """Decode with libsndfile."""
-
-    def __init__(self, file: SequentialFile, path: str, name: str) -> None:
-        container = {"WAVEX": "wav"}.get(file.format, file.format.lower())
-        frames: int | None = file.frames
-        if frames == _UNKNOWN_LENGTH or (container == "mp3" and not mp3_states_length(path)):
-            frames = None
-        self._file = file
-        self.least_frames = (frames or 0) if container in _LOSSLESS else 0
-        self.info = AudioInfo(
-            path=name,
-            sample_rate=file.samplerate,
-            channels=file.channels,
-            frames=frames,
-            bits=BITS.get(file.subtype),
-            is_float=file.subtype in FLOATS,
-            container=container,
-        )
-        self.promised = self.info.duration
-        # libsndfile shortens the frame count of a cut file and notes what the header said
-        if container in ("aiff", "au", "w64", "rf64"):
-            for stated, there in re.findall(r": (\d+) \(should be (\d+)\)", file.extra_info):
-                if int(stated) > int(there) + 8:  # a pad byte or a chunk header miscounted is fine
-                    self.close()
-                    raise AudioError(
-                        f"{printable(name)}: is truncated: of the {stated} bytes that its header "
-                        f"promises only {there} are there ({self.info.duration:.2f} s); fetch or "
-                        "export it again"
-                    )
-
-    def skip(self, frames: int) -> int:
-        if self.info.frames is None or frames >= self.info.frames:
-            return 0
-        try:
-            return int(self._file.seek(frames))
-        except sf.LibsndfileError:
-            return 0
-
-    def chunks(self) -> Iterator[Block]:
-        while True:
-            try:
-                chunk = self._file.read(CHUNK, dtype="float32", always_2d=True)
-            except sf.LibsndfileError as error:
-                raise DecodingError(error.error_string.rstrip(".")) from error
-            if not len(chunk):
-                return
-            yield np.ascontiguousarray(chunk.T)
-
-    def close(self) -> None:
-        self._file.close()
-
-
-# ---- FFmpeg -----------------------------------------------------------------------------------
-
-
-class _FFmpegDecoder:
-    """Decode with FFmpeg, through PyAV."""
-
-    promised: float | None = None  # seconds
-    least_frames = 0  # fewer than these mean that the file was cut
-
-    def __init__(self, path: str, name: str) -> None:
-        av = _import_av(name)
-        self._name = name
-        self._error: type[Exception] = av.error.FFmpegError
-        try:
-            # "file:", because a colon in the name would be read as a protocol
-            self._container = av.open(
-                "file:" + os.path.abspath(path),
-                metadata_errors="replace",
-                options={"protocol_whitelist": "file"},
-            )
-        except self._error as error:
-            raise _not_audio(name) from error
-        try:
-            stream = self._container.streams.best("audio")
-            if stream is None:
-                raise _not_audio(name)
-            self._stream = stream
-            self._is_mp4 = self._container.format.name.startswith("mov,")
-            self._frames = self._decode()
-            first = next(self._frames, None)
-            if first is None:
-                raise no_audio(name)
-        except DecodingError as error:
-            self.close()
-            raise _not_audio(name) from error
-        except AudioError:
-            self.close()
-            raise
-        self._first = first
-        self.info = self._describe()
-        # An MP4's index lists every packet, so much less than it promises is a truncated file
-        if self._is_mp4 and stream.duration and stream.time_base:
-            self.promised = float(stream.duration * stream.time_base)
-            self.least_frames = int((self.promised - 1.0) * self.info.sample_rate)
-
-    def _describe(self) -> AudioInfo:
-        frame, codec = self._first[0], self._stream.codec_context.codec
-        container, sample_format = self._container.format.name, frame.format.name.rstrip("p")
-        # 24-bit samples travel in 32-bit integers
-        depth = {"u8": 8, "s16": 16, "s32": 24, "flt": 32, "dbl": 64}.get(sample_format)
-        is_lossless = codec.lossless and not codec.lossy
-        kinds = {"mov": "m4a", "matroska": "webm", "asf": "wma"}
-        return AudioInfo(
-            path=self._name,
-            sample_rate=frame.sample_rate,
-            channels=frame.layout.nb_channels,
-            frames=None,  # an MP4 rounds its length to milliseconds, the others do not state it
-            bits=depth if is_lossless else None,
-            is_float=is_lossless and sample_format in ("flt", "dbl"),
-            container=kinds.get(container.split(",")[0], container),
-        )
-
-    def _decode(self) -> Iterator[tuple[AudioFrame, int]]:
-        """Yield each frame with the samples it should have by its packet, if that is exact.
-
-        A broken packet is forgiven at the start and at the end, as in a stream recorded from
-        the air.
-        """
-        started = broken = False
-        try:
-            for packet in self._container.demux(self._stream):
-                try:
-                    frames = self._stream.decode(packet)
-                except self._error:
-                    broken = started
-                    continue
-                if broken and packet.size:
-                    raise DecodingError("invalid data")
-                started = started or bool(frames)
-                for frame in frames:
-                    stated = frame.samples
-                    if self._is_mp4 and len(frames) == 1 and packet.duration:
-                        stated = round(packet.duration * packet.time_base * frame.sample_rate)
-                    yield frame, stated
-        except self._error as error:
-            raise DecodingError(str(error)) from error
-
-    def skip(self, frames: int) -> int:
-        return 0
-
-    def chunks(self) -> Iterator[Block]:
-        info, done = self.info, 0
-        held = np.empty((info.channels, 0), np.float32)
-        for frame, stated in chain([self._first], self._frames):  # noqa: B007  # used after it
-            rate, channels = frame.sample_rate, frame.layout.nb_channels
-            if (rate, channels) != (info.sample_rate, info.channels):
-                raise AudioError(
-                    f"{printable(self._name)}: changes from {info.channels} channels at "
-                    f"{info.sample_rate} Hz to {channels} at {rate} Hz after "
-                    f"{done / info.sample_rate:.2f} s; split it there or convert it to one format"
-                )
-            if done:
-                yield held
-            held = _float_samples(frame)
-            done += held.shape[1]
-        yield held[:, :stated]  # the rest of the last packet is padding
-
-    def close(self) -> None:
-        self._container.close()
-
-
-def _import_av(name: str) -> ModuleType:
-    """Import PyAV, whose wheels bring FFmpeg; late, because most files do not need it."""
-    try:
-        import av
-    except ImportError as error:
-        raise AudioError(
-            f"{printable(name)}: libsndfile cannot read it, and PyAV, which reads m4a, aac, webm, "
-            f"wma and more, cannot be imported ({printable(str(error))}); "
-            "run: pip install --upgrade av"
-        ) from error
-    return av
-
-
-def _float_samples(frame: AudioFrame) -> Block:
-    """Convert a decoded frame to float32 of shape (channels, samples)."""
-    samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
-    floats = samples.astype(np.float32)
-    if samples.dtype == np.uint8:
-        return (floats - np.float32(128)) / np.float32(128)
-    if samples.dtype.kind == "i":
-        floats /= np.float32(2.0 ** (8 * samples.dtype.itemsize - 1))
-    return np.ascontiguousarray(floats)

@@ -14,10 +14,13 @@ from typing import Any
 
 import numpy as np
 import soundfile as sf
+from mutagen import MutagenError
+from mutagen.flac import FLAC
 from numpy.typing import NDArray
 
 from audiocli.errors import AudioError, UsageError, suggest
 from audiocli.io.atomic import publish
+from audiocli.io.audio.headers import state_wav_mask
 from audiocli.io.audio.info import (
     BITS,
     CHUNK,
@@ -27,6 +30,13 @@ from audiocli.io.audio.info import (
     SequentialFile,
     StrPath,
     printable,
+)
+from audiocli.io.audio.layouts import (
+    Layout,
+    layout_name,
+    mask_of_layout,
+    usual_layout,
+    vorbis_indices,
 )
 
 __all__ = ["AudioFormat", "AudioWriter", "output_format"]
@@ -52,6 +62,9 @@ class AudioFormat:
     subtype : str
         The coding of the samples in libsndfile's terms: 'PCM_U8', 'PCM_16', 'PCM_24',
         'FLOAT', 'DOUBLE', 'VORBIS' or 'MPEG_LAYER_III'.
+    layout : tuple of str or None
+        The speakers of more than two channels, in the order of WAV, as
+        :class:`audiocli.io.audio.AudioInfo` has them; None leaves them to the number of channels.
 
     Examples
     --------
@@ -62,6 +75,7 @@ class AudioFormat:
 
     container: str
     subtype: str
+    layout: Layout | None = None
 
     @property
     def extension(self) -> str:
@@ -96,22 +110,24 @@ def output_format(container: str | None, bits: int | None, source: AudioInfo) ->
     Returns
     -------
     AudioFormat
-        Container and coding.
+        Container, coding and the source's speakers.
 
     Raises
     ------
     UsageError
-        If the container is unknown, or cannot hold these bits, this rate or these channels.
+        If the container is unknown, or cannot hold these bits, this rate, these channels or
+        these speakers.
 
     Examples
     --------
     >>> source = AudioInfo("a.mp3", 44100, 2, None, None, False, "mp3")
     >>> output_format(None, None, source)
-    AudioFormat(container='wav', subtype='PCM_24')
+    AudioFormat(container='wav', subtype='PCM_24', layout=None)
     """
     kept = source.container if source.container in ("wav", "flac") else "wav"
     container = kept if container is None else container
     shown, rate = printable(source.path), source.sample_rate
+    layout = source.layout if source.channels > 2 else None
     if container in _LOSSY_SUBTYPES:
         if bits is not None:
             raise UsageError(f"{container} has no bit depth; leave it out, or write wav or flac")
@@ -125,18 +141,31 @@ def output_format(container: str | None, bits: int | None, source: AudioInfo) ->
                 f"{shown}: mp3 cannot hold {rate} Hz, only {', '.join(map(str, _MP3_RATES))}; "
                 "write wav, flac or ogg, or resample it first"
             )
-        return AudioFormat(container, _LOSSY_SUBTYPES[container])
+        if container == "ogg" and layout is not None and not _is_usual(layout, source.channels):
+            told = layout_name(layout) if layout else "no speakers"
+            raise UsageError(
+                f"{shown}: ogg takes {source.channels} channels for "
+                f"{layout_name(usual_layout(source.channels))}, and these are {told}; "
+                "write wav or flac"
+            )
+        return AudioFormat(container, _LOSSY_SUBTYPES[container], layout)
     if container == "flac":
         if rate > 65535 and rate % 10:
             raise UsageError(
                 f"{shown}: flac cannot hold {rate} Hz: above 65535 Hz it takes multiples of 10; "
                 "write wav, or resample it first"
             )
-        return AudioFormat("flac", _flac_subtype(bits, source))
+        return AudioFormat("flac", _flac_subtype(bits, source), layout)
     if container == "wav":
-        return AudioFormat("wav", _wav_subtype(bits, source))
+        return AudioFormat("wav", _wav_subtype(bits, source), layout)
     known = ("wav", "flac", *_LOSSY_SUBTYPES)
     raise UsageError(f"cannot write audio as {container!r}: {suggest(container, known)}")
+
+
+def _is_usual(layout: Layout, channels: int) -> bool:
+    """Tell whether Vorbis has these speakers; it does not tell those at the sides from the back."""
+    sides = {"SL": "BL", "SR": "BR"} if channels < 7 else {}
+    return tuple(sides.get(name, name) for name in layout) == usual_layout(channels)
 
 
 def _wav_subtype(bits: int | None, source: AudioInfo) -> str:
@@ -253,6 +282,7 @@ class AudioWriter:
         self._frame_bytes = channels * (format.bits or 0) // 8
         is_large = format.container == "wav" and (frames or 0) * self._frame_bytes > _WAV_LIMIT
         self._container = "rf64" if is_large else format.container
+        self._order = vorbis_indices(channels) if format.container == "ogg" else None
         self._quality = _LOSSY_QUALITY.get(self._container, {})
         if compression is not None:
             self._quality = {"bitrate_mode": "AVERAGE", "compression_level": compression}
@@ -298,14 +328,32 @@ class AudioWriter:
             "w",
             samplerate=self._rate,
             channels=self._channels,
-            format=self._container.upper(),
+            format=self._sndfile_format,
             subtype=self._format.subtype,
             **self._quality,
         )
 
+    @property
+    def _sndfile_format(self) -> str:
+        has_mask = self._container == "wav" and self._format.layout is not None
+        return "WAVEX" if has_mask else self._container.upper()
+
     def _close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+    def _state_speakers(self) -> None:
+        """Write into the complete file which speakers its channels belong to."""
+        layout = self._format.layout
+        if layout is None:
+            return
+        mask = mask_of_layout(layout)
+        if self._container in ("wav", "rf64"):
+            state_wav_mask(self._temporary, mask)
+        elif self._container == "flac" and layout != usual_layout(self._channels):
+            tags = FLAC(self._temporary)  # type: ignore[no-untyped-call]  # mutagen leaves it untyped
+            tags["WAVEFORMATEXTENSIBLE_CHANNEL_MASK"] = f"0x{mask:04x}"
+            tags.save()
 
     def _discard(self) -> None:
         """Let go of the hidden file; that of a finished one has its name by now."""
@@ -339,7 +387,8 @@ class AudioWriter:
     def _write(self, samples: Block) -> None:
         assert self._file is not None  # narrows the type; it was opened when the block was entered
         for start in range(0, samples.shape[1], CHUNK):
-            chunk = self._coded(samples[:, start : start + CHUNK].T)
+            block = samples[:, start : start + CHUNK]
+            chunk = self._coded((block if self._order is None else block[self._order]).T)
             try:
                 self._file.write(chunk)
             except (sf.LibsndfileError, AssertionError) as error:  # soundfile asserts full writes
@@ -379,8 +428,9 @@ class AudioWriter:
                     raise self._sink.error
                 if self._finish is not None:
                     self._finish(self._temporary)
+                self._state_speakers()
                 self._publish()
-        except (sf.LibsndfileError, OSError) as error:
+        except (sf.LibsndfileError, MutagenError, OSError) as error:
             raise self._failed(self._sink.error or error) from error
         finally:
             self._discard()

@@ -14,9 +14,45 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from audiocli.errors import AudioError
-from audiocli.io.audio.info import printable
+from audiocli.io.audio.info import StrPath, printable
 
-__all__ = ["holds_mp3_frames", "is_longer_than_stated", "mp3_states_length"]
+__all__ = [
+    "WavHeader",
+    "holds_mp3_frames",
+    "is_longer_than_stated",
+    "mp4_is_cut",
+    "read_wav",
+    "seven_bits",
+    "state_wav_mask",
+    "warn_of_another_wav",
+]
+
+EXTENSIBLE = 0xFFFE  # format tag of a WAV that states its speakers
+
+
+@dataclass(frozen=True)
+class WavHeader:
+    """What the chunks of a WAV or RF64 say.
+
+    Attributes
+    ----------
+    codec : int
+        The format tag: 1 for integers, 3 for floating point, 0x55 for MP3, ...
+    channels : int
+    mask : int or None
+        The speakers, a bit each; None where the file does not state them.
+    frames : int or None
+        Samples per channel by the ``fact`` chunk.
+    start, end : int
+        Where the samples are in the file.
+    """
+
+    codec: int
+    channels: int
+    mask: int | None
+    frames: int | None
+    start: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -166,35 +202,153 @@ def holds_mp3_frames(path: str) -> bool:
         return re.search(rb"ID3|\xff[\xe0-\xff]", file.read(1 << 16)) is not None
 
 
-def mp3_states_length(path: str) -> bool:
-    """Tell whether an MP3 counts its frames in a Xing or Info tag; else its length is a guess.
+def read_wav(path: str) -> WavHeader | None:
+    """Read the chunks of a WAV or RF64 up to its samples.
 
     Parameters
     ----------
     path : str
-        An MP3 file.
+        A file of any kind.
+
+    Returns
+    -------
+    WavHeader or None
+        None if it is no WAV, or lacks a chunk.
+
+    Examples
+    --------
+    >>> import soundfile, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "a.wav")
+    ...     soundfile.write(path, [0.0] * 800, 8000)
+    ...     read_wav(path)
+    WavHeader(codec=1, channels=1, mask=None, frames=None, start=44, end=1644)
+    """
+    with open(path, "rb") as file:
+        total = os.fstat(file.fileno()).st_size
+        head = file.read(12)
+        if head[:4] not in (b"RIFF", b"RIFX", b"RF64") or head[8:] != b"WAVE":
+            return None
+        order = ">" if head[:4] == b"RIFX" else "<"
+        codec, channels, mask, frames = 0, 0, None, None
+        for kind, length in _chunks(file, total, order + "4sI", start=12, alignment=2):
+            start = file.tell()
+            if kind == b"fmt " and len(fields := file.read(min(length, 40))) >= 16:
+                codec, channels = struct.unpack(order + "HH", fields[:4])
+                if codec == EXTENSIBLE and len(fields) == 40:
+                    mask, codec = struct.unpack(order + "IH", fields[20:26])
+            elif kind == b"fact" and len(fields := file.read(4)) == 4:
+                (frames,) = struct.unpack(order + "I", fields)
+            elif kind == b"data":
+                known = codec and start + length <= total
+                end = start + length if known else total
+                return WavHeader(codec, channels, mask, frames, start, end) if codec else None
+    return None
+
+
+def state_wav_mask(path: StrPath, mask: int) -> None:
+    """Write the speakers into the header of an extensible WAV or RF64.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file that libsndfile wrote.
+    mask : int
+        A bit for each speaker.
+    """
+    with open(path, "r+b") as file:
+        total = os.fstat(file.fileno()).st_size
+        for kind, length in _chunks(file, total, "<4sI", start=12, alignment=2):
+            if kind == b"fmt ":
+                place = file.tell()
+                if length == 40 and struct.unpack("<H", file.read(2))[0] == EXTENSIBLE:
+                    file.seek(place + 20)
+                    file.write(struct.pack("<I", mask))
+                return
+
+
+def warn_of_another_wav(path: str) -> str | None:
+    """Tell whether a second WAV follows the first in the same file, which nobody reads.
+
+    Parameters
+    ----------
+    path : str
+        A file of any kind.
+
+    Returns
+    -------
+    str or None
+        A warning.
+    """
+    with open(path, "rb") as file:
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return None
+        end = struct.unpack("<I", head[4:8])[0] + 8
+        file.seek(end + end % 2)
+        following = file.read(12)
+    if following[:4] == b"RIFF" and following[8:] == b"WAVE":
+        return "another WAV follows in the same file and is not read; split it there"
+    return None
+
+
+def mp4_is_cut(path: str) -> bool:
+    """Tell whether an MP4 ends in the middle of a box.
+
+    Parameters
+    ----------
+    path : str
+        A file of any kind.
 
     Returns
     -------
     bool
-        Whether there is such a tag and it holds a count.
+        False for other kinds of files.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "a.mp3")
+    ...     path = os.path.join(folder, "a.m4a")
     ...     with open(path, "wb") as file:
-    ...         _ = file.write(b"Xing" + bytes([0, 0, 0, 1]) + bytes([0, 0, 0, 40]))
-    ...     mp3_states_length(path)
+    ...         _ = file.write(struct.pack(">I4s8sI4s", 16, b"ftyp", b"M4A     ", 900, b"mdat"))
+    ...     mp4_is_cut(path)
     True
     """
     with open(path, "rb") as file:
-        head = file.read(10)
-        if head[:3] == b"ID3" and len(head) == 10:  # the tag's size: four bytes of seven bits
-            size = sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
-            file.seek(size + 10)
-        else:
-            file.seek(0)
-        found = re.search(rb"(?:Xing|Info)(....)(....)", file.read(4096), re.DOTALL)
-    return found is not None and bool(found[1][3] & 1) and any(found[2])
+        total = os.fstat(file.fileno()).st_size
+        position = 0
+        while len(header := file.read(16)) >= 8:
+            length, kind = struct.unpack(">I4s", header[:8])
+            if position == 0 and kind not in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+                return False
+            if length == 1 and len(header) == 16:
+                length = int.from_bytes(header[8:], "big")
+            if length == 0:  # to the end of the file
+                return False
+            if length < 8 or not kind.isalnum():
+                return False  # no box any more
+            position += length
+            if position > total:
+                return True
+            file.seek(position)
+    return False
+
+
+def seven_bits(four: bytes) -> int:
+    """Read the size in the header of an ID3 tag: four bytes of seven bits.
+
+    Parameters
+    ----------
+    four : bytes
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> seven_bits(bytes([0, 0, 1, 2]))
+    130
+    """
+    return sum(byte << shift for byte, shift in zip(four, (21, 14, 7, 0), strict=True))

@@ -10,6 +10,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from audiocli.errors import printable
+from audiocli.io.audio.layouts import Layout
 
 __all__ = [
     "BITS",
@@ -58,6 +59,10 @@ class AudioInfo:
         Whether the samples are stored in floating point, and so may pass 1.0.
     container : str
         The kind of file: 'wav', 'flac', 'ogg', 'mp3', 'm4a', ...
+    layout : tuple of str or None
+        The speaker of each channel, 'FL', 'FR', 'FC', 'LFE', ... in the order of WAV, which is
+        that of the samples; empty where the file says that channels are no speakers; None where
+        it leaves that to their number, as mono and stereo files do.
 
     Examples
     --------
@@ -72,6 +77,7 @@ class AudioInfo:
     bits: int | None
     is_float: bool
     container: str
+    layout: Layout | None = None
 
     @property
     def duration(self) -> float | None:
