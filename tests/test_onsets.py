@@ -483,12 +483,11 @@ def test_truncated_headers_are_named(end: int) -> None:
         open_stream(io.BytesIO(wav(bytes(100), 100)[:end]), RawAudio())
 
 
-def test_wav_that_cannot_be_read_from_a_pipe() -> None:
-    with pytest.raises(AudioError, match="24 bits"):
-        open_stream(io.BytesIO(wav(bytes(99), 99, bits=24)), RawAudio())
+def test_other_kinds_of_wav_are_decoded() -> None:
+    assert len(heard(io.BytesIO(wav(bytes(3000), 3000, bits=24)))[1]) == 1000
 
 
-@pytest.mark.parametrize("data", [b"", b"R", b"RIFF", b"RIFFabcdWAV"])
+@pytest.mark.parametrize("data", [b"R", b"RIFF", b"RIFFabcdWAV"])
 def test_a_few_bytes_are_raw(data: bytes) -> None:
     form, audio = heard(io.BytesIO(data))
     assert form == RawAudio() and len(audio) == len(data) // 2

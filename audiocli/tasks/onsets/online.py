@@ -15,6 +15,7 @@ from torch import Tensor
 
 from audiocli.dsp.signals import LOUDEST, as_mono, as_rate
 from audiocli.errors import AudioError, ModelError, UsageError
+from audiocli.io.audio.downmix import Downmix
 from audiocli.nn.frame_crnn import FrameCRNN
 from audiocli.tasks.onsets.detector import OnsetDetector
 from audiocli.tasks.onsets.start import HEAD, start_curve
@@ -24,6 +25,9 @@ __all__ = ["ENCODINGS", "ONLINE_MODEL", "OnlineDetector", "RawAudio", "open_stre
 Audio = NDArray[np.float32]
 
 ONLINE_MODEL = "online"
+#: How audio files begin that FFmpeg decodes as they come, beside WAV and MPEG audio.
+MAGIC = (b"fLaC", b"OggS", b"FORM", b"RF64", b"RIFX", b"RIFF", b".snd", b"caff", b"wvpk", b"riff",
+         b"\x1aE\xdf\xa3", b"TTA1")  # fmt: skip
 #: What raw audio may consist of: numpy's name of a sample, and its full scale.
 ENCODINGS = {"s16le": ("<i2", 2.0**15), "s32le": ("<i4", 2.0**31), "f32le": ("<f4", 1.0)}
 
@@ -228,14 +232,14 @@ class RawAudio:
 
 
 def open_stream(stream: BinaryIO, raw: RawAudio) -> tuple[RawAudio, Iterator[Audio]]:
-    """Read mono audio from a pipe as it comes: a WAV file, or raw samples.
+    """Read mono audio from a pipe as it comes: an audio file, or raw samples.
 
     Parameters
     ----------
     stream : binary file
         Read in small pieces, and never back.
     raw : RawAudio
-        What the bytes mean if they do not begin with a WAV header.
+        What the bytes mean if they do not begin like an audio file.
 
     Returns
     -------
@@ -247,7 +251,7 @@ def open_stream(stream: BinaryIO, raw: RawAudio) -> tuple[RawAudio, Iterator[Aud
     Raises
     ------
     AudioError
-        If the header is of a kind that cannot be read from a pipe.
+        If there is nothing, or an audio file that cannot be decoded without seeking.
 
     Examples
     --------
@@ -258,7 +262,9 @@ def open_stream(stream: BinaryIO, raw: RawAudio) -> tuple[RawAudio, Iterator[Aud
     """
     start = _exactly(stream, 12)
     if start[:4] == b"RIFF" and start[8:] == b"WAVE":
-        return _wav(stream)
+        return _wav(stream, start)
+    if len(start) == 12 and _is_container(start):
+        return _decoded(stream, start)
     return raw, _blocks(stream, raw, start)
 
 
@@ -269,24 +275,85 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
     return data
 
 
-def _wav(stream: BinaryIO) -> tuple[RawAudio, Iterator[Audio]]:
-    """Walk the chunks of a WAV header up to the samples."""
+def _is_container(start: bytes) -> bool:
+    """Tell whether bytes begin an audio file of a known kind, and not raw samples."""
+    if start[:4] in MAGIC or start[:3] == b"ID3" or start[4:8] == b"ftyp":
+        return True
+    # An MPEG frame: eleven bits set, then a version, layer, bit rate and sample rate that exist.
+    head = int.from_bytes(start[:4], "big")
+    if head >> 21 != 0x7FF:
+        return False
+    version, layer = head >> 19 & 3, head >> 17 & 3
+    return version != 1 and layer != 0 and head >> 12 & 15 not in (0, 15) and head >> 10 & 3 != 3
+
+
+class _Pipe:
+    """A stream whose first bytes were read; FFmpeg reads on from them and never seeks."""
+
+    def __init__(self, stream: BinaryIO, start: bytes) -> None:
+        self._start = start
+        self._read = getattr(stream, "read1", stream.read)
+
+    def read(self, size: int) -> bytes:
+        if self._start:
+            given, self._start = self._start[:size], self._start[size:]
+            return given
+        more: bytes = self._read(size)
+        return more
+
+
+def _decoded(stream: BinaryIO, start: bytes) -> tuple[RawAudio, Iterator[Audio]]:
+    """Decode FLAC, MP3, AIFF, Ogg, RF64 and what else FFmpeg reads without seeking."""
+    import av  # half as long to import as all the rest
+
+    try:
+        container = av.open(_Pipe(stream, start), options={"probesize": "65536"})
+        if not container.streams.audio:
+            raise AudioError("standard input: holds no audio")
+        source = container.streams.audio[0]
+        form = RawAudio(int(source.rate), int(source.channels), "f32le")
+        converter = av.AudioResampler(format="fltp", layout=source.layout, rate=source.rate)
+    except (av.FFmpegError, ValueError) as error:
+        raise AudioError(
+            f"standard input: cannot be decoded as it comes ({error}); send WAV, FLAC, MP3 or "
+            "AIFF, or leave out --online"
+        ) from error
+
+    def blocks() -> Iterator[Audio]:
+        mixer, done = Downmix(form.channels, form.sample_rate, live=True), 0
+        try:
+            for frame in container.decode(source):
+                for part in converter.resample(frame):
+                    for mixed in mixer.push(part.to_ndarray()):
+                        done += mixed.shape[1]
+                        yield mixed[0]
+        except (av.FFmpegError, ValueError) as error:
+            raise AudioError(
+                f"standard input: is damaged or truncated: decoding stops after "
+                f"{done / form.sample_rate:.2f} s ({error})"
+            ) from error
+        if not done:
+            raise AudioError("standard input: holds no samples")
+
+    return form, blocks()
+
+
+def _wav(stream: BinaryIO, seen: bytes) -> tuple[RawAudio, Iterator[Audio]]:
+    """Walk the chunks of a WAV header up to the samples; FFmpeg decodes other kinds of these."""
     form: RawAudio | None = None
     while len(header := _exactly(stream, 8)) == 8:
         name, size = header[:4], struct.unpack("<I", header[4:])[0]
         if name == b"data" and form is not None:
             return form, _blocks(stream, form, b"", None if _unfilled(size) else size)
         body = _exactly(stream, size + size % 2)
+        seen += header + body
         if name == b"fmt " and len(body) >= 16:
             kind, channels, rate, _, _, bits = struct.unpack("<HHIIHH", body[:16])
             if kind == 0xFFFE and len(body) >= 26:  # the extensible form keeps its kind further on
                 kind = struct.unpack("<H", body[24:26])[0]
             encoding = {(1, 16): "s16le", (1, 32): "s32le", (3, 32): "f32le"}.get((kind, bits))
             if encoding is None:
-                raise AudioError(
-                    f"standard input: a WAV of {bits} bits, kind {kind}, cannot be read from a "
-                    "pipe; use 16 or 32 bits, or 32-bit float"
-                )
+                return _decoded(stream, seen)
             form = RawAudio(rate, channels, encoding)
     raise AudioError("standard input: ends in the middle of a WAV header")
 
@@ -303,14 +370,23 @@ def _blocks(
     dtype, full_scale = ENCODINGS[form.encoding]
     frame = np.dtype(dtype).itemsize * form.channels
     read = getattr(stream, "read1", stream.read)  # what is there, not all that was asked for
-    pending = start
+    mixer = None
+    if form.channels > 1:
+        mixer = Downmix(form.channels, form.sample_rate, live=True)
+    pending, done = start, False
     while True:
         whole = len(pending) - len(pending) % frame
         if whole:
             samples = np.frombuffer(pending[:whole], dtype).reshape(-1, form.channels)
-            yield (samples.mean(axis=1) / full_scale).astype(np.float32)
-            pending = pending[whole:]
+            if mixer is None:
+                yield (samples[:, 0] / full_scale).astype(np.float32)
+            else:
+                scaled = (samples.T / full_scale).astype(np.float32)
+                yield from (mixed[0] for mixed in mixer.push(scaled))
+            pending, done = pending[whole:], True
         more = read(16_384 if size is None else min(16_384, size))
+        if not more and not done and not pending:
+            raise AudioError("standard input: is empty; pipe audio into it")
         if not more:
             return
         if size is not None:
