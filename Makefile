@@ -28,6 +28,7 @@ docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/update_help.py --check
 	$(BIN)/python docs/update_features.py --check
 	$(BIN)/python docs/update_models.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir $(VENV)/site
 
 # The package as others get it: built, installed in an empty environment, run elsewhere.
 wheel: $(VENV)/.installed-dev

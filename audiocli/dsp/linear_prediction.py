@@ -39,7 +39,7 @@ _PERFECT_BURG = 1e-28  # Burg's errors are amplitudes, so their rounding counts 
 class LinearPrediction(NamedTuple):
     """The predictors of many frames.
 
-    Parameters
+    Attributes
     ----------
     coefficients : ndarray, shape (frames, order + 1)
         1, a_1 ... a_p of A(z), the convention of librosa and Matlab.
