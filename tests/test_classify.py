@@ -942,7 +942,7 @@ def test_encoders_are_judged_on_pairs() -> None:
     ]
     centres = np.repeat(rng.normal(size=(10, 16)), 5, axis=0)
     features = (centres + 0.1 * rng.normal(size=(50, 16))).astype(np.float32)
-    split = Split([], clips, [], Selection(within="set"), [], [], "these")
+    split = Split([], clips, [], Selection(pair_within="set"), [], [], "these")
     judged = split.compared(5 * features)
     names = [score["metric"] for score in judged["scores"]]
     assert names == [f"equal error rate{end}" for end in ("", " of 0", " of 1", " of all")]

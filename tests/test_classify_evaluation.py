@@ -197,7 +197,7 @@ def test_one_label_a_clip(run: Run, tmp_path: Path, model: Path) -> None:
     data = listed(tmp_path / "tones", [("low+mid", "low;mid", "ann")])
     done = run("evaluate", "classify", data, "--model", model)
     assert done.status == 1 and "several labels (low; mid)" in done.err
-    words = ("--model", model, "--several", "--format", "json", "-q")
+    words = ("--model", model, "--multi-label", "--format", "json", "-q")
     assert told(run("evaluate", "classify", data, *words))["total"]["accuracy"] == 1
     # Of a mixture any part is right; where none is said, the model's first counts as missed.
     wrong = listed(tmp_path / "more", [("high", "low;mid", "ann"), ("mid", "mid;high", "bob")])
@@ -212,7 +212,7 @@ def test_only_and_least(data: Path, model: Path) -> None:
     assert [row["file"] for row in result.scores.clips] == [
         "tones/low-0.wav", "tones/mid-2.wav", "tones/high-4.wav"
     ]  # fmt: skip
-    result = evaluate([data], "classify", str(model), Choice(Selection(least=2)))
+    result = evaluate([data], "classify", str(model), Choice(Selection(min_clips=2)))
     assert (result.numbers["clips"], result.numbers["left_out"]) == (5, 0)
     # A folder that is named twice counts once.
     assert evaluate([data, data], "classify", str(model)).numbers["clips"] == 6
@@ -514,7 +514,7 @@ def test_pairs_of_one_set_count_and_sets_count_alike() -> None:
         errors += [missed.mean(), taken.mean()]
     assert within == pytest.approx(np.mean(errors), abs=0.01)
     assert found.numbers["sets"] == 2 and found.measures[0].low < within < found.measures[0].high
-    with pytest.raises(DataError, match="--within"):
+    with pytest.raises(DataError, match="--pair-within"):
         score_pairs(clips, names, names)
 
 
@@ -556,9 +556,11 @@ def test_verify(run: Run, tmp_path: Path) -> None:
     plain = save(tmp_path / "shelf" / "encode" / "plain", [])
     choice = Choice(Selection(("by",)))
     assert verify([data], str(plain), choice).numbers["threshold"] != float(row["threshold"])
-    missing = run(*words, "--within", "set")
+    missing = run(*words, "--pair-within", "set")
     assert missing.status == 1 and "no column 'set'" in missing.err
-    assert "--within" in run(*words, "--within", "label").err  # of one pitch there is one speaker
+    assert (
+        "--pair-within" in run(*words, "--pair-within", "label").err
+    )  # of one pitch there is one speaker
     trained_on(encoder, "by", ["ann"])
     refused = run(*words)
     assert refused.status == 2 and "3 of 9 clips" in refused.err

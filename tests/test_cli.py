@@ -82,7 +82,7 @@ def test_every_command_has_help(command: list[str]) -> None:
 def test_choices_are_those_of_the_package() -> None:
     options = {option.name: option.type for option in train_separate.params}
     for name, choices in (
-        ("arch", ARCHITECTURES),
+        ("architecture", ARCHITECTURES),
         ("loss", LOSSES),
         ("augment", AUGMENTATIONS),
         ("optimizer", OPTIMIZERS),

@@ -11,7 +11,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiocli.errors import DataError, UsageError
+from audiocli.errors import AudioCliWarning, DataError, UsageError
 from audiocli.tasks.classify.clips import (
     Clip,
     Selection,
@@ -23,19 +23,23 @@ from audiocli.tasks.classify.clips import (
 )
 from audiocli.tasks.classify.material import (
     gather,
-    model_facts,
+    model_card,
     refuse_unscorable,
 )
 
+#: So few clips leave a class out of the validation set, which is warned of and not the point here.
+pytestmark = pytest.mark.filterwarnings("ignore:.*no clip in the validation set")
+
 
 def table(folder: Path, text: str, *, encoding: str = "utf-8", name: str = "labels.csv") -> Path:
-    """Write a table, and an empty file for each path it names."""
+    """Write a table, and a short recording for each path it names."""
     folder.mkdir(parents=True, exist_ok=True)
     for line in text.splitlines()[1:]:
         path = folder / line.split(",")[0].strip('"')
         if line and path != folder and not path.name.startswith("missing"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
+            soundfile.write(path.with_suffix(".wav"), np.full(80, 0.1), 8000)
+            path.with_suffix(".wav").replace(path)
     (folder / name).write_text(text, encoding)
     return folder
 
@@ -291,14 +295,14 @@ def test_one_group_cannot_be_parted(songs: Path, tmp_path: Path) -> None:
     one = table(tmp_path / "one", "path,label,artist\na.wav,x,ann\nb.wav,y,ann\n")
     with pytest.raises(DataError, match="2 clips: all of one group"):
         gather([one], Selection(group="artist"), "classify")
-    with pytest.raises(DataError, match="^--least 7: no label has so many clips$"):
-        gather([songs], Selection(least=7), "classify")
+    with pytest.raises(DataError, match="^--min-clips 7: no label has so many clips$"):
+        gather([songs], Selection(min_clips=7), "classify")
 
 
 def test_rare_labels_are_left_out(tmp_path: Path) -> None:
     rows = ["a.wav,x;y", "b.wav,x", "c.wav,x;z", "d.wav,z", "e.wav,w"]
     folder = table(tmp_path / "songs", "\n".join(["path,label", *rows]))
-    split = gather([folder], Selection(least=2), "tag", held_out=["songs/[ad].wav"])
+    split = gather([folder], Selection(min_clips=2), "tag", held_out=["songs/[ad].wav"])
     assert split.labels == ["x", "z"]
     assert names(split.training) == ["b.wav", "c.wav"]  # e has none of them
     assert split.targets(split.training).tolist() == [[1, 0], [1, 1]]
@@ -310,7 +314,8 @@ def test_a_classifier_takes_one_label(tmp_path: Path) -> None:
     for data, dev in (([folder], [one]), ([one], [folder])):
         with pytest.raises(DataError, match=r"a\.wav: has several labels \(x; y\); .* train tag"):
             gather(data, Selection(), "classify", dev=dev)
-    gather([folder], Selection(renamed={"y": ""}), "classify", dev=[one])
+    more = table(tmp_path / "more", "path,label\ne.wav,x\nf.wav,z\n")
+    gather([folder, more], Selection(renamed={"y": ""}), "classify", dev=[one])
 
 
 def test_tags_that_cannot_be_scored_are_refused() -> None:
@@ -331,7 +336,7 @@ def test_the_card_knows_what_was_trained_on(tmp_path: Path) -> None:
     data = [tmp_path / "one", tmp_path / "two" / "labels.csv"]
     split = gather(data, Selection(group="artist"), "classify", held_out=["two/c.wav"],
                    licences=["CC0"])  # fmt: skip
-    facts = model_facts(split, "classify", {"seed": 1})
+    facts = model_card(split, "classify", {"seed": 1}).facts()
     sets = [(each["clips"], each["minutes"], each["licence"]) for each in facts["training"]["data"]]
     assert sets == [(3, 1.5, "CC0"), (2, 2.0, "unspecified")]
     assert facts["training"]["groups"] == ["one1", "one2", "one3", "two1", "two2"]
@@ -345,8 +350,9 @@ def test_files_elsewhere_are_named_without_the_way_to_them(tmp_path: Path) -> No
     (tmp_path / "far" / "away" / "a.wav").write_bytes(b"")
     rows = f"path,label\n../far/away/a.wav,x\n{tmp_path / 'far' / 'away' / 'a.wav'},x\n"
     (tmp_path / "table" / "labels.csv").write_text(rows)
-    found = find_clips(tmp_path / "table", Selection())
-    assert [clip.name for clip in found] == ["away/a.wav"] * 2
+    with pytest.warns(AudioCliWarning, match="count once"):
+        (found,) = find_clips(tmp_path / "table", Selection())
+    assert found.name == "away/a.wav"
 
 
 def test_folders_of_classes_have_no_groups(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_choices_are_those_of_the_package() -> None:
     evaluate = cli.commands["evaluate"]
     assert isinstance(evaluate, click.Group)
     for command, option, choices in (
-        (train_onsets, "arch", ARCHITECTURES),
+        (train_onsets, "architecture", ARCHITECTURES),
         (train_onsets, "augment", AUGMENTATIONS),
         (evaluate.commands["onsets"], "detector", DETECTORS),
         (cli.commands["onsets"], "form", [n for n, f in KNOWN.items() if Instants.kind in f.kinds]),

@@ -17,7 +17,7 @@ from audiocli.io.audio import AudioReader
 from audiocli.tasks.classify.classifier import Classifier
 from audiocli.tasks.classify.decisions import decode
 from audiocli.tasks.classify.examples import AUGMENTATIONS
-from audiocli.tasks.classify.training import ARCHITECTURES, LISTENING, LOSSES
+from audiocli.tasks.classify.training import ARCHITECTURES, FRONTENDS, LOSSES
 
 RATE = 8000
 PITCH = {"low": 300.0, "high": 2500.0}
@@ -89,10 +89,10 @@ def refused(done: Done, *words: str) -> None:
 
 def test_choices_are_those_of_the_package() -> None:
     for option, choices in (
-        ("arch", ["head", *ARCHITECTURES]),
+        ("architecture", ["head", *ARCHITECTURES]),
         ("augment", AUGMENTATIONS),
         ("loss", LOSSES),
-        ("listening", LISTENING),
+        ("frontend", FRONTENDS),
     ):
         found = [
             each.type for each in train_classify.params if option in (each.name, f"{each.name}ing")
@@ -204,8 +204,8 @@ def test_clips_may_have_several_labels_and_some_alone_may_judge(
 ) -> None:
     words = ("train", "classify", "tones", "--label", "tags", "--group", "artist",
              "--augment", "none", "--cross-validate", "3")  # fmt: skip
-    refused(run(*words, "-o", "no"), "several labels", "--several")
-    assert run(*words, "--several", "--judge", "tones/both*", "-o", "net").status == 0
+    refused(run(*words, "-o", "no"), "several labels", "--multi-label")
+    assert run(*words, "--multi-label", "--judge", "tones/both*", "-o", "net").status == 0
     made = config(tmp_path, "net")
     assert made["labels"] == ["high", "low"]
     # Any of its labels is right for a clip that has both.
@@ -223,11 +223,12 @@ def test_labels_are_renamed_and_chosen(run: Run, tmp_path: Path, tones: Path) ->
     soundfile.write(tones / "odd.wav", sound("low"), RATE)
     table.write_text(table.read_text() + "odd.wav,odd,a0,x\n")
     options = ("--augment", "none", "--group", "artist", "--fold", "0/3")
-    done = run("train", "classify", "tones", "-o", "net", *options, "--least", "2",
+    done = run("train", "classify", "tones", "-o", "net", *options, "--min-clips", "2",
                "--rename", "high=treble", "--rename", "rumble=low")  # fmt: skip
     assert done.status == 0, done.err
     assert config(tmp_path, "net")["labels"] == ["low", "treble"]
     assert said(tmp_path, "net", "new-high.wav")[0] == "treble"
+    options = (*options[:-1], "1/3")  # a class of one clip cannot be held out
     done = run("train", "classify", "tones", "-o", "all", *options, "--rename", "odd=")
     assert done.status == 0, done.err
     assert config(tmp_path, "all")["labels"] == ["high", "low", "rumble"]
@@ -258,16 +259,16 @@ def test_a_folder_a_class_and_a_dev_table(run: Run, tmp_path: Path, tones: Path)
         ("--hold-out singer=ann", ["--hold-out singer=ann", "no clip"]),
         ("--hold-out tones/*", ["none is left to train on"]),
         ("--dev tones", ["on both sides"]),
-        ("--fold 3", ["--fold 3: use I/N"]),
+        ("--fold 3", ["--fold", "3: use I/N"]),
         ("--fold 3/3", ["fold 3 of 3"]),
         ("--group artist --fold 0/4", ["3 groups cannot be parted into 4"]),
         ("--rename low", ["--rename low: use OLD=NEW"]),
-        ("--least 7", ["--least 7: no label"]),
+        ("--min-clips 7", ["--min-clips 7: no label"]),
         ("--cross-validate 3 --hold-out artist=a0", ["leave out --hold-out"]),
         ("--cross-validate 3 --fold 0/3", ["leave out --hold-out"]),
         ("--group artist --cross-validate 4", ["3 groups"]),
         ("--arch cnn --cross-validate 3", ["--cross-validate", "--fold"]),
-        ("--arch cnn --channels a", ["--channels a: use whole numbers"]),
+        ("--arch cnn --channels a", ["--channels", "a: use whole numbers"]),
         ("--arch mlp --channels 3", ["'clip-mlp' has no 'channels'"]),
         ("--arch mobile --channels 0", ["channels"]),
         ("--arch mlp --seconds 0.05", ["0.1 s or longer"]),

@@ -194,7 +194,8 @@ def _mismatch(value: Any, kind: Any, where: str) -> str | None:
     if isinstance(kind, Each):
         if not isinstance(value, kind.container):
             return _wanted(where, _NAMES[kind.container], value)
-        items = value.items() if isinstance(value, dict) else enumerate(value)
+        whole: Any = value  # one of the two, by now
+        items = whole.items() if isinstance(whole, dict) else enumerate(whole)
         found = (_mismatch(item, kind.item, f"{where}[{key}]") for key, item in items)
         return next(filter(None, found), None)
     if isinstance(value, kind) and not (isinstance(value, bool) and bool not in kind):

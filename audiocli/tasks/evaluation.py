@@ -211,7 +211,7 @@ def annotated_recordings(
 
 
 def warn_of_late_times(
-    times: NDArray[np.float64], seconds: float, what: str, *, grace: float, name: str = ""
+    times: NDArray[np.float64], seconds: float, what: str, *, grace: float
 ) -> None:
     """Warn of annotations that lie beyond the end of their audio.
 
@@ -225,8 +225,6 @@ def warn_of_late_times(
         What they are, in the plural.
     grace : float
         Seconds by which they may be late: editions of a recording differ in their ends.
-    name : str
-        The recording, where no batch says so.
 
     Examples
     --------
@@ -239,8 +237,7 @@ def warn_of_late_times(
         return
     units = "; are they in milliseconds, or samples? Times are in seconds"
     doubt = units if late == len(times) or times.max() > 20 * seconds else ""
-    lead = f"{name}: " if name else ""
-    warn(f"{lead}{late} of {len(times)} {what} lie beyond the end of the audio at {seconds:.2f} s, "
+    warn(f"{late} of {len(times)} {what} lie beyond the end of the audio at {seconds:.2f} s, "
          f"up to {times.max():.2f} s{doubt}")  # fmt: skip
 
 

@@ -38,7 +38,7 @@ from audiocli.tasks.classify.material import Split
 from audiocli.tasks.classify.training import logits_of
 
 Array = NDArray[np.float64]
-SELECTION = Selection(("person",), group="person", within="set")
+SELECTION = Selection(("person",), group="person", pair_within="set")
 #: Of the covariance within people: so much of it is replaced by the same in all directions. Taken
 #: by cross-validation over the people of TRAINING, where more does no better.
 SHRINKAGE = 0.5

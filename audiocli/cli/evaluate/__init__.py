@@ -11,7 +11,7 @@ from audiocli.cli.evaluate.separate import separate
 
 @click.group()
 def evaluate() -> None:
-    """Score a model on data whose truth is known."""
+    """Score a model on data with reference annotations."""
 
 
 evaluate.add_command(chords)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from audiocli.cli.evaluate.options import evaluation_options, only_option
+from audiocli.cli.evaluate.options import Evaluating, evaluation_options, only_option
 from audiocli.cli.options import FOLDER
 
 
@@ -28,25 +27,36 @@ from audiocli.cli.options import FOLDER
 def chords(
     data: tuple[Path, ...],
     model: str,
-    form: str,
-    record: str | None,
-    quiet: bool,
+    only: tuple[str, ...],
+    vocabulary: str | None,
+    change: float | None,
+    found: Path | None,
     confusion: bool,
-    **options: Any,
+    evaluating: Evaluating,
 ) -> None:
     """Score chord recognition by the measures of mir_eval.chord.
 
     DATA: folders of recordings with NAME.lab, NAME.csv or NAME.jams beside them. The total
     weighs recordings by their length.
     """
-    from audiocli.cli.progress import Reporter, finish
+    from audiocli.cli.progress import finish
     from audiocli.cli.tables import show_rows
     from audiocli.tasks.chords.evaluation import evaluate, record_scores
 
-    if record and options["found"]:
+    if evaluating.record and found:
         raise click.UsageError("--record writes into a model; leave out --found")
-    evaluation = evaluate(data, model, listener=Reporter(quiet=quiet), **options)
-    total = evaluation.total
+    evaluation = evaluate(
+        data,
+        model,
+        only=only,
+        vocabulary=vocabulary,
+        change=change,
+        found=found,
+        n_jobs=evaluating.n_jobs,
+        device=evaluating.device,
+        listener=evaluating.reporter(),
+    )
+    form, total = evaluating.form, evaluation.total
     scores = [*evaluation.scores, *([] if total is None else [total])]
     rows = [score.short() if form == "table" else score.row() for score in scores]
     last = None if total is None else {**rows.pop(), "file": "all"}
@@ -56,6 +66,6 @@ def chords(
         parts = [{"true": a, "found": b, "seconds": round(s, 1)} for (a, b), s in pairs]
         amount = round(sum(total.confusion.values()), 1)
         show_rows(parts, {"true": "all", "found": "", "seconds": amount}, form)
-    if record and total is not None:
-        record_scores(model, total, record)
-    finish(evaluation.summary, quiet=quiet)
+    if evaluating.record and total is not None:
+        record_scores(model, total, evaluating.record)
+    finish(evaluation.summary, quiet=evaluating.quiet)

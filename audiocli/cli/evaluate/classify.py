@@ -7,38 +7,61 @@ import json
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from audiocli.cli.evaluate.options import evaluation_options
-from audiocli.cli.options import Command, adding
-from audiocli.cli.train.classify import DATA, selection_options
+from audiocli.cli.evaluate.options import Evaluating, evaluation_options
+from audiocli.cli.options import adding
+from audiocli.cli.train.classify import DATA, Fold, Selecting, selection_options
+from audiocli.cli.train.options import TrainCommand, gathering
 
 if TYPE_CHECKING:
     from audiocli.tasks.classify.evaluation import Choice, Evaluation
 
 
-def clip_options(*, model: str, shown: str) -> Callable[[Command], Command]:
+@dataclass(frozen=True)
+class Clips:
+    """Which clips are scored, and by which model."""
+
+    data: tuple[Path, ...]
+    model: str | None
+    only: tuple[str, ...]
+    fold: tuple[int, int] | None
+    allow_overlap: bool
+
+    def choice(self, selecting: Selecting) -> Choice:
+        """Give it as the task has it."""
+        from audiocli.tasks.classify.evaluation import Choice
+
+        return Choice(selecting.selection(), self.only, self.fold, self.allow_overlap)
+
+
+def clip_options(*, model: str, shown: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add what both commands take; `model` says what there is for ``--model``."""
-    return adding([
+    options = [
         click.argument("data", nargs=-1, required=True, type=DATA),
         click.option("--model", metavar="NAME|DIR", help=model),
-        selection_options,
         click.option("--only", metavar="PATTERN", multiple=True,
                      help="Clips to take, as FOLDER/NAME with * and ?, or COLUMN=VALUE; may be "
                      "repeated. [all]"),
-        click.option("--fold", metavar="I/N",
+        click.option("--fold", metavar="I/N", type=Fold(),
                      help="Take part I of N, from 0: what the same --fold held out in training."),
         click.option("--allow-overlap", is_flag=True,
                      help="Score clips of groups that the model was trained on, which is refused "
                      "else."),
-        evaluation_options(shown=shown),
-    ])  # fmt: skip
+    ]  # fmt: skip
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        evaluated = selection_options(evaluation_options(shown=shown)(command))
+        return gathering(evaluated, "clips", Clips, adding(options))
+
+    return decorate
 
 
-@click.command()
+@click.command(cls=TrainCommand)
 @clip_options(
     model="Name or model folder. With --verify: [voice]",
     shown="table: the measures, and a row a class; csv: a row a clip, and one for all; json: both.",
@@ -52,12 +75,12 @@ def clip_options(*, model: str, shown: str) -> Callable[[Command], Command]:
 @click.option("--plot", metavar="FILE", help="Draw the confusion matrix (.png, .svg, .pdf).")
 @click.option("--overwrite", is_flag=True, help="Replace a picture that is there.")
 def classify(
-    data: tuple[Path, ...],
+    clips: Clips,
+    selecting: Selecting,
     verifying: bool,
     plot: str | None,
     overwrite: bool,
-    quiet: bool,
-    **options: Any,
+    evaluating: Evaluating,
 ) -> None:
     """Score a classifier: accuracy with its 95 % interval, macro F1, calibration, each class.
 
@@ -68,29 +91,35 @@ def classify(
 
     if verifying and plot:
         raise click.UsageError("--plot draws a confusion matrix; --verify has none")
-    if not (verifying or options["model"]):
+    if not (verifying or clips.model):
         raise click.UsageError("name what is to be scored: --model NAME, or a model's folder")
     picture = _picture(plot, overwrite) if plot else None
-    given = _given(options, quiet)
+    choice, reporter, warn = clips.choice(selecting), evaluating.reporter(), _warner(evaluating)
     if verifying:
-        result = verify(data, options["model"] or "voice", _choice(options), **given)
+        result = verify(
+            clips.data, clips.model or "voice", choice, n_jobs=evaluating.n_jobs,
+            device=evaluating.device, listener=reporter, warn=warn,
+        )  # fmt: skip
     else:
-        result = evaluate(data, "classify", options["model"], _choice(options), **given)
+        result = evaluate(
+            clips.data, "classify", clips.model or "", choice, n_jobs=evaluating.n_jobs,
+            device=evaluating.device, listener=reporter, warn=warn,
+        )  # fmt: skip
     if picture is not None and result.scores.labels:
         from audiocli.tasks.classify.plot import plot_confusion
 
         matrix, labels = result.scores.confusion, result.scores.labels
-        title = f"{result.entry.name}: {', '.join(path.resolve().name for path in data)}"
+        title = f"{result.entry.name}: {', '.join(path.resolve().name for path in clips.data)}"
         plot_confusion(picture, matrix, labels, title, overwrite=overwrite)
-    _close(result, options, quiet)
+    _close(result, evaluating)
 
 
-@click.command()
+@click.command(cls=TrainCommand)
 @clip_options(
     model="Name or model folder. [music]",
     shown="table: the measures, and a row a tag; csv: a row a clip, and one for all; json: both.",
 )
-def tag(data: tuple[Path, ...], quiet: bool, **options: Any) -> None:
+def tag(clips: Clips, selecting: Selecting, evaluating: Evaluating) -> None:
     """Score a tagger: ROC AUC with its 95 % interval, PR AUC, F-measure, calibration, each tag.
 
     DATA: as for `evaluate classify`; several labels of a clip stand in one cell, with ; between.
@@ -98,8 +127,12 @@ def tag(data: tuple[Path, ...], quiet: bool, **options: Any) -> None:
     """
     from audiocli.tasks.classify.evaluation import evaluate
 
-    model, given = options["model"] or "music", _given(options, quiet)
-    _close(evaluate(data, "tag", model, _choice(options), **given), options, quiet)
+    result = evaluate(
+        clips.data, "tag", clips.model or "music", clips.choice(selecting),
+        n_jobs=evaluating.n_jobs, device=evaluating.device, listener=evaluating.reporter(),
+        warn=_warner(evaluating),
+    )  # fmt: skip
+    _close(result, evaluating)
 
 
 def _picture(plot: str, overwrite: bool) -> Path:
@@ -114,41 +147,27 @@ def _picture(plot: str, overwrite: bool) -> Path:
     return path
 
 
-def _choice(options: dict[str, Any]) -> Choice:
-    """Say which clips the options mean."""
-    from audiocli.cli.train.config import fold_of, selection_of
-    from audiocli.tasks.classify.evaluation import Choice
-
-    fold = fold_of(options["fold"])
-    return Choice(selection_of(options), options["only"], fold, options["allow_overlap"])
-
-
-def _given(options: dict[str, Any], quiet: bool) -> dict[str, Any]:
-    """Say how to go about it."""
-    from audiocli.cli.progress import Reporter
+def _warner(evaluating: Evaluating) -> Callable[[str], None]:
+    """Make what prints warnings about the choice of clips."""
 
     def warn(message: str) -> None:
-        if not quiet:
+        if not evaluating.quiet:
             click.echo(f"audiocli: {message}", err=True)
 
-    return {
-        **{name: options[name] for name in ("n_jobs", "device")},
-        "listener": Reporter(quiet=quiet),
-        "warn": warn,
-    }
+    return warn
 
 
-def _close(result: Evaluation, options: dict[str, Any], quiet: bool) -> None:
+def _close(result: Evaluation, evaluating: Evaluating) -> None:
     """Print what was found, record it where that is wanted, and end."""
     from audiocli.cli.progress import finish
     from audiocli.tasks.classify.evaluation import record_scores
 
-    scored = bool(result.numbers["clips"])
-    if scored or options["form"] == "json":
-        {"json": _print_json, "csv": _print_csv, "table": _print_tables}[options["form"]](result)
-    if options["record"] and scored:
-        record_scores(result, options["record"])
-    finish(result.summary, quiet=quiet)
+    scored, form = bool(result.numbers["clips"]), evaluating.form
+    if scored or form == "json":
+        {"json": _print_json, "csv": _print_csv, "table": _print_tables}[form](result)
+    if evaluating.record and scored:
+        record_scores(result, evaluating.record)
+    finish(result.summary, quiet=evaluating.quiet)
 
 
 def _print_json(result: Evaluation) -> None:

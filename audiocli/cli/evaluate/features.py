@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from audiocli.cli.evaluate.options import evaluation_options, only_option
+from audiocli.cli.evaluate.options import Evaluating, evaluation_options, only_option
 from audiocli.cli.options import FOLDER
 
 
@@ -17,12 +16,7 @@ from audiocli.cli.options import FOLDER
 @only_option
 @evaluation_options(shown="How to print a row a file, and the total.")
 def features(
-    data: tuple[Path, ...],
-    basis: str,
-    form: str,
-    record: str | None,
-    quiet: bool,
-    **options: Any,
+    data: tuple[Path, ...], basis: str, only: tuple[str, ...], evaluating: Evaluating
 ) -> None:
     """Score a learned basis: how much of the spectra it gives back.
 
@@ -30,14 +24,21 @@ def features(
     over the squared distance from the mean spectrum of the training data; 1 minus the variance
     explained. The total counts all frames together.
     """
-    from audiocli.cli.progress import Reporter, finish
+    from audiocli.cli.progress import finish
     from audiocli.cli.tables import show_rows
     from audiocli.tasks.features.evaluation import evaluate, record_scores
 
-    evaluation = evaluate(data, basis, listener=Reporter(quiet=quiet), **options)
+    evaluation = evaluate(
+        data,
+        basis,
+        only=only,
+        n_jobs=evaluating.n_jobs,
+        device=evaluating.device,
+        listener=evaluating.reporter(),
+    )
     rows = [score.row() for score in evaluation.scores]
     total = evaluation.total
-    show_rows(rows, None if total is None else {**total.row(), "file": "all"}, form)
-    if record and total is not None:
-        record_scores(basis, total, record)
-    finish(evaluation.summary, quiet=quiet)
+    show_rows(rows, None if total is None else {**total.row(), "file": "all"}, evaluating.form)
+    if evaluating.record and total is not None:
+        record_scores(basis, total, evaluating.record)
+    finish(evaluation.summary, quiet=evaluating.quiet)

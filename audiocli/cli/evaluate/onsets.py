@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from audiocli.cli.evaluate.options import evaluation_options, only_option
+from audiocli.cli.evaluate.options import Evaluating, evaluation_options, only_option
 from audiocli.cli.options import FOLDER
 
 
@@ -27,27 +26,35 @@ from audiocli.cli.options import FOLDER
 def onsets(
     data: tuple[Path, ...],
     model: str,
-    form: str,
-    record: str | None,
-    quiet: bool,
+    only: tuple[str, ...],
     detector: str,
-    **options: Any,
+    threshold: float | None,
+    evaluating: Evaluating,
 ) -> None:
     """Score onset detection: precision, recall and F-measure at 25 and 50 ms.
 
     DATA: folders of recordings with NAME.onsets, NAME.csv or NAME.jams beside them. The total
     counts all onsets together; onsets within 30 ms of one before are part of it.
     """
-    from audiocli.cli.progress import Reporter, finish
+    from audiocli.cli.progress import finish
     from audiocli.cli.tables import show_rows
     from audiocli.tasks.onsets.evaluation import evaluate, record_scores
 
-    if record and detector != "audiocli":
+    if evaluating.record and detector != "audiocli":
         raise click.UsageError("--record writes into a model; leave out --detector")
-    evaluation = evaluate(data, model, detector=detector, listener=Reporter(quiet=quiet), **options)
+    evaluation = evaluate(
+        data,
+        model,
+        only=only,
+        detector=detector,
+        threshold=threshold,
+        n_jobs=evaluating.n_jobs,
+        device=evaluating.device,
+        listener=evaluating.reporter(),
+    )
     rows = [score.row() for score in evaluation.scores]
     total = evaluation.total
-    show_rows(rows, None if total is None else {**total.row(), "file": "all"}, form)
-    if record and total is not None:
-        record_scores(model, total, record)
-    finish(evaluation.summary, quiet=quiet)
+    show_rows(rows, None if total is None else {**total.row(), "file": "all"}, evaluating.form)
+    if evaluating.record and total is not None:
+        record_scores(model, total, evaluating.record)
+    finish(evaluation.summary, quiet=evaluating.quiet)

@@ -1,12 +1,18 @@
-"""Options that every ``audiocli evaluate`` has."""
+"""Options that every ``audiocli evaluate`` has, gathered into one typed value."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
-from audiocli.cli.options import Command, adding
+from audiocli.cli.options import adding
+from audiocli.cli.train.options import gathering
+
+if TYPE_CHECKING:
+    from audiocli.cli.progress import Reporter
 
 only_option = click.option(
     "--only",
@@ -16,9 +22,43 @@ only_option = click.option(
 )
 
 
-def evaluation_options(*, shown: str) -> Callable[[Command], Command]:
-    """Add what follows the task's own options; `shown` tells what ``--format`` prints."""
-    return adding([
+@dataclass(frozen=True)
+class Evaluating:
+    """How to evaluate: what to print, where to record it, and on what to run.
+
+    Parameters
+    ----------
+    form : {"table", "csv", "json"}
+        What is printed.
+    record : str or None
+        A note for the model's card; None records nothing.
+    n_jobs : int
+        Worker processes.
+    device : str
+        As in :func:`audiocli.nn.models.device`.
+    quiet : bool
+        Say nothing but errors.
+    """
+
+    form: str
+    record: str | None
+    n_jobs: int
+    device: str
+    quiet: bool
+
+    def reporter(self) -> Reporter:
+        """Make what shows how it goes."""
+        from audiocli.cli.progress import Reporter
+
+        return Reporter(quiet=self.quiet)
+
+
+def evaluation_options(*, shown: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add what follows the task's own options; `shown` tells what ``--format`` prints.
+
+    The command gets them as one argument ``evaluating``, an :class:`Evaluating`.
+    """
+    options = [
         click.option("--format", "form", type=click.Choice(["table", "csv", "json"]),
                      default="table", show_default=True, help=shown),
         click.option("--record", metavar="NOTE",
@@ -29,4 +69,9 @@ def evaluation_options(*, shown: str) -> Callable[[Command], Command]:
         click.option("--device", default="auto", show_default=True,
                      help="auto, cpu, cuda, cuda:N, mps."),
         click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
-    ])  # fmt: skip
+    ]  # fmt: skip
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        return gathering(command, "evaluating", Evaluating, adding(options))
+
+    return decorate

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from audiocli.cli.evaluate.options import evaluation_options
+from audiocli.cli.evaluate.options import Evaluating, evaluation_options
 from audiocli.cli.options import FOLDER, pitches_option
 
 
@@ -36,13 +35,11 @@ def separate(
     data: Path,
     model: str,
     mix: str,
-    form: str,
+    every: int,
     only: str | None,
     no_oracles: bool,
     pitches: int | None,
-    record: str | None,
-    quiet: bool,
-    **options: Any,
+    evaluating: Evaluating,
 ) -> None:
     """Score separation by BSS Eval on clips whose sources are known.
 
@@ -52,8 +49,8 @@ def separate(
     if only:
         if mix != "equal" or no_oracles or pitches:
             raise click.UsageError("--mix, --no-oracles and --pitches are not for --only")
-        return _leakage(data, model, only, form, record, quiet, options)
-    from audiocli.cli.progress import Reporter, finish
+        return _leakage(data, model, only, every, evaluating)
+    from audiocli.cli.progress import finish
     from audiocli.cli.tables import show_scores
     from audiocli.tasks.separate.evaluation import evaluate, record_scores
 
@@ -61,35 +58,37 @@ def separate(
         data,
         model,
         equal_levels=mix == "equal",
+        every=every,
         oracles=not no_oracles,
         pitches=pitches,
-        listener=Reporter(quiet=quiet),
-        **options,
+        n_jobs=evaluating.n_jobs,
+        device=evaluating.device,
+        listener=evaluating.reporter(),
     )
-    show_scores(evaluation, form)
-    if record and evaluation.total:
-        record_scores(model, evaluation.total, record)
-    finish(evaluation.summary, quiet=quiet)
+    show_scores(evaluation, evaluating.form)
+    if evaluating.record and evaluation.total:
+        record_scores(model, evaluation.total, evaluating.record)
+    finish(evaluation.summary, quiet=evaluating.quiet)
 
 
-def _leakage(
-    data: Path,
-    model: str,
-    only: str,
-    form: str,
-    record: str | None,
-    quiet: bool,
-    options: dict[str, Any],
-) -> None:
+def _leakage(data: Path, model: str, only: str, every: int, evaluating: Evaluating) -> None:
     from dataclasses import asdict
 
-    from audiocli.cli.progress import Reporter, finish
+    from audiocli.cli.progress import finish
     from audiocli.cli.tables import show_rows
     from audiocli.tasks.separate.leakage import evaluate_leakage, record_leakage
 
-    leakage = evaluate_leakage(data, model, only, listener=Reporter(quiet=quiet), **options)
+    leakage = evaluate_leakage(
+        data,
+        model,
+        only,
+        every=every,
+        n_jobs=evaluating.n_jobs,
+        device=evaluating.device,
+        listener=evaluating.reporter(),
+    )
     total = None if leakage.total is None else asdict(leakage.total)
-    show_rows([asdict(leak) for leak in leakage.scores], total, form)
-    if record:
-        record_leakage(model, leakage, only, record)
-    finish(leakage.summary, quiet=quiet)
+    show_rows([asdict(leak) for leak in leakage.scores], total, evaluating.form)
+    if evaluating.record:
+        record_leakage(model, leakage, only, evaluating.record)
+    finish(leakage.summary, quiet=evaluating.quiet)

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from audiocli.cli.options import FOLDER
 from audiocli.cli.train.options import (
     COUNT,
+    Shown,
+    TrainCommand,
+    Training,
+    WholeNumbers,
+    arguments,
+    cache_option,
     dev_option,
+    finish,
     hold_out_option,
-    licences_option,
     start_option,
     training_options,
 )
 
 
-@click.command()
+@click.command(cls=TrainCommand)
 @click.argument("data", nargs=-1, required=True, type=FOLDER)
 @hold_out_option
 @dev_option
@@ -44,14 +49,11 @@ from audiocli.cli.train.options import (
     type=click.IntRange(0),
     help="Render so many songs of random chords besides, as a set of their own.",
 )
-@click.option(
-    "--heard",
-    "kept",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Keep what the front-end hears here, for other runs. [in the model folder]",
-)
+@cache_option
 @start_option
-@click.option("--channels", help="Of bands, semitones and pitch classes. [16,32,64]")
+@click.option(
+    "--channels", type=WholeNumbers(), help="Of bands, semitones and pitch classes. [16,32,64]"
+)
 @click.option("--layers", "num_circles", type=COUNT, help="Layers of pitch classes. [3]")
 @click.option(
     "--augment",
@@ -61,14 +63,50 @@ from audiocli.cli.train.options import (
     help="wide: all keys, tuning, level, EQ, noise, missing bands.",
 )
 @training_options(epochs=30, steps=50, batch_size=16, seconds=20.0)
-@licences_option
-def chords(**options: Any) -> None:
+def chords(
+    data: tuple[Path, ...],
+    held_out: tuple[str, ...],
+    dev: tuple[Path, ...],
+    fonts: tuple[Path, ...],
+    kind: str,
+    made_up: int,
+    cache_dir: Path | None,
+    start: str | None,
+    channels: list[int] | None,
+    num_circles: int | None,
+    augment: str,
+    training: Training,
+) -> None:
     """Train a network that recognises chords.
 
     DATA: folders of recordings with NAME.lab, NAME.csv or NAME.jams beside them (start, end and
     label in Harte's syntax), or of songs in symbols as in POP909 (NNN/NNN.mid, chord_midi.txt
     and beat_midi.txt), which --sound-font renders; every folder is drawn from as often.
     """
-    from audiocli.cli.train.config import run_chords
+    from audiocli.tasks.chords.examples import AUGMENTATIONS
+    from audiocli.tasks.chords.training import Rendering, TrainingConfig, train
 
-    run_chords(options)
+    config = TrainingConfig(
+        arguments=arguments(channels=channels, num_circles=num_circles),
+        augmentation=AUGMENTATIONS[augment],
+        seconds=training.seconds,
+        recipe=training.fit_config(),
+    )
+    with Shown(training.epochs, "dev {:.1f} %") as shown:
+        entry = train(
+            data,
+            training.output,
+            config,
+            held_out=held_out,
+            dev=dev,
+            licences=training.licences,
+            rendering=Rendering(fonts, kind, made_up),
+            cache_dir=cache_dir,
+            start=start,
+            skip_unreadable=training.skip_unreadable,
+            device=training.device,
+            stage=shown.stage,
+            report=shown.report,
+            progress=shown.progress,
+        )
+    finish(entry)

@@ -2,40 +2,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from audiocli.cli.options import adding
-from audiocli.cli.train.options import COUNT, licences_option, training_options
+from audiocli.cli.train.options import (
+    COUNT,
+    Shown,
+    TrainCommand,
+    Training,
+    WholeNumbers,
+    arguments,
+    finish,
+    gathering,
+    training_options,
+)
+
+if TYPE_CHECKING:
+    from audiocli.tasks.classify.clips import Selection
 
 ARCHITECTURES = [
     "head", "perceptron", "mlp", "rnn", "brnn", "lstm", "blstm", "cnn", "crnn", "mobile",
 ]  # fmt: skip
 DATA = click.Path(exists=True, path_type=Path)
 
-#: What says which labels and groups a table has.
-selection_options = adding([
+_selection_options = adding([
     click.option("--label", "columns", multiple=True, metavar="COLUMN",
                  help="Column of labels.csv that holds them; may be repeated. [label]"),
     click.option("--group", metavar="COLUMN",
                  help="What must not be on both sides of a split: artist, speaker, fold."),
     click.option("--rename", multiple=True, metavar="OLD=NEW",
                  help="Call a label something else; NEW empty leaves it out."),
-    click.option("--least", default=1, show_default=True, type=COUNT,
+    click.option("--min-clips", default=1, show_default=True, type=COUNT,
                  help="Leave out labels that fewer clips have."),
-    click.option("--several", is_flag=True,
+    click.option("--multi-label", is_flag=True,
                  help="Let a classifier's clips have several labels; any of them is right."),
-    click.option("--within", metavar="COLUMN",
+    click.option("--pair-within", metavar="COLUMN",
                  help="Of encoders: pair clips alone that have the same here, say set."),
 ])  # fmt: skip
-#: What both commands take.
-class_options = adding(
+
+
+@dataclass(frozen=True)
+class Selecting:
+    """Which labels and groups a table has, as the options say."""
+
+    columns: tuple[str, ...]
+    group: str | None
+    rename: tuple[str, ...]
+    min_clips: int
+    multi_label: bool
+    pair_within: str | None
+
+    def selection(self) -> Selection:
+        """Give it as the task has it."""
+        from audiocli.tasks.classify.clips import Selection
+
+        renamed = {}
+        for pair in self.rename:
+            old, equals, new = pair.partition("=")
+            if not equals:
+                raise click.UsageError(f"--rename {pair}: use OLD=NEW")
+            renamed[old] = new
+        return Selection(
+            self.columns or ("label",), self.group, renamed, self.min_clips, self.multi_label,
+            self.pair_within,
+        )  # fmt: skip
+
+
+def selection_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a selection; the command gets them as one argument, ``selecting``."""
+    return gathering(command, "selecting", Selecting, _selection_options)
+
+
+class Fold(click.ParamType):  # type: ignore[type-arg]  # generic in some versions alone
+    """I/N: part I of N, from 0."""
+
+    name = "text"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Give both numbers."""
+        place, slash, parts = str(value).partition("/")
+        if not (slash and place.isdecimal() and parts.isdecimal()):
+            self.fail(f"{value}: use I/N, say 0/5", param, ctx)
+        return int(place), int(parts)
+
+
+_class_options = adding(
     [
         click.argument("data", nargs=-1, required=True, type=DATA),
         click.option(
             "--arch",
+            "architecture",
             default="head",
             show_default=True,
             type=click.Choice(ARCHITECTURES),
@@ -58,23 +121,23 @@ class_options = adding(
             metavar="MODEL",
             help="Train on from the trunk of this encoder or classifier, of the same --arch.",
         ),
-        selection_options,
         click.option(
             "--hold-out",
             "held_out",
             metavar="PATTERN",
             multiple=True,
-            help="Clips of DATA that judge, as FOLDER/NAME with * and ?, or COLUMN=VALUE; "
-            "may be repeated.",
+            help="Clips of DATA for the validation set, as FOLDER/NAME with * and ?, or "
+            "COLUMN=VALUE; may be repeated.",
         ),
         click.option(
             "--dev",
             type=DATA,
             multiple=True,
-            help="More of them, from a folder or table; may be repeated.",
+            help="A folder or table for the validation set; may be repeated.",
         ),
         click.option(
             "--fold",
+            type=Fold(),
             metavar="I/N",
             help="Hold out part I of N, from 0, without a group in two parts. [0/10]",
         ),
@@ -82,7 +145,7 @@ class_options = adding(
             "--cross-validate",
             "parts",
             type=click.IntRange(2),
-            help="head: judge on each of so many parts in turn, then train on all.",
+            help="head: validate on each of so many parts in turn, then train on all.",
         ),
         click.option(
             "--unbalanced",
@@ -116,16 +179,18 @@ class_options = adding(
             help="Clips that count then, as for --hold-out; may be repeated. [all]",
         ),
         click.option(
-            "--listen",
+            "--frontend",
             type=click.Choice(["mel", "pitch"]),
             default="mel",
             show_default=True,
-            help="What a network hears that starts from nothing: 64 mel bands each 10 ms, "
-            "or two bands a semitone each 20 ms.",
+            help="Of a network that starts from nothing: 64 mel bands each 10 ms, or two bands a "
+            "semitone each 20 ms.",
         ),
         click.option("--hidden-size", type=COUNT, help="Units of a layer and direction."),
         click.option("--layers", "num_layers", type=COUNT, help="Hidden layers."),
-        click.option("--channels", help="Channels of the convolutions, with commas."),
+        click.option(
+            "--channels", type=WholeNumbers(), help="Channels of the convolutions, with commas."
+        ),
         click.option(
             "--augment",
             type=click.Choice(["none", "steady", "wide"]),
@@ -138,7 +203,7 @@ class_options = adding(
             type=click.Choice(["softmax", "margin"]),
             default="softmax",
             show_default=True,
-            help="margin: for an encoder that compares what it never heard; judged by "
+            help="margin: for an encoder that compares what was not in its training; scored by "
             "the equal error rate.",
         ),
         click.option(
@@ -146,32 +211,122 @@ class_options = adding(
             is_flag=True,
             help="Keep the trunk alone, for others to put heads on.",
         ),
-        training_options(epochs=20, steps=100, batch_size=32, seconds=4.0),
-        licences_option,
     ]
 )
 
 
-@click.command()
+@dataclass(frozen=True)
+class Classes:
+    """What ``train classify`` and ``train tag`` are asked, besides what every training is."""
+
+    data: tuple[Path, ...]
+    architecture: str
+    encoders: tuple[str, ...]
+    start: str | None
+    held_out: tuple[str, ...]
+    dev: tuple[Path, ...]
+    fold: tuple[int, int] | None
+    parts: int | None
+    unbalanced: bool
+    deviation: Literal["without", "added"] | None
+    whiten: float
+    judge: tuple[str, ...]
+    frontend: str
+    hidden_size: int | None
+    num_layers: int | None
+    channels: list[int] | None
+    augment: str
+    loss: str
+    as_encoder: bool
+
+
+def class_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what both commands take; they get it as ``classes``, ``selecting`` and ``training``."""
+    trained = training_options(epochs=20, steps=100, batch_size=32, seconds=4.0)(command)
+    return gathering(selection_options(trained), "classes", Classes, _class_options)
+
+
+@click.command(cls=TrainCommand)
 @class_options
-def classify(**options: Any) -> None:
+def classify(classes: Classes, selecting: Selecting, training: Training) -> None:
     """Train a network that tells classes of clips.
 
     DATA: folders with a labels.csv (columns path and label), such tables, or folders with a
     folder for each class.
     """
-    from audiocli.cli.train.config import run_classes
-
-    run_classes("classify", options)
+    _train("classify", classes, selecting, training)
 
 
-@click.command()
+@click.command(cls=TrainCommand)
 @class_options
-def tag(**options: Any) -> None:
+def tag(classes: Classes, selecting: Selecting, training: Training) -> None:
     """Train a network that gives clips any number of tags.
 
     DATA: as for `train classify`; several labels of a clip stand in one cell, with ; between.
     """
-    from audiocli.cli.train.config import run_classes
+    _train("tag", classes, selecting, training)
 
-    run_classes("tag", options)
+
+def _train(task: str, classes: Classes, selecting: Selecting, training: Training) -> None:
+    if classes.architecture == "head":
+        _train_head(task, classes, selecting, training)
+    else:
+        _train_network(task, classes, selecting, training)
+
+
+def _train_head(task: str, classes: Classes, selecting: Selecting, training: Training) -> None:
+    """Fit a head on an encoder."""
+    for option, given in (
+        ("--from", classes.start), ("--as-encoder", classes.as_encoder),
+        ("--hidden-size", classes.hidden_size), ("--layers", classes.num_layers),
+        ("--channels", classes.channels),
+    ):  # fmt: skip
+        if given:
+            raise click.UsageError(f"{option}: is not for --arch head; choose another --arch")
+    from audiocli.tasks.classify.examples import AUGMENTATIONS
+    from audiocli.tasks.classify.heads import Fitting, train
+
+    fit = training.fit_config()  # sets the threads
+    fitting = Fitting(
+        task, classes.encoders, AUGMENTATIONS[classes.augment], balanced=not classes.unbalanced,
+        deviation=classes.deviation or "apart", whiten=classes.whiten, seed=fit.seed,
+    )  # fmt: skip
+    with Shown(training.epochs, "") as shown:
+        entry = train(
+            classes.data, training.output, fitting, selecting.selection(),
+            held_out=classes.held_out, fold=classes.fold, dev=classes.dev, parts=classes.parts,
+            judge=classes.judge, licences=training.licences,
+            skip_unreadable=training.skip_unreadable, device=training.device, stage=shown.stage,
+        )  # fmt: skip
+    finish(entry)
+
+
+def _train_network(task: str, classes: Classes, selecting: Selecting, training: Training) -> None:
+    """Train from the first layer on."""
+    if classes.parts:
+        raise click.UsageError("--cross-validate: is for --arch head alone; use --fold")
+    from audiocli.tasks.classify.examples import AUGMENTATIONS
+    from audiocli.tasks.classify.material import gather
+    from audiocli.tasks.classify.training import TrainingConfig, train
+
+    sizes = arguments(
+        hidden_size=classes.hidden_size, num_layers=classes.num_layers, channels=classes.channels
+    )
+    config = TrainingConfig(
+        task, classes.architecture, sizes, classes.frontend, classes.start,
+        AUGMENTATIONS[classes.augment], classes.loss, training.seconds, training.fit_config(),
+    )  # fmt: skip
+    open_set = config.loss == "margin"
+    score = "dev accuracy {:.1f} %" if task == "classify" else "dev ROC AUC {:.1f} %"
+    score = "100 - dev equal error rate {:.1f} %" if open_set else score
+    with Shown(training.epochs, score) as shown:
+        split = gather(
+            classes.data, selecting.selection(), task, held_out=classes.held_out,
+            fold=classes.fold, dev=classes.dev, licences=training.licences, open_set=open_set,
+            skip_unreadable=training.skip_unreadable, stage=shown.stage,
+        )  # fmt: skip
+        entry = train(
+            split, training.output, config, as_encoder=classes.as_encoder,
+            device=training.device, report=shown.report, progress=shown.progress,
+        )  # fmt: skip
+    finish(entry)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 import click
 
 from audiocli.cli.options import FOLDER
 from audiocli.cli.train.options import (
     COUNT,
+    Shown,
+    TrainCommand,
+    Training,
+    arguments,
     dev_option,
+    finish,
     hold_out_option,
-    licences_option,
     training_options,
 )
 
@@ -22,7 +26,7 @@ ONLY = {
 }
 
 
-@click.command()
+@click.command(cls=TrainCommand)
 @click.argument("data", nargs=-1, required=True, type=FOLDER)
 @hold_out_option
 @dev_option
@@ -49,21 +53,58 @@ ONLY = {
 @click.option("--rate", default=22_050, show_default=True, type=COUNT, help="In Hz.")
 @click.option("--frame", default=2048, show_default=True, type=COUNT, help="Samples, even.")
 @click.option("--hop", type=COUNT, help="From frame to frame, in samples. [a quarter of a frame]")
-@training_options(epochs=10, steps=100, batch_size=1024, seconds=2.0)
-@licences_option
-def features(**options: Any) -> None:
+@training_options(epochs=10, steps=100, batch_size=1024, seconds=2.0, skips=False)
+def features(
+    data: tuple[Path, ...],
+    held_out: tuple[str, ...],
+    dev: tuple[Path, ...],
+    basis: str,
+    components: int,
+    penalty: float | None,
+    hidden_size: int | None,
+    bands: int,
+    scale: str,
+    rate: int,
+    frame: int,
+    hop: int | None,
+    training: Training,
+) -> None:
     """Learn a basis of spectra: features made by data and not by hand.
 
     DATA: folders of recordings of any kind, without annotations; every folder is drawn from as
     often as the others, whatever its size. An example of a batch is a frame.
     """
-    from audiocli.cli.train.config import run_features
+    _refuse_options_of_others(basis)
+    from audiocli.tasks.features.training import TrainingConfig, spectra, train
 
+    config = TrainingConfig(
+        basis=basis,
+        arguments=arguments(components=components, hidden_size=hidden_size, penalty=penalty),
+        frontend=spectra(rate, frame, hop, bands, scale),
+        seconds=training.seconds,
+        recipe=training.fit_config(),
+    )
+    with Shown(training.epochs, "held-out variance explained {:.2f} %") as shown:
+        entry = train(
+            data,
+            training.output,
+            config,
+            held_out=held_out,
+            dev=dev,
+            licences=training.licences,
+            device=training.device,
+            report=shown.report,
+            progress=shown.progress,
+        )
+    finish(entry)
+
+
+def _refuse_options_of_others(basis: str) -> None:
+    """Refuse options that mean nothing to this basis."""
     context = click.get_current_context()
-    for basis, names in ONLY.items():
+    for owner, names in ONLY.items():
         for name in sorted(names):
             given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-            if given and options["basis"] != basis:
+            if given and basis != owner:
                 option = "--" + name.replace("_", "-")
-                raise click.UsageError(f"{option}: is for --basis {basis} alone")
-    run_features(options)
+                raise click.UsageError(f"{option}: is for --basis {owner} alone")

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 import click
 
 from audiocli.cli.options import FOLDER
 from audiocli.cli.train.options import (
     COUNT,
+    Shown,
+    TrainCommand,
+    Training,
+    WholeNumbers,
     dev_option,
+    finish,
     hold_out_option,
-    licences_option,
     start_option,
     training_options,
 )
 
 
-@click.command()
+@click.command(cls=TrainCommand)
 @click.argument("data", nargs=-1, required=True, type=FOLDER)
 @hold_out_option
 @dev_option
 @click.option(
     "--arch",
+    "architecture",
     default="crnn",
     show_default=True,
     type=click.Choice(["rnn", "brnn", "lstm", "blstm", "crnn", "online"]),
@@ -31,7 +36,9 @@ from audiocli.cli.train.options import (
 @start_option
 @click.option("--hidden-size", type=COUNT, help="Units of a layer and direction. [20; crnn: 96]")
 @click.option("--layers", "num_layers", type=COUNT, help="Recurrent layers. [3; crnn: 2]")
-@click.option("--channels", help="Channels of the convolutions. [crnn: 24,48,64]")
+@click.option(
+    "--channels", type=WholeNumbers(), help="Channels of the convolutions. [crnn: 24,48,64]"
+)
 @click.option(
     "--augment",
     default="wide",
@@ -47,13 +54,48 @@ from audiocli.cli.train.options import (
     help="Half width of the target around an onset, in seconds; 0 marks one frame.",
 )
 @training_options(epochs=20, steps=150, batch_size=16, seconds=5.0)
-@licences_option
-def onsets(**options: Any) -> None:
+def onsets(
+    data: tuple[Path, ...],
+    held_out: tuple[str, ...],
+    dev: tuple[Path, ...],
+    architecture: str,
+    start: str | None,
+    hidden_size: int | None,
+    num_layers: int | None,
+    channels: list[int] | None,
+    augment: str,
+    fuzz: float,
+    training: Training,
+) -> None:
     """Train a network that detects onsets.
 
     DATA: folders of recordings with NAME.onsets, NAME.csv or NAME.jams beside them (times in
     seconds); every folder is drawn from as often as the others, whatever its size.
     """
-    from audiocli.cli.train.config import run_onsets
+    from audiocli.tasks.onsets.examples import AUGMENTATIONS
+    from audiocli.tasks.onsets.training import TrainingConfig, sizes, train
 
-    run_onsets(options)
+    config = TrainingConfig(
+        architecture=architecture,
+        arguments=sizes(architecture, hidden_size, num_layers, channels),
+        augmentation=AUGMENTATIONS[augment],
+        fuzz=fuzz,
+        seconds=training.seconds,
+        recipe=training.fit_config(),
+    )
+    with Shown(training.epochs, "dev F-measure {:.1f} %") as shown:
+        entry = train(
+            data,
+            training.output,
+            config,
+            held_out=held_out,
+            dev=dev,
+            licences=training.licences,
+            start=start,
+            skip_unreadable=training.skip_unreadable,
+            device=training.device,
+            stage=shown.stage,
+            report=shown.report,
+            progress=shown.progress,
+        )
+    finish(entry)

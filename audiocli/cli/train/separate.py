@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 import click
 
@@ -10,17 +10,26 @@ from audiocli.cli.options import FOLDER
 from audiocli.cli.train.options import (
     COUNT,
     POSITIVE,
-    licences_option,
+    Shown,
+    TrainCommand,
+    Training,
+    arguments,
+    finish,
     start_option,
     training_options,
 )
 
 
-@click.command()
+@click.command(cls=TrainCommand)
 @click.argument("data", nargs=-1, required=True, type=FOLDER)
-@click.option("--dev", type=FOLDER, help="Clips that choose the best epoch. [every tenth of DATA]")
+@click.option(
+    "--dev",
+    type=FOLDER,
+    help="The validation set, which chooses the best epoch. [every tenth of DATA]",
+)
 @click.option(
     "--arch",
+    "architecture",
     default="drnn",
     show_default=True,
     type=click.Choice(["dnn", "rnn", "drnn", "srnn", "conv-drnn", "stereo-drnn"]),
@@ -45,6 +54,7 @@ from audiocli.cli.train.options import (
 @click.option("--layers", "num_layers", type=click.IntRange(0), help="Hidden layers. [3]")
 @click.option(
     "--recurrent-layer",
+    "recurrent_layers",
     type=COUNT,
     multiple=True,
     help="Which hidden layer is recurrent, from 1; may be repeated. [2]",
@@ -83,13 +93,62 @@ from audiocli.cli.train.options import (
     help="none; circular shift; any voice over any music; also pitch, formants, EQ.",
 )
 @training_options(epochs=40, steps=100, batch_size=16, seconds=4.0)
-@licences_option
-def separate(**options: Any) -> None:
+def separate(
+    data: tuple[Path, ...],
+    dev: Path | None,
+    architecture: str,
+    voices: tuple[Path, ...],
+    backings: tuple[Path, ...],
+    start: str | None,
+    hidden_size: int | None,
+    num_layers: int | None,
+    recurrent_layers: tuple[int, ...],
+    nonlinearity: str | None,
+    cell: str | None,
+    bidirectional: bool | None,
+    context: int | None,
+    power: float | None,
+    dropout: float | None,
+    loss: str,
+    gamma: float,
+    augment: str,
+    training: Training,
+) -> None:
     """Train a network that separates vocals from accompaniment.
 
     DATA: folders of MIR-1K-like stereo clips (left music, right voice), of NAME.voice.EXT and
     NAME.music.EXT pairs, or of folders with vocals.EXT and accompaniment.EXT.
     """
-    from audiocli.cli.train.config import run_separate
+    from audiocli.tasks.separate.config import AUGMENTATIONS, TrainingConfig, layers
+    from audiocli.tasks.separate.training import train
 
-    run_separate(options)
+    given = arguments(
+        hidden_size=hidden_size, nonlinearity=nonlinearity, cell=cell,
+        bidirectional=bidirectional, context=context, power=power, dropout=dropout,
+    )  # fmt: skip
+    config = TrainingConfig(
+        architecture=architecture,
+        arguments={**given, **layers(architecture, num_layers, recurrent_layers)},
+        loss=loss,
+        gamma=gamma,
+        augmentation=AUGMENTATIONS[augment],
+        seconds=training.seconds,
+        recipe=training.fit_config(),
+    )
+    with Shown(training.epochs, "dev {:.2f} dB") as shown:
+        entry = train(
+            data,
+            training.output,
+            config,
+            voices=voices,
+            backings=backings,
+            dev=dev,
+            licences=training.licences,
+            start=start,
+            skip_unreadable=training.skip_unreadable,
+            device=training.device,
+            stage=shown.stage,
+            report=shown.report,
+            progress=shown.progress,
+        )
+    finish(entry)

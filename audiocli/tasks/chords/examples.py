@@ -308,8 +308,8 @@ def load(recording: Recording, bank: Filterbank, kept: Path | None = None) -> Ta
         images = _listen(recording, bank)
         if file is not None:
             write_whole(file, lambda part: np.save(part, images), overwrite=True)
-    seconds, name = images.shape[-1] / bank.config.frame_rate, str(recording.annotation)
-    warn_of_late_times(chords.ends, seconds, "chords", grace=GRACE, name=name)
+    seconds = images.shape[-1] / bank.config.frame_rate
+    warn_of_late_times(chords.ends, seconds, "chords", grace=GRACE)
     return Take(
         images,
         *_targets(chords, images.shape[-1], bank.config.frame_rate),

@@ -5,6 +5,7 @@ The other half of :mod:`audiocli.tasks.chords`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -19,10 +20,10 @@ from torch import Tensor
 from audiocli.errors import UsageError, suggest
 from audiocli.nn import models, registry
 from audiocli.nn.chord_crnn import ChordCRNN
-from audiocli.nn.fit import Epoch, FitConfig, fit
+from audiocli.nn.fit import Epoch, FitConfig
 from audiocli.nn.frontend import Filterbank, FilterbankConfig
-from audiocli.nn.provenance import chosen_on, data_sets, licence_of_each, training_facts
-from audiocli.tasks.annotated import Recording, find_recordings, gather
+from audiocli.nn.provenance import chosen_on, data_sets, licence_of_each
+from audiocli.tasks.annotated import find_recordings, gather
 from audiocli.tasks.chords.decoding import Decoder, decode, outputs_of
 from audiocli.tasks.chords.examples import (
     ANNOTATIONS,
@@ -42,6 +43,16 @@ from audiocli.tasks.chords.labels import QUALITIES
 from audiocli.tasks.chords.recognizer import labelled, passages_of
 from audiocli.tasks.chords.rendering import find_songs, pieces, render_pieces
 from audiocli.tasks.chords.scoring import score_song, weighted
+from audiocli.tasks.trainer import (
+    Card,
+    Run,
+    Stage,
+    Validation,
+    described,
+    origin_of,
+    read_parts,
+    refuse_empty,
+)
 
 __all__ = ["ARCHITECTURES", "TrainingConfig", "Rendering", "loss", "rendered", "score", "train"]
 
@@ -63,6 +74,8 @@ FINE = _semitone_bank(7, 3, sample_rate=22_050, n_ffts=(4096, 16_384), hop_lengt
 ARCHITECTURES: dict[str, tuple[str, FilterbankConfig, dict[str, Any]]] = {
     "crnn": ("chord-crnn", FINE, {}),
 }
+#: How the validation set is decoded, and what the model keeps.
+DECODER = Decoder()
 #: What the score that chooses the epoch is the mean of.
 CHOSEN_BY = ("root", "majmin", "sevenths", "mirex")
 
@@ -256,7 +269,8 @@ def score(network: ChordCRNN, takes: Sequence[Take], decoder: Decoder) -> float:
     for scored in results.values():
         total = weighted([each for each, _ in scored], [seconds for _, seconds in scored])
         means.append(np.mean([total[metric] for metric in CHOSEN_BY]))
-    return 100 * float(np.mean(means))
+    defined = [mean for mean in means if not np.isnan(mean)]
+    return 100 * float(np.mean(defined)) if defined else math.nan
 
 
 def train(
@@ -268,9 +282,11 @@ def train(
     dev: Sequence[Path] = (),
     licences: Sequence[str] = (),
     rendering: Rendering | None = None,
-    kept: Path | None = None,
+    cache_dir: Path | None = None,
     start: str | None = None,
+    skip_unreadable: bool = False,
     device: str = "auto",
+    stage: Stage = lambda what, done, total: None,
     report: Callable[[Epoch], None] = lambda epoch: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> registry.ModelEntry:
@@ -295,13 +311,18 @@ def train(
         Of the folders in `data`, in their order, for the card.
     rendering : Rendering, optional
         How songs in symbols become recordings.
-    kept : Path, optional
-        Where to keep what the front-end gives, so that another run need not listen again; by
+    cache_dir : Path, optional
+        Where to keep the output of the front-end, for other runs on the same recordings; by
         default in the checkpoint.
     start : str, optional
         A model of the same architecture and sizes to go on from, by its name or folder.
+    skip_unreadable : bool
+        Leave out recordings that cannot be read, with a warning each; by default they are named
+        together, and refused.
     device : str
         As in :func:`audiocli.nn.models.device`.
+    stage : callable
+        Told how far reading is.
     report, progress : callable
         As in :func:`audiocli.nn.fit.fit`.
 
@@ -322,107 +343,87 @@ def train(
     registry.refuse_finished(output)
     data = rendered(data, output / "checkpoint" / "rendered", rendering or Rendering())
     found, chosen = gather(partial(find_recordings, suffixes=ANNOTATIONS), data, held_out, dev)
-    folder = kept or output / "checkpoint" / "heard"
-    takes, scored = _listened(found, chosen, course, folder)
-    groups = [[take for take in takes if take.folder == str(each)] for each in data]
-    drawn = [group for group in groups if group]  # of a folder, all may be held out
-    origin = None if start is None else registry.find("chords", start)
-    network = _begin(course, drawn, takes, origin)
-    where = models.device(device)
-    network.to(where)
-    facts = _facts(data, groups, course, licences, held_out, dev, origin)
-    settings = {
-        **{key: value for key, value in asdict(course).items() if key != "recipe"},
+    folder = cache_dir or output / "checkpoint" / "spectra"
+    bank = Filterbank(wider(course.frontend))
+    takes, scored = read_parts(
+        [found, chosen], lambda each: load(each, bank, folder), lambda each: str(each.annotation),
+        skip=skip_unreadable, stage=stage,
+    )  # fmt: skip
+    objective = _Objective(course, data, takes, scored, models.device(device))
+    origin = origin_of("chords", start)
+    network = course.build()
+    if origin is not None:
+        models.continue_from(network, origin)
+    else:
+        network.changes.copy_(torch.from_numpy(changes_of(take.chords for take in takes)))
+        rng = np.random.default_rng(course.recipe.seed)
+        network.calibrate_images(examples(objective.drawn, course.excerpts, rng).images)
+    identity = {
+        **described(course, "recipe"),
         "data": [recording.title for recording in found],
         "dev": [recording.title for recording in chosen],
         "start": origin.config["weights_sha256"] if origin else None,
     }
-    decoder = Decoder()
-
-    def keep(net: ChordCRNN, epoch: Epoch) -> None:
-        facts["training"]["hours"] = round(epoch.seconds / 3600, 2)
-        facts["training"]["epoch"] = epoch.number
-        facts["scores"][0]["value"] = round(epoch.score, 1)
-        models.save(net, output, {**facts, "decoder": asdict(decoder)})
-
-    fit(
-        network,
-        lambda rng: examples(drawn, course.excerpts, rng).to(where),
-        lambda net, batch: loss(net, batch, course.smoothing),
-        lambda net: score(net, scored, decoder),
-        course.recipe,
-        output / "checkpoint",
-        settings=settings,
-        keep=keep,
-        report=report,
-        progress=progress,
+    card = _card(data, objective.groups, course, licences, chosen_on(dev, held_out))
+    run: Run[ChordCRNN, Batch] = Run(
+        output, card, course.recipe, identity, [origin], report, progress
     )
-    return registry.open_folder(output)
+    return run.fit(network, objective, objective.where)
 
 
-def _listened(
-    found: Sequence[Recording], chosen: Sequence[Recording], course: TrainingConfig, kept: Path
-) -> tuple[list[Take], list[Take]]:
-    """Listen to all recordings, or read what was heard another time."""
-    bank = Filterbank(wider(course.frontend))
-    return [load(each, bank, kept) for each in found], [load(each, bank, kept) for each in chosen]
+class _Objective:
+    """Batches of excerpts, their loss, and the score on the validation set."""
+
+    def __init__(
+        self,
+        course: TrainingConfig,
+        data: Sequence[Path],
+        takes: Sequence[Take],
+        scored: Sequence[Take],
+        where: torch.device,
+    ) -> None:
+        self.course, self.scored, self.where = course, scored, where
+        self.groups = [[take for take in takes if take.folder == str(each)] for each in data]
+        self.drawn = [group for group in self.groups if group]  # of a folder, all may be held out
+        refuse_empty(self.drawn, scored)
+
+    def batch(self, rng: np.random.Generator) -> Batch:
+        return examples(self.drawn, self.course.excerpts, rng).to(self.where)
+
+    def loss(self, network: ChordCRNN, batch: Batch) -> Tensor:
+        return loss(network, batch, self.course.smoothing)
+
+    def validate(self, network: ChordCRNN) -> Validation:
+        return Validation(score(network, self.scored, DECODER))
 
 
-def _begin(
-    course: TrainingConfig,
-    drawn: Sequence[Sequence[Take]],
-    takes: Sequence[Take],
-    origin: registry.ModelEntry | None,
-) -> ChordCRNN:
-    """Make the network that training begins with."""
-    network = course.build()
-    if origin is not None:
-        models.continue_from(network, origin)
-        return network
-    network.changes.copy_(torch.from_numpy(changes_of(take.chords for take in takes)))
-    batch = examples(drawn, course.excerpts, np.random.default_rng(course.recipe.seed))
-    network.calibrate_images(batch.images)
-    return network
-
-
-def _facts(
+def _card(
     data: Sequence[Path],
     groups: Sequence[Sequence[Take]],
     course: TrainingConfig,
     licences: Sequence[str],
-    held_out: Sequence[str],
-    dev: Sequence[Path],
-    origin: registry.ModelEntry | None,
-) -> dict[str, Any]:
-    """Gather what the configuration says of the training."""
+    validation: str,
+) -> Card:
     name, frontend, arguments = ARCHITECTURES[course.architecture]
     licences = licence_of_each(data, licences)
     amounts = [
         (len(group), round(sum(take.frames for take in group) / frontend.frame_rate / 60, 1))
         for group in groups
     ]
-    choosing = chosen_on(dev, held_out)
-    settings = {
-        key: value
-        for key, value in asdict(course).items()
-        if key not in ("architecture", "arguments")
-    }
-    return {
-        "task": "chords",
-        "architecture": name,
-        "arguments": {**arguments, **course.arguments},
-        "labels": list(QUALITIES),
-        "licence": "; ".join(dict.fromkeys(licences)),
-        **training_facts(
-            data_sets(data, amounts, licences),
-            f"the epoch was chosen on {choosing}, which were not trained on",
-            settings,
-            {
-                "metric": f"mean of {', '.join(CHOSEN_BY)}",
-                "unit": "%",
-                "measure": "mir_eval.chord, mean over data sets",
-                "data": f"the recordings that chose the epoch: {choosing}",
-            },
-            origin,
-        ),
-    }
+    return Card(
+        "chords",
+        name,
+        {**arguments, **course.arguments},
+        list(QUALITIES),
+        data_sets(data, amounts, licences),
+        licences,
+        f"the epoch was chosen on {validation}, which were not trained on",
+        described(course, "architecture", "arguments"),
+        {
+            "metric": f"mean of {', '.join(CHOSEN_BY)}",
+            "unit": "%",
+            "measure": "mir_eval.chord, mean over data sets",
+            "data": f"the recordings that chose the epoch: {validation}",
+        },
+        decoder=asdict(DECODER),
+    )

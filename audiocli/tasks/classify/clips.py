@@ -8,6 +8,7 @@ inside are the classes.
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocli.batch.inputs import find_inputs
-from audiocli.errors import DataError, UsageError
+from audiocli.errors import DataError, UsageError, warn
 from audiocli.tasks.annotated import title
 
 __all__ = [
@@ -34,6 +35,8 @@ __all__ = [
 ]
 
 TABLE = "labels.csv"
+#: So many missing files stand in a message.
+NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,12 @@ class Selection:
         The column that says what belongs together, say ``artist``.
     renamed : dict of str to str
         Labels that are called something else here; an empty name leaves the label out.
-    least : int
+    min_clips : int
         Labels that fewer clips have are left out.
-    several : bool
+    multi_label : bool
         Let a classifier's clips have several labels: any of them is a right answer, and in
         training a clip is shared among them.
-    within : str, optional
+    pair_within : str, optional
         The column of the sets, where clips are compared two by two: those of two sets differ by
         more than their labels, so pairs of one set are what counts.
 
@@ -106,16 +109,17 @@ class Selection:
     columns: tuple[str, ...] = ("label",)
     group: str | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
-    least: int = 1
-    several: bool = False
-    within: str | None = None
+    min_clips: int = 1
+    multi_label: bool = False
+    pair_within: str | None = None
 
     def sets(self, clips: Sequence[Clip]) -> list[str] | None:
         """Name the set of each clip; None where there are none."""
-        return None if self.within is None else [clip.facts[self.within] for clip in clips]
+        column = self.pair_within
+        return None if column is None else [clip.facts[column] for clip in clips]
 
 
-def find_clips(folder: Path, selection: Selection) -> list[Clip]:
+def find_clips(folder: Path, selection: Selection, *, missing: bool = False) -> list[Clip]:
     """Find the labelled clips of a folder or a table.
 
     Parameters
@@ -124,16 +128,19 @@ def find_clips(folder: Path, selection: Selection) -> list[Clip]:
         A folder, or a CSV file whose paths are relative to its own folder.
     selection : Selection
         Which columns hold the labels.
+    missing : bool
+        Give clips whose files are missing too; whoever reads them will find out.
 
     Returns
     -------
     list of Clip
-        Clips without a label are left out.
+        Clips without a label are left out. Of a file in several rows of a table there is one, with
+        the labels of all of them.
 
     Raises
     ------
     DataError
-        If there are none, a column is missing, or a file that the table names.
+        If there are none, a column is missing, or files that the table names.
 
     Examples
     --------
@@ -147,9 +154,9 @@ def find_clips(folder: Path, selection: Selection) -> list[Clip]:
     """
     table = folder if folder.is_file() else folder / TABLE
     if table.is_file():
-        found = _listed(table, selection)
-    elif named := selection.group or selection.within:
-        option = "--group" if selection.group else "--within"
+        found = _joined(_listed(table, selection, missing))
+    elif named := selection.group or selection.pair_within:
+        option = "--group" if selection.group else "--pair-within"
         raise DataError(
             f"{folder}: has no {TABLE}, so nothing in it has a {named!r}; leave out "
             f"{option}, or write the table (columns path, label and that)"
@@ -171,7 +178,7 @@ def _renamed(labels: Sequence[str], names: Mapping[str, str]) -> tuple[str, ...]
     return tuple(dict.fromkeys(label for label in new if label))
 
 
-def _listed(table: Path, selection: Selection) -> list[Clip]:
+def _listed(table: Path, selection: Selection, missing: bool) -> list[Clip]:
     try:
         with table.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream, restkey="", restval="")
@@ -179,21 +186,44 @@ def _listed(table: Path, selection: Selection) -> list[Clip]:
             known = list(reader.fieldnames or [])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table}: cannot be read: {error}") from error
-    further = [name for name in (selection.group, selection.within) if name]
+    further = [name for name in (selection.group, selection.pair_within) if name]
     for column in ("path", *selection.columns, *further):
         if column not in known:
             raise DataError(
                 f"{table}: has no column {column!r}; it has {', '.join(known) or 'none'}"
             )
     clips = []
+    lost: list[str] = []
     for number, row in rows:
         path = table.parent / row["path"]
-        if not row["path"] or not path.is_file():
-            raise DataError(f"{table}, line {number}: there is no file {row['path']!r}")
+        if not row["path"] or "\0" in row["path"] or not (missing or path.is_file()):
+            lost.append(f"line {number}: there is no file {row['path']!r}")
+            continue
         cells = ";".join(row[column] for column in selection.columns)
         labels = tuple(part.strip() for part in cells.split(";") if part.strip())
         clips.append(Clip(path, _below(row["path"]), table.parent, labels, row))
+    if lost:
+        more = f"; and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
+        raise DataError(f"{table}, {'; '.join(lost[:NAMED])}{more}")
     return clips
+
+
+def _joined(clips: Sequence[Clip]) -> list[Clip]:
+    """Join the rows of one file, so that nothing is trained or scored on both as if it were two."""
+    rows: dict[str, list[Clip]] = {}
+    for clip in clips:
+        rows.setdefault(os.path.realpath(clip.path), []).append(clip)
+    again = [found for found in rows.values() if len({each.labels for each in found}) < len(found)]
+    if again:
+        count = "1 file" if len(again) == 1 else f"{len(again)} files"
+        warn(f"{again[0][0].title}: stands in several rows that say the same; {count} like that "
+             "count once")  # fmt: skip
+    labels = [dict.fromkeys(each for clip in found for each in clip.labels)
+              for found in rows.values()]  # fmt: skip
+    return [
+        replace(found[0], labels=tuple(names))
+        for found, names in zip(rows.values(), labels, strict=True)
+    ]
 
 
 def _below(name: str) -> str:
@@ -213,13 +243,13 @@ def _in_folders(folder: Path) -> list[Clip]:
     return clips
 
 
-def label_set(clips: Sequence[Clip], least: int = 1) -> list[str]:
+def label_set(clips: Sequence[Clip], min_clips: int = 1) -> list[str]:
     """List the labels that enough clips have.
 
     Parameters
     ----------
     clips : sequence of Clip
-    least : int
+    min_clips : int
         Clips that a label must have.
 
     Returns
@@ -230,14 +260,14 @@ def label_set(clips: Sequence[Clip], least: int = 1) -> list[str]:
     Examples
     --------
     >>> clip = Clip(Path("a"), "a", Path("d"), ("x", "y"))
-    >>> label_set([clip, replace(clip, labels=("y",))], least=2)
+    >>> label_set([clip, replace(clip, labels=("y",))], min_clips=2)
     ['y']
     """
     counts: dict[str, int] = {}
     for clip in clips:
         for label in clip.labels:
             counts[label] = counts.get(label, 0) + 1
-    return sorted(label for label, count in counts.items() if count >= least)
+    return sorted(label for label, count in counts.items() if count >= min_clips)
 
 
 def target_matrix(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.float32]:
@@ -413,7 +443,7 @@ def refuse_several(clips: Sequence[Clip], advice: str) -> None:
 
     Examples
     --------
-    >>> refuse_several([Clip(Path("a"), "a", Path("d"), ("x",))], "use --several")
+    >>> refuse_several([Clip(Path("a"), "a", Path("d"), ("x",))], "use --multi-label")
     """
     for clip in clips:
         if len(clip.labels) > 1:

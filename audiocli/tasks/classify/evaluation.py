@@ -20,6 +20,7 @@ from audiocli.errors import DataError, UsageError
 from audiocli.io.audio import AudioReader
 from audiocli.nn import registry
 from audiocli.nn.registry import ModelEntry
+from audiocli.tasks.classify.checks import alike
 from audiocli.tasks.classify.classifier import Classifier, Encoder
 from audiocli.tasks.classify.clips import (
     Clip,
@@ -155,13 +156,13 @@ class _Trained(NamedTuple):
     groups: frozenset[str]
 
     def heard(self, clip: Clip) -> bool:
-        return clip.group(self.column) in self.groups
+        return alike(clip.group(self.column)) in self.groups
 
 
 def _trained(entry: ModelEntry) -> list[_Trained]:
     sources = [entry, *(ear.entry for ear in ears_of(entry))]
     facts = [(each.name, each.config.get("training") or {}) for each in sources]
-    return [_Trained(name, each.get("group"), frozenset(each.get("groups") or ()))
+    return [_Trained(name, each.get("group"), frozenset(map(alike, each.get("groups") or ())))
             for name, each in facts]  # fmt: skip
 
 
@@ -179,7 +180,7 @@ def _material(data: Sequence[Path], entry: ModelEntry, choice: Choice, warn: War
     """Find what is to be scored, and refuse what the model has heard before."""
     found = [clip for folder in data for clip in find_clips(folder, choice.selection)]
     found = list({clip.path: clip for clip in found}.values())  # one folder may be named twice
-    labels = label_set(found, choice.selection.least)
+    labels = label_set(found, choice.selection.min_clips)
     known = labels
     if entry.task != "encode":
         known = [str(label) for label in entry.config["labels"] if str(label) in labels]
@@ -265,8 +266,8 @@ def _listened(
     """Hear clips, and keep what the model says of those that could be read."""
     by_path = {clip.path: clip for clip in clips}
     make_hearer = _MakeHearer(entry, device)
-    result = evaluate_each(by_path, make_hearer, dict, n_jobs=n_jobs, listener=listener)
-    return result.total or {}, result.summary
+    result = evaluate_each(by_path, make_hearer, len, n_jobs=n_jobs, listener=listener)
+    return dict(result.scores), result.summary
 
 
 def evaluate(
@@ -334,8 +335,9 @@ def evaluate(
     entry = registry.find(task, model)
     choice = choice or Choice()
     material = _material(data, entry, choice, warn)
-    if task == "classify" and not choice.selection.several:
-        refuse_several(material.clips, "use --several, where any of them is right, or evaluate tag")
+    if task == "classify" and not choice.selection.multi_label:
+        advice = "use --multi-label, where any of them is right, or evaluate tag"
+        refuse_several(material.clips, advice)
     heard, summary = _listened(entry, material.clips, n_jobs, device, listener)
     kept = [place for place, clip in enumerate(material.clips) if clip.path in heard]
     clips = [material.clips[place] for place in kept]

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from audiocli.errors import ModelError, UsageError
+from audiocli.errors import ModelError, UsageError, warn
 from audiocli.nn import models, registry
 from audiocli.nn.clipwise import ClipNetwork, Head
 from audiocli.tasks.classify.clips import Clip, Selection, folds, select
@@ -32,9 +32,10 @@ from audiocli.tasks.classify.material import (
     Split,
     agreement,
     gather,
-    model_facts,
+    model_card,
     refuse_unscorable,
 )
+from audiocli.tasks.trainer import Stage, refuse
 
 __all__ = ["Fitting", "fit_head", "train"]
 
@@ -193,6 +194,7 @@ class _Bench:
         fitting: Fitting,
         clips: Sequence[Clip],
         truth: Floats,
+        stage: Stage,
     ) -> None:
         self.ears, self.fitting, self.truth = ears, fitting, truth
         self.config = ears[0][1].frontend.config
@@ -206,12 +208,14 @@ class _Bench:
         count = 0 if plain else fitting.variations
         self.rows = np.zeros((1 + count, len(clips), sum(self.sizes)), np.float32)
         for place, clip in enumerate(clips):
+            stage("encoding", place, len(clips))
             audio = load(clip, rate)
             self.rows[0, place] = _pooled(ears, audio.astype(np.float32) / np.float32(32768))
             for row in self.rows[1:]:
                 # At least two thirds of it, so that the class is still to be heard.
                 length = max(round(len(audio) * rng.uniform(0.67, 1.0)), 1)
                 row[place] = _pooled(ears, varied(audio, length, rate, fitting.augmentation, rng))
+        stage("encoding", len(clips), len(clips))
 
     def _added(self) -> list[NDArray[np.intp]]:
         """Say which of the features a head adds up; none where each counts by itself."""
@@ -304,13 +308,15 @@ def train(
     parts: int | None = None,
     judge: Sequence[str] = (),
     licences: Sequence[str] = (),
+    skip_unreadable: bool = False,
     device: str = "auto",
+    stage: Stage = lambda what, done, total: None,
 ) -> registry.ModelEntry:
     """Fit a head on an encoder and write its model folder.
 
     Parameters
     ----------
-    data, selection, held_out, fold, dev, licences
+    data, selection, held_out, fold, dev, licences, skip_unreadable, stage
         As in :func:`audiocli.tasks.classify.material.gather`.
     output : Path
         The model folder.
@@ -343,7 +349,8 @@ def train(
         raise UsageError(f"{output}: holds a model already; choose another folder")
     ears = _ears(fitting, models.device(device))
     split = gather(data, selection, fitting.task, held_out=held_out, dev=dev, licences=licences,
-                   fold=(0, parts) if parts else fold)  # fmt: skip
+                   fold=(0, parts) if parts else fold, cross_validated=bool(parts),
+                   skip_unreadable=skip_unreadable, stage=stage)  # fmt: skip
     clips = [*split.training, *split.dev]
     kept = list(range(len(split.training)))
     rounds = [(kept, list(range(len(kept), len(clips))))]
@@ -353,13 +360,13 @@ def train(
     truth = split.targets(clips)
     judged = [place for _, part in rounds for place in part]
     refuse_unscorable(truth[judged], fitting.task)
-    bench = _Bench(ears, fitting, clips, truth)
+    bench = _Bench(ears, fitting, clips, truth, stage)
     penalty, logits = bench.choose(rounds)
     head = bench.new_head()
     for each in PENALTIES[: PENALTIES.index(penalty) + 1]:
         bench.fit(head, kept, each)
     settings = {**asdict(fitting), "penalty": penalty}
-    facts = model_facts(split, fitting.task, settings, *(ear.entry for ear, _ in ears))
+    facts = model_card(split, fitting.task, settings).facts(*(ear.entry for ear, _ in ears))
     judging = replace(split, dev=[clips[place] for place in judged])
     config = {
         **facts,
@@ -403,5 +410,27 @@ def _validated(
     ]
     by = f" by {split.selection.group}" if split.selection.group else ""
     where = f", judged on {', '.join(judge)}" if judge else ""
+    if split.selection.group and split.labels:
+        refuse(_unvalidated(split, clips))
     words = f"cross-validation in {parts} parts{by}{where}; the weights are trained on all parts"
     return replace(split, training=clips, held_out=words), [each for each in rounds if each[1]]
+
+
+def _unvalidated(split: Split, clips: Sequence[Clip]) -> list[str]:
+    """Warn of classes of one group, which no part can be scored on; refuse if all are like that."""
+    group = split.selection.group
+    groups = {
+        label: {clip.group(group) for clip in clips if label in clip.labels}
+        for label in split.labels
+    }
+    alone = [label for label in split.labels if len(groups[label]) < 2]
+    if len(alone) == len(split.labels):
+        return [
+            f"--group {group}: every class has clips of one {group} alone, so none could be told "
+            f"where its {group} is held out; use another --group"
+        ]
+    if alone:
+        shown = ", ".join(alone[:5]) + (", ..." if len(alone) > 5 else "")
+        warn(f"clips of one {group} alone: {shown}; where it is held out, there is nothing to "
+             "train on, so the score counts them as wrong")  # fmt: skip
+    return []

@@ -13,21 +13,28 @@ from numpy.typing import NDArray
 
 from audiocli.errors import DataError, UsageError
 from audiocli.nn import registry
-from audiocli.nn.provenance import data_sets, licence_of_each, training_facts
+from audiocli.nn.provenance import data_sets, licence_of_each
 from audiocli.tasks.classify import scoring
+from audiocli.tasks.classify.checks import (
+    one_group_each,
+    readable,
+    similar_labels,
+    unbalanced_split,
+    undecided,
+)
 from audiocli.tasks.classify.clips import (
     Clip,
     Selection,
     find_clips,
     label_set,
     part_of,
-    refuse_several,
     select,
     target_matrix,
 )
 from audiocli.tasks.classify.decisions import probable
 from audiocli.tasks.classify.examples import load
 from audiocli.tasks.classify.verification import score_pairs
+from audiocli.tasks.trainer import Card, Stage, refuse
 
 __all__ = [
     "Split",
@@ -35,7 +42,7 @@ __all__ = [
     "chosen_scores",
     "gather",
     "load_all",
-    "model_facts",
+    "model_card",
     "right_answers",
     "refuse_unscorable",
 ]
@@ -122,6 +129,9 @@ def gather(
     dev: Sequence[Path] = (),
     licences: Sequence[str] = (),
     open_set: bool = False,
+    cross_validated: bool = False,
+    skip_unreadable: bool = False,
+    stage: Stage = lambda what, done, total: None,
 ) -> Split:
     """Find labelled clips and part them, without a group on both sides.
 
@@ -142,7 +152,14 @@ def gather(
     licences : sequence of str
         Of `data`, for the card.
     open_set : bool
-        Judge by clips of other labels as well: for an encoder that compares.
+        Validate with clips of other labels as well: for an encoder that compares.
+    cross_validated : bool
+        The parts are to be held out in turn, so that no class can be held out wholly.
+    skip_unreadable : bool
+        Leave out files that cannot be read, with a warning each; by default they are named
+        together, and refused.
+    stage : callable
+        Told how far reading is.
 
     Returns
     -------
@@ -151,39 +168,64 @@ def gather(
     Raises
     ------
     DataError
-        If there are no clips, one has several labels, or nothing is left on one side.
+        If there are no clips, or only of one class; if some cannot be read or have several labels;
+        if a class is wholly held out, or nothing is left on one side. What is wrong with the clips
+        is said at once.
     UsageError
         If a group is on both sides, or the fold is not one of its parts.
     """
-    found = [clip for folder in data for clip in find_clips(folder, selection)]
-    judging = [clip for folder in dev for clip in find_clips(folder, selection)]
-    if task == "classify" and not selection.several:
-        refuse_several([*found, *judging], "use --several, or train tag")
-    labels = label_set(found, selection.least)
+    clips = [clip for folder in data for clip in find_clips(folder, selection, missing=True)]
+    extra = [clip for folder in dev for clip in find_clips(folder, selection, missing=True)]
+    tidy = one_group_each([*clips, *extra], selection.group)
+    there, problems = readable(tidy, skip=skip_unreadable, stage=stage)
+    single = task == "classify" and not selection.multi_label
+    problems += undecided(tidy) if single else []
+    found, judging = (
+        [clip for clip in part if os.path.realpath(clip.path) in there]
+        for part in (tidy[: len(clips)], tidy[len(clips) :])
+    )
+    labels = label_set(found, selection.min_clips)
+    similar_labels(labels)
     if not labels:
-        raise DataError(f"--least {selection.least}: no label has so many clips")
+        problems.append(f"--min-clips {selection.min_clips}: no label has so many clips")
+    elif single and len(labels) == 1:
+        problems.append(f"all clips are of one class ({labels[0]}); a classifier needs two or more")
+    refuse(problems)
     found = [clip for clip in found if any(label in labels for label in clip.labels)]
-    words = [folder.resolve().name for folder in dev]
-    if fold is None and not held_out and not dev:
-        fold = (0, _parts(found, selection.group))
-    chosen: list[Clip] = select(found, held_out, "--hold-out") if held_out else []
-    words += held_out
-    if fold is not None:
-        chosen += part_of(found, selection.group, fold)
-        words.append(f"part {fold[0]} of {fold[1]}")
+    if not open_set:
+        judging = [clip for clip in judging if any(label in labels for label in clip.labels)]
+    chosen, words = _held_out(found, selection.group, held_out, fold, bool(dev))
     paths = {clip.path for clip in chosen}
     training = [clip for clip in found if clip.path not in paths]
     judging += [clip for clip in found if clip.path in paths]
-    if not open_set:
-        judging = [clip for clip in judging if any(label in labels for label in clip.labels)]
     if not training or not judging:
-        raise DataError(f"{len(found)} clips: none is left to train on, or to judge by; "
+        raise DataError(f"{len(found)} clips: none is left to train on, or for the validation set; "
                         "hold out some of them, not all")  # fmt: skip
     _refuse_shared(training, judging, selection.group)
+    if task == "classify" and not open_set and not cross_validated:
+        refuse(unbalanced_split(training, judging, labels, selection.group))
     by = f" by {selection.group}" if selection.group else ""
-    names = ", ".join(words)
+    names = ", ".join([*(folder.resolve().name for folder in dev), *words])
     return Split(training, judging, labels, selection, list(data),
                  licence_of_each(data, licences), f"{names}{by}, not trained on")  # fmt: skip
+
+
+def _held_out(
+    found: Sequence[Clip],
+    group: str | None,
+    patterns: Sequence[str],
+    fold: tuple[int, int] | None,
+    has_dev: bool,
+) -> tuple[list[Clip], list[str]]:
+    """Choose the clips of the data that are not trained on, and say in words which they are."""
+    if fold is None and not patterns and not has_dev:
+        fold = (0, _parts(found, group))
+    chosen = select(found, patterns, "--hold-out") if patterns else []
+    words = list(patterns)
+    if fold is not None:
+        chosen += part_of(found, group, fold)
+        words.append(f"part {fold[0]} of {fold[1]}")
+    return chosen, words
 
 
 def _parts(clips: Sequence[Clip], group: str | None) -> int:
@@ -341,45 +383,41 @@ def _score(metric: str, value: float, measure: str) -> dict[str, Any]:
     return {"metric": metric, "value": round(float(value), 1), "unit": "%", "measure": measure}
 
 
-def model_facts(
-    split: Split,
-    task: str,
-    settings: dict[str, Any],
-    *origins: registry.ModelEntry | None,
-) -> dict[str, Any]:
+def model_card(split: Split, task: str, config: dict[str, Any]) -> Card:
     """Gather what a configuration says of the training, but for the network and its scores.
 
     Parameters
     ----------
     split : Split
     task : {"classify", "tag"}
-    settings : dict
-        Of the run.
-    *origins : ModelEntry or None
-        What training goes on from, or what a head listens through, if anything.
+    config : dict
+        The settings of the run.
 
     Returns
     -------
-    dict
-        ``task``, ``labels``, ``licence`` and ``training``; the groups that were trained on stand
-        in it, so that an evaluation can tell when it hears them again.
+    Card
+        The groups that were trained on stand in it, so that an evaluation can tell when it meets
+        them again.
     """
     counts = [sum(clip.folder.resolve() == _home(folder) for clip in split.training)
               for folder in split.data]  # fmt: skip
     minutes = [_minutes(split.training, folder) for folder in split.data]
-    facts = training_facts(
-        data_sets(split.data, list(zip(counts, minutes, strict=True)), split.licences),
-        f"judged on {split.held_out}",
-        settings,
+    group = split.selection.group
+    return Card(
+        task,
+        "",
         {},
-        *origins,
+        split.labels,
+        data_sets(split.data, list(zip(counts, minutes, strict=True)), split.licences),
+        split.licences,
+        f"judged on {split.held_out}",
+        config,
+        {},
+        training={
+            "group": group,
+            "groups": sorted({clip.group(group) for clip in split.training}),
+        },
     )
-    facts.pop("scores")
-    facts["training"]["group"] = split.selection.group
-    facts["training"]["groups"] = sorted({clip.group(split.selection.group)
-                                          for clip in split.training})  # fmt: skip
-    licence = "; ".join(dict.fromkeys(split.licences))
-    return {"task": task, "labels": split.labels, "licence": licence, **facts}
 
 
 def _home(folder: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from audiocli.errors import ModelError, UsageError, suggest
 from audiocli.nn import models, registry
 from audiocli.nn.clipwise import ClipNetwork
-from audiocli.nn.fit import Epoch, FitConfig, fit
+from audiocli.nn.fit import Epoch, FitConfig
 from audiocli.nn.frontend import FilterbankConfig, from_dict
 from audiocli.tasks.classify.encoders import load_trunk
 from audiocli.tasks.classify.examples import AUGMENTATIONS, Augmentation, Examples, masked
@@ -25,14 +25,15 @@ from audiocli.tasks.classify.material import (
     Split,
     agreement,
     load_all,
-    model_facts,
+    model_card,
     refuse_unscorable,
 )
+from audiocli.tasks.trainer import Run, Validation, described, origin_of
 
-__all__ = ["ARCHITECTURES", "LISTENING", "TrainingConfig", "logits_of", "loss", "train"]
+__all__ = ["ARCHITECTURES", "FRONTENDS", "TrainingConfig", "logits_of", "loss", "train"]
 
-#: What networks listen through that start from nothing.
-LISTENING: dict[str, FilterbankConfig] = {
+#: Front-ends of networks that start from nothing.
+FRONTENDS: dict[str, FilterbankConfig] = {
     # 64 mel bands of 32 ms, each 10 ms: speech, events, timbre
     "mel": FilterbankConfig(
         sample_rate=16_000, n_ffts=(512,), hop_length=160, bands=64, fmin=60.0, fmax=7_800.0,
@@ -74,8 +75,8 @@ class TrainingConfig:
         One of ``ARCHITECTURES``.
     arguments : dict
         More arguments of the architecture, over those of the name.
-    listening : str
-        One of ``LISTENING``: what a network hears through that starts from nothing.
+    frontend : str
+        One of ``FRONTENDS``: of a network that starts from nothing.
     start : str, optional
         Go on from the trunk of this model: an encoder or a classifier, of the same architecture.
     augmentation : Augmentation
@@ -108,7 +109,7 @@ class TrainingConfig:
     task: str = "classify"
     architecture: str = "cnn"
     arguments: dict[str, Any] = field(default_factory=dict)
-    listening: str = "mel"
+    frontend: str = "mel"
     start: str | None = None
     augmentation: Augmentation = AUGMENTATIONS["wide"]
     loss: str = "softmax"
@@ -119,8 +120,10 @@ class TrainingConfig:
         if self.architecture not in ARCHITECTURES:
             hint = suggest(self.architecture, ARCHITECTURES)
             raise UsageError(f"unknown architecture {self.architecture!r}: {hint}")
-        if self.listening not in LISTENING:
-            raise UsageError(f"unknown {self.listening!r}: {suggest(self.listening, LISTENING)}")
+        if self.frontend not in FRONTENDS:
+            raise UsageError(
+                f"unknown front-end {self.frontend!r}: {suggest(self.frontend, FRONTENDS)}"
+            )
         if self.loss not in LOSSES:
             raise UsageError(f"unknown loss {self.loss!r}: {suggest(self.loss, LOSSES)}")
         if self.seconds < 0.1:
@@ -138,7 +141,7 @@ class TrainingConfig:
         """Make the network, with fresh weights or those of the model to go on from."""
         name = ARCHITECTURES[self.architecture][0]
         torch.manual_seed(self.recipe.seed)
-        frontend, trunk = LISTENING[self.listening], None
+        frontend, trunk = FRONTENDS[self.frontend], None
         if self.start is not None:
             entry = registry.find(None, self.start)
             trunk = load_trunk(entry, torch.device("cpu"), trainable=True)
@@ -170,7 +173,7 @@ def _without_head(network: ClipNetwork) -> dict[str, Tensor]:
     return {name: value for name, value in state.items() if not name.startswith(behind)}
 
 
-def loss(network: ClipNetwork, batch: tuple[Tensor, Tensor], course: TrainingConfig) -> Tensor:
+def loss(network: ClipNetwork, batch: tuple[Tensor, Tensor], config: TrainingConfig) -> Tensor:
     """Compute the cross entropy of a network on a batch.
 
     Parameters
@@ -178,7 +181,7 @@ def loss(network: ClipNetwork, batch: tuple[Tensor, Tensor], course: TrainingCon
     network : ClipNetwork
     batch : tuple of Tensor
         Audio (batch, samples) and targets (batch, labels), which may be blends.
-    course : TrainingConfig
+    config : TrainingConfig
         Says what the classes are, and how much of the images is masked.
 
     Returns
@@ -188,21 +191,21 @@ def loss(network: ClipNetwork, batch: tuple[Tensor, Tensor], course: TrainingCon
 
     Examples
     --------
-    >>> course = TrainingConfig(architecture="perceptron")
+    >>> config = TrainingConfig(architecture="perceptron")
     >>> batch = torch.randn(3, 8000), torch.eye(2)[[0, 1, 0]]
-    >>> loss(course.build(2), batch, course).shape
+    >>> loss(config.build(2), batch, config).shape
     torch.Size([])
     """
     audio, targets = batch
     half = network.frontend.config.n_fft // 2
-    images = masked(network.images(F.pad(audio, (half, half))), course.augmentation.mask)
-    if course.loss == "margin":
+    images = masked(network.images(F.pad(audio, (half, half))), config.augmentation.mask)
+    if config.loss == "margin":
         linear: Any = network.head.layers[-1]  # type: ignore[union-attr]  # `build` made it
         heard = F.normalize(network.features(images).mean(dim=-1), dim=1)
         directions = F.normalize(linear.weight[:, : network.units], dim=1)
         return F.cross_entropy(SCALE * (heard @ directions.T - MARGIN * targets), targets)
     logits = network.outputs(images)
-    if course.task == "tag":
+    if config.task == "tag":
         return F.binary_cross_entropy_with_logits(logits, targets)
     return F.cross_entropy(logits, targets, label_smoothing=SMOOTHING)
 
@@ -239,7 +242,7 @@ def logits_of(
 def train(
     split: Split,
     output: Path,
-    course: TrainingConfig,
+    config: TrainingConfig,
     *,
     as_encoder: bool = False,
     device: str = "auto",
@@ -257,7 +260,7 @@ def train(
         :func:`audiocli.tasks.classify.material.gather`.
     output : Path
         The model folder; its ``checkpoint`` folder holds what is needed to go on.
-    course : TrainingConfig
+    config : TrainingConfig
         What to train, and how.
     as_encoder : bool
         Keep the trunk alone, for others to put heads on.
@@ -276,103 +279,95 @@ def train(
     UsageError
         If `output` holds a finished model that this would replace.
     ModelError
-        If the checkpoint there is of another course, or training diverges.
+        If the checkpoint there is of another config, or training diverges.
     """
-    if course.loss == "margin" and not as_encoder:
+    if config.loss == "margin" and not as_encoder:
         raise UsageError("--loss margin is for what is to compare; add --as-encoder")
     registry.refuse_finished(output)
-    refuse_unscorable(split.targets(split.dev), course.task)
-    network = course.build(len(split.labels))
-    rate = network.frontend.config.sample_rate
-    maker = _examples(split, course, rate)
-    judge = _Judge(split, course, rate)
-    if course.start is None:
-        network.calibrate(maker.batch(64, np.random.default_rng(course.recipe.seed))[0])
+    refuse_unscorable(split.targets(split.dev), config.task)
+    network = config.build(len(split.labels))
     where = models.device(device)
-    network.to(where)
-    origin = None if course.start is None else registry.find(None, course.start)
-    facts = model_facts(split, course.task, _described(course), origin)
+    objective = _Objective(split, config, network.frontend.config.sample_rate, where)
+    if config.start is None:
+        rng = np.random.default_rng(config.recipe.seed)
+        network.calibrate(objective.examples.batch(64, rng)[0])
+    origin = origin_of(None, config.start)
+    settings = described(config, "task")
 
-    def keep(net: ClipNetwork, epoch: Epoch) -> None:
-        facts["training"] |= {"hours": round(epoch.seconds / 3600, 2), "epoch": epoch.number}
-        _save(net, output, {**facts, **judge.latest}, course, as_encoder)
+    def save(net: ClipNetwork, folder: Path, facts: dict[str, Any]) -> None:
+        _save(net, folder, facts, config, as_encoder)
 
-    def batches(rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        audio, targets = maker.batch(course.recipe.batch_size, rng)
-        return audio.to(where), targets.to(where)
-
-    def cost(net: ClipNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:
-        return loss(net, batch, course)
-
-    fit(
-        network,
-        batches,
-        cost,
-        judge,
-        course.recipe,
-        output / "checkpoint",
-        settings={
-            "course": _described(course),
-            "task": course.task,
+    run: Run[ClipNetwork, tuple[Tensor, Tensor]] = Run(
+        output,
+        model_card(split, config.task, settings),
+        config.recipe,
+        {
+            "course": settings,
+            "task": config.task,
             "labels": split.labels,
             "clips": [clip.title for clip in split.training],
             "dev": [clip.title for clip in split.dev],
             "start": origin.config["weights_sha256"] if origin else None,
         },
-        keep=keep,
-        report=report,
-        progress=progress,
+        [origin],
+        report,
+        progress,
+        save,
     )
-    return registry.open_folder(output)
+    return run.fit(network, objective, where)
 
 
-def _examples(split: Split, course: TrainingConfig, rate: int) -> Examples:
+def _examples(split: Split, config: TrainingConfig, rate: int) -> Examples:
     """Read the clips to train on."""
-    targets, classes = split.targets(split.training), course.task == "classify"
+    targets, classes = split.targets(split.training), config.task == "classify"
     if classes:  # of several labels each has its share
         targets /= targets.sum(axis=1, keepdims=True)
     audio = load_all(split.training, rate)
-    return Examples(audio, targets, rate, course.seconds, course.augmentation, balanced=classes)
+    return Examples(audio, targets, rate, config.seconds, config.augmentation, balanced=classes)
 
 
-class _Judge:
-    """Scores networks by held-out clips; what a configuration says of the latest is kept."""
+class _Objective:
+    """Batches of labelled clips, their cross entropy, and the score on the validation set."""
 
-    def __init__(self, split: Split, course: TrainingConfig, rate: int) -> None:
-        self.split, self.course = split, course
+    def __init__(
+        self, split: Split, config: TrainingConfig, rate: int, where: torch.device
+    ) -> None:
+        self.split, self.config, self.where = split, config, where
+        self.examples = _examples(split, config, rate)
         self.audio = load_all(split.dev, rate)
-        self.truth = split.targets(split.dev)
-        self.latest: dict[str, Any] = {}
+        self.targets = split.targets(split.dev)
 
-    def __call__(self, network: ClipNetwork) -> float:
-        open_set = self.course.loss == "margin"
+    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        audio, targets = self.examples.batch(self.config.recipe.batch_size, rng)
+        return audio.to(self.where), targets.to(self.where)
+
+    def loss(self, network: ClipNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:
+        return loss(network, batch, self.config)
+
+    def validate(self, network: ClipNetwork) -> Validation:
+        open_set = self.config.loss == "margin"
         rows = logits_of(network, self.audio, mean_features=open_set)
         if open_set:
-            self.latest = self.split.compared(rows)
-            return 100 - float(self.latest["scores"][0]["value"])
-        self.latest = self.split.judged(rows, self.course.task)
-        return agreement(rows, self.truth, self.course.task)
+            found = self.split.compared(rows)
+            value = 100 - float(found["scores"][0]["value"])
+        else:
+            found = self.split.judged(rows, self.config.task)
+            value = agreement(rows, self.targets, self.config.task)
+        return Validation(value, decoder=found["decoder"], scores=found["scores"])
 
 
 def _save(
     network: ClipNetwork,
     output: Path,
     facts: dict[str, Any],
-    course: TrainingConfig,
+    config: TrainingConfig,
     as_encoder: bool,
 ) -> None:
     """Write the model folder, of an encoder without what its trunk was trained to tell."""
-    given = course.given(len(facts["labels"]))
+    given = config.given(len(facts["labels"]))
     if as_encoder:
         facts = {**facts, "task": "encode", "labels": []}
         network, given["num_outputs"] = copy.deepcopy(network), 0
         network.head = None
-    name = ARCHITECTURES[course.architecture][0]
+    name = ARCHITECTURES[config.architecture][0]
     models.save(network, output, {**facts, "architecture": name, "arguments": given}, half=True)
-
-
-def _described(course: TrainingConfig) -> dict[str, Any]:
-    """Write the course down for JSON, without what stands elsewhere."""
-    settings = asdict(course)
-    settings.pop("task")
-    return settings

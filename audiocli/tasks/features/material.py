@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiocli.batch.inputs import find_inputs
-from audiocli.errors import AudioError, DataError
+from audiocli.errors import AudioError, DataError, warn
 from audiocli.io.audio import AudioReader
 from audiocli.io.audio.downmix import downmix
 from audiocli.nn.frontend import Filterbank
@@ -54,20 +54,18 @@ class Sound:
         return title(self.folder, self.name)
 
 
-def find_sounds(folder: Path, warn: Callable[[str], None] = lambda message: None) -> list[Sound]:
+def find_sounds(folder: Path) -> list[Sound]:
     """Find the recordings in a folder and all below it.
 
     Parameters
     ----------
     folder : Path
         Searched to its depth.
-    warn : callable
-        Told of each file that cannot be read, which is left out.
 
     Returns
     -------
     list of Sound
-        In natural order.
+        In natural order. What cannot be read is warned of and left out.
 
     Raises
     ------

@@ -9,8 +9,8 @@ from __future__ import annotations
 import copy
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,14 @@ from torch import Tensor
 from audiocli.errors import UsageError, suggest
 from audiocli.nn import models, registry
 from audiocli.nn.bases import Autoencoder, BasisNetwork
-from audiocli.nn.fit import Epoch, FitConfig, fit
+from audiocli.nn.fit import Epoch, FitConfig
 from audiocli.nn.frontend import Filterbank, FilterbankConfig
-from audiocli.nn.provenance import chosen_on, data_sets, licence_of_each, training_facts
+from audiocli.nn.provenance import chosen_on, data_sets, licence_of_each
 from audiocli.tasks.annotated import gather
 from audiocli.tasks.features.material import Excerpts, Sound, find_sounds
+from audiocli.tasks.trainer import Card, Run, Validation, described
 
-__all__ = ["BASES", "FRONTEND", "TrainingConfig", "explained", "loss", "train"]
+__all__ = ["BASES", "FRONTEND", "TrainingConfig", "explained", "loss", "spectra", "train"]
 
 BASES = ("pca", "nmf", "dictionary", "kmeans", "autoencoder")
 #: The frames of the features made by hand.
@@ -90,6 +91,38 @@ class TrainingConfig:
         network = models.build(self.basis, self.frontend, self.arguments)
         assert isinstance(network, BasisNetwork)  # narrows the type; all of the above are
         return network
+
+
+def spectra(
+    sample_rate: int, frame: int, hop: int | None, bands: int, scale: str
+) -> FilterbankConfig:
+    """Configure the spectra that a basis is learned of, from 30 Hz to half the sample rate.
+
+    Parameters
+    ----------
+    sample_rate : int
+        In Hz.
+    frame : int
+        Samples of a frame.
+    hop : int or None
+        From frame to frame; None is a quarter of a frame.
+    bands : int
+    scale : {"mel", "log", "linear"}
+        Spacing of the bands.
+
+    Returns
+    -------
+    FilterbankConfig
+
+    Examples
+    --------
+    >>> spectra(22_050, 2048, None, 128, "mel") == FRONTEND
+    True
+    """
+    return FilterbankConfig(
+        sample_rate, (frame,), hop or max(frame // 4, 1), bands, scale, fmin=30.0,
+        fmax=sample_rate / 2, difference=False,
+    )  # fmt: skip
 
 
 def loss(network: BasisNetwork, frames: Tensor) -> Tensor:
@@ -154,7 +187,6 @@ def train(
     dev: Sequence[Path] = (),
     licences: Sequence[str] = (),
     device: str = "auto",
-    warn: Callable[[str], None] = lambda message: None,
     report: Callable[[Epoch], None] = lambda epoch: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> registry.ModelEntry:
@@ -166,7 +198,8 @@ def train(
     Parameters
     ----------
     data : sequence of Path
-        Folders of recordings; each is drawn from as often as the others.
+        Folders of recordings; each is drawn from as often as the others. What cannot be read is
+        warned of and left out.
     output : Path
         The model folder.
     course : TrainingConfig
@@ -179,8 +212,6 @@ def train(
         Of the folders in `data`, in their order, for the card.
     device : str
         As in :func:`audiocli.nn.models.device`.
-    warn : callable
-        Told of each file that cannot be read.
     report, progress : callable
         As in :func:`audiocli.nn.fit.fit`.
 
@@ -200,7 +231,7 @@ def train(
     """
     registry.refuse_finished(output)
     network = course.build()
-    found, chosen = gather(lambda folder: find_sounds(folder, warn), data, held_out, dev)
+    found, chosen = gather(find_sounds, data, held_out, dev)
     groups = [[sound for sound in found if sound.folder == folder] for folder in data]
     bank = Filterbank(course.frontend)
     rng = np.random.default_rng(course.recipe.seed)
@@ -210,24 +241,44 @@ def train(
     scored = unheard.frames(SCORING, rng)
     _calibrate(network, course.basis, excerpts.frames(CALIBRATING, rng))
     network.to(models.device(device))
-    facts = _facts(data, groups, course, licences, held_out, dev)
-
-    def keep(net: BasisNetwork, epoch: Epoch) -> None:
-        facts["training"] |= {"hours": round(epoch.seconds / 3600, 2), "epoch": epoch.number}
-        facts["scores"][0]["value"] = round(100 - epoch.score, 2)
-        models.save(net, output, facts)
-
-    listeners: dict[str, Any] = {"keep": keep, "report": report, "progress": progress}
+    card = _card(data, groups, course, licences, chosen_on(dev, held_out))
+    identity = {
+        **described(course, "recipe"),
+        "data": [sound.title for sound in found],
+        "dev": [sound.title for sound in chosen],
+    }
+    run: Run[BasisNetwork, Tensor] = Run(
+        output, card, course.recipe, identity, [], report, progress
+    )
     if isinstance(network, Autoencoder):
-        settings = {
-            **{key: value for key, value in asdict(course).items() if key != "recipe"},
-            "data": [sound.title for sound in found],
-            "dev": [sound.title for sound in chosen],
-        }
-        _descend(network, excerpts, scored, course, output, settings, listeners)
-    else:
-        _stream(network, excerpts, scored, course, output, listeners)
+        objective = _Objective(network, excerpts, scored, course.recipe.batch_size)
+        return run.fit(network, objective, models.device(device))
+    _stream(network, excerpts, scored, course, run)
     return registry.open_folder(output)
+
+
+class _Objective:
+    """Batches of frames, the error of their reconstruction, and the variance explained."""
+
+    def __init__(
+        self, network: BasisNetwork, excerpts: Excerpts, scored: Tensor, batch_size: int
+    ) -> None:
+        self.excerpts, self.scored, self.size = excerpts, scored, batch_size
+        self.mean, self.scale = network.mean.flatten(), network.scale.flatten()
+
+    def batch(self, rng: np.random.Generator) -> Tensor:
+        frames = self.excerpts.frames(self.size, rng)
+        return (frames.to(self.mean.device) - self.mean) / self.scale
+
+    def loss(self, network: BasisNetwork, batch: Tensor) -> Tensor:
+        return loss(network, batch)
+
+    def validate(self, network: BasisNetwork) -> Validation:
+        return _validation(explained(network, self.scored))
+
+
+def _validation(percent: float) -> Validation:
+    return Validation(percent, shown=100 - percent)
 
 
 def _calibrate(network: BasisNetwork, basis: str, frames: Tensor) -> None:
@@ -241,48 +292,19 @@ def _calibrate(network: BasisNetwork, basis: str, frames: Tensor) -> None:
         network.scale.fill_(float(spread))
 
 
-def _descend(
-    network: BasisNetwork,
-    excerpts: Excerpts,
-    scored: Tensor,
-    course: TrainingConfig,
-    output: Path,
-    settings: Mapping[str, Any],
-    listeners: Mapping[str, Any],
-) -> None:
-    """Train an autoencoder by gradient descent."""
-    mean, scale = network.mean.flatten(), network.scale.flatten()
-
-    def batches(rng: np.random.Generator) -> Tensor:
-        frames = excerpts.frames(course.recipe.batch_size, rng)
-        return (frames.to(mean.device) - mean) / scale
-
-    fit(
-        network,
-        batches,
-        loss,
-        lambda net: explained(net, scored),
-        course.recipe,
-        output / "checkpoint",
-        settings=settings,
-        **listeners,
-    )
-
-
 def _stream(
     network: BasisNetwork,
     excerpts: Excerpts,
     scored: Tensor,
     course: TrainingConfig,
-    output: Path,
-    listeners: Mapping[str, Any],
+    run: Run[BasisNetwork, Tensor],
 ) -> None:
     """Fit by scikit-learn, batch after batch, and score after each epoch."""
     recipe = course.recipe
     try:  # now, and not when all is done
-        output.mkdir(parents=True, exist_ok=True)
+        run.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{output}: cannot be made: {error.strerror}") from error
+        raise UsageError(f"{run.output}: cannot be made: {error.strerror}") from error
     estimator = _estimator(course)
     rng = np.random.default_rng(recipe.seed + 1)
     mean = network.mean.flatten().cpu()
@@ -294,18 +316,19 @@ def _stream(
             with warnings.catch_warnings():  # a batch that has not converged is not the last
                 warnings.simplefilter("ignore")
                 estimator.partial_fit(frames.numpy().astype(np.float64))
-            listeners["progress"](step + 1, recipe.steps)
+            run.progress(step + 1, recipe.steps)
         _fill(network, course.basis, estimator, mean)
         score = explained(network, scored)
         better = best is None or score > best[1].score
         epoch = Epoch(number, 1 - score / 100, score, better, time.monotonic() - started)
         if better:
             best = copy.deepcopy(network), epoch
-        listeners["report"](epoch)
+        run.report(epoch)
         if recipe.patience and best is not None and number - best[1].number >= recipe.patience:
             break
     assert best is not None  # there is an epoch
-    listeners["keep"](*best)
+    kept, epoch = best
+    run.keep(kept, epoch, _validation(epoch.score))
 
 
 def _estimator(course: TrainingConfig) -> Any:
@@ -345,38 +368,32 @@ def _fill(network: BasisNetwork, basis: str, estimator: Any, mean: Tensor) -> No
         network.bases.copy_(torch.from_numpy(rows))
 
 
-def _facts(
+def _card(
     data: Sequence[Path],
     groups: Sequence[Sequence[Sound]],
     course: TrainingConfig,
     licences: Sequence[str],
-    held_out: Sequence[str],
-    dev: Sequence[Path],
-) -> dict[str, Any]:
-    """Gather what the configuration says of the training."""
+    validation: str,
+) -> Card:
     licences = licence_of_each(data, licences)
-    seconds = [sum(sound.seconds for sound in group) for group in groups]
+    minutes = [sum(sound.seconds for sound in group) / 60 for group in groups]
     amounts = [
-        (len(group), max(round(heard / 60, 1), 0.1))
-        for group, heard in zip(groups, seconds, strict=True)
+        (len(group), max(round(each, 1), 0.1)) for group, each in zip(groups, minutes, strict=True)
     ]
-    choosing = chosen_on(dev, held_out)
-    left_out = ("basis", "arguments", "frontend")
-    return {
-        "task": "features",
-        "architecture": course.basis,
-        "arguments": course.arguments,
-        "labels": ["activations"],
-        "licence": "; ".join(dict.fromkeys(licences)),
-        **training_facts(
-            data_sets(data, amounts, licences),
-            f"the epoch was chosen on frames of {choosing}, which were not trained on",
-            {key: value for key, value in asdict(course).items() if key not in left_out},
-            {
-                "metric": "relative squared error",
-                "unit": "%",
-                "measure": "of log-magnitude spectra, against their distance from the mean",
-                "data": f"{SCORING} frames of the recordings that chose the epoch: {choosing}",
-            },
-        ),
-    }
+    return Card(
+        "features",
+        course.basis,
+        course.arguments,
+        ["activations"],
+        data_sets(data, amounts, licences),
+        licences,
+        f"the epoch was chosen on frames of {validation}, which were not trained on",
+        described(course, "basis", "arguments", "frontend"),
+        {
+            "metric": "relative squared error",
+            "unit": "%",
+            "measure": "of log-magnitude spectra, against their distance from the mean",
+            "data": f"{SCORING} frames of the recordings that chose the epoch: {validation}",
+        },
+        digits=2,
+    )

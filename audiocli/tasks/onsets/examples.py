@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audiocli.errors import AudioError
 from audiocli.io.audio import AudioReader
 from audiocli.io.audio.streaming import mono
 from audiocli.io.formats import read_instants
@@ -179,12 +180,14 @@ def load(recording: Recording, sample_rate: int) -> Take:
         If a file cannot be read.
     """
     with AudioReader(recording.audio) as reader:
-        audio = np.concatenate(list(mono(reader.blocks(), reader.info.sample_rate, sample_rate)))
+        blocks = list(mono(reader.blocks(), reader.info.sample_rate, sample_rate))
+    if not blocks:
+        raise AudioError(f"{recording.audio}: holds no audio")
+    audio = np.concatenate(blocks)
     # Half the memory of float32, at no loss that training would notice.
     whole = np.round(np.clip(audio, -1, 1) * 32767).astype(np.int16)
     onsets = merged(read_instants(recording.annotation))
-    name = str(recording.annotation)
-    warn_of_late_times(onsets, len(whole) / sample_rate, "onsets", grace=GRACE, name=name)
+    warn_of_late_times(onsets, len(whole) / sample_rate, "onsets", grace=GRACE)
     return Take(whole, onsets, str(recording.folder))
 
 

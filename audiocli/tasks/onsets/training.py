@@ -6,7 +6,7 @@ The other half of :mod:`audiocli.tasks.onsets`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from torch import Tensor
 
 from audiocli.errors import UsageError, suggest
 from audiocli.nn import models, registry
-from audiocli.nn.fit import Epoch, FitConfig, fit
+from audiocli.nn.fit import Epoch, FitConfig
 from audiocli.nn.framewise import FramewiseNetwork
 from audiocli.nn.frontend import FilterbankConfig
-from audiocli.nn.provenance import chosen_on, data_sets, licence_of_each, training_facts
+from audiocli.nn.provenance import chosen_on, data_sets, licence_of_each
 from audiocli.tasks.annotated import find_recordings, gather
 from audiocli.tasks.onsets.detector import Decoder, activations, decode
 from audiocli.tasks.onsets.examples import (
@@ -34,8 +34,18 @@ from audiocli.tasks.onsets.examples import (
     load,
 )
 from audiocli.tasks.onsets.scoring import f_measure, match
+from audiocli.tasks.trainer import (
+    Card,
+    Run,
+    Stage,
+    Validation,
+    described,
+    origin_of,
+    read_parts,
+    refuse_empty,
+)
 
-__all__ = ["ARCHITECTURES", "TrainingConfig", "loss", "score", "train"]
+__all__ = ["ARCHITECTURES", "TrainingConfig", "loss", "score", "sizes", "train"]
 
 EYBEN = FilterbankConfig()
 FINE = FilterbankConfig(
@@ -122,6 +132,41 @@ class TrainingConfig:
         return network
 
 
+def sizes(
+    architecture: str,
+    hidden_size: int | None = None,
+    num_layers: int | None = None,
+    channels: Sequence[int] | None = None,
+) -> dict[str, Any]:
+    """Write sizes as arguments of an architecture; what is None is left to it.
+
+    Parameters
+    ----------
+    architecture : str
+        One of ``ARCHITECTURES``.
+    hidden_size : int, optional
+        Units of a layer and direction.
+    num_layers : int, optional
+        Recurrent layers.
+    channels : sequence of int, optional
+        Of the convolutions.
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> sizes("blstm", num_layers=2)
+    {'num_layers': 2, 'recurrent_layers': [1, 2]}
+    """
+    given: dict[str, Any] = {"hidden_size": hidden_size, "num_layers": num_layers,
+                             "channels": None if channels is None else list(channels)}  # fmt: skip
+    if num_layers and ARCHITECTURES[architecture][0] == "frame-rnn":
+        given["recurrent_layers"] = list(range(1, num_layers + 1))
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def loss(network: FramewiseNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:
     """Compute the cross entropy of a network on a batch.
 
@@ -192,7 +237,9 @@ def train(
     dev: Sequence[Path] = (),
     licences: Sequence[str] = (),
     start: str | None = None,
+    skip_unreadable: bool = False,
     device: str = "auto",
+    stage: Stage = lambda what, done, total: None,
     report: Callable[[Epoch], None] = lambda epoch: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> registry.ModelEntry:
@@ -217,8 +264,13 @@ def train(
         Of the folders in `data`, in their order, for the card.
     start : str, optional
         A model of the same architecture and sizes to go on from, by its name or folder.
+    skip_unreadable : bool
+        Leave out recordings that cannot be read, with a warning each; by default they are named
+        together, and refused.
     device : str
         As in :func:`audiocli.nn.models.device`.
+    stage : callable
+        Told how far reading is.
     report, progress : callable
         As in :func:`audiocli.nn.fit.fit`.
 
@@ -239,104 +291,85 @@ def train(
     registry.refuse_finished(output)
     found, chosen = gather(partial(find_recordings, suffixes=ANNOTATIONS), data, held_out, dev)
     rate = course.frontend.sample_rate
-    takes = [load(recording, rate) for recording in found]
-    groups = [[take for take in takes if take.folder == str(folder)] for folder in data]
-    drawn = [group for group in groups if group]  # of a folder, all may be held out
-    scored = [load(recording, rate) for recording in chosen]
-    origin = None if start is None else registry.find("onsets", start)
-    network = _begin(course, drawn, origin)
-    where = models.device(device)
-    network.to(where)
-    facts = _facts(data, groups, course, licences, held_out, dev, origin)
-    settings = {
-        **{key: value for key, value in asdict(course).items() if key != "recipe"},
+    takes, scored = read_parts(
+        [found, chosen], lambda each: load(each, rate), lambda each: str(each.annotation),
+        skip=skip_unreadable, stage=stage,
+    )  # fmt: skip
+    objective = _Objective(course, data, takes, scored, models.device(device))
+    origin = origin_of("onsets", start)
+    network = course.build()
+    if origin is not None:
+        models.continue_from(network, origin)
+    else:
+        rng = np.random.default_rng(course.recipe.seed)
+        network.calibrate(examples(objective.drawn, course.excerpts, rng)[0])
+    identity = {
+        **described(course, "recipe"),
         "data": [recording.title for recording in found],
         "dev": [recording.title for recording in chosen],
         "start": origin.config["weights_sha256"] if origin else None,
     }
-    best: dict[str, float] = {}
-
-    def measure(net: FramewiseNetwork) -> float:
-        value, best["threshold"] = score(net, scored)
-        return value
-
-    def keep(net: FramewiseNetwork, epoch: Epoch) -> None:
-        facts["training"]["hours"] = round(epoch.seconds / 3600, 2)
-        facts["training"]["epoch"] = epoch.number
-        facts["scores"][0]["value"] = round(epoch.score, 1)
-        models.save(net, output, {**facts, "decoder": {"threshold": best["threshold"]}})
-
-    def batches(rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        audio, targets = examples(drawn, course.excerpts, rng)
-        return audio.to(where), targets.to(where)
-
-    fit(
-        network,
-        batches,
-        loss,
-        measure,
-        course.recipe,
-        output / "checkpoint",
-        settings=settings,
-        keep=keep,
-        report=report,
-        progress=progress,
+    card = _card(data, objective.groups, course, licences, chosen_on(dev, held_out))
+    run: Run[FramewiseNetwork, tuple[Tensor, Tensor]] = Run(
+        output, card, course.recipe, identity, [origin], report, progress
     )
-    return registry.open_folder(output)
+    return run.fit(network, objective, objective.where)
 
 
-def _begin(
-    course: TrainingConfig, drawn: Sequence[Sequence[Take]], origin: registry.ModelEntry | None
-) -> FramewiseNetwork:
-    """Make the network that training begins with."""
-    network = course.build()
-    if origin is not None:
-        models.continue_from(network, origin)
-        return network
-    audio, _ = examples(drawn, course.excerpts, np.random.default_rng(course.recipe.seed))
-    network.calibrate(audio)
-    return network
+class _Objective:
+    """Batches of excerpts, their cross entropy, and the F-measure on the validation set."""
+
+    def __init__(
+        self,
+        course: TrainingConfig,
+        data: Sequence[Path],
+        takes: Sequence[Take],
+        scored: Sequence[Take],
+        where: torch.device,
+    ) -> None:
+        self.course, self.scored, self.where = course, scored, where
+        self.groups = [[take for take in takes if take.folder == str(folder)] for folder in data]
+        self.drawn = [group for group in self.groups if group]  # of a folder, all may be held out
+        refuse_empty(self.drawn, scored)
+
+    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        audio, targets = examples(self.drawn, self.course.excerpts, rng)
+        return audio.to(self.where), targets.to(self.where)
+
+    def loss(self, network: FramewiseNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:
+        return loss(network, batch)
+
+    def validate(self, network: FramewiseNetwork) -> Validation:
+        value, threshold = score(network, self.scored)
+        return Validation(value, decoder={"threshold": threshold})
 
 
-def _facts(
+def _card(
     data: Sequence[Path],
     groups: Sequence[Sequence[Take]],
     course: TrainingConfig,
     licences: Sequence[str],
-    held_out: Sequence[str],
-    dev: Sequence[Path],
-    origin: registry.ModelEntry | None,
-) -> dict[str, Any]:
-    """Gather what the configuration says of the training."""
+    validation: str,
+) -> Card:
     name, frontend, arguments = ARCHITECTURES[course.architecture]
-    rate = frontend.sample_rate
     licences = licence_of_each(data, licences)
     amounts = [
-        (len(group), round(sum(len(take.audio) for take in group) / rate / 60, 1))
+        (len(group), round(sum(len(take.audio) for take in group) / frontend.sample_rate / 60, 1))
         for group in groups
     ]
-    choosing = chosen_on(dev, held_out)
-    settings = {
-        key: value
-        for key, value in asdict(course).items()
-        if key not in ("architecture", "arguments")
-    }
-    return {
-        "task": "onsets",
-        "architecture": name,
-        "arguments": {**arguments, **course.arguments},
-        "labels": ["onset"],
-        "licence": "; ".join(dict.fromkeys(licences)),
-        **training_facts(
-            data_sets(data, amounts, licences),
-            f"the epoch and the threshold were chosen on {choosing}, which were not trained on",
-            settings,
-            {
-                "metric": "F-measure",
-                "unit": "%",
-                "measure": "25 ms, mean over data sets",
-                "data": f"the recordings that chose the epoch: {choosing}",
-            },
-            origin,
-        ),
-    }
+    return Card(
+        "onsets",
+        name,
+        {**arguments, **course.arguments},
+        ["onset"],
+        data_sets(data, amounts, licences),
+        licences,
+        f"the epoch and the threshold were chosen on {validation}, which were not trained on",
+        described(course, "architecture", "arguments"),
+        {
+            "metric": "F-measure",
+            "unit": "%",
+            "measure": "25 ms, mean over data sets",
+            "data": f"the recordings that chose the epoch: {validation}",
+        },
+    )

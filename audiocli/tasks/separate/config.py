@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = [
     "STEREO",
     "Augmentation",
     "TrainingConfig",
+    "layers",
 ]
 
 #: What ``--arch`` names: a registered architecture and the arguments that make it this one.
@@ -149,3 +151,35 @@ class TrainingConfig:
         network = models.build(name, self.frontend, {**arguments, **self.arguments})
         assert isinstance(network, MaskingNetwork)  # narrows the type; all of the above are
         return network
+
+
+def layers(
+    architecture: str, num_layers: int | None, recurrent_layers: Sequence[int]
+) -> dict[str, Any]:
+    """Write numbers of layers as arguments of an architecture.
+
+    Parameters
+    ----------
+    architecture : str
+        One of ``ARCHITECTURES``.
+    num_layers : int or None
+        Hidden layers; of the convolutional networks, the recurrent ones.
+    recurrent_layers : sequence of int
+        Which of them are recurrent, from 1; none leaves it to the architecture.
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> layers("conv-drnn", 1, []), layers("drnn", 2, [2])
+    ({'num_recurrent': 1}, {'num_layers': 2, 'recurrent_layers': [2]})
+    """
+    convolutional = architecture in ("conv-drnn", STEREO)
+    given: dict[str, Any] = {}
+    if num_layers is not None:
+        given["num_recurrent" if convolutional else "num_layers"] = num_layers
+    if recurrent_layers:
+        given["recurrent_layers"] = list(recurrent_layers)
+    return given

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,11 +17,11 @@ from torch import Tensor, nn
 from audiocli.errors import DataError, UsageError
 from audiocli.nn import models, registry
 from audiocli.nn.augment import colour, excerpt
-from audiocli.nn.fit import Epoch, check_output, fit
+from audiocli.nn.fit import Epoch, check_output
 from audiocli.nn.frontend import Stft
 from audiocli.nn.hourglass import ConvolutionalDRNN
 from audiocli.nn.masking import MaskingNetwork
-from audiocli.nn.provenance import data_sets, licence_of_each, named, training_facts
+from audiocli.nn.provenance import data_sets, licence_of_each, named
 from audiocli.nn.stereo import StereoDRNN
 from audiocli.tasks.separate import songs
 from audiocli.tasks.separate.bss_eval import bss_eval, weighted_mean
@@ -39,6 +38,16 @@ from audiocli.tasks.separate.config import (
 from audiocli.tasks.separate.losses import divergence_loss, snr_loss, squared_loss
 from audiocli.tasks.separate.separator import LEVEL, estimate
 from audiocli.tasks.separate.songs import gather_songs, mixed_songs
+from audiocli.tasks.trainer import (
+    Card,
+    Run,
+    Stage,
+    Validation,
+    described,
+    origin_of,
+    read_parts,
+    refuse_empty,
+)
 
 __all__ = [
     "ARCHITECTURES",
@@ -197,7 +206,9 @@ def train(
     dev: Path | None = None,
     licences: Sequence[str] = (),
     start: str | None = None,
+    skip_unreadable: bool = False,
     device: str = "auto",
+    stage: Stage = lambda what, done, total: None,
     report: Callable[[Epoch], None] = lambda epoch: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> registry.ModelEntry:
@@ -222,8 +233,13 @@ def train(
     start : str, optional
         A model to go on from, by its name or folder: of the same architecture and sizes, or
         for a stereo network a ``conv-drnn``.
+    skip_unreadable : bool
+        Leave out clips of one channel that cannot be read, with a warning each; by default they
+        are named together, and refused.
     device : str
         As in :func:`audiocli.nn.models.device`.
+    stage : callable
+        Told how far reading is.
     report, progress : callable
         As in :func:`audiocli.nn.fit.fit`.
 
@@ -264,75 +280,75 @@ def train(
     trained_on, held_out = _split(data, dev)
     network = course.build()
     where = models.device(device)
-    origin = None if start is None else registry.find("separate", start)
+    origin = origin_of("separate", start)
     if origin is not None:
         begin(network, origin)
     # All that can be refused was: reading may take minutes.
+    material: _Clips | _Songs
     if course.architecture == STEREO:
-        material: _Clips | _Songs = _Songs(course, stft, trained_on, voices, backings, held_out)
+        material = _Songs(course, where, stft, trained_on, voices, backings, held_out)
     else:
-        material = _Clips(course, stft, trained_on, held_out)
+        material = _Clips(course, where, stft, trained_on, held_out, skip_unreadable, stage)
     if origin is None:
-        first = network.stft(material.batch(np.random.default_rng(course.recipe.seed)))
+        first = network.stft(material.examples(np.random.default_rng(course.recipe.seed)))
         network.calibrate(first.sum(dim=1).abs())
-    network.to(where)
     names = ", ".join(map(named, data))
-    chosen_on = named(dev) if dev is not None else f"every tenth clip of {names}"
-    facts = _facts(folders, material, licences, chosen_on, course, origin)
-    heard = [clip.name for clips in trained_on for clip in clips]
-    settings = {
-        **{key: value for key, value in asdict(course).items() if key != "recipe"},
-        "data": [*heard, *map(named, (*voices, *backings))],
+    validation = named(dev) if dev is not None else f"every tenth clip of {names}"
+    clips = [clip.name for clips in trained_on for clip in clips]
+    identity = {
+        **described(course, "recipe"),
+        "data": [*clips, *map(named, (*voices, *backings))],
         "dev": [clip.name for clip in held_out],
         "start": origin.config["weights_sha256"] if origin else None,
     }
-
-    def keep(best: MaskingNetwork, epoch: Epoch) -> None:
-        facts["training"] |= {"hours": round(epoch.seconds / 3600, 2), "epoch": epoch.number}
-        facts["scores"][0]["value"] = round(epoch.score, 2)
-        models.save(best, output, facts)
-
-    fit(
-        network,
-        lambda rng: material.batch(rng).to(where),
-        lambda net, batch: loss(net, batch, course),
-        material.score,
-        course.recipe,
-        output / "checkpoint",
-        settings=settings,
-        keep=keep,
-        report=report,
-        progress=progress,
+    card = _card(folders, material, licences, validation, course)
+    run: Run[MaskingNetwork, Tensor] = Run(
+        output, card, course.recipe, identity, [origin], report, progress
     )
-    return registry.open_folder(output)
+    return run.fit(network, material, where)
 
 
 class _Clips:
-    """Clips of one channel, as the networks held to the protocol of MIR-1K hear them."""
+    """Clips of one channel, for the networks held to the protocol of MIR-1K."""
 
     METRIC, MEASURE = "GNSDR", "BSS Eval 3"
 
     def __init__(
-        self, course: TrainingConfig, stft: Stft, trained_on: list[list[Clip]], held_out: list[Clip]
+        self,
+        course: TrainingConfig,
+        where: torch.device,
+        stft: Stft,
+        trained_on: list[list[Clip]],
+        held_out: list[Clip],
+        skip: bool,
+        stage: Stage,
     ) -> None:
         rate = course.frontend.sample_rate
-
-        def read(clips: list[Clip]) -> list[Sources]:
-            return [unit_power(clip.load_mono(rate), name=clip.name) for clip in clips]
-
-        folders = [read(clips) for clips in trained_on]
+        *folders, self.scored = read_parts(
+            [*trained_on, held_out],
+            lambda clip: unit_power(clip.load_mono(rate), name=clip.name),
+            lambda clip: clip.name,
+            skip=skip,
+            stage=stage,
+        )
         self.amounts = [
             (len(clips), sum(clip.shape[1] for clip in clips) / rate / 60) for clips in folders
         ]
-        self.course, self.stft = course, stft
+        self.course, self.where, self.stft = course, where, stft
         self.clips = [clip for clips in folders for clip in clips]
-        self.scored = read(held_out)
+        refuse_empty(self.clips, self.scored)
 
-    def batch(self, rng: np.random.Generator) -> Tensor:
+    def examples(self, rng: np.random.Generator) -> Tensor:
         return examples(self.clips, self.course, rng, self.stft)
 
-    def score(self, network: MaskingNetwork) -> float:
-        return score(network, self.scored)
+    def batch(self, rng: np.random.Generator) -> Tensor:
+        return self.examples(rng).to(self.where)
+
+    def loss(self, network: MaskingNetwork, batch: Tensor) -> Tensor:
+        return loss(network, batch, self.course)
+
+    def validate(self, network: MaskingNetwork) -> Validation:
+        return Validation(score(network, self.scored))
 
 
 class _Songs:
@@ -343,25 +359,32 @@ class _Songs:
     def __init__(
         self,
         course: TrainingConfig,
+        where: torch.device,
         stft: Stft,
         trained_on: list[list[Clip]],
         voices: Sequence[Path],
         backings: Sequence[Path],
         held_out: list[Clip],
     ) -> None:
-        self.course, self.stft = course, stft
+        self.course, self.where, self.stft = course, where, stft
         rate = course.frontend.sample_rate
         self.material = gather_songs(trained_on, voices, backings, rate)
         self.amounts = self.material.amounts
         self.scored = [songs.validation_clip(clip, rate) for clip in held_out]
 
-    def batch(self, rng: np.random.Generator) -> Tensor:
+    def examples(self, rng: np.random.Generator) -> Tensor:
         course = self.course
         number, seconds = course.recipe.batch_size, course.seconds
         return mixed_songs(self.material, SONGS, self.stft, rng, number=number, seconds=seconds)
 
-    def score(self, network: MaskingNetwork) -> float:
-        return songs.score(network, self.scored)
+    def batch(self, rng: np.random.Generator) -> Tensor:
+        return self.examples(rng).to(self.where)
+
+    def loss(self, network: MaskingNetwork, batch: Tensor) -> Tensor:
+        return loss(network, batch, self.course)
+
+    def validate(self, network: MaskingNetwork) -> Validation:
+        return Validation(songs.score(network, self.scored))
 
 
 def begin(network: nn.Module, origin: registry.ModelEntry) -> None:
@@ -404,41 +427,33 @@ def _split(data: Sequence[Path], dev: Path | None) -> tuple[list[list[Clip]], li
     return [[clip for clip in folder if clip not in held_out] for folder in found], held_out
 
 
-def _facts(
+def _card(
     folders: Sequence[Path],
     material: _Clips | _Songs,
     licences: Sequence[str],
-    chosen_on: str,
+    validation: str,
     course: TrainingConfig,
-    origin: registry.ModelEntry | None,
-) -> dict[str, Any]:
-    """Gather what the configuration says of the training."""
+) -> Card:
     name, arguments = ARCHITECTURES[course.architecture]
-    settings = {
-        key: value
-        for key, value in asdict(course).items()
-        if key not in ("architecture", "arguments", "frontend")
-    }
+    settings = described(course, "architecture", "arguments", "frontend")
     if course.architecture == STEREO:
         settings["augmentation"] = asdict(SONGS)
     rounded = [(clips, round(minutes, 1)) for clips, minutes in material.amounts]
-    return {
-        "task": "separate",
-        "architecture": name,
-        "arguments": {**arguments, **course.arguments},
-        "labels": list(SOURCES),
-        "decoder": {"segment_seconds": 20.0, "context_seconds": 3.0, "fade_seconds": 0.25},
-        "licence": "; ".join(dict.fromkeys(licences)),
-        **training_facts(
-            data_sets(folders, rounded, licences),
-            f"the epoch was chosen on {chosen_on}",
-            settings,
-            {
-                "metric": f"vocals {material.METRIC}",
-                "unit": "dB",
-                "measure": material.MEASURE,
-                "data": f"the clips that chose the epoch: {chosen_on}",
-            },
-            origin,
-        ),
-    }
+    return Card(
+        "separate",
+        name,
+        {**arguments, **course.arguments},
+        list(SOURCES),
+        data_sets(folders, rounded, licences),
+        licences,
+        f"the epoch was chosen on {validation}",
+        settings,
+        {
+            "metric": f"vocals {material.METRIC}",
+            "unit": "dB",
+            "measure": material.MEASURE,
+            "data": f"the clips that chose the epoch: {validation}",
+        },
+        digits=2,
+        decoder={"segment_seconds": 20.0, "context_seconds": 3.0, "fade_seconds": 0.25},
+    )

@@ -1,0 +1,201 @@
+"""What can be wrong with labelled clips before anything is trained on them, all of it at once.
+
+Spellings of one group are put right, with a warning.
+The rest is listed, for :func:`audiocli.tasks.trainer.refuse`.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import replace
+
+from audiocli.errors import AudioError, warn
+from audiocli.io.audio import AudioReader
+from audiocli.tasks.classify.clips import Clip, label_set
+from audiocli.tasks.trainer import Stage, read_each
+
+__all__ = ["alike", "one_group_each", "readable", "similar_labels", "unbalanced_split", "undecided"]
+
+#: So many names stand in a message.
+NAMED = 5
+
+
+def alike(name: str) -> str:
+    """Give what names have in common that differ only by blanks, case or encoding of accents.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> alike(" Ann  Lee") == alike("ann lee ")
+    True
+    """
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def one_group_each(clips: Sequence[Clip], column: str | None) -> list[Clip]:
+    """Take spellings of a group that differ by blanks or case alone as one group.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+    column : str or None
+        Of the groups.
+
+    Returns
+    -------
+    list of Clip
+        Each group is called as the first of its clips calls it. A warning names the others.
+
+    Examples
+    --------
+    >>> import pytest
+    >>> from pathlib import Path
+    >>> clips = [Clip(Path(n), n, Path("d"), ("x",), {"by": n}) for n in ("Ann", "ann ", "Bob")]
+    >>> with pytest.warns(UserWarning, match="'Ann' and 'ann '"):
+    ...     [clip.group("by") for clip in one_group_each(clips, "by")]
+    ['Ann', 'Ann', 'Bob']
+    """
+    if column is None:
+        return list(clips)
+    spellings: dict[str, list[str]] = {}
+    for clip in clips:
+        value = clip.facts.get(column, "")
+        known = spellings.setdefault(alike(value), [])
+        if value not in known:
+            known.append(value)
+    several = [known for key, known in spellings.items() if key and len(known) > 1]
+    if several:
+        shown = "; ".join(" and ".join(map(repr, known)) for known in several[:NAMED])
+        more = f"; and {len(several) - NAMED} more" if len(several) > NAMED else ""
+        warn(f"{column}: {shown}{more} differ by blanks or case alone and are taken as one group")
+    first = {key: known[0] if key else "" for key, known in spellings.items()}
+    return [
+        replace(clip, facts={**clip.facts, column: first[alike(clip.facts.get(column, ""))]})
+        for clip in clips
+    ]
+
+
+def undecided(clips: Sequence[Clip]) -> list[str]:
+    """List the files with several labels, in one data set or in two, where each can have one.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+
+    Returns
+    -------
+    list of str
+        A line each.
+    """
+    labels: dict[str, dict[str, None]] = {}
+    for clip in clips:
+        labels.setdefault(os.path.realpath(clip.path), {}).update(dict.fromkeys(clip.labels))
+    first = {os.path.realpath(clip.path): clip for clip in reversed(clips)}
+    return [
+        f"{first[path].path}: has several labels ({'; '.join(found)}); one is needed: mend the "
+        "table, use --multi-label, or train tag"
+        for path, found in labels.items()
+        if len(found) > 1
+    ]
+
+
+def readable(
+    clips: Sequence[Clip], *, skip: bool, stage: Stage = lambda what, done, total: None
+) -> tuple[set[str], list[str]]:
+    """Decode each file once, to know before any work which of them cannot be.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+    skip : bool
+        Leave those out, with a warning each.
+    stage : callable
+        Told how it goes.
+
+    Returns
+    -------
+    paths : set of str
+        Of the files that can be read.
+    problems : list of str
+        A line for each that cannot, unless it is skipped.
+    """
+    files = list({os.path.realpath(clip.path): clip for clip in clips}.values())
+    problems: list[str] = []
+    found = read_each(files, _decoded, lambda clip: str(clip.path), problems=problems, stage=stage)
+    if skip:
+        for problem in problems:
+            warn(f"{problem}; it is left out")
+        problems = []
+    return {os.path.realpath(clip.path) for clip, _ in found}, problems
+
+
+def _decoded(clip: Clip) -> int:
+    with AudioReader(clip.path) as reader:
+        samples = sum(int(block.shape[1]) for block in reader.blocks())
+    if not samples:
+        raise AudioError(f"{clip.path}: holds no audio")
+    return samples
+
+
+def unbalanced_split(
+    training: Sequence[Clip], validation: Sequence[Clip], labels: Sequence[str], group: str | None
+) -> list[str]:
+    """List the classes that a split leaves nothing of to train on, and warn of the contrary.
+
+    Parameters
+    ----------
+    training, validation : sequence of Clip
+    labels : sequence of str
+        That there are to be told apart.
+    group : str or None
+        The column that was kept together, for the message.
+
+    Returns
+    -------
+    list of str
+        A line, or none.
+    """
+    there = set(label_set(training))
+    untrained = [label for label in labels if label not in there]
+    unscored = [label for label in labels if label not in set(label_set(validation))]
+    if unscored:
+        warn(f"{_named(unscored)} no clip in the validation set, so nothing is known of how well "
+             "they are told")  # fmt: skip
+    if not untrained:
+        return []
+    why = f": all of their clips have one {group}" if group else ""
+    return [
+        f"{_named(untrained)} no clip to train on, since all are held out{why}; hold out others "
+        "(--hold-out, --fold), add clips, leave the class out (--min-clips, --rename)"
+        + (", or use another --group" if group else "")
+    ]
+
+
+def _named(labels: Sequence[str]) -> str:
+    shown = ", ".join(labels[:NAMED]) + (", ..." if len(labels) > NAMED else "")
+    return f"1 class ({shown}) has" if len(labels) == 1 else f"{len(labels)} classes ({shown}) have"
+
+
+def similar_labels(labels: Sequence[str]) -> None:
+    """Warn of labels that differ by blanks or case alone; they may be meant, as keys C and c are.
+
+    Parameters
+    ----------
+    labels : sequence of str
+    """
+    spellings: dict[str, list[str]] = {}
+    for label in labels:
+        spellings.setdefault(alike(label), []).append(label)
+    for known in spellings.values():
+        if len(known) > 1:
+            warn(f"the labels {' and '.join(map(repr, known))} differ by blanks or case alone; if "
+                 f"they are one, add --rename '{known[1]}={known[0]}'")  # fmt: skip
