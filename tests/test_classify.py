@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import nn
 
-from audiocli.errors import ModelError, UsageError
+from audiocli.errors import AudioError, ModelError, UsageError
 from audiocli.nn import clipwise, models, registry
 from audiocli.nn.clipwise import ClipNetwork, Head
 from audiocli.nn.fit import Epoch, FitConfig
@@ -292,7 +292,9 @@ def test_an_encoder_gives_the_mean_of_its_features(named: Path) -> None:
     with torch.no_grad():
         expected = network.embed(torch.from_numpy(audio))[0].mean(dim=1).numpy()
     np.testing.assert_allclose(encoder.stream(pieces(audio, [777]), RATE), expected, atol=1e-5)
-    assert np.isfinite(encoder.stream([], RATE)).all()
+    for nothing in ([], [np.zeros((1, 9000), np.float32)]):
+        with pytest.raises(AudioError, match="no samples|is silent"):
+            encoder.stream(nothing, RATE)
     with pytest.raises(ModelError, match="not for 'encode'"):
         Encoder("classify/pitch")
 
@@ -588,11 +590,25 @@ def test_unknown_comes_before_what_is_not_sure() -> None:
     some = track([[0.2, 0.7, 0.1], [0.3, 0.3, 0.4]], threshold=0.5)
     assert answers(decode(some)) == ["b a c", "unknown c a b"]
     assert answers(decode(some, top=1)) == ["b", "unknown"]
-    assert decode(some)[1][0] == ("unknown", pytest.approx(0.6))
+    assert decode(some)[1][0] == ("unknown", pytest.approx(np.nan, nan_ok=True))
     assert answers(decode(some, top=1, threshold=0.8)) == ["unknown", "unknown"]
     assert answers(decode(some, top=1, threshold=0.0)) == ["b", "c"]
     own = track([[0.2, 0.7, 0.1]], threshold=0.9, labels=("a", "unknown", "c"))
     assert answers(decode(own)) == ["unknown a c"]  # a class of the model's own, given once
+
+
+@pytest.mark.parametrize("rate", [8000, 44_100])
+def test_silent_segments_are_no_sound(named: Path, rate: int) -> None:
+    loud = np.random.default_rng(0).normal(scale=0.1, size=(1, 3 * rate)).astype(np.float32)
+    audio = np.concatenate([loud, 0 * loud, 0 * loud], axis=1)
+    for sizes in ([audio.shape[1]], [777, 10_001]):
+        classifier = Classifier(None, ["classify/headed", "tag/pitch"], segment=0.5)
+        for found in classifier.stream(pieces(audio, sizes), rate):
+            middle = (found.starts + found.ends) / 2
+            silent = [labels[0][0] == "silence" for labels in decode(found, top=1)]
+            assert all(np.array(silent)[middle > 3.5]) and not any(np.array(silent)[middle < 2.5])
+            assert all(np.isnan(decode(found)[-1][0][1:]))
+            assert merged(found, threshold=0.01).ends.max(initial=0.0) < 3.6
 
 
 def test_tags_that_reach_the_threshold() -> None:

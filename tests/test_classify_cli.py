@@ -221,10 +221,10 @@ def test_all_tasks_hear_the_audio_once(
 
 def test_unknown(run: Run, songs: list[str]) -> None:
     words = ("classify", "--task", "genre", "a.wav", "--threshold", "0.999")
-    label, probability = run(*words).out.split("\t")
-    assert label == "unknown" and 0 < float(probability) < 0.1
+    assert run(*words).out == "unknown\n"  # nobody knows how likely
     rows = table(run(*words, "--format", "csv").out)
     assert [row["label"] for row in rows] == ["unknown", "bass", "treble", "alto"]
+    assert [bool(row["probability"]) for row in rows] == [False, True, True, True]
     assert run(*words, "--format", "lab").out.split() == ["0.000", "1.000", "unknown"]
 
 

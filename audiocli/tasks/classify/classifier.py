@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import tee, zip_longest
 from pathlib import Path
 
@@ -11,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from audiocli.dsp.signals import as_blocks, as_rate
-from audiocli.errors import ModelError, UsageError
+from audiocli.errors import AudioError, ModelError, UsageError
 from audiocli.io.audio.downmix import downmix
 from audiocli.io.audio.streaming import Block, resample
 from audiocli.nn import models, registry
 from audiocli.nn.clipwise import ClipNetwork, Head, pool, steps_of_stream
-from audiocli.tasks.classify.decisions import Track, decode, merged, probable
+from audiocli.tasks.classify.decisions import SILENCE, Track, decode, merged, probable
 from audiocli.tasks.classify.encoders import ears_of, fitting_heads, load_trunk
 
 __all__ = [
@@ -34,8 +35,8 @@ Spans = tuple[NDArray[np.float64], NDArray[np.float64]]
 JUDGE, SPOKEN = "content", 0.8
 #: If nothing else listens through its encoder, it hears the first so many seconds of each so many.
 GLANCE, EVERY = 2.56, 20.48
-#: A recording that peaks below this is silent, and what that is called where it is a class.
-SILENT, SILENCE = 0.5 / 32768, "silence"
+#: A recording, or a stretch, that peaks below this is silent.
+SILENT = 0.5 / 32768
 #: Segments that wait for the heads, at most: what a long recording keeps is its logits alone.
 WAITING = 256
 
@@ -183,7 +184,14 @@ class Classifier:
             sure = dict(zip(kind.labels, kind.probabilities.mean(axis=0), strict=True))
             spoken = not silent and sure.get("speech", 0.0) > SPOKEN
         return [
-            _track(entry, *logits[place], seconds, spoken=spoken, silent=silent)
+            _track(
+                entry,
+                *logits[place],
+                seconds,
+                spoken=spoken,
+                silent=silent,
+                is_silent=counted.is_silent,
+            )  # fmt: skip
             for place, entry in enumerate(self.entries)
         ]
 
@@ -206,7 +214,8 @@ class Encoder:
     Examples
     --------
     >>> encoder = Encoder("general")
-    >>> encoder.stream([np.zeros((1, 16000), np.float32)], 16000).shape
+    >>> noise = np.random.default_rng(0).normal(size=(1, 16000)).astype(np.float32)
+    >>> encoder.stream([noise / 10], 16000).shape
     (512,)
     """
 
@@ -215,14 +224,23 @@ class Encoder:
         self._network = load_trunk(self.entry, models.device(device))
 
     def stream(self, blocks: Iterable[Block], sample_rate: int) -> Floats:
-        """Compute what a recording is compared by (units,), in constant memory."""
+        """Compute what a recording is compared by (units,), in constant memory.
+
+        Raises
+        ------
+        AudioError
+            If it is silent.
+        """
         gatherer = _Gatherer(_Listener(self._network), None, None)
-        for part in _heard(self._network, blocks, sample_rate):
+        counted = _Counted(as_blocks(blocks), as_rate(sample_rate))
+        for part in _heard(self._network, counted, as_rate(sample_rate)):
             gatherer.add(part)
         mean = torch.from_numpy(gatherer.whole()[: self._network.units])
         with torch.inference_mode():
             where = next(self._network.buffers()).device
             vector: Floats = self._network.compared(mean.to(where).unsqueeze(0))[0].cpu().numpy()
+        if counted.peak < SILENT:
+            raise AudioError("is silent: there is nothing to compare it by")
         return vector
 
 
@@ -240,12 +258,31 @@ class _Counted:
 
     def __init__(self, blocks: Iterable[Block], sample_rate: int) -> None:
         self.blocks, self.samples, self.peak = downmix(blocks, sample_rate), 0, 0.0
+        self.stretch = max(1, round(0.05 * sample_rate))
+        self.seconds = self.stretch / sample_rate
+        self.peaks: list[float] = []  # of each stretch
 
     def __iter__(self) -> Iterator[Block]:
         for block in self.blocks:
             self.samples += block.shape[-1]
             self.peak = max(self.peak, float(np.abs(block).max(initial=0)))
+            self._measure(np.abs(block[0]))
             yield block
+
+    def _measure(self, levels: Floats) -> None:
+        """Note the peaks of stretches of 50 ms, whatever blocks they come in."""
+        first = self.samples - len(levels)
+        cuts = np.arange(-first % self.stretch, len(levels), self.stretch)
+        for start, part in zip([0, *cuts.tolist()], np.split(levels, cuts), strict=True):
+            if len(part):
+                number = (first + start) // self.stretch
+                self.peaks += [0.0] * (number + 1 - len(self.peaks))
+                self.peaks[number] = max(self.peaks[number], float(part.max()))
+
+    def is_silent(self, start: float, end: float) -> bool:
+        """Tell whether nothing sounds from a time to another, but for less than 50 ms."""
+        first, last = math.ceil(start / self.seconds - 1e-6), math.floor(end / self.seconds + 1e-6)
+        return max(self.peaks[first : max(last, first + 1)], default=0.0) < SILENT
 
 
 def _steps(
@@ -283,9 +320,7 @@ def _glances(listener: _Listener, blocks: Iterable[Floats]) -> Iterator[Floats]:
         yield give()
 
 
-def _heard(network: ClipNetwork, blocks: Iterable[Block], sample_rate: int) -> Iterator[Floats]:
-    sample_rate = as_rate(sample_rate)
-    counted = _Counted(as_blocks(blocks), sample_rate)
+def _heard(network: ClipNetwork, counted: _Counted, sample_rate: int) -> Iterator[Floats]:
     [steps] = _steps([_Listener(network)], counted, sample_rate, spread=True)
     return steps
 
@@ -382,6 +417,7 @@ def _track(
     *,
     spoken: bool = False,
     silent: bool = False,
+    is_silent: Callable[[float, float], bool] = lambda start, end: False,
 ) -> Track:
     """Turn logits into calibrated probabilities."""
     decoder = entry.config.get("decoder") or {}
@@ -389,10 +425,12 @@ def _track(
     threshold = decoder.get("threshold", 0.5) if entry.task == "tag" else decoder.get("unknown", 0)
     labels = tuple(str(label) for label in entry.config["labels"])
     doubts = []
-    if silent:  # nothing was heard, so nothing is said, but where silence is a class
+    hushed = np.array([silent or is_silent(*span) for span in zip(*spans, strict=True)], bool)
+    if silent:
         doubts.append("is silent")
-        probabilities[:] = 0 if entry.task == "tag" or SILENCE in labels else 1 / len(labels)
-        probabilities[:, [label == SILENCE for label in labels]] = 1
+    # Nothing sounds there, so nothing is said, but where silence is a class.
+    probabilities[hushed] = 0 if entry.task == "tag" or SILENCE in labels else 1 / len(labels)
+    probabilities[np.ix_(hushed, [label == SILENCE for label in labels])] = 1
     axes = {
         str(name): probabilities @ np.array([signs.get(label, 0.0) for label in labels], np.float32)
         for name, signs in (entry.config.get("axes") or {}).items()
@@ -401,5 +439,5 @@ def _track(
         doubts.append(f"sounds like speech, and {entry.name!r} is made for music")
     return Track(
         entry.name, entry.task, labels, probabilities, *spans, seconds, float(threshold), axes,
-        tuple(doubts),
+        tuple(doubts), hushed,
     )  # fmt: skip

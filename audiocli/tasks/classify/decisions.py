@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ __all__ = ["UNKNOWN", "Track", "decode", "merged", "probable"]
 Floats = NDArray[np.float32]
 #: What a recording is called that is like none of the classes.
 UNKNOWN = "unknown"
+#: What a stretch is called in which nothing sounds.
+SILENCE = "silence"
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Track:
         Scales from -1 to 1 that the model derives from its labels: of mood, valence and arousal.
     doubts : tuple of str
         Why the answer may mean nothing: the recording is not of the kind the model is made for.
+    silent : ndarray of bool, shape (segments,)
+        Where nothing sounds; none where that was not asked.
 
     Examples
     --------
@@ -59,6 +64,11 @@ class Track:
     threshold: float
     axes: Mapping[str, Floats] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
+    silent: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+
+    def is_silent(self, segment: int) -> bool:
+        """Tell whether nothing sounds in a segment, so that nothing is said of it."""
+        return segment < len(self.silent) and bool(self.silent[segment])
 
     @property
     def best(self) -> list[str]:
@@ -110,7 +120,9 @@ def decode(
     -------
     list of list of tuple
         For each segment the labels and their probabilities, the best first. Where the best of a
-        classifier is below the threshold, ``unknown`` comes before it, with what is missing to 1.
+        classifier is below the threshold, ``unknown`` comes before it. It has no probability, NaN:
+        no model knows how likely it is that something is of none of its classes. Where nothing
+        sounds there is ``silence`` alone, which has none either but where it is a class.
 
     Examples
     --------
@@ -119,18 +131,21 @@ def decode(
     >>> decode(track, top=1)
     [[('b', 0.75)]]
     >>> decode(track, top=2, threshold=0.8)
-    [[('unknown', 0.25), ('b', 0.75)]]
+    [[('unknown', nan), ('b', 0.75)]]
     """
     limit = track.threshold if threshold is None else threshold
     found = []
-    for row in track.probabilities:
+    for place, row in enumerate(track.probabilities):
+        if track.is_silent(place) and SILENCE not in track.labels:
+            found.append([(SILENCE, math.nan)])
+            continue
         order = np.argsort(-row, kind="stable")
         ranked = [(track.labels[index], float(row[index])) for index in order]
         if track.task == "tag":
             given = [each for each in ranked if each[1] >= limit]
             ranked = given if top is None or threshold is not None else ranked
         elif ranked[0][1] < limit and UNKNOWN not in track.labels:
-            ranked = [(UNKNOWN, 1 - ranked[0][1]), *ranked]
+            ranked = [(UNKNOWN, math.nan), *ranked]
         found.append(ranked[:top])
     return found
 
@@ -165,6 +180,8 @@ def merged(track: Track, *, threshold: float | None = None) -> Segments:
         edges[1:-1] = track.ends[:-1]
     limit = track.threshold if threshold is None else threshold
     active = track.probabilities >= limit
+    if SILENCE not in track.labels and len(track.silent):
+        active[track.silent] = False
     if track.task != "tag":
         best = track.probabilities.argmax(axis=1)
         active &= np.arange(len(track.labels)) == best[:, np.newaxis]

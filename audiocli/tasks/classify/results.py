@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audiocli.batch.destination import Destination
 from audiocli.errors import UsageError, suggest
@@ -218,7 +220,7 @@ def describe(
             np.array([event["start"] for event in events]),
             np.array([event["end"] for event in events]),
             labels,
-            confidences=np.array([event["probability"] for event in events]),
+            confidences=_confidences(events),
             file=file,
             duration=tracks[0].seconds,
             metadata={"model": ", ".join(names)},
@@ -244,10 +246,16 @@ def _row(
         "start": round(float(start), 6),
         "end": round(float(end), 6),
         "label": label,
-        "probability": round(float(sure), 6),
+        "probability": None if math.isnan(sure) else round(float(sure), 6),
         "task": name_of(track),
         "meaning": plain.get(label, ""),
     }
+
+
+def _confidences(events: Sequence[Row]) -> NDArray[np.float64] | None:
+    """Give the probabilities of events, unless one has none: unknown, and silence."""
+    sure = [event["probability"] for event in events]
+    return None if None in sure else np.array(sure, np.float64)
 
 
 def _best(track: Track, asked: Asked) -> list[list[tuple[str, float]]]:
@@ -337,7 +345,8 @@ def render(result: Result, form: str, *, named: bool = True, header: bool = True
 
 def _text(row: Row, columns: Sequence[str]) -> list[str]:
     cells = dict(row, start=seconds(row["start"]), end=seconds(row["end"]))
-    cells["probability"] = f"{row['probability']:.4f}"
+    sure = row["probability"]
+    cells["probability"] = "" if sure is None else f"{sure:.4f}"
     return [str(cells[name]) for name in columns]
 
 
