@@ -430,7 +430,8 @@ def _track(
         doubts.append("is silent")
     # Nothing sounds there, so nothing is said, but where silence is a class.
     probabilities[hushed] = 0 if entry.task == "tag" or SILENCE in labels else 1 / len(labels)
-    probabilities[np.ix_(hushed, [label == SILENCE for label in labels])] = 1
+    named = np.array([label == SILENCE for label in labels], bool)
+    probabilities[np.ix_(hushed, named)] = 1
     axes = {
         str(name): probabilities @ np.array([signs.get(label, 0.0) for label in labels], np.float32)
         for name, signs in (entry.config.get("axes") or {}).items()

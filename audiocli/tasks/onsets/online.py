@@ -307,7 +307,7 @@ def _decoded(stream: BinaryIO, start: bytes) -> tuple[RawAudio, Iterator[Audio]]
     import av  # half as long to import as all the rest
 
     try:
-        container = av.open(_Pipe(stream, start), options={"probesize": "65536"})
+        container = av.open(_Pipe(stream, start), "r", options={"probesize": "65536"})
         if not container.streams.audio:
             raise AudioError("standard input: holds no audio")
         source = container.streams.audio[0]
@@ -324,7 +324,7 @@ def _decoded(stream: BinaryIO, start: bytes) -> tuple[RawAudio, Iterator[Audio]]
         try:
             for frame in container.decode(source):
                 for part in converter.resample(frame):
-                    for mixed in mixer.push(part.to_ndarray()):
+                    for mixed in mixer.push(part.to_ndarray().astype(np.float32)):
                         done += mixed.shape[1]
                         yield mixed[0]
         except (av.FFmpegError, ValueError) as error:
