@@ -129,7 +129,13 @@ _UNMIX_PAPER = (
     "Stöter, Uhlich, Liutkus, Mitsufuji: Open-Unmix - A reference implementation for music "
     "source separation. Journal of Open Source Software, 2019. https://doi.org/10.21105/joss.01667"
 )
-_SHIFTS = "The random shifts that the package demucs averages over are left out: results repeat."
+_DEMUCS_TERMS = "for scientific use only, as their author says; not MIT as the code is"
+_DEMUCS_LIMITS = (
+    "The random shifts that the package demucs averages over are left out: results repeat. "
+    "The author says that the weights are not covered by the MIT licence of the code and are "
+    "provided for scientific purposes only "
+    "(https://github.com/facebookresearch/demucs/issues/327 and 508)."
+)
 
 _OFFERS = (
     Offer(
@@ -141,10 +147,10 @@ _OFFERS = (
             84_141_911,
             "955717e8 8726e21a993978c7ba086d3872e7608d7d5bfca646ca4aca459ffda844faa8b4",
         ),
-        licence="MIT",
+        licence=_DEMUCS_TERMS,
         description="Hybrid Transformer Demucs: drums, bass, vocals and the rest, in stereo.",
         data="MUSDB18-HQ and 800 more songs, as its authors say.",
-        limits=_SHIFTS,
+        limits=_DEMUCS_LIMITS,
         citation=_HT_PAPER,
         decoder=_TRANSFORMER,
     ),
@@ -160,10 +166,10 @@ _OFFERS = (
             "92cfc3b6 ef3bcb9c8b40d14ae5d51b6db2587339cc12c6b77c0be151ce6d69002e087bf2",
             "04573f0d f3cf25b222c4eed7cd49dd8b2c9597d50c18bd154090f7b919cfa5f93cf22c49",
         ),
-        licence="MIT",
+        licence=_DEMUCS_TERMS,
         description="Hybrid Transformer Demucs, one network fine-tuned for each of its four stems.",
         data="MUSDB18-HQ and 800 more songs, as its authors say.",
-        limits=f"Three of its four networks run, so three times the work of htdemucs. {_SHIFTS}",
+        limits=f"Three of its four networks run, so three times the work of htdemucs. {_DEMUCS_LIMITS}",
         citation=_HT_PAPER,
         decoder=_TRANSFORMER,
         # The first network gives the drums, the second the bass, and so on.
@@ -181,11 +187,11 @@ _OFFERS = (
             "5d2d6c55 db83574e05b2308f76e2764819da673f2d16d437b9e619f5fcb72f275fc0e24f",
             "cfa93e08 61801ae1567d606c97a9c3469e943ae306d0a873eeb60d623ae7cfc7042b3f68",
         ),
-        licence="MIT",
+        licence=_DEMUCS_TERMS,
         description="Hybrid Demucs, the mean of four networks; second at the MDX challenge 2021.",
         data="MUSDB18-HQ with its test songs, and more songs, as its authors say.",
-        limits="It has heard the test songs of MUSDB: scores on those mean nothing. "
-        f"Four networks work in turn. {_SHIFTS}",
+        limits="The test songs of MUSDB were in its training: scores on them mean nothing. "
+        f"Four networks work in turn. {_DEMUCS_LIMITS}",
         citation=_HYBRID_PAPER,
         decoder=_HYBRID,
     ),
@@ -203,8 +209,8 @@ _OFFERS = (
         ),
         licence="MIT",
         description="Open-Unmix: a recurrent network for each of vocals, drums, bass and the rest.",
-        data="MUSDB18-HQ, as its authors say.",
-        limits="It hears the band up to 16 kHz.",
+        data="MUSDB18-HQ, as its authors say; that data set is for academic use.",
+        limits="Its input is the band up to 16 kHz.",
         citation=_UNMIX_PAPER,
         decoder=_UNMIX,
         options=_TARGETS,
@@ -224,7 +230,7 @@ _OFFERS = (
         licence="CC BY-NC-SA 4.0: not for commercial use",
         description="Open-Unmix, larger and trained on more: vocals, drums, bass and the rest.",
         data="About 400 hours of private stems, as its authors say.",
-        limits="It hears the band up to 16 kHz.",
+        limits="Its input is the band up to 16 kHz.",
         citation=_UNMIX_PAPER,
         decoder=_UNMIX,
         options=_TARGETS,
@@ -252,8 +258,8 @@ def hint(task: str | None, name: str) -> str | None:
 
     Examples
     --------
-    >>> hint("separate", "htdemucs")
-    'htdemucs: not installed; run: audiocli models install htdemucs (84 MB, licence MIT)'
+    >>> hint("separate", "umxhq")
+    'umxhq: not installed; run: audiocli models install umxhq (142 MB; licence: MIT)'
     >>> hint("separate", "nothing-like-it") is None
     True
     """
@@ -263,5 +269,5 @@ def hint(task: str | None, name: str) -> str | None:
         return None
     return (
         f"{name}: not installed; run: audiocli models install {own} "
-        f"({offer.megabytes} MB, licence {offer.licence})"
+        f"({offer.megabytes} MB; licence: {offer.licence})"
     )

@@ -1,0 +1,79 @@
+"""Types of the public names, which ``__init__.py`` loads when they are first used."""
+
+from audiocli.demo import compose as demo_song
+from audiocli.demo import write_demo
+from audiocli.errors import AudioCliError
+from audiocli.io.audio import read
+from audiocli.nn.installing import install as install_model
+from audiocli.nn.registry import find as find_model
+from audiocli.nn.registry import list_models
+from audiocli.tasks.chords import ChordRecognizer, recognize_file, recognize_files
+from audiocli.tasks.chords.evaluation import evaluate as evaluate_chords
+from audiocli.tasks.chords.training import train as train_chords
+from audiocli.tasks.classify.classifier import Classifier, Encoder
+from audiocli.tasks.classify.comparing import compare_files
+from audiocli.tasks.classify.evaluation import evaluate as evaluate_classes
+from audiocli.tasks.classify.evaluation import verify as evaluate_encoder
+from audiocli.tasks.classify.files import classify_files, find_models
+from audiocli.tasks.classify.heads import train as train_head
+from audiocli.tasks.classify.training import train as train_classes
+from audiocli.tasks.features import Extractor as FeatureExtractor
+from audiocli.tasks.features.evaluation import evaluate as evaluate_features
+from audiocli.tasks.features.files import extract_files as extract_features
+from audiocli.tasks.features.learned import Basis as FeatureBasis
+from audiocli.tasks.features.learned import Embedder as FeatureEmbedder
+from audiocli.tasks.features.training import train as train_features
+from audiocli.tasks.onsets import OnlineDetector, OnsetDetector, detect_file, detect_files
+from audiocli.tasks.onsets.evaluation import evaluate as evaluate_onsets
+from audiocli.tasks.onsets.training import train as train_onsets
+from audiocli.tasks.separate import Asked as SeparationProducts
+from audiocli.tasks.separate import Extras as SeparationExtras
+from audiocli.tasks.separate import Separator, separate_file, separate_files
+from audiocli.tasks.separate.evaluation import evaluate as evaluate_separation
+from audiocli.tasks.separate.training import train as train_separation
+
+__version__: str
+
+__all__ = [
+    "__version__",
+    "AudioCliError",
+    "ChordRecognizer",
+    "Classifier",
+    "Encoder",
+    "FeatureBasis",
+    "FeatureEmbedder",
+    "FeatureExtractor",
+    "OnlineDetector",
+    "OnsetDetector",
+    "SeparationExtras",
+    "SeparationProducts",
+    "Separator",
+    "classify_files",
+    "compare_files",
+    "demo_song",
+    "detect_file",
+    "detect_files",
+    "evaluate_chords",
+    "evaluate_classes",
+    "evaluate_encoder",
+    "evaluate_features",
+    "evaluate_onsets",
+    "evaluate_separation",
+    "extract_features",
+    "find_model",
+    "find_models",
+    "install_model",
+    "list_models",
+    "read",
+    "recognize_file",
+    "recognize_files",
+    "separate_file",
+    "separate_files",
+    "train_chords",
+    "train_classes",
+    "train_features",
+    "train_head",
+    "train_onsets",
+    "train_separation",
+    "write_demo",
+]
