@@ -22,7 +22,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"dsp"}),
     frozenset({"io"}),
     frozenset({"batch", "demo", "nn"}),
-    frozenset({"tasks"}),
+    frozenset({"learn", "tasks"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )
@@ -226,8 +226,9 @@ def walk(command, words):
     assert result.output.startswith("Usage: audiocli " + " ".join(words)), result.output
     helps[" ".join(words)] = sorted(heavy & sys.modules.keys())
     if isinstance(command, click.Group):
-        for name in command.list_commands(click.Context(command)):
-            walk(command.commands[name], [*words, name])
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            walk(command.get_command(context, name), [*words, name])
 
 walk(cli, [])
 print(json.dumps(helps))
