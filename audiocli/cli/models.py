@@ -103,6 +103,34 @@ def path(name: str | None) -> None:
 
 
 @models.command()
+@click.argument("name")
+@click.option(
+    "--onnx",
+    required=True,
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="ONNX file to write.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+def export(name: str, onnx: Path, overwrite: bool) -> None:
+    """Write a model's network to a file for programs without torch, and compare it with torch.
+
+    NAME: a name, task/name or a model folder. Needs audiocli[onnx]; with onnxruntime installed, the
+    file is run, and must compute what torch does within 1e-4.
+    """
+    from audiocli.nn import registry
+    from audiocli.nn.export import export_onnx
+
+    done = export_onnx(registry.find(None, name), onnx, overwrite=overwrite)
+    click.echo(str(done.path))
+    click.echo(f"input: {done.inputs}; output: {done.outputs}", err=True)
+    if done.difference is None:
+        click.echo("not compared with torch: onnxruntime is not installed", err=True)
+    else:
+        click.echo(f"largest difference from torch: {done.difference:.1e}", err=True)
+
+
+@models.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option(
     "--mirror",

@@ -182,14 +182,25 @@ class StereoDRNN(MaskingNetwork):
         """
         return self._spread(self._masks(spectrum))
 
+    def masks_of_magnitude(self, magnitude: Tensor) -> Tensor:
+        """Compute the masks (batch, sources, 2, bins, frames) of (batch, 4, bins, frames).
+
+        As :meth:`masks`, of the magnitudes of middle, side, left and right.
+        """
+        return self._spread(soft_mask(self.outputs(magnitude)))
+
     def _masks(self, spectrum: Tensor) -> Tensor:
         """Compute the masks in bands, (batch, sources, 2, bands, frames)."""
+        return soft_mask(self._outputs(self._band_energy(spectrum)))
+
+    def _band_energy(self, spectrum: Tensor) -> Tensor:
+        """Pool the energy of middle, side, left and right to (batch, 4, bands, frames)."""
         left, right = spectrum.unbind(dim=1)
         half = math.sqrt(0.5)
         heard = ((left + right) * half, (left - right) * half, left, right)
         # Pooled one by one: four spectra at once would not stay in the processor's cache.
         pooled = [self._pooled(_energy(channel)) for channel in heard]
-        return soft_mask(self._outputs(torch.stack(pooled, dim=1)))
+        return torch.stack(pooled, dim=1)
 
     def _outputs(self, energy: Tensor) -> Tensor:
         output = F.softplus(self.hourglass(self._input(energy)).float())
