@@ -5,6 +5,7 @@ catches :class:`AudioCliError` and nothing else; a bug keeps its traceback::
 
     AudioCliError
     ├── UsageError      the request itself cannot be carried out as asked
+    │   └── FieldError  one of its fields cannot be what it is
     ├── AudioError      a file or stream cannot be read, or written, as audio
     ├── ModelError      a model folder is missing, damaged or of the wrong kind
     └── DataError       a training or evaluation set is not laid out as expected
@@ -20,13 +21,14 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 __all__ = [
     "AudioCliError",
     "AudioCliWarning",
     "AudioError",
     "DataError",
+    "FieldError",
     "ModelError",
     "UsageError",
     "printable",
@@ -41,6 +43,38 @@ class AudioCliError(Exception):
 
 class UsageError(AudioCliError):
     """The request cannot be carried out as asked (the CLI exits with 2)."""
+
+
+class FieldError(UsageError):
+    """A field of a request cannot be what it is; the command line names its option instead.
+
+    Parameters
+    ----------
+    text : str
+        The message; each field stands in braces.
+    *fields : str
+        The names of those fields. Other braces are left as they are.
+
+    Examples
+    --------
+    >>> error = FieldError("{min_gap} -1: must not be negative", "min_gap")
+    >>> str(error), error.told({"min_gap": "--min-gap"})
+    ('min_gap -1: must not be negative', '--min-gap -1: must not be negative')
+    """
+
+    def __init__(self, text: str, *fields: str) -> None:
+        self.text, self.fields = text, fields
+        super().__init__(self.told({}))
+
+    def __reduce__(self) -> tuple[type[FieldError], tuple[str, ...]]:
+        return type(self), (self.text, *self.fields)
+
+    def told(self, names: Mapping[str, str]) -> str:
+        """Give the message, with these names in the place of the fields'."""
+        text = self.text
+        for field in self.fields:
+            text = text.replace(f"{{{field}}}", names.get(field, field))
+        return text
 
 
 class AudioError(AudioCliError):

@@ -21,9 +21,18 @@ from pathlib import Path
 from typing import Any
 
 from audiocli.batch.inputs import Job
+from audiocli.batch.joint import JointFile
+from audiocli.batch.log import Log
 from audiocli.batch.manifest import Manifest
-from audiocli.batch.workers import Outcome, Progress, Task, Worker, failure, outcomes, signals_raise
-from audiocli.errors import AudioCliError, UsageError, warn
+from audiocli.batch.workers import (
+    Outcome,
+    Progress,
+    Worker,
+    outcomes,
+    signals_raise,
+    sweep_dead,
+)
+from audiocli.errors import AudioCliError, FieldError, UsageError, warn
 
 __all__ = ["Collector", "Callbacks", "Outcome", "Progress", "Summary", "Worker", "run"]
 
@@ -42,6 +51,8 @@ class Summary:
         Seconds of audio in the jobs that were done.
     elapsed : float
         Seconds the whole run took.
+    pruned : int
+        Inputs that are gone, and whose results were removed.
 
     Examples
     --------
@@ -55,6 +66,7 @@ class Summary:
     failures: list[Outcome]
     audio_seconds: float
     elapsed: float
+    pruned: int = 0
 
     @property
     def exit_code(self) -> int:
@@ -141,12 +153,15 @@ def run(
     model_sha256: str | None = None,
     manifest: Path | None = None,
     resume: bool = False,
-    listener: Callbacks | None = None,
+    prune: bool = False,
+    command: str = "",
+    about: Mapping[str, Any] | None = None,
+    joint: JointFile | None = None,
+    callbacks: Callbacks | None = None,
 ) -> Summary:
     """Do all jobs, whatever happens to some of them.
 
-    With a manifest, a line is appended to it for each job done or failed: see
-    :mod:`audiocli.batch.manifest`.
+    With a manifest, lines are appended to it for each job: see :mod:`audiocli.batch.manifest`.
 
     Parameters
     ----------
@@ -162,13 +177,22 @@ def run(
     model_sha256 : str or None
         Of the model's weights.
     manifest : Path or None
-        The file to keep account in, made if it is not there.
+        The manifest, made if it is not there.
     resume : bool
         Skip a job when the last record of its outputs in the manifest says that they were
-        made from an input with the same bytes, with the same settings and model, and they
+        made from an input with the same audio, with the same settings and model, and they
         still exist. Otherwise do it again; then it may replace what it wrote itself.
-    listener : Callbacks or None
-        Hears how the run gets on.
+    prune : bool
+        With `resume`: remove the outputs, or the rows in the joint file, of inputs that are gone.
+        Nothing is removed where an input of this run cannot be found.
+    command : str
+        Who keeps the manifest; that of another is refused.
+    about : mapping, optional
+        What else the manifest says of the run, ready for JSON.
+    joint : JointFile, optional
+        One file for the results of all jobs; outcomes come without their values then.
+    callbacks : Callbacks or None
+        Told how the run gets on.
 
     Returns
     -------
@@ -178,9 +202,9 @@ def run(
     Raises
     ------
     UsageError
-        When `manifest` is not a manifest or cannot be written, or `resume` lacks one.
+        When `manifest` is not a manifest, is in use or cannot be written, or `resume` lacks one.
     AudioCliError
-        When the worker cannot be made, so that no file could be done.
+        When the worker cannot be made, so that no file could be done; when the manifest vanishes.
     KeyboardInterrupt
         On Ctrl-C, when the workers have cleaned up. What was finished stays.
     SystemExit
@@ -197,55 +221,56 @@ def run(
     """
     if n_jobs < 1:
         raise UsageError(f"{n_jobs} jobs: at least 1 process is needed")
-    if resume and manifest is None:
+    if manifest is None and (resume or joint is not None):
         raise UsageError("nothing to resume from: name the manifest that the first run kept")
-    listener = listener if listener is not None else Callbacks()
+    if prune and not resume:
+        raise FieldError("{prune} goes by what {resume} finds; use both", "prune", "resume")
+    callbacks = callbacks if callbacks is not None else Callbacks()
     with contextlib.ExitStack() as stack:
         book = None
         if manifest is not None:
-            book = Manifest(manifest, settings, model_sha256, resume)
+            book = Manifest(manifest, settings, model_sha256, resume, command=command, about=about)
             stack.callback(book.close)
+        if joint is not None and book is not None:
+            joint.open(book.labels())
+            book.check_settings(joint)
         stack.enter_context(signals_raise())
-        stack.callback(listener.closed)
-        listener.started(len(jobs))
-        return _run(jobs, make_worker, n_jobs, book, listener)
+        stack.callback(callbacks.closed)
+        callbacks.started(len(jobs))
+        if book is not None and jobs:
+            book.start()
+            sweep_dead(jobs)
+        log = Log(jobs, book, joint, prune)
+        return _run(jobs, make_worker, n_jobs, log, callbacks)
 
 
 def _run(
     jobs: Sequence[Job],
     make_worker: Callable[[], Worker],
     n_jobs: int,
-    book: Manifest | None,
-    listener: Callbacks,
+    log: Log,
+    callbacks: Callbacks,
 ) -> Summary:
-    """Do the jobs, and keep account of what each has begun to write."""
-    begun: set[int] = set()  # may have written something, and no record says so yet
+    """Do the jobs, and log what each has begun to write."""
 
     def advanced(index: int, done_seconds: float, total_seconds: float | None) -> None:
-        begun.add(index)
-        listener.advanced(jobs[index], done_seconds, total_seconds)
+        log.begun.add(index)
+        callbacks.advanced(jobs[index], done_seconds, total_seconds)
 
-    # a generator: what is on disk is looked at when a job's turn comes
-    tasks = enumerate(Task(job) if book is None else book.task(job) for job in jobs)
-    reports = outcomes(tasks, min(n_jobs, len(jobs)), make_worker, advanced)
-    tally = _Tally(listener)
+    reports = outcomes(log.tasks(), min(n_jobs, len(jobs)), make_worker, advanced)
+    tally = _Tally(callbacks)
     try:
         with contextlib.closing(reports):
             for index, report in reports:
-                # the very job that the listener knows, not the worker's copy of it
-                outcome = dataclasses.replace(report, job=jobs[index])
-                if book is not None:
-                    book.record(outcome, touched=index in begun)
-                begun.discard(index)
-                tally.add(index, outcome)
+                # the very job that the callbacks know, not the worker's copy of it
+                tally.add(index, log.finished(index, dataclasses.replace(report, job=jobs[index])))
+        log.prune()
     except (AudioCliError, KeyboardInterrupt, SystemExit):
         tally.flush()
         raise
     finally:
-        if book is not None:
-            for index in sorted(begun):
-                book.record(failure(jobs[index], "interrupted"), touched=True)
-    return tally.summary()
+        log.close()
+    return dataclasses.replace(tally.summary(), pruned=log.pruned)
 
 
 class _Tally:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiocli.batch.inputs import Input, check_joint_output
 from audiocli.errors import UsageError
 from audiocli.io import formats
 
@@ -28,62 +26,13 @@ class Destination:
 
     Examples
     --------
-    >>> Destination("csv", folder=Path("out")).manifest
-    PosixPath('out/audiocli.jsonl')
+    >>> Destination("csv", folder=Path("out")).file is None
+    True
     """
 
     form: str
     file: Path | None = None
     folder: Path | None = None
-
-    @property
-    def manifest(self) -> Path | None:
-        """Where account is kept of what was done, if the user names no other place."""
-        return None if self.folder is None else self.folder / "audiocli.jsonl"
-
-    def check(
-        self,
-        found: Sequence[Input],
-        what: str,
-        *,
-        overwrite: bool,
-        resume: bool,
-        manifest: Path | None,
-    ) -> None:
-        """Refuse what would lose something, or cannot be resumed, before any work.
-
-        Parameters
-        ----------
-        found : sequence of Input
-            What there are to be results of.
-        what : str
-            What these are, in the plural, for the message.
-        overwrite, resume : bool
-            Whether a file may be replaced; whether a stopped run is to go on.
-        manifest : Path, optional
-            The place that the user named.
-
-        Raises
-        ------
-        UsageError
-            If the format holds one result only, or a file written as a whole was to be resumed,
-            or it is there already, or there is no manifest to resume by.
-        """
-        if self.file is not None:
-            if len(found) > 1 and not formats.FORMATS[self.form].joins:
-                raise UsageError(
-                    f"{self.file}: {self.form} holds the {what} of one file; name a folder, or "
-                    "use csv or jsonl"
-                )
-            if resume:
-                raise UsageError(
-                    f"--resume: {self.file} is written as a whole; name a folder as the output"
-                )
-            check_joint_output(self.file, found, replace=overwrite)
-        if resume and self.folder is None and manifest is None:
-            raise UsageError(
-                "--resume goes by the manifest in an output folder; give one by --output"
-            )
 
 
 def settle(target: Path | None, form: str | None, kind: str, default: str) -> Destination:

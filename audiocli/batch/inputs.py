@@ -14,11 +14,13 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audiocli.errors import UsageError
+from audiocli.io.names import written_name
 
 __all__ = ["Input", "Job", "check_joint_output", "find_inputs", "plan", "real_path"]
 
@@ -38,17 +40,34 @@ class Input:
         folder (or the fixed part of the pattern) given, else the file's own name.
     problem : str or None
         Why it cannot be worked on, where that is known before any work.
+    called : str or None
+        What results call it: the path as given, or relative to the folder given; default: `name`.
+    stem : str
+        What its outputs are named by: its name without the ending, or with it where another
+        input differs in nothing else.
 
     Examples
     --------
-    >>> Input(Path("music/live/a.wav"), "music/live/a.wav", Path("live/a.wav")).problem is None
-    True
+    >>> song = Input(Path("music/live/a.wav"), "music/live/a.wav", Path("live/a.wav"))
+    >>> song.stem, song.label
+    ('a', 'music/live/a.wav')
     """
 
     path: Path
     name: str
     relative: Path
     problem: str | None = None
+    called: str | None = None
+    stem: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.stem:
+            object.__setattr__(self, "stem", self.relative.stem)
+
+    @property
+    def label(self) -> str:
+        """How results write what it is called; see :mod:`audiocli.io.names`."""
+        return written_name(self.name if self.called is None else self.called)
 
 
 @dataclass(frozen=True)
@@ -63,6 +82,8 @@ class Job:
         What to write; empty where the result is only returned.
     replace : bool
         Whether outputs that exist already may be replaced.
+    kinds : tuple of str
+        What each of the outputs is, for those who made the plan.
 
     Examples
     --------
@@ -73,12 +94,14 @@ class Job:
     input: Input
     outputs: tuple[Path, ...]
     replace: bool = False
+    kinds: tuple[str, ...] = ()
 
 
 def find_inputs(
     arguments: Sequence[str],
     *,
     files_from: str | None = None,
+    files_from0: str | None = None,
     extensions: Collection[str] | None = None,
     exclude: Path | None = None,
 ) -> list[Input]:
@@ -96,6 +119,8 @@ def find_inputs(
         Files, folders, patterns, and at most one ``-`` for standard input.
     files_from : str or None
         A text file that holds more of them, one a line; ``-`` reads it from standard input.
+    files_from0 : str or None
+        The same with a NUL character at the end of each, which no name can hold.
     extensions : collection of str or None
         The names to take in folders, by their ending in any case; default: all that
         :mod:`audiocli.io.audio` reads.
@@ -123,24 +148,45 @@ def find_inputs(
     ['2.wav', '10.WAV']
     """
     named = list(arguments)
-    if files_from is not None:
-        named += _listed(files_from)
+    lists = [(files_from, b"\n"), (files_from0, b"\0")]
+    for listing, end in lists:
+        if listing is not None:
+            named += _listed(listing, end)
     if not named:
         empty = "no input: name files, folders, a pattern such as '*.wav', or - for standard input"
-        raise UsageError(empty if files_from is None else f"{files_from}: lists no files")
-    if named.count("-") + (files_from == "-") > 1:
+        listing = files_from or files_from0
+        raise UsageError(empty if listing is None else f"{listing}: lists no files")
+    if named.count("-") + (files_from == "-") + (files_from0 == "-") > 1:
         raise UsageError("standard input (-) can be read only once: use - in one place")
     found: dict[str, Input] = {}
     for argument in named:
         for item in _meant_by(argument, extensions, exclude):
             key = "-" if item.path == Path("-") else real_path(item.path)
             found.setdefault(key, item)
-    return list(found.values())
+    return _told_apart(list(found.values()))
+
+
+def _told_apart(inputs: list[Input]) -> list[Input]:
+    """Let no two inputs go by one name: neither in results, nor, if it can be, as files."""
+    calls = Counter(item.called for item in inputs)
+    stems = Counter(_without_ending(item) for item in inputs if item.problem is None)
+    return [
+        replace(
+            item,
+            called=item.called if calls[item.called] == 1 else None,
+            stem=item.relative.name if stems[_without_ending(item)] > 1 else item.stem,
+        )
+        for item in inputs
+    ]
+
+
+def _without_ending(item: Input) -> str:
+    return os.path.normcase(item.relative.with_suffix(""))
 
 
 def plan(
     inputs: Sequence[Input],
-    outputs_of: Callable[[Input], Sequence[Path]],
+    outputs_of: Callable[[Input], Sequence[Path] | Mapping[str, Path]],
     *,
     overwrite: bool = False,
     resume: bool = False,
@@ -152,7 +198,7 @@ def plan(
     inputs : sequence of Input
         As found by :func:`find_inputs`; one with a problem gets a job without outputs.
     outputs_of : callable
-        The paths to write for an input.
+        The paths to write for an input; a mapping has them by their kinds.
     overwrite : bool
         Allow outputs that exist already; they will be replaced.
     resume : bool
@@ -177,10 +223,7 @@ def plan(
     >>> jobs[0].outputs[0].name
     'a.csv'
     """
-    jobs = [
-        Job(item, () if item.problem is not None else tuple(outputs_of(item)), replace=overwrite)
-        for item in inputs
-    ]
+    jobs = [_job(item, {} if item.problem else outputs_of(item), overwrite) for item in inputs]
     sources = {real_path(item.path): item.name for item in inputs if item.problem is None}
     writers: dict[str, str] = {}
     existing: list[Path] = []
@@ -198,6 +241,12 @@ def plan(
             "--resume to do only what is missing, or choose another output folder"
         )
     return jobs
+
+
+def _job(item: Input, outputs: Sequence[Path] | Mapping[str, Path], overwrite: bool) -> Job:
+    if isinstance(outputs, Mapping):
+        return Job(item, tuple(outputs.values()), overwrite, tuple(outputs))
+    return Job(item, tuple(outputs), overwrite)
 
 
 def check_joint_output(
@@ -280,8 +329,8 @@ def _check_output(output: Path, name: str, source: str | None, writer: str | Non
         )
 
 
-def _listed(files_from: str) -> list[str]:
-    """Read the lines of a list of files; names keep the bytes they have on disk."""
+def _listed(files_from: str, end: bytes) -> list[str]:
+    """Read a list of files; names keep the bytes they have on disk."""
     try:
         if files_from == "-":
             if sys.stdin is None:
@@ -292,7 +341,9 @@ def _listed(files_from: str) -> list[str]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"{files_from}: cannot read this list of files: {reason}") from error
-    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    if end == b"\0":
+        return [os.fsdecode(name) for name in content.split(end) if name]
+    lines = content.removeprefix(b"\xef\xbb\xbf").split(end)
     return [os.fsdecode(line.removesuffix(b"\r")) for line in lines if line.strip()]
 
 
@@ -319,12 +370,13 @@ def _meant_by(
     return found
 
 
-def _file(name: str, base: str) -> Input:
-    """Describe a file whose outputs mirror the tree below a base folder."""
+def _file(name: str, base: str, *, inside: bool = False) -> Input:
+    """Describe a file whose outputs mirror the tree below a base folder, which it may be inside."""
     path = Path(name)
     # "./-" is a file, but as a Path it would read as standard input
     path = path.absolute() if str(path) == "-" else path
-    return Input(path, name, Path(os.path.relpath(name, base or os.curdir)))
+    relative = Path(os.path.relpath(name, base or os.curdir))
+    return Input(path, name, relative, called=str(relative) if inside else name)
 
 
 def _unusable(name: str, reason: str) -> Input:
@@ -342,13 +394,18 @@ def _endings(extensions: Collection[str] | None) -> set[str]:
 
 
 def _audio_in(
-    folder: str, base: str, extensions: Collection[str] | None, exclude: Path | None
+    folder: str,
+    base: str,
+    extensions: Collection[str] | None,
+    exclude: Path | None,
+    *,
+    inside: bool = True,
 ) -> list[Input]:
     """Find the audio files in a folder and all folders below it, in natural order."""
     endings = _endings(extensions)
     errors: list[OSError] = []
     found = [
-        _file(os.path.join(inner, name), base)
+        _file(os.path.join(inner, name), base, inside=inside)
         for inner, names in _walk(folder, exclude, errors)
         for name in names
         if not name.startswith(".") and os.path.splitext(name)[1].lower() in endings
@@ -365,7 +422,7 @@ def _matching(
     found: list[Input] = []
     for name in _expand(pattern, exclude):
         if os.path.isdir(name):
-            found += _audio_in(name, base, extensions, exclude)
+            found += _audio_in(name, base, extensions, exclude, inside=False)
         else:
             found.append(_file(name, base))
     return sorted(found, key=_natural) or [_unusable(pattern, "no such file, and none matches it")]
@@ -402,16 +459,34 @@ def _walk(
     seen = {real_path(exclude)} - {real_path(root)} if exclude is not None else set()
     pending = [root]
     while pending:
-        for folder, folders, files in os.walk(pending.pop(0), onerror=errors.append):
+        within = [pending.pop(0)]  # os.walk calls itself for each folder below, before Python 3.12
+        while within:
+            folder = within.pop()
             real = real_path(folder)
             if real in seen:
-                folders.clear()
                 continue
             seen.add(real)
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            paths = [os.path.join(folder, name) for name in folders]
+            folders, files = _listing(folder, errors)
+            paths = [os.path.join(folder, name) for name in sorted(folders)]
             pending += [path for path in paths if os.path.islink(path)]
+            within += [path for path in reversed(paths) if not os.path.islink(path)]
             yield folder, files
+
+
+def _listing(folder: str, errors: list[OSError]) -> tuple[list[str], list[str]]:
+    """Give the names of the folders, but for hidden ones, and of the files in a folder."""
+    folders: list[str] = []
+    files: list[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.is_dir():
+                    files.append(entry.name)
+                elif not entry.name.startswith("."):
+                    folders.append(entry.name)
+    except OSError as error:
+        errors.append(error)
+    return folders, files
 
 
 def _natural(item: Input) -> tuple[list[list[str | int]], str]:

@@ -1,31 +1,47 @@
 """The account of a run over many files: what was made of what, so that the run can be resumed.
 
-A manifest is a file with one line of JSON for each job done or failed, appended the moment the
-job ends: input, path, input_sha256, settings_sha256, model_sha256, audio_seconds, elapsed, status,
-error, outputs (relative to the manifest's folder where they lie inside it), version, time (UTC).
-A result that has `facts`, a mapping ready for JSON, has them in its line too, under that name.
+A manifest is a file of JSON lines that is only ever appended to:
+
+- ``"record": "run"``, when a run begins: command, version, settings in full, models, units;
+- ``"record": "begin"``, before the outputs of a job are written: its input and their names, so
+  that they are known to be ours even if the run is killed the next moment;
+- ``"record": "prune"``, when the outputs of an input that is gone were removed;
+- ``"record": "job"``, when a job is done or has failed: input, path, input_sha256, audio_sha256,
+  settings_sha256, model_sha256, duration, elapsed, status, error, outputs (relative to the
+  manifest's folder where they lie inside it), rows (of a joint file), version, time (UTC), and
+  where there are some, warnings and facts.
+
+While a run goes on it holds a lock on its manifest, which ends with the process.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 from audiocli import __version__
 from audiocli.batch.inputs import Job, real_path
 from audiocli.batch.workers import Outcome, Task
 from audiocli.errors import AudioCliError, UsageError
 
-__all__ = ["MANIFEST_START", "Manifest", "digest"]
+if TYPE_CHECKING:
+    from audiocli.batch.joint import JointFile
 
-MANIFEST_START = b'{"input": '
-"""How every line of a manifest begins: nothing else is ever appended to."""
+__all__ = ["SCHEMA", "Manifest", "Record", "command_of", "digest"]
+
+SCHEMA = "audiocli.manifest/2"
+_STARTS = (b'{"schema": "audiocli.manifest/', b'{"input": ')
+"""How a manifest begins; the second is that of manifests before there was a schema."""
+
+Record = dict[str, Any]
 
 
 def digest(settings: Mapping[str, Any]) -> str:
@@ -49,6 +65,33 @@ def digest(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical).hexdigest()
 
 
+def command_of(path: Path) -> str | None:
+    """Tell which command keeps a manifest.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it need not be there.
+
+    Returns
+    -------
+    str or None
+        None where there is none, or where it does not say.
+
+    Examples
+    --------
+    >>> command_of(Path("no/such/audiocli.jsonl")) is None
+    True
+    """
+    try:
+        with open(path, "rb") as file:
+            first = json.loads(file.readline())
+    except (OSError, ValueError):
+        return None
+    command = first.get("command") if isinstance(first, dict) else None
+    return command if isinstance(command, str) else None
+
+
 class Manifest:
     """A manifest: read when it is opened, then appended to line by line.
 
@@ -62,11 +105,15 @@ class Manifest:
         Of the model's weights.
     resume : bool
         Whether to look up what was done before.
+    command : str
+        Whose manifest it is; that of another command is refused.
+    about : mapping
+        What else the record of the run says, ready for JSON.
 
     Raises
     ------
     UsageError
-        If the file is not a manifest or cannot be written.
+        If the file is not a manifest, that of another command, in use, or cannot be written.
 
     Examples
     --------
@@ -78,76 +125,174 @@ class Manifest:
     ...     manifest = Manifest(path, {"window": 1}, None, resume=False)
     ...     manifest.record(Outcome(job, "done", audio_seconds=3.5), touched=True)
     ...     manifest.close()
-    ...     json.loads(path.read_text())["audio_seconds"]
+    ...     json.loads(path.read_text().splitlines()[-1])["duration"]
     3.5
     """
 
     def __init__(
-        self, path: Path, settings: Mapping[str, Any], model_sha256: str | None, resume: bool
+        self,
+        path: Path,
+        settings: Mapping[str, Any],
+        model_sha256: str | None,
+        resume: bool,
+        *,
+        command: str = "",
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         self._path = path
         self._folder = Path(os.path.abspath(path)).parent
         self._made_with = {"settings_sha256": digest(settings), "model_sha256": model_sha256}
+        self._resume = resume
+        self._run = {
+            "schema": SCHEMA, "record": "run", "command": command, "version": __version__,
+            **(about or {}), "settings": dict(settings), **self._made_with,
+        }  # fmt: skip
+        content = _read(path)
+        records = list(_records(path, content, command))
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            content = path.read_bytes() if path.is_file() else b""
-            if not MANIFEST_START.startswith(content[: len(MANIFEST_START)]):
-                raise UsageError(f"{path}: is no manifest, and is left alone; use another name")
             self._file = open(path, "ab", buffering=0)  # so that one line is one write
-            if content and not content.endswith(b"\n"):
-                self._file.write(b"\n")  # the last run was cut off within a line
         except OSError as error:
             raise UsageError(f"{path}: cannot keep a manifest here: {error.strerror}") from error
-        self._latest = self._read(content) if resume else None
+        try:
+            _lock(self._file, path)
+            if content and not content.endswith(b"\n"):
+                self._file.write(b"\n")  # the last run was cut off within a line
+        except BaseException:
+            self._file.close()
+            raise
+        self.latest = self._known(records) if resume else {}
+        self._last = records[-1] if records else {}
 
-    def _read(self, content: bytes) -> dict[str, dict[str, Any]]:
+    def start(self) -> None:
+        """Append the record of the run, before the first job."""
+        self._append({**self._run, "process": os.getpid(), "time": _now()})
+
+    def _known(self, records: list[Record]) -> dict[str, Record]:
         """Find the latest record of each output, or of an input that has none."""
-        latest: dict[str, dict[str, Any]] = {}
-        for line in content.splitlines():
+        latest: dict[str, Record] = {}
+        begun: dict[str, dict[str, Record | None]] = {}  # by input: what was known before
+        for record in records:
             try:
-                record = json.loads(line)
-                outputs = [real_path(self._folder / output) for output in record["outputs"]]
-                latest.update(dict.fromkeys(outputs or [record["path"]], record))
-            except (ValueError, KeyError, TypeError):
-                continue  # half a line, from a run that was cut off
+                path = str(record["path"])
+                keys = [real_path(self._folder / output) for output in record["outputs"]]
+            except (KeyError, TypeError):
+                continue
+            if record.get("record") == "begin":
+                before = begun.setdefault(path, {})
+                for key in keys:
+                    before.setdefault(key, latest.get(key))
+                    latest[key] = record
+                continue
+            if record.get("record") == "prune":
+                for key in keys or [path]:
+                    latest.pop(key, None)
+                continue
+            # What was begun and is not among the outputs was not written after all.
+            for key, known in begun.pop(path, {}).items():
+                if latest.get(key, {}).get("record") == "begin":
+                    latest.pop(key)
+                    if known is not None:
+                        latest[key] = known
+            latest.update(dict.fromkeys(keys or [path], record))
         return latest
 
-    def task(self, job: Job) -> Task:
+    def labels(self) -> list[str]:
+        """Give the names of the recordings that have rows in a joint file."""
+        done = (record for record in self.latest.values() if record.get("status") == "done")
+        return [str(record.get("input")) for record in done if record.get("rows") != 0]
+
+    def done(self) -> Iterator[tuple[Record, str]]:
+        """Give what was done with these settings, and the hash of its audio."""
+        wanted = {"status": "done", **self._made_with}
+        for record in self.latest.values():
+            sha256 = _hash_of(record)
+            if sha256 and {key: record.get(key) for key in wanted} == wanted:
+                yield record, sha256
+
+    def check_settings(self, joint: JointFile) -> None:
+        """Refuse to add rows to others that were made in another way.
+
+        Raises
+        ------
+        UsageError
+            If the joint file has rows, and not of these settings and models.
+        """
+        made = {key: self._last.get(key) for key in self._made_with}
+        if joint.old and made != self._made_with:
+            raise UsageError(
+                f"{joint.path}: was made with other settings, or {self._path} is missing; use the "
+                "options that it was made with, another name, or --overwrite"
+            )
+
+    def remove(self, record: Record) -> None:
+        """Remove the outputs of an input that is gone."""
+        outputs = [
+            output
+            for output in record["outputs"]
+            if self.latest.get(real_path(self._folder / output), {}).get("path") == record["path"]
+        ]
+        for output in outputs:
+            with contextlib.suppress(OSError):
+                os.unlink(self._folder / output)
+        self._append({"record": "prune", "input": record.get("input"), "path": record["path"],
+                      "outputs": outputs, "time": _now()})  # fmt: skip
+
+    def task(self, job: Job, *, complete: Callable[[Record], bool] = lambda record: True) -> Task:
         """Look up whether a job was done before, and whether what it would replace is its own.
 
         Parameters
         ----------
         job : Job
             As it was planned.
+        complete : callable
+            Tells of a record whether what it says besides of the job's results is still there.
 
         Returns
         -------
         Task
             The job, which may replace what it is known to have written itself.
         """
-        if self._latest is None:
+        if not self._resume:
             return Task(job, hashed=True)
         path = os.path.abspath(job.input.path)
         keys = [real_path(output) for output in job.outputs] or [path]
-        records = [self._latest.get(key, {}) for key in keys]
+        records = [self.latest.get(key, {}) for key in keys]
         wanted = {"status": "done", **self._made_with}
-        complete = all(os.path.exists(output) for output in job.outputs) and all(
-            {key: record.get(key) for key in wanted} == wanted for record in records
+        done = all(os.path.exists(output) for output in job.outputs) and all(
+            {key: record.get(key) for key in wanted} == wanted and complete(record)
+            for record in records
         )
-        made_from = {record.get("input_sha256") for record in records}
+        made_from = {_hash_of(record) for record in records}
         existing = [
             record
             for output, record in zip(job.outputs, records, strict=False)
-            if os.path.lexists(output)
+            if os.path.lexists(output) or record.get("record") == "begin"
         ]
         own = bool(existing) and all(record.get("path") == path for record in existing)
+        sha256 = made_from.pop() if done and len(made_from) == 1 else None
         return Task(
             dataclasses.replace(job, replace=job.replace or own),
             hashed=True,
-            done_sha256=made_from.pop() if complete and len(made_from) == 1 else None,
+            done_sha256=frozenset() if sha256 is None else frozenset({sha256}),
         )
 
-    def record(self, outcome: Outcome, *, touched: bool) -> None:
+    def begin(self, job: Job) -> None:
+        """Append what a job is about to write, before it does.
+
+        Parameters
+        ----------
+        job : Job
+            As :meth:`task` gave it: whether it may replace what is there is settled.
+        """
+        taken = not job.replace and any(map(os.path.lexists, job.outputs))
+        if job.outputs and not taken and job.input.problem is None:
+            outputs = [self._relative(output) for output in job.outputs]
+            path = os.path.abspath(job.input.path)
+            self._append({"record": "begin", "input": job.input.label, "path": path,
+                          "outputs": outputs})  # fmt: skip
+
+    def record(self, outcome: Outcome, *, touched: bool, rows: int | None = None) -> None:
         """Append what became of a job.
 
         Parameters
@@ -156,45 +301,133 @@ class Manifest:
             The outcome; nothing is said of a job that was skipped.
         touched : bool
             Whether a job that failed may have left outputs behind.
+        rows : int, optional
+            How many rows it has in a joint file.
 
         Raises
         ------
         AudioCliError
             If the line cannot be written.
         """
-        if outcome.status == "skipped":
+        if outcome.status == "skipped" and rows is None:
             return  # the record that it was skipped for says it all
         outputs = outcome.job.outputs
         if outcome.status == "failed":
             outputs = tuple(filter(os.path.lexists, outputs)) if touched else ()
-        line: dict[str, Any] = {
-            "input": outcome.job.input.name,
+        line: Record = {
+            "record": "job",
+            "input": outcome.job.input.label,
             "path": os.path.abspath(outcome.job.input.path),
             "input_sha256": outcome.input_sha256,
+            "audio_sha256": outcome.audio_sha256,
             **self._made_with,
-            "audio_seconds": outcome.audio_seconds,
+            "duration": outcome.audio_seconds,
             "elapsed": round(outcome.elapsed, 3),
-            "status": outcome.status,
+            "status": "done" if outcome.status == "skipped" else outcome.status,
             "error": outcome.error,
             "outputs": [self._relative(output) for output in outputs],
             "version": __version__,
-            "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "time": _now(),
         }
+        if rows is not None:
+            line["rows"] = rows
         if outcome.warnings:
             line["warnings"] = list(outcome.warnings)
         facts = getattr(outcome.value, "facts", None)
         if facts:
             line["facts"] = dict(facts)
+        self._append(line)
+
+    def check(self) -> None:
+        """Make sure that the file is still there.
+
+        Raises
+        ------
+        AudioCliError
+            If it was removed or replaced, as with its folder.
+        """
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno())):
+                return
+        raise AudioCliError(
+            f"{self._path}: was removed or replaced while the run went on, and what was written "
+            "beside it may be lost too; leave the output folder as it is during a run, and run "
+            "again"
+        )
+
+    def close(self) -> None:
+        """Close the file, which also ends the lock."""
+        self._file.close()
+
+    def _append(self, line: Record) -> None:
+        self.check()
         try:
             self._file.write(json.dumps(line).encode() + b"\n")
         except OSError as error:
             raise AudioCliError(f"{self._path}: cannot be written: {error.strerror}") from error
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
     def _relative(self, output: Path) -> str:
         absolute = Path(os.path.abspath(output))
         inside = absolute.is_relative_to(self._folder)
         return str(absolute.relative_to(self._folder) if inside else absolute)
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _hash_of(record: Record) -> str | None:
+    """Give the hash of the audio; records before there was one have that of the file."""
+    sha256 = record.get("audio_sha256") or record.get("input_sha256")
+    return sha256 if isinstance(sha256, str) else None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes() if path.is_file() else b""
+    except OSError as error:
+        raise UsageError(f"{path}: cannot keep a manifest here: {error.strerror}") from error
+
+
+def _records(path: Path, content: bytes, command: str) -> Iterator[Record]:
+    """Read the records; nothing but a manifest of this command will do."""
+    foreign = UsageError(f"{path}: is no manifest, and is left alone; use another name")
+    if content and not any(start.startswith(content[: len(start)]) for start in _STARTS):
+        raise foreign
+    for line in content.splitlines():
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue  # half a line, from a run that was cut off
+        kept = isinstance(record, dict) and (
+            record.get("record") in ("run", "begin", "job", "prune")
+            or {"path", "outputs", "status"} <= record.keys()
+        )
+        if not kept:
+            raise foreign
+        other = record.get("command")
+        if command and isinstance(other, str) and other not in ("", command):
+            raise UsageError(
+                f"{path}: is the manifest of audiocli {other}, and is left alone; use another name"
+            )
+        yield record
+
+
+def _lock(file: IO[bytes], path: Path) -> None:
+    """Hold the file for this process alone, until it is closed, in whatever way."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if isinstance(error, BlockingIOError | PermissionError):
+            raise UsageError(
+                f"{path}: another audiocli is writing here; wait until it has ended, or use "
+                "another output"
+            ) from error
+        # a file system without locks: nothing can be known of others

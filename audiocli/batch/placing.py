@@ -1,192 +1,177 @@
-"""Where the outputs of an input go: results, and what is named by an option, as pictures are."""
+"""How outputs are named: what goes into folders, and what an option names, as pictures are."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from audiocli.batch.inputs import Input
-from audiocli.errors import UsageError
+from audiocli.errors import FieldError
 
-__all__ = ["PICTURES", "SOUNDS", "Naming", "below", "picture", "placed", "sound"]
+__all__ = ["NAME", "PAGES", "PICTURES", "SOUNDS", "Export", "Namer"]
 
 #: What a picture's name may end in.
 PICTURES = (".png", ".svg", ".pdf")
 #: What a sound's name may end in.
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
+#: What a web page's name may end in.
+PAGES = (".html", ".htm")
+#: How outputs are called in folders unless the user says otherwise.
+NAME = "{name}.{ext}"
 
 
 @dataclass(frozen=True)
-class Naming:
-    """Names the outputs of an input, for :func:`audiocli.batch.inputs.plan`.
+class Namer:
+    """Names outputs in folders that mirror those of the inputs.
 
     Parameters
     ----------
-    ways : mapping of str to callable
-        For each kind of output that is wanted, what names it.
+    template : str
+        The name of an output, of ``{name}`` and ``{suffix}``, the input's name without its ending
+        and that ending, ``{ext}``, the output's own ending with what tells it from others of the
+        same input (``csv``, ``clicks.wav``), ``{parent}``, the folder of the input, and where a
+        task writes stems, ``{stem}``. Without ``{suffix}``, the names of inputs that differ in
+        their endings only keep them.
+
+    Raises
+    ------
+    FieldError
+        When a name is asked for, if the template is not understood or leads elsewhere.
 
     Examples
     --------
-    >>> naming = Naming({"plot": lambda item: item.path.with_suffix(".png")})
-    >>> naming(Input(Path("song.wav"), "song.wav", Path("song.wav")))
-    [PosixPath('song.png')]
-    """
-
-    ways: Mapping[str, Callable[[Input], Path]]
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """What an input has, in the order of its paths."""
-        return tuple(self.ways)
-
-    def __call__(self, item: Input) -> list[Path]:
-        """Name the outputs of an input."""
-        return [way(item) for way in self.ways.values()]
-
-
-def below(folder: Path, item: Input, ending: str) -> Path:
-    """Name a product in a folder that mirrors that of the inputs.
-
-    Parameters
-    ----------
-    folder : Path
-    item : Input
-        What it is made of.
-    ending : str
-        In the place of the input's own.
-
-    Returns
-    -------
-    Path
-
-    Examples
-    --------
-    >>> below(Path("out"), Input(Path("a/b.wav"), "a/b.wav", Path("b.wav")), ".onsets.png").name
+    >>> Namer()(Path("out"), Input(Path("a/b.wav"), "a/b.wav", Path("b.wav")), "onsets.png").name
     'b.onsets.png'
     """
-    return folder / item.relative.parent / (item.relative.stem + ending)
+
+    template: str = NAME
+
+    def __call__(self, folder: Path, item: Input, ext: str, *, stem: str = "") -> Path:
+        """Name an output in a folder."""
+        fields = {
+            "name": item.relative.stem if "{suffix}" in self.template else item.stem,
+            "suffix": item.relative.suffix.removeprefix("."),
+            "ext": ext,
+            "parent": Path(os.path.abspath(item.path)).parent.name,
+            **({"stem": stem} if stem else {}),
+        }
+        fix = "{name}, {suffix}, {parent} and {ext}" if not stem else (
+            "{name}, {stem}, {ext}, {suffix} and {parent}"
+        )  # fmt: skip
+        try:
+            name = Path(self.template.format(**fields))
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise FieldError(
+                f"{{name}} template {self.template!r} is not understood ({error}); use {fix}",
+                "name",
+            ) from error
+        if name.anchor or ".." in name.parts or not name.name:
+            raise FieldError(
+                f"{{name}} template {self.template!r} leads out of the output folder, to {name}; "
+                "name that folder by {output}",
+                *("name", "output"),
+            )
+        return folder / item.relative.parent / name
 
 
-def placed(
-    option: str, place: str, item: Input, ending: str, allowed: Sequence[str], several: bool
-) -> Path:
-    """Name a product whose place the user gave: a file, or a folder for those of all inputs.
-
-    Parameters
-    ----------
-    option : str
-        What the place was given by, for the message.
-    place : str
-        A folder where there are several inputs, where it is there or where it ends in a slash;
-        else a file.
-    item : Input
-        What it is made of.
-    ending : str
-        In the place of the input's own, in a folder.
-    allowed : sequence of str
-        What a file may end in.
-    several : bool
-        Whether there are other inputs.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    UsageError
-        If it is a file that ends in none of these, or one for several inputs.
-
-    Examples
-    --------
-    >>> song = Input(Path("song.wav"), "song.wav", Path("song.wav"))
-    >>> placed("--plot", "no/such/", song, ".onsets.png", PICTURES, False).name
-    'song.onsets.png'
-    """
-    path = Path(place)
-    names_file = path.suffix.lower() in allowed
-    folder = path.is_dir() or place.endswith(("/", os.sep))
-    if folder or (several and not names_file):
-        return below(path, item, ending)
-    if several:
-        raise UsageError(
-            f"{option} {place}: is a name for one file, and there are several inputs; name a "
-            f"folder, or {place}/ if it is to be one"
-        )
-    if not names_file:
-        raise UsageError(
-            f"{option} {place}: must end in {', '.join(allowed)}, or be a folder that is there"
-        )
-    return path
-
-
-def picture(place: str, folder: Path | None, item: Input, ending: str, several: bool) -> Path:
-    """Name a picture, by what ``--plot`` was given.
+@dataclass(frozen=True)
+class Export:
+    """A file that a task can write besides its result.
 
     Parameters
     ----------
-    place : str
-        As in :func:`placed`; "" for a name of its own.
-    folder : Path, optional
-        Where that goes: the output folder, else here.
-    item : Input
-        What it is made of.
-    ending : str
-        Of a name of its own.
-    several : bool
-        Whether there are other inputs.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    UsageError
-        As :func:`placed`.
-
-    Examples
-    --------
-    >>> song = Input(Path("song.wav"), "song.wav", Path("song.wav"))
-    >>> picture("", None, song, ".onsets.png", False).name
-    'song.onsets.png'
-    """
-    if not place:
-        return below(folder or Path(), item, ending)
-    return placed("--plot", place, item, ".png", PICTURES, several)
-
-
-def sound(place: str, item: Input, kind: str, several: bool) -> Path:
-    """Name a recording with something added, by what ``--click`` was given.
-
-    Parameters
-    ----------
-    place : str
-        As in :func:`placed`.
-    item : Input
-        What it is made of; in a folder the sound ends as it does, if that can be written.
     kind : str
-        What was added, for names in a folder.
-    several : bool
-        Whether there are other inputs.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    UsageError
-        As :func:`placed`.
+        What it is; also the field of the request that says where it goes.
+    place : str
+        What that field says: a file, or a folder where there are several inputs, where it is
+        there or where it ends in a slash; "" for a name of its own beside the results.
+    tag : str
+        What tells it from other outputs in names of its own: ``onsets`` for ``song.onsets.png``.
+    endings : tuple of str
+        What a file may end in; the first is the default.
+    like_input : bool
+        In a folder it ends as the input does, if that is among the endings.
+    folder_tag : str, optional
+        The tag in a folder that `place` names, where that is another.
+    variants : tuple of str
+        Where one input has several such files: what tells them apart.
 
     Examples
     --------
     >>> song = Input(Path("song.m4a"), "song.m4a", Path("song.m4a"))
-    >>> sound("no/such/", song, "clicks", False).name
-    'song.clicks.wav'
+    >>> clicks = Export("click", "no/such/", "clicks", SOUNDS, like_input=True)
+    >>> clicks.paths(song, Namer(), None, several=False)
+    {'click': PosixPath('no/such/song.clicks.wav')}
     """
-    suffix = item.relative.suffix.lower()
-    default = suffix if suffix in SOUNDS else ".wav"
-    return placed("--click", place, item, f".{kind}{default}", SOUNDS, several)
+
+    kind: str
+    place: str
+    tag: str
+    endings: tuple[str, ...] = PICTURES
+    like_input: bool = False
+    folder_tag: str | None = None
+    variants: tuple[str, ...] = ()
+
+    def paths(
+        self, item: Input, namer: Namer, folder: Path | None, *, several: bool
+    ) -> dict[str, Path]:
+        """Name the files of an input.
+
+        Parameters
+        ----------
+        item : Input
+            What they are made of.
+        namer : Namer
+            Names them in folders.
+        folder : Path, optional
+            The output folder, for a name of its own.
+        several : bool
+            Whether there are other inputs.
+
+        Returns
+        -------
+        dict of str to Path
+            By kind; where there are variants, each is "kind variant".
+
+        Raises
+        ------
+        FieldError
+            If the place is a file with none of the endings, or one file for several inputs.
+        """
+        path = self._path(item, namer, folder, several)
+        if not self.variants:
+            return {self.kind: path}
+        return {
+            f"{self.kind} {variant}": path.with_name(f"{path.stem}.{variant}{path.suffix}")
+            for variant in self.variants
+        }
+
+    def _path(self, item: Input, namer: Namer, folder: Path | None, several: bool) -> Path:
+        suffix = item.relative.suffix.lower()
+        ending = suffix if self.like_input and suffix in self.endings else self.endings[0]
+        if not self.place:
+            return namer(folder or Path(), item, _joined(self.tag, ending))
+        path = Path(self.place)
+        names_file = path.suffix.lower() in self.endings
+        is_folder = path.is_dir() or self.place.endswith(("/", os.sep))
+        if is_folder or (several and not names_file):
+            tag = self.tag if self.folder_tag is None else self.folder_tag
+            return namer(path, item, _joined(tag, ending))
+        if several:
+            raise FieldError(
+                f"{{{self.kind}}} {self.place}: is a name for one file, and there are several "
+                f"inputs; name a folder, or {self.place}/ if it is to be one",
+                self.kind,
+            )
+        if not names_file:
+            raise FieldError(
+                f"{{{self.kind}}} {self.place}: must end in {', '.join(self.endings)}, or be a "
+                "folder that is there",
+                self.kind,
+            )
+        return path
+
+
+def _joined(tag: str, ending: str) -> str:
+    return f"{tag}{ending}" if tag else ending.removeprefix(".")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import multiprocessing
 import os
 import re
@@ -30,6 +29,7 @@ from typing import Any, Literal
 
 from audiocli.batch.inputs import Job
 from audiocli.errors import AudioCliError, AudioCliWarning, UsageError, printable
+from audiocli.io.payload import Hashes, hash_file
 
 __all__ = [
     "Outcome",
@@ -39,6 +39,7 @@ __all__ = [
     "failure",
     "outcomes",
     "signals_raise",
+    "sweep_dead",
 ]
 
 Progress = Callable[[float, "float | None"], None]
@@ -71,8 +72,8 @@ class Outcome:
         What the worker returned.
     traceback : str or None
         For an error that should not happen, a bug, where it came from.
-    input_sha256 : str or None
-        Of the input's bytes, where a manifest is kept.
+    input_sha256, audio_sha256 : str or None
+        Of the input's bytes, and of those that are its audio, where a manifest is kept.
     warnings : tuple of str
         What the worker warned of, each once, without the input's name.
 
@@ -92,6 +93,7 @@ class Outcome:
     value: Any = None
     traceback: str | None = None
     input_sha256: str | None = None
+    audio_sha256: str | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -105,9 +107,9 @@ class Task:
         The job.
     hashed : bool
         Whether the hash of the input is wanted.
-    done_sha256 : str or None
-        Of the input from which all outputs were made before; the job is skipped if it has not
-        changed.
+    done_sha256 : frozenset of str
+        The job is skipped if the input, or its audio, has one of these hashes: all that it would
+        write was made from that before.
 
     Examples
     --------
@@ -118,7 +120,7 @@ class Task:
 
     job: Job
     hashed: bool = False
-    done_sha256: str | None = None
+    done_sha256: frozenset[str] = frozenset()
 
 
 Tasks = Iterator["tuple[int, Task]"]
@@ -173,33 +175,40 @@ def outcomes(
 
 def _attempt(task: Task, worker_of: Callable[[], Worker], progress: Progress) -> Outcome:
     """Do one job; only what keeps the worker from being made is raised."""
-    job, sha256 = task.job, None
+    job, hashes = task.job, None
     if job.input.problem is not None:
         return failure(job, job.input.problem)
     try:
-        sha256 = _file_sha256(job.input.path) if task.hashed else None
-        if task.done_sha256 is not None and sha256 == task.done_sha256:
-            return Outcome(job, "skipped", input_sha256=sha256)
+        hashes = hash_file(job.input.path) if task.hashed else None
+        if hashes and task.done_sha256 & {hashes.input, hashes.audio}:
+            return _hashed(Outcome(job, "skipped"), hashes)
         _refuse_existing(job)
     except Exception as error:
-        return failure(job, error, input_sha256=sha256)
+        return _hashed(failure(job, error), hashes)
     worker = worker_of()
     progress(0.0, None)
     messages: list[str] = []
     with _warnings_into(messages):
-        outcome = _work(worker, job, progress, sha256)
-    return dataclasses.replace(outcome, warnings=tuple(dict.fromkeys(messages)))
+        outcome = _work(worker, job, progress)
+    unique = tuple(dict.fromkeys(messages))
+    return _hashed(dataclasses.replace(outcome, warnings=unique), hashes)
 
 
-def _work(worker: Worker, job: Job, progress: Progress, sha256: str | None) -> Outcome:
+def _hashed(outcome: Outcome, hashes: Hashes | None) -> Outcome:
+    if hashes is None:
+        return outcome
+    return dataclasses.replace(outcome, input_sha256=hashes.input, audio_sha256=hashes.audio)
+
+
+def _work(worker: Worker, job: Job, progress: Progress) -> Outcome:
     started = time.perf_counter()
     try:
         seconds, value = worker(job, progress)
         seconds = float(seconds)  # a numpy scalar would not go into the manifest
     except Exception as error:
-        return failure(job, error, time.perf_counter() - started, sha256)
+        return failure(job, error, time.perf_counter() - started)
     elapsed = time.perf_counter() - started
-    return Outcome(job, "done", seconds, elapsed, value=value, input_sha256=sha256)
+    return Outcome(job, "done", seconds, elapsed, value=value)
 
 
 @contextlib.contextmanager
@@ -223,9 +232,7 @@ def _warnings_into(messages: list[str]) -> Iterator[None]:
                 warnings.showwarning(one.message, one.category, one.filename, one.lineno)
 
 
-def failure(
-    job: Job, why: str | Exception, elapsed: float = 0.0, input_sha256: str | None = None
-) -> Outcome:
+def failure(job: Job, why: str | Exception, elapsed: float = 0.0) -> Outcome:
     """Say in one line that names the input why a job failed; a bug keeps its traceback.
 
     Parameters
@@ -236,8 +243,6 @@ def failure(
         The reason.
     elapsed : float
         Seconds that the worker took.
-    input_sha256 : str or None
-        Of the input's bytes, where known.
 
     Returns
     -------
@@ -269,18 +274,7 @@ def failure(
         elapsed=elapsed,
         error=" ".join(text.splitlines()),
         traceback=where,
-        input_sha256=input_sha256,
     )
-
-
-def _file_sha256(path: Path) -> str | None:
-    if path.exists() and not path.is_file():
-        return None  # a pipe can be read only once, and that is for the worker to do
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _refuse_existing(job: Job) -> None:
@@ -390,6 +384,52 @@ def sweep(pid: int | None, job: Job) -> None:
                     path.unlink(missing_ok=True)
 
 
+def sweep_dead(jobs: Iterable[Job]) -> None:
+    """Remove what processes that are gone left half written beside the outputs of jobs.
+
+    Parameters
+    ----------
+    jobs : iterable of Job
+        What this run is to do; other files are left alone.
+
+    Examples
+    --------
+    >>> sweep_dead([])
+    """
+    names: dict[Path, set[str]] = {}
+    for job in jobs:
+        for output in job.outputs:
+            names.setdefault(output.parent, set()).add(output.name[:40])
+    for folder, wanted in names.items():
+        with contextlib.suppress(OSError):
+            for entry in list(os.scandir(folder)):
+                found = _INCOMPLETE.fullmatch(entry.name)
+                if found and found["name"] in wanted and not _is_alive(int(found["pid"])):
+                    os.unlink(entry.path)
+
+
+_INCOMPLETE = re.compile(r"\.(?P<name>.*)\.(?P<pid>\d+)\.[0-9a-f]{8}\.part(\.\w+)?", re.DOTALL)
+
+
+def _is_alive(pid: int) -> bool:
+    if sys.platform == "win32":
+        import ctypes
+
+        handle = ctypes.windll.kernel32.OpenProcess(0x1000, False, pid)  # only to look
+        if handle:
+            ctypes.windll.kernel32.CloseHandle(handle)
+        return bool(handle)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OverflowError:
+        return False
+    except OSError:
+        pass  # there it is, and belongs to somebody else
+    return True
+
+
 def _hire(make_worker: Callable[[], Worker]) -> tuple[Connection, SpawnProcess]:
     """Start a process, and return it with this end of its pipe."""
     context = multiprocessing.get_context("spawn")
@@ -408,6 +448,7 @@ def _serve(connection: Connection, make_worker: Callable[[], Worker]) -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     worker_of = functools.cache(make_worker)
 
     def progress(done_seconds: float, total_seconds: float | None) -> None:
@@ -431,6 +472,14 @@ def _serve(connection: Connection, make_worker: Callable[[], Worker]) -> None:
                 raise
             except Exception as error:  # a result that cannot be pickled
                 connection.send(failure(task.job, error))
+
+
+def _end_with_parent() -> None:
+    """Clean up and end as soon as the parent is gone, however it went."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _cause_of_death(process: SpawnProcess) -> str:

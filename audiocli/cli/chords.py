@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import click
 
-from audiocli.cli.options import PictureCommand, batch_options, output_option, plot_option
+from audiocli.cli.options import (
+    Batch,
+    RequestCommand,
+    batch_options,
+    device_option,
+    plot_option,
+)
 
 FORMATS = ["lab", "csv", "json", "jsonl", "jams", "audacity", "sv", "midi", "chordpro"]
 
 
-@click.command(cls=PictureCommand)
-@batch_options()
-@output_option(None, "A file for all, or a folder for a file each. [standard output]")
+@click.command(cls=RequestCommand)
+@batch_options("A file for all, or a folder for a file each. [standard output]")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="[by the output's name; lab]")
 @click.option("--model", default="crnn", show_default=True, help="Name or model folder.")
 @click.option(
@@ -34,18 +36,44 @@ FORMATS = ["lab", "csv", "json", "jsonl", "jams", "audacity", "sv", "midi", "cho
 @click.option("--key", is_flag=True, help="Print the keys of the sections, not the chords.")
 @click.option("--beats", is_flag=True, help="Find beats and bars too, for json and chordpro.")
 @plot_option("Draw chords, chroma and key. [NAME.chords.png]")
-@click.option("--click", "clicks", metavar="FILE", help="Write the sound with the chords played.")
-@click.option(
-    "--manifest",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Account of what was done. [audiocli.jsonl in the output folder]",
-)
-def chords(inputs: tuple[str, ...], **options: Any) -> None:
+@click.option("--click", metavar="FILE", help="Write the sound with the chords played.")
+@device_option
+def chords(
+    batch: Batch,
+    form: str | None,
+    model: str,
+    vocabulary: str | None,
+    change: float | None,
+    simplify: bool,
+    transpose: int,
+    roman: bool,
+    key: bool,
+    beats: bool,
+    plot: str | None,
+    click: str | None,
+    device: str,
+) -> None:
     """Recognise chords: print start, end and label of each, in seconds and Harte's syntax.
 
     INPUTS: files, folders (searched for audio), patterns in quotes, or - for standard input.
     Of several inputs, each line ends in the file's name.
     """
-    from audiocli.cli import chord_lines
+    from audiocli.cli.running import run_command
+    from audiocli.tasks.chords import ChordRequest
+    from audiocli.tasks.chords.files import declare
 
-    chord_lines.run_files(inputs, options)
+    request = ChordRequest(
+        vocabulary=vocabulary,
+        change=change,
+        simplify=simplify,
+        transpose=transpose,
+        roman=roman,
+        key=key,
+        beats=beats,
+        form=form,
+        model=model,
+        plot=plot,
+        click=click,
+        device=device,
+    )
+    run_command(batch, declare(request, batch.output))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from audiocli.cli import class_lines
-from audiocli.cli.options import FOLDER, PictureCommand, batch_options
+from audiocli.cli.answers import Answers, answer_options
+from audiocli.cli.options import FOLDER, Batch, RequestCommand, batch_options, device_option
 
 TASKS = ["genre", "genre-broad", "mood", "artist", "singer", "composer", "instrument", "event",
          "speech", "keywords", "digits", "speaker", "content"]  # fmt: skip
@@ -16,8 +15,8 @@ TASKS = ["genre", "genre-broad", "mood", "artist", "singer", "composer", "instru
 ENROLLED = ("speaker", "singer", "artist")
 
 
-@click.command(cls=PictureCommand)
-@batch_options()
+@click.command(cls=RequestCommand)
+@batch_options("A file for all, or a folder for a file each. [standard output]")
 @click.option(
     "--task",
     "tasks",
@@ -33,27 +32,30 @@ ENROLLED = ("speaker", "singer", "artist")
     metavar="FOLDER",
     help="Recognise these people: a folder for each, of three clips or more.",
 )
-@class_lines.answer_options(
+@answer_options(
     top="How many labels, the best first. [1; in csv, json and jsonl all]",
     threshold="Least probability, or of people enrolled least cosine; below is unknown. "
     "[the model's own]",
     plot="Draw the classes under the spectrogram. [NAME.classes.png]",
 )
+@device_option
 def classify(
-    inputs: tuple[str, ...],
+    batch: Batch,
+    answers: Answers,
     tasks: tuple[str, ...],
     model: str | None,
     all_tasks: bool,
     enroll: Path | None,
-    **options: Any,
+    device: str,
 ) -> None:
     """Say what recordings are: print the best label and its probability.
 
     INPUTS: files, folders (searched for audio), patterns in quotes, or - for standard input.
     Of several inputs or models, each line goes on with the file and the model.
     """
+    from audiocli.cli.running import run_command
     from audiocli.nn import registry
-    from audiocli.tasks.classify.files import find_models
+    from audiocli.tasks.classify.files import ClassifyRequest, declare, find_models
 
     if enroll is not None:
         strange = [f"--task {task}" for task in tasks if task not in ENROLLED]
@@ -64,4 +66,15 @@ def classify(
         entries = [] if model is None else [registry.find("encode", model)]
     else:
         entries = find_models(tasks, [] if model is None else [model], every=all_tasks)
-    class_lines.run_files(inputs, entries, options, enroll=enroll)
+    request = ClassifyRequest(
+        form=answers.form,
+        top=answers.top,
+        threshold=answers.threshold,
+        segment=answers.segment,
+        hop=answers.hop,
+        entries=entries,
+        enroll=enroll,
+        plot=answers.plot,
+        device=device,
+    )
+    run_command(batch, declare(request, batch.output))

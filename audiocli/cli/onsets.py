@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from audiocli.cli.options import PictureCommand, batch_options, output_option, plot_option
+from audiocli.cli.options import (
+    Batch,
+    RequestCommand,
+    batch_options,
+    device_option,
+    plot_option,
+    split_words,
+)
+
+if TYPE_CHECKING:
+    from audiocli.tasks.onsets import OnsetRequest
 
 FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity", "sv", "midi"]
+#: Options that mean nothing where onsets are printed as they come.
+OFFLINE = ("output", "form", "combine", "backtrack", "activations", "plot", "click", "files_from",
+           "files_from0", "name", "manifest", "resume", "prune", "overwrite")  # fmt: skip
 
 
-@click.command(cls=PictureCommand)
-@batch_options()
-@output_option(None, "A file for all, or a folder for a file each. [standard output]")
+@click.command(cls=RequestCommand)
+@batch_options("A file for all, or a folder for a file each. [standard output]")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="[by the output's name; txt]")
 @click.option("--model", help="Name or model folder. [crnn; with --online: online]")
 @click.option(
     "--columns",
     default="",
+    callback=lambda context, option, value: split_words(value),
     help="What stands beside each time: strength, salience (rise of the level in dB), or both.",
 )
 @click.option("--threshold", type=float, help="What a peak must reach, 0 to 1. [the model's own]")
@@ -28,7 +41,7 @@ FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity", "sv", "midi
 @click.option("--backtrack", is_flag=True, help="Move onsets back to where the level is lowest.")
 @click.option("--activations", metavar="FILE", help="Write the onset strength too, .csv or .npz.")
 @plot_option("Draw waveform, spectrogram and onsets. [NAME.onsets.png]")
-@click.option("--click", "clicks", metavar="FILE", help="Write the sound with a click at each.")
+@click.option("--click", metavar="FILE", help="Write the sound with a click at each.")
 @click.option("--online", is_flag=True, help="Read - (WAV or raw) and print onsets as they come.")
 @click.option("--rate", default=44_100, show_default=True, help="Of raw audio, in Hz.")
 @click.option("--channels", default=1, show_default=True, help="Of raw audio.")
@@ -39,20 +52,87 @@ FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity", "sv", "midi
     type=click.Choice(["s16le", "s32le", "f32le"]),
     help="Of raw audio.",
 )
-@click.option(
-    "--manifest",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Account of what was done. [audiocli.jsonl in the output folder]",
-)
-def onsets(online: bool, inputs: tuple[str, ...], **options: Any) -> None:
+@device_option
+def onsets(
+    batch: Batch,
+    online: bool,
+    rate: int,
+    channels: int,
+    encoding: str,
+    form: str | None,
+    model: str | None,
+    columns: tuple[str, ...],
+    threshold: float | None,
+    combine: float | None,
+    min_gap: float | None,
+    backtrack: bool,
+    activations: str | None,
+    plot: str | None,
+    click: str | None,
+    device: str,
+) -> None:
     """Detect onsets: print the time of each in seconds, one a line.
 
     INPUTS: files, folders (searched for audio), patterns in quotes, or - for standard input.
     Of several inputs, each line ends in the file's name.
     """
-    from audiocli.cli import onset_lines
+    from audiocli.cli.running import run_command
+    from audiocli.tasks.onsets import OnsetRequest
+    from audiocli.tasks.onsets.detector import DEFAULT_MODEL
+    from audiocli.tasks.onsets.files import declare
+    from audiocli.tasks.onsets.online import ONLINE_MODEL
 
+    request = OnsetRequest(
+        form=form,
+        columns=columns,
+        model=model or (ONLINE_MODEL if online else DEFAULT_MODEL),
+        threshold=threshold,
+        combine=combine,
+        min_gap=min_gap,
+        backtrack=backtrack,
+        plot=plot,
+        click=click,
+        activations=activations,
+        device=device,
+    )
     if online:
-        onset_lines.run_online(inputs, options)
+        _run_online(batch, request, rate, channels, encoding)
     else:
-        onset_lines.run_files(inputs, options)
+        run_command(batch, declare(request, batch.output))
+
+
+def _run_online(
+    batch: Batch, request: OnsetRequest, rate: int, channels: int, encoding: str
+) -> None:
+    """Print onsets while the sound is still coming."""
+    from audiocli.batch.stdin import binary_input
+    from audiocli.errors import FieldError
+    from audiocli.tasks.onsets import OnlineDetector, RawAudio, open_stream
+
+    if batch.inputs != ("-",):
+        raise FieldError("{online} reads standard input; give - as the only input", "online")
+    given = {**vars(batch), **vars(request)}
+    # --plot alone has the value "", and 0 is a value too.
+    useless = [name for name in OFFLINE if given[name] is not None and given[name] is not False]
+    if useless:
+        names = ", ".join(f"{{{name}}}" for name in useless)
+        raise FieldError(f"{names}: cannot be used with {{online}}", *useless, "online")
+    if "salience" in request.columns:
+        raise FieldError("{columns} salience: cannot be used with {online}", "columns", "online")
+    form, blocks = open_stream(binary_input(), RawAudio(rate, channels, encoding))
+    detector = OnlineDetector(
+        form.sample_rate,
+        request.model,
+        device=request.device,
+        threshold=request.threshold,
+        min_gap=request.min_gap,
+    )
+
+    def show(onsets: list[tuple[float, float]]) -> None:
+        for time, strength in onsets:
+            click.echo(f"{time:.3f}\t{strength:.3f}" if request.columns else f"{time:.3f}")
+        sys.stdout.flush()  # a pipe would wait for more
+
+    for block in blocks:
+        show(detector.feed(block))
+    show(detector.finish())

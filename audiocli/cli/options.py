@@ -2,38 +2,118 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from audiocli.batch.placing import PICTURES
+from audiocli.errors import FieldError, UsageError
+
+if TYPE_CHECKING:
+    from audiocli.tasks.runner import BatchOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What every command that runs over files is told."""
+
+    inputs: tuple[str, ...]
+    output: Path | None
+    files_from: str | None
+    files_from0: str | None
+    name: str | None
+    overwrite: bool
+    resume: bool
+    prune: bool
+    manifest: Path | None
+    jobs: int
+    quiet: bool
+    verbose: bool
+
+    @property
+    def options(self) -> BatchOptions:
+        """The same for the runner."""
+        from audiocli.tasks.runner import BatchOptions
+
+        return BatchOptions(
+            files_from=self.files_from,
+            files_from0=self.files_from0,
+            name=self.name,
+            overwrite=self.overwrite,
+            resume=self.resume,
+            prune=self.prune,
+            manifest=self.manifest,
+            n_jobs=self.jobs,
+        )
+
+
 def batch_options(
+    output: str,
     *,
+    default_output: str | None = None,
+    name: str = "{name}.{ext}",
     resume: str = "Skip what the manifest says is done with the same settings.",
+    manifest: str = "Log of what was done. [audiocli.jsonl in the output folder, or the output's "
+    "name and .manifest.jsonl]",
 ) -> Callable[[Command], Command]:
-    """Add the options of commands that run over many files, with the command's own help."""
+    """Add the options of commands that run over many files; they come as one :class:`Batch`."""
     options = [
         click.argument("inputs", nargs=-1),
+        click.option("-o", "--output", default=default_output,
+                     show_default=default_output is not None,
+                     type=click.Path(path_type=Path), help=output),
         click.option("--files-from", metavar="LIST", help="Take inputs from a list, one a line."),
+        click.option("-0", "--files-from0", metavar="LIST",
+                     help="The same, with NUL behind each name, as find -print0 writes it."),
+        click.option("--name", metavar="TEMPLATE",
+                     help=f"Names of outputs in folders; {{suffix}} is the input's ending, "
+                     f"{{parent}} its folder. [{name}]"),
         click.option("--overwrite", is_flag=True, help="Replace outputs that are there."),
-        click.option("--resume", is_flag=True,
-                     help=resume),
-        click.option("-j", "--jobs", default=1, show_default=True, type=click.IntRange(1),
-                     help="Worker processes, each with a model of its own."),
-        click.option("--device", default="auto", show_default=True,
-                     help="auto, cpu, cuda, cuda:N or mps."),
-        click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
-        click.option("-v", "--verbose", is_flag=True, help="Say what is done to each file."),
+        click.option("--resume", is_flag=True, help=resume),
+        click.option("--prune", is_flag=True,
+                     help="With --resume: remove the results of inputs that are gone."),
+        click.option("--manifest", type=click.Path(dir_okay=False, path_type=Path), help=manifest),
+        jobs_option,
+        quiet_option,
+        verbose_option,
     ]  # fmt: skip
-    return adding(options)
+
+    def decorate(command: Command) -> Command:
+        names = [field.name for field in fields(Batch)]
+
+        @functools.wraps(command)
+        def gathered(**given: Any) -> Any:
+            batch = Batch(**{name: given.pop(name) for name in names})
+            return command(batch, **given)
+
+        return adding(options)(gathered)  # type: ignore[return-value]  # Click makes a command of it
+
+    return decorate
+
+
+jobs_option = click.option(
+    "-j",
+    "--jobs",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Worker processes, each with a model of its own.",
+)
+device_option = click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."
+)
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+verbose_option = click.option(
+    "-v", "--verbose", is_flag=True, help="Say what is done to each file."
+)
 
 
 def adding(options: list[Callable[[Any], Any]]) -> Callable[[Command], Command]:
@@ -47,32 +127,37 @@ def adding(options: list[Callable[[Any], Any]]) -> Callable[[Command], Command]:
     return decorate
 
 
-def output_option(default: str | None, help: str) -> Callable[[Command], Command]:
-    """Add ``-o`` for an output folder."""
-    return click.option(
-        "-o",
-        "--output",
-        default=default,
-        show_default=default is not None,
-        type=click.Path(path_type=Path),
-        help=help,
-    )
+class RequestCommand(click.Command):
+    """A command whose parameters have the names of a request's fields.
 
-
-class PictureCommand(click.Command):
-    """A command whose ``--plot`` takes the next word only if that names a picture or a folder.
-
-    So ``--plot song.wav`` draws the song, and ``--plot a.png song.wav`` does it into a.png.
+    An error about a field names its option. ``--plot`` takes the next word only if that names a
+    picture or a folder: so ``--plot song.wav`` draws the song, and ``--plot a.png song.wav`` does
+    it into a.png.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse, with a value put behind every ``--plot`` that has none."""
+        if not any(param.name == "plot" for param in self.params):
+            return super().parse_args(ctx, args)
         words: list[str] = []
         for index, word in enumerate(args):
             following = args[index + 1] if index + 1 < len(args) else ""
             named = following.lower().endswith((*PICTURES, "/"))
             words.append("--plot=" if word == "--plot" and not named else word)
         return super().parse_args(ctx, words)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, and name options in the place of fields."""
+        try:
+            return super().invoke(ctx)
+        except FieldError as error:
+            names = {str(param.name): max(param.opts, key=len) for param in self.params}
+            raise UsageError(error.told(names)) from error
+
+
+def split_words(text: str) -> tuple[str, ...]:
+    """Read words with commas between them."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 #: How many pitches a separator hears at; see :mod:`audiocli.tasks.separate.pitches`.
@@ -86,5 +171,5 @@ pitches_option = click.option(
 
 
 def plot_option(help: str) -> Callable[[Command], Command]:
-    """Add ``--plot [FILE]``, for a :class:`PictureCommand`."""
+    """Add ``--plot [FILE]``, for a :class:`RequestCommand`."""
     return click.option("--plot", metavar="[FILE]", help=help)

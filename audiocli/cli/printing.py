@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from typing import Any
-
-import click
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from audiocli.batch import Outcome
+from audiocli.errors import FieldError
+
+if TYPE_CHECKING:
+    from audiocli.tasks.runner import Results
 
 __all__ = ["Printer"]
 
@@ -17,56 +19,44 @@ class Printer:
 
     Parameters
     ----------
-    form : str or None
-        One of :data:`audiocli.io.formats.FORMATS`; None prints nothing.
+    results : Results or None
+        Makes text of them; None prints nothing.
     what : str
         What the results are, in the plural, for messages.
-    render : callable
-        Makes text of a result; told whether there are results of several files, and whether
-        this is the first, which begins with what a format has at its head.
-    joined : collection of str
-        Formats that hold one result, but whose lines `render` names where there are several.
 
     Raises
     ------
-    click.UsageError
+    FieldError
         If the format is no text; when the number of files is known, if it holds one result only.
     """
 
-    def __init__(
-        self,
-        form: str | None,
-        what: str,
-        render: Callable[[Any, bool, bool], str | bytes],
-        *,
-        joined: Collection[str] = (),
-    ) -> None:
-        self.form = form
+    def __init__(self, results: Results | None, what: str) -> None:
+        self.results = results
         self.what = what
-        self.render = render
-        self.joined = joined
         self.several = False
         self.header = True
-        if form == "midi":
-            raise click.UsageError(f"--format {form} is no text; name a file by --output")
+        if results is not None and not results.prints:
+            raise FieldError(
+                f"{{form}} {results.form} is no text; name a file by {{output}}", "form", "output"
+            )
 
     def expect(self, total: int) -> None:
         """Hear how many files there are, before the first."""
-        from audiocli.io import formats
-
         self.several = total > 1
-        if not self.several or self.form is None or self.form in self.joined:
-            return
-        if not formats.FORMATS[self.form].joins:
-            raise click.UsageError(
-                f"--format {self.form} holds the {self.what} of one file; name a folder by --output"
+        if self.several and self.results is not None and not self.results.prints_several:
+            raise FieldError(
+                f"{{form}} {self.results.form} holds the {self.what} of one file; name a folder "
+                "by {output}",
+                *("form", "output"),
             )
 
     def __call__(self, outcome: Outcome) -> Iterator[str]:
         """Make the lines of a file that is done."""
-        if self.form is None:
+        if self.results is None:
             return
-        text = self.render(outcome.value, self.several, self.header)
-        assert isinstance(text, str)  # narrows the type; bytes are midi's alone
+        text = self.results.render(outcome.value, self.several, self.header)
+        assert isinstance(text, str)  # narrows the type; what is printed is text
         self.header = False
-        yield from text.removesuffix("\n").split("\n") if text else ()
+        # In one piece: a line at a time would take longer than the features.
+        if text:
+            yield text.removesuffix("\n")

@@ -1,9 +1,10 @@
-"""What a batch shows on standard error: a bar on a terminal, and each failure."""
+"""What a batch shows on standard error: how far it is, what was written, and each failure once."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import click
@@ -16,6 +17,9 @@ from audiocli.cli.streams import OutputError, escaped
 from audiocli.errors import printable
 
 __all__ = ["Reporter", "finish"]
+
+#: Seconds between lines on progress where there is no terminal for a bar.
+EVERY = 30.0
 
 
 class Reporter(Callbacks):
@@ -33,6 +37,8 @@ class Reporter(Callbacks):
         Makes the lines of standard output from the outcome of a file that is done.
     remarks : callable
         Makes lines of standard error from it, to come before those.
+    exports : collection of str
+        Kinds of outputs whose names are told on standard error.
     """
 
     def __init__(
@@ -43,12 +49,14 @@ class Reporter(Callbacks):
         expected: Callable[[int], None] = lambda total: None,
         results: Callable[[Outcome], Iterable[str]] = lambda outcome: (),
         remarks: Callable[[Outcome], Iterable[str]] = lambda outcome: (),
+        exports: Collection[str] = (),
     ) -> None:
         self.quiet = quiet
         self.verbose = verbose
         self.expected = expected
         self.results = results
         self.remarks = remarks
+        self.exports = exports
         self.console = Console(stderr=True)
         self.progress = Progress(
             TextColumn("{task.description}", markup=False),  # a name may hold [brackets]
@@ -63,6 +71,9 @@ class Reporter(Callbacks):
             disable=quiet or not sys.stderr.isatty(),
         )
         self.bar: TaskID | None = None
+        self.total = 0
+        self.failed: list[Outcome] = []
+        self.started_at = self.told_at = time.monotonic()
         self.finished_jobs = 0
         self.finished_seconds = 0.0
         # Of the files in work only: a batch may have a hundred thousand.
@@ -72,6 +83,8 @@ class Reporter(Callbacks):
     def started(self, total_jobs: int) -> None:
         """Open the bar."""
         self.expected(total_jobs)
+        self.total = total_jobs
+        self.started_at = self.told_at = time.monotonic()
         self.progress.start()
         self.bar = self.progress.add_task("", total=total_jobs, speed="")
 
@@ -94,13 +107,11 @@ class Reporter(Callbacks):
             for message in outcome.warnings:
                 self._say(f"warning: {name}: {message}")
         if outcome.status == "done":
-            for line in self.remarks(outcome):
+            for line in (*self._written(outcome), *self.remarks(outcome)):
                 self._say(line)
             self._print_results(outcome)
         if outcome.status == "failed":
-            self._say(f"audiocli: {outcome.error}")
-            if outcome.traceback:
-                self._say(outcome.traceback)
+            self.failed.append(outcome)
         elif self.verbose and outcome.status == "skipped":
             self._say(f"{name}: done before")
         elif self.verbose:
@@ -108,8 +119,22 @@ class Reporter(Callbacks):
             self._say(f"{name}: {outcome.audio_seconds:.1f} s, {speed:.1f} times real time")
 
     def closed(self) -> None:
-        """Take the bar away."""
+        """Take the bar away, and name what failed."""
         self.progress.stop()
+        for outcome in self.failed:
+            self._say(f"audiocli: {outcome.error}")
+            if outcome.traceback:
+                self._say(outcome.traceback)
+        self.failed.clear()
+
+    def _written(self, outcome: Outcome) -> Iterator[str]:
+        """Tell where pictures and the like went."""
+        if self.quiet:
+            return
+        job = outcome.job
+        for kind, path in zip(job.kinds, job.outputs, strict=False):
+            if kind.split(" ")[0] in self.exports:
+                yield f"{job.input.name}: {kind} written to {path}"
 
     def _print_results(self, outcome: Outcome) -> None:
         try:
@@ -131,6 +156,11 @@ class Reporter(Callbacks):
         shown = name if len(name) <= 40 else "..." + name[-37:]
         fields: dict[str, Any] = {"speed": speed}
         self.progress.update(self.bar, completed=done, description=shown, **fields)
+        now = time.monotonic()
+        if self.progress.disable and not self.quiet and now - self.told_at >= EVERY:
+            self.told_at = now
+            speed = f", {seconds / (now - self.started_at):.1f} times real time"
+            self._say(f"audiocli: {done:.1f} of {self.total} files{speed if seconds else ''}")
 
     def _say(self, line: str, *, err: bool = True) -> None:
         # On a terminal through the console that draws the bar, so that neither tears the other.
@@ -142,12 +172,15 @@ class Reporter(Callbacks):
 
 
 def finish(summary: Summary, *, quiet: bool = False) -> None:
-    """Name what failed at the end, and exit with 1 if anything did."""
+    """Say how it ended, and exit with 1 if anything failed."""
     total = summary.done + summary.failed + summary.skipped
     if summary.failed and total > 1:
-        click.echo(f"audiocli: {summary.failed} of {total} inputs failed:", err=True)
-        for outcome in summary.failures:
-            click.echo(f"  {outcome.error}", err=True)
+        click.echo(f"audiocli: {summary.failed} of {total} inputs failed", err=True)
+    if summary.skipped == total > 0 and not quiet:
+        what = "the input was" if total == 1 else f"all {total} inputs were"
+        click.echo(f"nothing to do: {what} done before with the same settings", err=True)
+    if summary.pruned and not quiet:
+        click.echo(f"{summary.pruned} removed, whose inputs are gone", err=True)
     if summary.done and not quiet and total > 1:
         speed = summary.audio_seconds / max(summary.elapsed, 1e-9)
         click.echo(

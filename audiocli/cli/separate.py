@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from audiocli.cli.options import (
-    PictureCommand,
+    Batch,
+    RequestCommand,
     batch_options,
-    output_option,
+    device_option,
     pitches_option,
     plot_option,
+    split_words,
 )
 
 if TYPE_CHECKING:
     from audiocli.batch import Outcome
 
 
-@click.command(cls=PictureCommand)
-@batch_options()
-@output_option("separated", "Folder for the stems; mirrors the folders given.")
+@click.command(cls=RequestCommand)
+@batch_options(
+    "Folder for the stems; mirrors the folders given.",
+    default_output="separated",
+    name="{name}.{stem}.{ext}",
+    manifest="Log of what was done. [audiocli.jsonl in the output folder]",
+)
 @click.option("--model", default="stereo-drnn", show_default=True, help="Name or model folder.")
 @click.option("--stems", help="What to write, as in vocals,drums. [all that the model has]")
 @click.option("--karaoke", is_flag=True, help="Write the accompaniment alone.")
@@ -48,13 +53,6 @@ if TYPE_CHECKING:
     help="Write tags, cover and time reference of the input into the stems.",
 )
 @click.option(
-    "--name",
-    "template",
-    default="{name}.{stem}.{ext}",
-    show_default=True,
-    help="Names of the outputs; {parent} is the input's folder.",
-)
-@click.option(
     "--gain",
     "gains",
     multiple=True,
@@ -71,52 +69,55 @@ if TYPE_CHECKING:
 @pitches_option
 @plot_option("Draw spectrograms of mixture and stems, and the mask. [NAME.stems.png]")
 @click.option("--report", metavar="FILE", help="Write a web page to hear and see it, .html.")
-@click.option(
-    "--manifest",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Account of what was done. [audiocli.jsonl in the output folder]",
-)
+@device_option
 def separate(
-    inputs: tuple[str, ...],
-    files_from: str | None,
-    quiet: bool,
-    verbose: bool,
-    karaoke: bool,
+    batch: Batch,
+    model: str,
     stems: str | None,
-    jobs: int,
+    karaoke: bool,
+    container: str | None,
+    bits: int | None,
+    clip: str,
+    metadata: bool,
     gains: tuple[str, ...],
     preview: float | None,
+    pitches: int | None,
     plot: str | None,
     report: str | None,
-    **options: Any,
+    device: str,
 ) -> None:
     """Separate songs into vocals and accompaniment, or what stems the model has.
 
     INPUTS: files, folders (searched for audio), patterns in quotes, or - for standard input.
     The stems have the input's sample rate, channels and exact length, and add up to it.
     """
-    from audiocli.cli.progress import Reporter, finish
-    from audiocli.tasks.separate import Asked, parse_gains, separate_files
+    from audiocli.cli.running import run_command
+    from audiocli.tasks.separate import SeparationRequest, parse_gains
+    from audiocli.tasks.separate.files import declare
 
     if karaoke and stems:
         raise click.UsageError("--karaoke writes the accompaniment alone; leave out --stems")
-    asked = Asked(plot, report, parse_gains(gains) or None, preview)
     wanted = "accompaniment" if karaoke else stems
-    summary = separate_files(
-        inputs,
-        files_from=files_from,
-        stems=[stem.strip() for stem in wanted.split(",")] if wanted else None,
-        asked=asked,
-        n_jobs=jobs,
-        listener=Reporter(
-            quiet=quiet,
-            verbose=verbose,
-            results=lambda outcome: map(str, outcome.job.outputs),
-            remarks=partial(_remarks, quiet=quiet, verbose=verbose),
-        ),
-        **options,
+    request = SeparationRequest(
+        model=model,
+        stems=split_words(wanted) if wanted else None,
+        container=container,
+        bits=bits,
+        clip=clip,
+        metadata=metadata,
+        plot=plot,
+        report=report,
+        gains=parse_gains(gains) or None,
+        preview=preview,
+        pitches=pitches,
+        device=device,
     )
-    finish(summary, quiet=quiet)
+    run_command(
+        batch,
+        declare(request, batch.output),
+        lines=lambda outcome: map(str, outcome.job.outputs),
+        remarks=partial(_remarks, quiet=batch.quiet, verbose=batch.verbose),
+    )
 
 
 def _remarks(outcome: Outcome, *, quiet: bool, verbose: bool) -> Iterator[str]:

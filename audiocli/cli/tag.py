@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from audiocli.cli import class_lines
-from audiocli.cli.options import PictureCommand, batch_options
+from audiocli.cli.answers import Answers, answer_options
+from audiocli.cli.options import Batch, RequestCommand, batch_options, device_option
 
 
-@click.command(cls=PictureCommand)
-@batch_options()
+@click.command(cls=RequestCommand)
+@batch_options("A file for all, or a folder for a file each. [standard output]")
 @click.option("--model", default="music", show_default=True, help="Name or folder.")
-@class_lines.answer_options(
+@answer_options(
     top="How many tags, the most probable first. [those that reach the threshold; in csv, json "
     "and jsonl all]",
     threshold="What the probability of a tag must reach. [the model's own]",
@@ -25,13 +23,29 @@ from audiocli.cli.options import PictureCommand, batch_options
     help="Put genre and mood tags into the metadata of copies, in the folder of --output.",
 )
 @click.option("--in-place", is_flag=True, help="With --write: into the files themselves.")
-def tag(inputs: tuple[str, ...], model: str, write: bool, in_place: bool, **options: Any) -> None:
+@device_option
+def tag(
+    batch: Batch, answers: Answers, model: str, write: bool, in_place: bool, device: str
+) -> None:
     """Tag recordings: print the tags that hold, with their probabilities.
 
     INPUTS: files, folders (searched for audio), patterns in quotes, or - for standard input.
     Of several inputs, each line goes on with the file.
     """
-    from audiocli.tasks.classify.files import find_models
+    from audiocli.cli.running import run_command
+    from audiocli.tasks.classify.files import ClassifyRequest, declare, find_models
 
-    entries = find_models(tags=[model])
-    class_lines.run_files(inputs, entries, options, write=write, in_place=in_place)
+    request = ClassifyRequest(
+        form=answers.form,
+        top=answers.top,
+        threshold=answers.threshold,
+        segment=answers.segment,
+        hop=answers.hop,
+        entries=find_models(tags=[model]),
+        plot=answers.plot,
+        write=write,
+        in_place=in_place,
+        device=device,
+    )
+    printing = batch.output is None or (write and not in_place)
+    run_command(batch, declare(request, batch.output), printing=printing)

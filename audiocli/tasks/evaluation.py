@@ -143,7 +143,7 @@ def evaluate_jobs(
     """
     scores = Collector(listener)
     make_worker = _MakeWorker(make_scorer, n_jobs)
-    summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, listener=scores)
+    summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, callbacks=scores)
     values: list[Score] = scores.values
     return Evaluation(values, total(values) if values else None, summary)
 

@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from audiocli.io.formats.annotations import Annotation, Instants, Options
+from audiocli.io.names import cell, words
 
-__all__ = ["WRITERS", "one_line", "seconds"]
+__all__ = ["SCHEMA", "WRITERS", "one_line", "seconds"]
 
+#: The version of what the documents of JSON hold; docs/outputs.md describes it.
+SCHEMA = "audiocli/1"
 _TIMES = frozenset({"time", "start", "end"})
 
 
@@ -61,6 +64,10 @@ def one_line(label: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in label).split())
 
 
+def _csv_text(name: str, value: float | str) -> str:
+    return words(value) if isinstance(value, str) else cell(_text(name, value))
+
+
 def _lines(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
@@ -69,13 +76,6 @@ def _text(name: str, value: float | str) -> str:
     if isinstance(value, str):
         return value
     return seconds(value) if name in _TIMES else f"{value:.6g}"
-
-
-def _cell(text: str) -> str:
-    """Quote a cell of csv where it must be (RFC 4180), and where it would begin a comment."""
-    text = text.replace("\0", "\ufffd")  # readers, Python's 3.10 among them, refuse NUL
-    special = any(c in text for c in ',"\r\n') or text.startswith("#")
-    return '"' + text.replace('"', '""') + '"' if special else text
 
 
 def _dumps(value: dict[str, Any]) -> str:
@@ -102,25 +102,28 @@ def _txt(annotation: Annotation, options: Options) -> str:
     names = list(table) if options.columns else ["time"]
     rows = [[_text(name, value) for value in table[name]] for name in names]
     if options.file:
-        rows.append([one_line(annotation.file or "")] * len(annotation))
+        name = annotation.file or ""
+        spoiled = any(c in name for c in "\t\r\n")
+        rows.append([one_line(name) if spoiled else name] * len(annotation))
     return _lines("\t".join(row) for row in zip(*rows, strict=True))
 
 
 def _csv(annotation: Annotation, options: Options) -> str:
     table = annotation.table()
-    columns = [[_text(name, value) for value in values] for name, values in table.items()]
+    columns = [[_csv_text(name, value) for value in values] for name, values in table.items()]
     names = list(table)
     if options.file:
         names.insert(0, "file")
-        columns.insert(0, [annotation.file or ""] * len(annotation))
-    rows = [names] if options.header else []
+        columns.insert(0, [words(annotation.file or "")] * len(annotation))
+    rows = [[cell(name) for name in names]] if options.header else []
     rows += [list(row) for row in zip(*columns, strict=True)]
-    return _lines(",".join(map(_cell, row)) for row in rows)
+    return _lines(map(",".join, rows))
 
 
 def _json(annotation: Annotation, options: Options) -> str:
     return _dumps(
         {
+            "schema": SCHEMA,
             "file": annotation.file,
             "duration": annotation.duration,
             "name": annotation.name,

@@ -21,20 +21,19 @@ Harte et al.: Symbolic representation of musical chords. ISMIR 2005.
 """
 
 from audiocli.tasks.chords.decoding import Decoder
-from audiocli.tasks.chords.files import Asked, Products, recognize_file, recognize_files
+from audiocli.tasks.chords.files import ChordRequest, recognize_file, recognize_files
 from audiocli.tasks.chords.key import Key, Passage
 from audiocli.tasks.chords.labels import Chord
 from audiocli.tasks.chords.recognizer import ChordRecognizer, Chords
 
 __all__ = [
-    "Asked",
     "Chord",
     "ChordRecognizer",
+    "ChordRequest",
     "Chords",
     "Decoder",
     "Key",
     "Passage",
-    "Products",
     "recognize_file",
     "recognize_files",
 ]

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from audiocli.batch import Callbacks, Collector, Progress, Summary, Worker, run
-from audiocli.batch.destination import Destination, settle
-from audiocli.batch.inputs import Input, Job, find_inputs, plan
-from audiocli.batch.placing import Naming, below, picture, sound
-from audiocli.batch.stdin import standard_input
-from audiocli.errors import UsageError
+from audiocli.batch import Callbacks, Progress, Summary
+from audiocli.batch.destination import settle
+from audiocli.batch.placing import SOUNDS, Export
+from audiocli.errors import FieldError
 from audiocli.io import formats
 from audiocli.io.audio import AudioReader
 from audiocli.io.audio.streaming import decoding
@@ -27,8 +24,17 @@ from audiocli.tasks.chords.beats import find_bars, find_beats
 from audiocli.tasks.chords.labels import QUALITIES, pitches_of
 from audiocli.tasks.chords.plot import plot_chords
 from audiocli.tasks.chords.recognizer import DEFAULT_MODEL, ChordRecognizer, Chords
+from audiocli.tasks.runner import (
+    AnnotationResults,
+    BatchOptions,
+    Declaration,
+    Item,
+    Work,
+    filled,
+    run_files,
+)
 
-__all__ = ["Asked", "Products", "as_segments", "recognize_file", "recognize_files"]
+__all__ = ["ChordRequest", "as_segments", "declare", "recognize_file", "recognize_files"]
 
 #: Samples decoded at once, at the file's rate.
 BLOCK = 1 << 16
@@ -37,15 +43,13 @@ NAMED = {"midi": "plays chords", "chordpro": "is a sheet of chords", "jams": "kn
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What to say of the chords.
+class ChordRequest:
+    """What is asked of chord recognition.
 
     Parameters
     ----------
-    vocabulary : str, optional
+    vocabulary, change, model, device
         As in :class:`ChordRecognizer`.
-    change : float, optional
-        As there.
     simplify : bool
         Major and minor triads only, without inversions.
     transpose : int
@@ -56,15 +60,21 @@ class Asked:
         Give the keys of the sections in the place of the chords.
     beats : bool
         Find beats and bars as well.
+    form : str, optional
+        One of :data:`audiocli.io.formats.FORMATS`; by default what the output's name says, or lab.
+    plot : str, optional
+        A picture; a folder where there are several inputs, and "" for a name beside the output.
+    click : str, optional
+        The recording with the chords played beside it; a file, or a folder.
 
     Raises
     ------
-    UsageError
-        If degrees of keys are asked for.
+    FieldError
+        If degrees of keys are asked for, or by a format that cannot hold what is asked for.
 
     Examples
     --------
-    >>> Asked(transpose=2).key
+    >>> ChordRequest(transpose=2).key
     False
     """
 
@@ -75,10 +85,22 @@ class Asked:
     roman: bool = False
     key: bool = False
     beats: bool = False
+    form: str | None = None
+    model: str = DEFAULT_MODEL
+    plot: str | None = None
+    click: str | None = None
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         if self.key and self.roman:
-            raise UsageError("--key gives keys and --roman chords; leave one of them out")
+            raise FieldError("{key} gives keys and {roman} chords; leave one of them out",
+                             "key", "roman")  # fmt: skip
+        useless = self.key * "key" or self.roman * "roman"
+        if useless and self.form in NAMED and not (self.form == "jams" and self.key):
+            raise FieldError(
+                f"{self.form} {NAMED[self.form]}: leave out {{{useless}}}, or use another format",
+                useless,
+            )
 
     def of(self, chords: Chords) -> Chords:
         """Change the chords as was asked."""
@@ -86,106 +108,91 @@ class Asked:
             chords = chords.transposed(self.transpose)
         return chords.simplified() if self.simplify else chords
 
+    @property
+    def exports(self) -> list[Export]:
+        """What is to be written besides the chords."""
+        made = []
+        if self.plot is not None:
+            made.append(Export("plot", self.plot, "chords"))
+        if self.click is not None:
+            made.append(Export("click", self.click, "chords", SOUNDS, like_input=True))
+        return made
 
-@dataclass(frozen=True)
-class Products:
-    """What to write besides the chords themselves, and where; None for what is not wanted.
-
-    Parameters
-    ----------
-    plot : str, optional
-        Picture; a folder where there are several inputs, and "" for a name beside the output.
-    click : str, optional
-        The song with the chords played beside it.
-
-    Examples
-    --------
-    >>> Products(plot="a.png").click is None
-    True
-    """
-
-    plot: str | None = None
-    click: str | None = None
-
-
-@dataclass(frozen=True)
-class _Request:
-    """All that a worker needs to know, but the job; pickled to worker processes."""
-
-    model: str
-    device: str
-    asked: Asked
-    form: str
-    kinds: tuple[str, ...]  # of each job's outputs: result, plot, click
-    n_jobs: int
-
-    def __call__(self) -> Worker:
-        models.share_processor(self.n_jobs)
+    def make_work(self) -> Work[Segments]:
+        """Load the model, and make what recognises the chords of a file."""
         recognizer = ChordRecognizer(
-            self.model,
-            device=self.device,
-            vocabulary=self.asked.vocabulary,
-            change=self.asked.change,
+            self.model, device=self.device, vocabulary=self.vocabulary, change=self.change
         )
 
-        def work(job: Job, progress: Progress) -> tuple[float, Segments]:
-            outputs = dict(zip(self.kinds, job.outputs, strict=True))
+        def work(item: Item) -> tuple[float, Segments]:
             chords = recognize_file(
                 recognizer,
-                job.input.path,
-                self.asked,
-                name=job.input.name,
-                plot=outputs.get("plot"),
-                click=outputs.get("click"),
-                overwrite=job.replace,
-                progress=progress,
+                item.path,
+                self,
+                name=item.input.name,
+                plot=item.outputs.get("plot"),
+                click=item.outputs.get("click"),
+                overwrite=item.overwrite,
+                progress=item.progress,
             )
-            result = as_segments(chords, self.asked, job.input.name, recognizer.entry.name)
-            if "result" in outputs:
-                formats.write(
-                    outputs["result"],
-                    result,
-                    self.form,
-                    options=writing(result),
-                    overwrite=job.replace,
-                )
-            return chords.seconds, result
+            name = recognizer.entry.name
+            return chords.seconds, as_segments(chords, self, item.input.label, name)
 
         return work
 
 
-def writing(
-    result: Segments | None = None, *, file: bool = False, header: bool = True
-) -> formats.Options:
-    """Say how chords are written.
+@dataclass(frozen=True)
+class ChordResults(AnnotationResults):
+    """Chords or keys as text: with what sheets and MIDI need of them, and lab for several files."""
 
-    Parameters
-    ----------
-    result : Segments, optional
-        What is written, for what a sheet says beside the chords.
-    file, header : bool
-        As in :class:`audiocli.io.formats.Options`.
+    @property
+    def prints_several(self) -> bool:
+        """Whether the text of several recordings can stand in one stream."""
+        return self.joins or self.form == "lab"
 
-    Returns
-    -------
-    Options
-    """
-    known = {} if result is None else result.metadata
-    return formats.Options(
-        file=file,
-        header=header,
-        pitches=pitches_of,
-        bars=np.array(known["bars"]) if "bars" in known else None,
-        beats=np.array(known["beats"]) if "beats" in known else None,
-        key=known.get("key"),
-        namespace="key_mode" if result is not None and result.name == "key" else None,
+    def render(self, value: Segments, named: bool, header: bool) -> str | bytes:
+        """Make text of the chords of a recording."""
+        known = value.metadata
+        options = formats.Options(
+            file=named,
+            header=header,
+            pitches=pitches_of,
+            bars=np.array(known["bars"]) if "bars" in known else None,
+            beats=np.array(known["beats"]) if "beats" in known else None,
+            key=known.get("key"),
+            namespace="key_mode" if value.name == "key" else None,
+        )
+        text = formats.render(value, self.form, options)
+        if named and self.form == "lab" and isinstance(text, str):
+            # A lab file has no place for a name, so on standard output it is behind the label.
+            return text.replace("\n", f"\t{value.file}\n")
+        return text
+
+
+def declare(request: ChordRequest, output: Path | None) -> Declaration[Segments]:
+    """Say what a request comes to: see :mod:`audiocli.tasks.runner`."""
+    models.device(request.device)
+    place = settle(output, request.form, Segments.kind, "lab")
+    # the lines of a sheet are of bars
+    request = replace(request, form=place.form, beats=request.beats or place.form == "chordpro")
+    fields = ("vocabulary", "change", "simplify", "transpose", "roman", "key", "beats", "form")
+    return Declaration(
+        command="chords",
+        what="chords",
+        make_work=request.make_work,
+        settings={name: getattr(request, name) for name in fields},
+        destination=place,
+        results=ChordResults(place.form),
+        exports=request.exports,
+        models=[registry.find("chords", request.model)],
+        units={"start": "s", "end": "s", "label": "key" if request.key else "chord"},
     )
 
 
 def recognize_file(
     recognizer: ChordRecognizer,
     source: Path,
-    asked: Asked | None = None,
+    request: ChordRequest | None = None,
     *,
     name: str | None = None,
     plot: Path | None = None,
@@ -201,7 +208,7 @@ def recognize_file(
         The loaded model.
     source : Path
         Any audio file.
-    asked : Asked, optional
+    request : ChordRequest, optional
         What to make of them.
     name : str, optional
         How to call it in messages and in the picture.
@@ -235,15 +242,15 @@ def recognize_file(
         info = reader.info
         rate = info.sample_rate
         with decoding(reader.blocks(BLOCK), rate, info.duration, progress) as blocks:
-            heard = recognizer.stream(blocks, rate)
-    if click is not None:  # as the song sounds, whatever is asked for on paper
-        write_chords(source, click, heard.segments(), pitches_of, name=name, overwrite=overwrite)
-    asked = asked or Asked()
-    chords = asked.of(heard)
-    if asked.beats:
+            found = recognizer.stream(blocks, rate)
+    if click is not None:  # as the recording sounds, whatever is asked for on paper
+        write_chords(source, click, found.segments(), pitches_of, name=name, overwrite=overwrite)
+    request = request or ChordRequest()
+    chords = request.of(found)
+    if request.beats:
         with AudioReader(source, name=name) as reader:
             beats = find_beats(reader.blocks(BLOCK), reader.info.sample_rate)
-        chords = replace(chords, beats=beats, bars=find_bars(beats, heard.passages))
+        chords = replace(chords, beats=beats, bars=find_bars(beats, found.passages))
     if plot is not None:
         _draw(plot, source, chords, name, overwrite)
     return chords
@@ -265,14 +272,14 @@ def _draw(plot: Path, source: Path, chords: Chords, name: str | None, overwrite:
     )
 
 
-def as_segments(chords: Chords, asked: Asked, name: str, model: str = "") -> Segments:
+def as_segments(chords: Chords, request: ChordRequest, name: str, model: str = "") -> Segments:
     """Give chords, or keys, the form that the formats write.
 
     Parameters
     ----------
     chords : Chords
         As :func:`recognize_file` gives them.
-    asked : Asked
+    request : ChordRequest
         Whether keys are wanted, or chords as degrees.
     name : str
         The recording, as the user named it.
@@ -286,13 +293,13 @@ def as_segments(chords: Chords, asked: Asked, name: str, model: str = "") -> Seg
     Examples
     --------
     >>> chords = Chords((), np.zeros((12, 0)), 10.0, 0.0)
-    >>> len(as_segments(chords, Asked(), "a.wav"))
+    >>> len(as_segments(chords, ChordRequest(), "a.wav"))
     0
     """
-    if asked.key:
+    if request.key:
         result = chords.keys()
     else:
-        result = chords.segments("roman" if asked.roman else "harte")
+        result = chords.segments("roman" if request.roman else "harte")
     metadata: dict[str, Any] = {"key": str(chords.key)} if chords.key else {}
     if chords.tempo:
         metadata["tempo"] = round(chords.tempo, 1)
@@ -306,18 +313,11 @@ def as_segments(chords: Chords, asked: Asked, name: str, model: str = "") -> Seg
 def recognize_files(
     inputs: Sequence[str],
     output: str | Path | None = None,
+    request: ChordRequest | None = None,
     *,
-    files_from: str | None = None,
-    form: str | None = None,
-    asked: Asked | None = None,
-    products: Products | None = None,
-    model: str = DEFAULT_MODEL,
-    overwrite: bool = False,
-    resume: bool = False,
-    manifest: Path | None = None,
-    n_jobs: int = 1,
-    device: str = "auto",
-    listener: Callbacks | None = None,
+    options: BatchOptions | None = None,
+    callbacks: Callbacks | None = None,
+    **fields: Any,
 ) -> Summary:
     """Recognise chords in files and folders; what ``audiocli chords`` does.
 
@@ -327,25 +327,16 @@ def recognize_files(
         Files, folders, patterns, or ``-`` for standard input.
     output : str or Path, optional
         A file for the chords of all inputs, if it ends like one of the formats, or else a folder
-        that mirrors the folders given. Without it the listener alone hears of them.
-    files_from : str, optional
-        A list of more inputs.
-    form : str, optional
-        One of :data:`audiocli.io.formats.FORMATS`; by default what the output's name says, or lab.
-    asked : Asked, optional
-        What to say of them.
-    products : Products, optional
-        Pictures and recordings to write.
-    model, device
-        As in :class:`ChordRecognizer`.
-    overwrite, resume : bool
-        Replace outputs that are there; skip what the manifest says is done.
-    manifest : Path, optional
-        By default ``audiocli.jsonl`` in the output folder.
-    n_jobs : int
-        Worker processes.
-    listener : Callbacks, optional
-        Hears how it goes; the outcome of a file that is done holds its ``Segments``.
+        that mirrors the folders given. Without it only the callbacks are told of them.
+    request : ChordRequest, optional
+        What is asked for.
+    options : BatchOptions, optional
+        How the run goes.
+    callbacks : Callbacks, optional
+        Told how it goes; the outcome of a file that is done holds its ``Segments``, unless one
+        file holds those of all.
+    **fields
+        Fields of :class:`ChordRequest` and :class:`audiocli.BatchOptions`, in their place.
 
     Returns
     -------
@@ -364,51 +355,8 @@ def recognize_files(
     >>> from audiocli.demo import write_demo
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = write_demo(Path(folder))
-    ...     recognize_files([folder + "/song.wav"], folder + "/chords.csv").done
+    ...     recognize_files([folder + "/song.wav"], folder + "/chords.csv", simplify=True).done
     1
     """
-    models.device(device)
-    asked = asked or Asked()
-    entry = registry.find("chords", model)
-    place = settle(None if output is None else Path(output), form, Segments.kind, "lab")
-    form = place.form
-    asked = replace(asked, beats=True) if form == "chordpro" else asked  # its lines are of bars
-    useless = asked.key * "--key" or asked.roman * "--roman"
-    if useless and form in NAMED and not (form == "jams" and asked.key):
-        raise UsageError(f"{form} {NAMED[form]}: leave out {useless}, or use another format")
-    found = find_inputs(inputs, files_from=files_from, exclude=place.folder)
-    naming = _naming(place, products or Products(), len(found) > 1)
-    jobs = plan(found, naming, overwrite=overwrite, resume=resume)
-    settings = {**vars(asked), "form": form, "products": list(naming.kinds)}
-    request = _Request(model, device, asked, form, naming.kinds, n_jobs)
-    place.check(found, "chords", overwrite=overwrite, resume=resume, manifest=manifest)
-    results = Collector(listener)
-    with standard_input(jobs) as ready:
-        summary = run(
-            ready,
-            request,
-            settings=settings,
-            n_jobs=n_jobs,
-            model_sha256=str(entry.config["weights_sha256"]),
-            manifest=manifest or place.manifest,
-            resume=resume,
-            listener=results,
-        )
-    if place.file is not None and results.values:
-        options = writing(results.values[0])
-        formats.write(place.file, results.values, form, options, overwrite=overwrite)
-    return summary
-
-
-def _naming(place: Destination, products: Products, several: bool) -> Naming:
-    """Say where the outputs of an input go."""
-    ways: dict[str, Callable[[Input], Path]] = {}
-    if place.folder is not None:
-        ways["result"] = partial(below, place.folder, ending=formats.FORMATS[place.form].extension)
-    if products.plot is not None:
-        ways["plot"] = partial(
-            picture, products.plot, place.folder, ending=".chords.png", several=several
-        )
-    if products.click is not None:
-        ways["click"] = partial(sound, products.click, kind="chords", several=several)
-    return Naming(ways)
+    made = filled(ChordRequest, request, options, fields)
+    return run_files(declare, inputs, output, made, callbacks)

@@ -7,34 +7,32 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from audiocli.batch import Callbacks, Collector, Progress, Summary, Worker, run
-from audiocli.batch.inputs import Job, find_inputs, plan
-from audiocli.batch.stdin import standard_input
-from audiocli.errors import UsageError
-from audiocli.nn import models, registry
+from audiocli.batch import Callbacks, Collector, Summary
+from audiocli.batch.inputs import Input
+from audiocli.errors import FieldError, UsageError
+from audiocli.nn import registry
 from audiocli.tasks.classify.classifier import Encoder
 from audiocli.tasks.classify.enrolment import compare_vectors
 from audiocli.tasks.classify.hearing import VOICE, heard
+from audiocli.tasks.runner import BatchOptions, Declaration, Item, Work, run_declared
 
 __all__ = ["compare_files"]
 
 
 @dataclass(frozen=True)
-class _Hearing:
+class _MakeWork:
     """Makes what encodes a file; pickled to worker processes."""
 
     encoder: str
     device: str
-    n_jobs: int
 
-    def __call__(self) -> Worker:
-        models.share_processor(self.n_jobs)
+    def __call__(self) -> Work[Any]:
         encoder = Encoder(self.encoder, device=self.device)
 
-        def work(job: Job, progress: Progress) -> tuple[float, Any]:
-            with heard(job.input, progress) as blocks:
+        def work(item: Item) -> tuple[float, Any]:
+            with heard(item.input, item.progress) as blocks:
                 vector = encoder.stream(blocks, blocks.rate)
-            return blocks.seconds, (job.input, vector)
+            return blocks.seconds, (item.input.label, vector)
 
         return work
 
@@ -46,7 +44,7 @@ def compare_files(
     threshold: float | None = None,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Callbacks | None = None,
+    callbacks: Callbacks | None = None,
 ) -> tuple[Summary, list[dict[str, Any]]]:
     """Tell for each two of some recordings whether the same person speaks.
 
@@ -58,7 +56,7 @@ def compare_files(
         Name or folder of an encoder.
     threshold : float, optional
         Least probability of the same speaker, by default 0.5.
-    n_jobs, device, listener
+    n_jobs, device, callbacks
         As in :func:`audiocli.tasks.classify.files.classify_files`.
 
     Returns
@@ -84,21 +82,29 @@ def compare_files(
     audiocli.errors.UsageError: to compare takes two recordings or more
     """
     if threshold is not None and not 0 <= threshold <= 1:
-        raise UsageError(f"--threshold {threshold}: between 0 and 1")
-    found = find_inputs(inputs)
+        raise FieldError(f"{{threshold}} {threshold}: between 0 and 1", "threshold")
+    entry = registry.find("encode", encoder)
+    results = Collector(callbacks)
+    task = Declaration(
+        command="compare",
+        what="vectors",
+        make_work=_MakeWork(str(entry.folder), device),
+        settings={},
+        models=[entry],
+        check_inputs=_check_several,
+    )
+    summary = run_declared(task, inputs, BatchOptions(n_jobs=n_jobs), results)
+    pairs = []
+    for (first, one), (second, other) in combinations(results.values, 2):
+        alike = compare_vectors(one, other, entry)
+        same = alike.probability >= (0.5 if threshold is None else threshold)
+        pairs.append({"probability": round(alike.probability, 6),
+                      "cosine": round(alike.cosine, 6),
+                      "verdict": "same" if same else "different",
+                      "first": first, "second": second})  # fmt: skip
+    return summary, pairs
+
+
+def _check_several(found: Sequence[Input]) -> None:
     if len(found) < 2:
         raise UsageError("to compare takes two recordings or more")
-    entry = registry.find("encode", encoder)
-    results = Collector(listener)
-    pairs = []
-    with standard_input(plan(found, lambda item: ())) as ready:
-        work = _Hearing(str(entry.folder), device, n_jobs)
-        summary = run(ready, work, settings={}, n_jobs=n_jobs, listener=results)
-        for (first, one), (second, other) in combinations(results.values, 2):
-            alike = compare_vectors(one, other, entry)
-            same = alike.probability >= (0.5 if threshold is None else threshold)
-            pairs.append({"probability": round(alike.probability, 6),
-                          "cosine": round(alike.cosine, 6),
-                          "verdict": "same" if same else "different",
-                          "first": first.name, "second": second.name})  # fmt: skip
-    return summary, pairs

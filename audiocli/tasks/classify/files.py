@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from audiocli.batch import Callbacks, Collector, Progress, Summary, Worker, run
-from audiocli.batch.destination import Destination
-from audiocli.batch.inputs import Input, Job, find_inputs, plan
-from audiocli.batch.placing import PICTURES, below, placed
-from audiocli.batch.stdin import standard_input
-from audiocli.errors import UsageError, suggest
-from audiocli.io import formats
-from audiocli.io.atomic import write_bytes
+from audiocli.batch import Callbacks, Summary
+from audiocli.batch.inputs import Input
+from audiocli.batch.placing import Export, Namer
+from audiocli.errors import FieldError, UsageError, suggest, warn
 from audiocli.io.metadata import Tags, write_tags
 from audiocli.nn import models, registry
 from audiocli.tasks import plotting
@@ -29,15 +25,16 @@ from audiocli.tasks.classify.enrolment import Enrolment, enrol, recognise
 from audiocli.tasks.classify.hearing import VOICE, Blocks, heard
 from audiocli.tasks.classify.plot import plot_classes, plot_tags
 from audiocli.tasks.classify.results import (
-    Asked,
+    ClassifyRequest,
+    ClassResults,
     Result,
     describe,
     destination,
     name_of,
-    render,
 )
+from audiocli.tasks.runner import BatchOptions, Declaration, Item, Work, filled, run_files
 
-__all__ = ["TASKS", "classify_files", "find_models"]
+__all__ = ["TASKS", "ClassifyRequest", "classify_files", "declare", "find_models"]
 
 #: The models that answer for a task.
 TASKS: dict[str, tuple[str, ...]] = {
@@ -99,81 +96,82 @@ def find_models(
     return list({entry.folder.resolve(): entry for entry in found}.values())
 
 
-@dataclass(frozen=True)
-class _Request:
-    """All that a worker needs to know, but the job; pickled to worker processes."""
+class _Streaming(Protocol):
+    """What answers for a stream: models, or people who are enrolled."""
 
-    asked: Asked
-    entries: tuple[registry.ModelEntry, ...]
+    def stream(self, blocks: Blocks, rate: int) -> list[Track]:
+        """Answer for a stream of blocks."""
+
+    def warnings(self, track: Track) -> tuple[str, ...]:
+        """Say what to keep in mind of an answer."""
+
+
+@dataclass(frozen=True)
+class _MakeWork:
+    """Makes what answers for a file; pickled to worker processes."""
+
+    request: ClassifyRequest
     enrolment: Enrolment | None  # of the people to tell apart; the entry is the encoder's
     groups: Mapping[str, Sequence[str]] | None  # labels to write into files
-    in_place: bool
-    relative: bool
-    device: str
-    kinds: tuple[str, ...]  # of each job's outputs: copy, result, plot
-    n_jobs: int
 
-    def __call__(self) -> Worker:
-        models.share_processor(self.n_jobs)
-        listener: Any = (
+    def __call__(self) -> Work[Result]:
+        models: _Streaming = (
             self._classifier() if self.enrolment is None else _Recogniser(self, self.enrolment)
         )
-        # What a model says of whether it is made for such a recording.
-        doubts = getattr(listener, "warnings", lambda track: ())
-        asked = self.asked if self.enrolment is None else replace(self.asked, threshold=None)
-        descriptions = [entry.config.get("descriptions") or {} for entry in self.entries]
+        request = self.request
+        asked = request if self.enrolment is None else replace(request, threshold=None)
+        descriptions = [entry.config.get("descriptions") or {} for entry in request.entries]
 
-        def work(job: Job, progress: Progress) -> tuple[float, Result]:
-            item, outputs = job.input, dict(zip(self.kinds, job.outputs, strict=True))
-            with heard(item, progress) as blocks:
-                tracks: list[Track] = listener.stream(blocks, blocks.rate)
+        def work(item: Item) -> tuple[float, Result]:
+            with heard(item.input, item.progress) as blocks:
+                tracks = models.stream(blocks, blocks.rate)
             meanings = dict(zip(map(name_of, tracks), descriptions, strict=True))
-            file = item.relative.as_posix() if self.relative else item.name
-            warnings = list(dict.fromkeys(text for track in tracks for text in doubts(track)))
-            result = describe(tracks, asked, file, meanings=meanings, warnings=warnings)
+            warnings = list(
+                dict.fromkeys(text for track in tracks for text in models.warnings(track))
+            )
+            for text in warnings:
+                warn(text)
+            result = describe(tracks, asked, item.input.label, meanings=meanings, warnings=warnings)
             if self.groups is not None:
-                self._write_tags(item, outputs.get("copy"), tracks[0], job.replace)
-            if "result" in outputs:
-                text = render(result, asked.form or "txt", named=False)
-                write_bytes(outputs["result"], text.encode("utf-8"), overwrite=job.replace)
-            pictures = [path for kind, path in outputs.items() if kind.startswith("plot")]
+                self._write_tags(item, tracks[0])
+            pictures = [path for kind, path in item.outputs.items() if kind.startswith("plot")]
             for path, track in zip(pictures, tracks, strict=False):
-                plain = meanings[name_of(track)]
-                _draw(path, track, item, asked.threshold, plain, job.replace)
+                _draw(path, track, item, request.threshold, meanings[name_of(track)])
             return result.seconds, result
 
         return work
 
     def _classifier(self) -> Classifier:
-        tasks = {entry.task for entry in self.entries}
+        tasks = {entry.task for entry in self.request.entries}
         return Classifier(
             tasks.pop() if len(tasks) == 1 else None,
-            [str(entry.folder) for entry in self.entries],
-            device=self.device,
-            segment=self.asked.segment,
-            hop=self.asked.hop,
+            [str(entry.folder) for entry in self.request.entries],
+            device=self.request.device,
+            segment=self.request.segment,
+            hop=self.request.hop,
         )
 
-    def _write_tags(self, item: Input, copy: Path | None, track: Track, overwrite: bool) -> None:
+    def _write_tags(self, item: Item, track: Track) -> None:
         """Write those of the tags that are genres and moods into the file or a copy."""
         assert self.groups is not None  # narrows the type
-        (tags,) = decode(track, top=None, threshold=self.asked.threshold)
-        given = [label for label, _ in tags[: self.asked.top]]
+        (tags,) = decode(track, top=None, threshold=self.request.threshold)
+        given = [label for label, _ in tags[: self.request.top]]
         genres, moods = (
             [label for label in given if label in self.groups.get(kind, ())]
             for kind in ("genre", "mood")
         )
-        target = item.path if copy is None else copy
+        target = item.outputs.get("copy", item.path)
         tagged = Tags({"genre": genres, "mood": moods})
-        write_tags(item.path, target, tagged, name=item.name, overwrite=overwrite)
+        write_tags(item.path, target, tagged, name=item.input.name, overwrite=item.overwrite)
 
 
 class _Recogniser:
     """Tells enrolled people apart, in the place of a classifier."""
 
-    def __init__(self, request: _Request, enrolment: Enrolment) -> None:
+    def __init__(self, making: _MakeWork, enrolment: Enrolment) -> None:
+        request = making.request
         self.encoder = Encoder(str(request.entries[0].folder), device=request.device)
-        self.enrolment, self.threshold = enrolment, request.asked.threshold
+        self.enrolment, self.threshold = enrolment, request.threshold
 
     def stream(self, blocks: Blocks, rate: int) -> list[Track]:
         vector = self.encoder.stream(blocks, rate)
@@ -182,39 +180,87 @@ class _Recogniser:
         row, end = np.array([sure], np.float32), np.array([blocks.seconds])
         return [Track("speaker", "classify", labels, row, 0 * end, end, blocks.seconds, 0.0)]
 
+    def warnings(self, track: Track) -> tuple[str, ...]:
+        return ()
+
 
 def _draw(
-    path: Path, track: Track, item: Input, least: float | None, plain: Mapping[str, str], over: bool
+    path: Path, track: Track, item: Item, least: float | None, plain: Mapping[str, str]
 ) -> None:
     """Draw tags of a whole recording as bars, and all else under the spectrogram."""
-    title = f"{item.name}    {name_of(track)}"
+    name, over = item.input.name, item.overwrite
+    title = f"{name}    {name_of(track)}"
     least = track.threshold if least is None else least
     if track.task == "tag" and len(track.starts) == 1:
         values = track.probabilities[0]
         plot_tags(path, track.labels, values, title, threshold=least, overwrite=over)
     else:
-        seen = plotting.overview(item.path, name=item.name)
+        seen = plotting.overview(item.path, name=name)
         plot_classes(path, seen, track, title, threshold=least, descriptions=plain, overwrite=over)
+
+
+def declare(request: ClassifyRequest, output: Path | None) -> Declaration[Result]:
+    """Say what a request comes to: see :mod:`audiocli.tasks.runner`."""
+    models.device(request.device)
+    copies = request.write and not request.in_place
+    place = destination(output, request, folder=copies)
+    entries = list(request.entries)
+    if not entries and request.enroll is None:
+        raise UsageError("name at least one model")
+    if copies and place.folder is None:
+        raise FieldError("{write}: name a folder for copies by {output}, or use {in_place}",
+                         "write", "output", "in_place")  # fmt: skip
+    groups = _groups(entries) if request.write else None
+    entries = entries or [registry.find("encode", VOICE)]
+    request = replace(request, form=place.form, entries=tuple(entries))
+    names = tuple(entry.name for entry in entries)
+    variants = names if len(names) > 1 else ()
+    fields = ("form", "top", "threshold", "segment", "hop", "write", "in_place")
+    return Declaration(
+        command="tag" if all(entry.task == "tag" for entry in entries) else "classify",
+        what="labels",
+        make_work=_MakeWork(request, None, groups),
+        settings={name: getattr(request, name) for name in fields},
+        destination=place,
+        results=ClassResults(place.form, along=request.segment is not None),
+        exports=[] if request.plot is None else [
+            Export("plot", request.plot, "classes", variants=variants)
+        ],
+        outputs=partial(_copy, place.folder) if copies and place.folder else None,
+        models=entries,
+        units={"start": "s", "end": "s", "probability": "1"},
+        check_inputs=_check_written if request.write else None,
+        prepare=None if request.enroll is None else partial(_enrolled, request),
+    )  # fmt: skip
+
+
+def _copy(folder: Path, item: Input, namer: Namer) -> dict[str, Path]:
+    """Name the copy of a file that is to have tags: as the file itself."""
+    return {"copy": folder / item.relative}
+
+
+def _check_written(found: Sequence[Input]) -> None:
+    if any(item.path == Path("-") for item in found):
+        raise FieldError("{write} needs files; - is none", "write")
+
+
+def _enrolled(request: ClassifyRequest, declared: Declaration[Result]) -> Declaration[Result]:
+    """Enrol people, which takes time."""
+    assert request.enroll is not None  # narrows the type
+    encoder = Encoder(str(request.entries[0].folder), device=request.device)
+    enrolment = enrol(request.enroll, encoder, warn=warn)
+    settings = {**declared.settings, "enrolment": _digest(enrolment)}
+    return replace(declared, make_work=_MakeWork(request, enrolment, None), settings=settings)
 
 
 def classify_files(
     inputs: Sequence[str],
     output: str | Path | None = None,
+    request: ClassifyRequest | None = None,
     *,
-    entries: Sequence[registry.ModelEntry] = (),
-    enroll: Path | None = None,
-    asked: Asked | None = None,
-    plot: str | None = None,
-    write: bool = False,
-    in_place: bool = False,
-    files_from: str | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    manifest: Path | None = None,
-    n_jobs: int = 1,
-    device: str = "auto",
-    listener: Callbacks | None = None,
-    warn: Callable[[str], None] | None = None,
+    options: BatchOptions | None = None,
+    callbacks: Callbacks | None = None,
+    **fields: Any,
 ) -> Summary:
     """Classify or tag files and folders; what ``audiocli classify`` and ``audiocli tag`` do.
 
@@ -224,34 +270,16 @@ def classify_files(
         Files, folders, patterns, or ``-`` for standard input.
     output : str or Path, optional
         A file for the results of all inputs, if it ends like one of the formats, or else a folder
-        that mirrors the folders given. Without it the listener alone hears of them.
-    entries : sequence of ModelEntry
-        The models, as :func:`find_models` finds them. All hear a file in one pass.
-    enroll : Path, optional
-        A folder a person, to be told apart by their voices. The entry is then an encoder;
-        without one the encoder of voices.
-    asked : Asked, optional
-        What is wanted of each recording.
-    plot : str, optional
-        A picture; a folder where there are several inputs, and "" for a name beside the output.
-    write : bool
-        Put genres and moods into copies of the files, in the output folder.
-    in_place : bool
-        Put them into the files themselves.
-    files_from : str, optional
-        A list of more inputs.
-    overwrite, resume : bool
-        Replace outputs that are there; skip what the manifest says is done.
-    manifest : Path, optional
-        By default ``audiocli.jsonl`` in the output folder.
-    n_jobs : int
-        Worker processes.
-    device : str
-        As in :func:`audiocli.nn.models.device`.
-    listener : Callbacks, optional
-        Hears how it goes; the outcome of a file that is done holds its :class:`Result`.
-    warn : callable, optional
-        Hears of clips of people that cannot be read.
+        that mirrors the folders given. Without it only the callbacks are told of them.
+    request : ClassifyRequest
+        What is asked for; it names the models.
+    options : BatchOptions, optional
+        How the run goes.
+    callbacks : Callbacks, optional
+        Told how it goes; the outcome of a file that is done holds its :class:`Result`, unless one
+        file holds those of all.
+    **fields
+        Fields of :class:`ClassifyRequest` and :class:`audiocli.BatchOptions`, in their place.
 
     Returns
     -------
@@ -268,121 +296,29 @@ def classify_files(
 
     Examples
     --------
-    >>> classify_files(["a.wav"], "results.csv", asked=Asked(hop=1.0))
+    >>> classify_files(["a.wav"], "results.csv", hop=1.0)
     Traceback (most recent call last):
     ...
-    audiocli.errors.UsageError: --hop is the distance of --segments, which are not asked for
+    audiocli.errors.FieldError: hop is the distance of segment, which is not asked for
     """
-    models.device(device)
-    copies = write and not in_place
-    asked = asked or Asked()
-    place = destination(None if output is None else Path(output), asked, folder=copies)
-    asked = replace(asked, form=place.form)
-    if not entries and enroll is None:
-        raise UsageError("name at least one model")
-    if enroll is not None and asked.segment is not None:
-        raise UsageError("--enroll goes by the whole recording; leave out --segments")
-    if in_place and not write:
-        raise UsageError("--in-place says where --write writes, which is not asked for")
-    if copies and place.folder is None:
-        raise UsageError("--write: name a folder for copies by --output, or use --in-place")
-    found = find_inputs(inputs, files_from=files_from, exclude=place.folder)
-    groups = _groups(entries, asked, found) if write else None
-    names = tuple(entry.name for entry in entries) or (VOICE,)
-    naming = _Naming(place, plot, names, copies, len(found) > 1)
-    jobs = plan(found, naming, overwrite=overwrite, resume=resume)
-    place.check(found, "labels", overwrite=overwrite, resume=resume, manifest=manifest)
-    entries = entries or [registry.find("encode", VOICE)]
-    enrolment = None
-    if enroll is not None:
-        enrolment = enrol(enroll, Encoder(str(entries[0].folder), device=device), warn=warn)
-    request = _Request(
-        asked, tuple(entries), enrolment, groups, in_place,
-        files_from is None and len(inputs) == 1 and os.path.isdir(inputs[0]),
-        device, naming.kinds, n_jobs,
-    )  # fmt: skip
-    results = Collector(listener)
-    with standard_input(jobs) as ready:
-        summary = run(
-            ready,
-            request,
-            settings={**asdict(asked), "kinds": list(naming.kinds), "in_place": in_place,
-                      "enrolment": _digest(enrolment)},
-            n_jobs=n_jobs,
-            model_sha256=_sums(entries),
-            manifest=manifest or place.manifest,
-            resume=resume,
-            listener=results if place.file is not None else listener,
-        )  # fmt: skip
-    if place.file is not None and results.values:
-        text = [render(result, place.form, named=len(found) > 1, header=index == 0)
-                for index, result in enumerate(results.values)]  # fmt: skip
-        write_bytes(place.file, "".join(text).encode("utf-8"), overwrite=overwrite)
-    return summary
+    made = filled(ClassifyRequest, request, options, fields)
+    return run_files(declare, inputs, output, made, callbacks)
 
 
-def _groups(
-    entries: Sequence[registry.ModelEntry], asked: Asked, found: Sequence[Input]
-) -> Mapping[str, Sequence[str]]:
+def _groups(entries: Sequence[registry.ModelEntry]) -> Mapping[str, Sequence[str]]:
     """Look up which tags are genres and moods, or refuse to write any."""
-    if asked.segment is not None:
-        raise UsageError("--write goes by the whole recording; leave out --segments")
-    if any(item.path == Path("-") for item in found):
-        raise UsageError("--write needs files; - is none")
     groups: Mapping[str, Sequence[str]] = entries[0].config.get("groups") or {}
     if len(entries) > 1 or not (groups.get("genre") or groups.get("mood")):
-        raise UsageError(
-            f"{', '.join(entry.name for entry in entries)}: --write needs one model that knows "
-            "which of its tags are genres and moods"
+        names = ", ".join(entry.name for entry in entries)
+        raise FieldError(
+            f"{names}: {{write}} needs one model that knows which of its tags are genres and moods",
+            "write",
         )
     return groups
 
 
-def _sums(entries: Sequence[registry.ModelEntry]) -> str:
-    """Name the weights of all models, and of the encoders below them, by one sum."""
-    sums = [str(entry.config["weights_sha256"]) for entry in entries]
-    for entry in entries:
-        sums += [str(each["weights_sha256"]) for each in entry.config.get("encoders") or ()]
-    return sums[0] if len(sums) == 1 else hashlib.sha256(" ".join(sums).encode()).hexdigest()
-
-
-def _digest(enrolment: Enrolment | None) -> str | None:
+def _digest(enrolment: Enrolment) -> str:
     """Name the people that are enrolled by one sum."""
-    if enrolment is None:
-        return None
     told = json.dumps([enrolment.names, enrolment.threshold, enrolment.scale]).encode()
     vectors = enrolment.centroids.tobytes() + enrolment.mean.tobytes()
     return hashlib.sha256(told + vectors).hexdigest()
-
-
-@dataclass(frozen=True)
-class _Naming:
-    """Names the outputs of an input: a copy or a result, and a picture a model."""
-
-    place: Destination
-    plot: str | None
-    models: tuple[str, ...]
-    copies: bool
-    several: bool
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """What an input has, in the order of its paths."""
-        first = () if self.place.folder is None else ("copy" if self.copies else "result",)
-        return first if self.plot is None else (*first, *(f"plot {name}" for name in self.models))
-
-    def __call__(self, item: Input) -> list[Path]:
-        made, folder = [], self.place.folder
-        if folder is not None:
-            ending = formats.FORMATS[self.place.form].extension
-            made = [folder / item.relative if self.copies else below(folder, item, ending)]
-        return made if self.plot is None else [*made, *self._pictures(item, self.plot)]
-
-    def _pictures(self, item: Input, place: str) -> list[Path]:
-        if place:
-            path = placed("--plot", place, item, ".classes.png", PICTURES, self.several)
-        else:
-            path = below(self.place.folder or Path(), item, ".classes.png")
-        if len(self.models) < 2:
-            return [path]
-        return [path.with_name(f"{path.stem}.{name}{path.suffix}") for name in self.models]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -15,13 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocli.batch.destination import Destination
-from audiocli.errors import UsageError, suggest
+from audiocli.errors import FieldError, UsageError, suggest
 from audiocli.io import formats
 from audiocli.io.formats import Segments
-from audiocli.io.formats.plain import one_line, seconds
+from audiocli.io.formats.plain import SCHEMA, seconds
+from audiocli.io.names import words
+from audiocli.nn.registry import ModelEntry
 from audiocli.tasks.classify.decisions import Track, decode, merged
 
-__all__ = ["FORMATS", "SPANS", "Asked", "Result", "describe", "destination", "name_of", "render"]
+__all__ = [
+    "FORMATS",
+    "SPANS",
+    "ClassResults",
+    "ClassifyRequest",
+    "Result",
+    "describe",
+    "destination",
+    "name_of",
+    "render",
+]
 
 TABLES = ("csv", "json", "jsonl")  # hold all labels, unless told otherwise
 SPANS = ("lab", "jams", "audacity")  # hold what begins and ends, and for one recording only
@@ -31,8 +41,8 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is wanted of each recording.
+class ClassifyRequest:
+    """What is asked of classification and tagging.
 
     Parameters
     ----------
@@ -45,17 +55,30 @@ class Asked:
         Below this probability the best label is not believed, or a tag not given. By default the
         model's own. Among people who are enrolled: the least cosine.
     segment, hop : float, optional
-        Seconds of the stretches to answer for, and from the start of one to that of the next. By
+        Seconds of the segments to answer for, and from the start of one to that of the next. By
         default there is one answer for the whole recording.
+    entries : sequence of ModelEntry
+        The models, as :func:`find_models` finds them. All are given a file in one pass.
+    enroll : Path, optional
+        A folder a person, to be told apart by their voices. The entry is then an encoder;
+        without one the encoder of voices.
+    plot : str, optional
+        A picture; a folder where there are several inputs, and "" for a name beside the output.
+    write : bool
+        Put genres and moods into copies of the files, in the output folder.
+    in_place : bool
+        Put them into the files themselves.
+    device : str
+        As in :func:`audiocli.nn.models.device`.
 
     Raises
     ------
-    UsageError
+    FieldError
         If they cannot be.
 
     Examples
     --------
-    >>> Asked("csv", top=3).top
+    >>> ClassifyRequest("csv", top=3).top
     3
     """
 
@@ -64,21 +87,41 @@ class Asked:
     threshold: float | None = None
     segment: float | None = None
     hop: float | None = None
+    entries: Sequence[ModelEntry] = ()
+    enroll: Path | None = None
+    plot: str | None = None
+    write: bool = False
+    in_place: bool = False
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         if self.form not in (None, *FORMATS):
-            raise UsageError(f"no format {self.form!r}: {suggest(str(self.form), FORMATS)}")
+            raise FieldError(f"{{form}} {self.form!r}: {suggest(str(self.form), FORMATS)}", "form")
         if self.top is not None and self.top < 1:
-            raise UsageError(f"--top {self.top}: at least 1")
+            raise FieldError(f"{{top}} {self.top}: at least 1", "top")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise UsageError(f"--threshold {self.threshold}: between 0 and 1")
+            raise FieldError(f"{{threshold}} {self.threshold}: between 0 and 1", "threshold")
+        self._check_segments()
+        if self.in_place and not self.write:
+            raise FieldError("{in_place} says where {write} writes, which is not asked for",
+                             "in_place", "write")  # fmt: skip
+
+    def _check_segments(self) -> None:
+        both = ("hop", "segment")
         if self.hop is not None and self.segment is None:
-            raise UsageError("--hop is the distance of --segments, which are not asked for")
-        for option, value in (("--segments", self.segment), ("--hop", self.hop)):
+            raise FieldError("{hop} is the distance of {segment}, which is not asked for", *both)
+        for name in both:
+            value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
-                raise UsageError(f"{option} {value}: more than 0 seconds")
+                raise FieldError(f"{{{name}}} {value}: more than 0 seconds", name)
         if self.hop is not None and self.segment is not None and self.hop > self.segment:
-            raise UsageError(f"--hop {self.hop}: no longer than --segments {self.segment}")
+            raise FieldError(
+                f"{{hop}} {self.hop}: no longer than {{segment}} {self.segment}", *both
+            )
+        for name in ("enroll", "write"):
+            if self.segment is not None and getattr(self, name):
+                raise FieldError(f"{{{name}}} goes by the whole recording; leave out {{segment}}",
+                                 name, "segment")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,9 +133,9 @@ class Result:
     file : str
         The recording, as results name it.
     seconds : float
-        Its length.
+        Its duration.
     tasks : tuple of str
-        The models that were asked.
+        The models that were request.
     columns : tuple of str
         Which parts of the rows are of interest.
     rows : list of dict
@@ -121,14 +164,14 @@ class Result:
     warnings: tuple[str, ...] = ()
 
 
-def destination(target: Path | None, asked: Asked, *, folder: bool) -> Destination:
+def destination(target: Path | None, request: ClassifyRequest, *, folder: bool) -> Destination:
     """Settle the format, and whether the output is a file or a folder.
 
     Parameters
     ----------
     target : Path or None
         What the user named.
-    asked : Asked
+    request : ClassifyRequest
         May name the format.
     folder : bool
         Whether it must be a folder.
@@ -144,23 +187,23 @@ def destination(target: Path | None, asked: Asked, *, folder: bool) -> Destinati
 
     Examples
     --------
-    >>> destination(Path("results.csv"), Asked(), folder=False).form
+    >>> destination(Path("results.csv"), ClassifyRequest(), folder=False).form
     'csv'
     """
     # Of txt and audacity, which end alike, txt is meant.
     endings = {formats.FORMATS[name].extension: name for name in reversed(FORMATS)}
     suffix = "" if target is None or target.is_dir() else target.suffix.lower()
     if suffix in endings and not folder:
-        return Destination(asked.form or endings[suffix], file=target)
+        return Destination(request.form or endings[suffix], file=target)
     if target is not None and (suffix in endings or (target.exists() and not target.is_dir())):
         ends = "" if folder else f", or end the name in {', '.join(sorted(endings))}"
         raise UsageError(f"{target}: is not a folder; name a folder{ends}")
-    return Destination(asked.form or "txt", folder=target)
+    return Destination(request.form or "txt", folder=target)
 
 
 def describe(
     tracks: Sequence[Track],
-    asked: Asked,
+    request: ClassifyRequest,
     file: str,
     *,
     meanings: Mapping[str, Mapping[str, str]] | None = None,
@@ -172,7 +215,7 @@ def describe(
     ----------
     tracks : sequence of Track
         What the models say of a recording.
-    asked : Asked
+    request : ClassifyRequest
         What is wanted.
     file : str
         How to call the recording.
@@ -189,22 +232,22 @@ def describe(
     --------
     >>> row, time = np.array([[0.2, 0.8]], np.float32), np.zeros(1)
     >>> track = Track("genre", "classify", ("pop", "rock"), row, time, time + 3, 3.0, 0.0)
-    >>> describe([track], Asked(), "a.wav").rows[0]["label"]
+    >>> describe([track], ClassifyRequest(), "a.wav").rows[0]["label"]
     'rock'
     """
     meanings = meanings or {}
-    several, along = len(tracks) > 1, asked.segment is not None
-    text = asked.form in (None, "txt")
+    several, along = len(tracks) > 1, request.segment is not None
+    text = request.form in (None, "txt")
     names = tuple(name_of(track) for track in tracks)
     rows: list[Row] = []
     events: list[Row] = []
     for track in tracks:
         plain = meanings.get(name_of(track), {})
-        rows += _answers(track, plain, asked)
+        rows += _answers(track, plain, request)
         if along:
-            events += _events(track, plain, asked.threshold)
+            events += _events(track, plain, request.threshold)
         else:
-            events += _answers(track, plain, replace(asked, form=None))
+            events += _answers(track, plain, replace(request, form=None))
     events.sort(key=lambda event: float(event["start"]))
     columns = ["start", "end"] if along else []
     columns += ["label"] if along and text else ["label", "probability"]
@@ -258,18 +301,22 @@ def _confidences(events: Sequence[Row]) -> NDArray[np.float64] | None:
     return None if None in sure else np.array(sure, np.float64)
 
 
-def _best(track: Track, asked: Asked) -> list[list[tuple[str, float]]]:
+def _best(track: Track, request: ClassifyRequest) -> list[list[tuple[str, float]]]:
     """Choose of each stretch the labels that the format holds."""
-    top = asked.top
-    if top is None and asked.form in TABLES and (track.task != "tag" or asked.threshold is None):
+    top = request.top
+    if (
+        top is None
+        and request.form in TABLES
+        and (track.task != "tag" or request.threshold is None)
+    ):
         top = len(track.labels) + 1  # one of them may be "unknown"
     elif top is None and track.task != "tag":
         top = 1
-    return decode(track, top=top, threshold=asked.threshold)
+    return decode(track, top=top, threshold=request.threshold)
 
 
-def _answers(track: Track, plain: Mapping[str, str], asked: Asked) -> list[Row]:
-    spans = zip(track.starts, track.ends, _best(track, asked), strict=True)
+def _answers(track: Track, plain: Mapping[str, str], request: ClassifyRequest) -> list[Row]:
+    spans = zip(track.starts, track.ends, _best(track, request), strict=True)
     return [_row(track, plain, start, end, *pair) for start, end, pairs in spans for pair in pairs]
 
 
@@ -305,7 +352,7 @@ def render(result: Result, form: str, *, named: bool = True, header: bool = True
     --------
     >>> row, time = np.array([[0.2, 0.8]], np.float32), np.zeros(1)
     >>> track = Track("genre", "classify", ("pop", "rock"), row, time, time + 3, 3.0, 0.0)
-    >>> render(describe([track], Asked("lab"), "a.wav"), "lab")
+    >>> render(describe([track], ClassifyRequest("lab"), "a.wav"), "lab")
     '0.000 3.000 rock\n'
     """
     if form in SPANS:
@@ -315,7 +362,8 @@ def render(result: Result, form: str, *, named: bool = True, header: bool = True
         tasks: dict[str, list[Row]] = {task: [] for task in result.tasks}
         for row in result.rows:
             tasks[row["task"]].append({name: row[name] for name in kept if row[name] != ""})
-        told: Row = {"file": result.file, "seconds": result.seconds, "tasks": tasks}
+        told: Row = {"schema": SCHEMA, "file": result.file, "duration": result.seconds,
+                     "tasks": tasks}  # fmt: skip
         if result.axes:
             along = "start" in result.columns
             told["axes"] = {axis: values if along else values[0]
@@ -329,12 +377,13 @@ def render(result: Result, form: str, *, named: bool = True, header: bool = True
             for row in result.rows
         ]  # fmt: skip
     elif form == "csv":
-        lines = [_cells(["file", *result.columns])] if header else []
-        lines += [_cells([result.file, *_text(row, result.columns)]) for row in result.rows]
+        lines = [",".join(["file", *result.columns])] if header else []
+        lines += [",".join(map(words, [result.file, *_text(row, result.columns)]))
+                  for row in result.rows]  # fmt: skip
     else:
         last = [name for name in ("task", "meaning") if name in result.columns]
         first = [name for name in result.columns if name not in last]
-        name = [one_line(result.file)] if named else []
+        name = [result.file] if named else []
         lines = [
             "\t".join([*_text(row, first), *name, *_text(row, last)]).rstrip("\t")
             for row in result.rows
@@ -350,7 +399,46 @@ def _text(row: Row, columns: Sequence[str]) -> list[str]:
     return [str(cells[name]) for name in columns]
 
 
-def _cells(cells: list[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerow(cells)  # quotes both characters of its own line break
-    return text.getvalue().removesuffix("\r\n")
+@dataclass(frozen=True)
+class ClassResults:
+    """Answers as text; see :class:`audiocli.tasks.runner.Results`.
+
+    Parameters
+    ----------
+    form : str
+        One of ``FORMATS``.
+    along : bool
+        Whether there is an answer for each segment.
+    """
+
+    form: str
+    along: bool = False
+
+    @property
+    def extension(self) -> str:
+        """What the name of a file ends in."""
+        return formats.FORMATS[self.form].extension
+
+    @property
+    def joins(self) -> bool:
+        """Whether one file can hold the results of several recordings."""
+        return formats.FORMATS[self.form].joins
+
+    @property
+    def prints(self) -> bool:
+        """Whether it is text."""
+        return True
+
+    @property
+    def prints_several(self) -> bool:
+        """Whether the text of several recordings can stand in one stream."""
+        return self.joins
+
+    @property
+    def column(self) -> int:
+        """In txt: which of the cells between tabs is the name of the recording."""
+        return 3 if self.along else 2
+
+    def render(self, value: Result, named: bool, header: bool) -> str:
+        """Make text of the answers for a recording."""
+        return render(value, self.form, named=named, header=header)

@@ -1,30 +1,54 @@
-"""Tables of features: csv, parquet, npz, jsonl and ARFF, written whole and read back."""
+"""Tables of features: csv, parquet, npz, jsonl and ARFF, written and read back in pieces.
+
+A value that is not defined, NaN, is an empty cell in csv, null in jsonl and parquet, ``?`` in ARFF
+and NaN in npz. Parquet and npz also say how they were made, as JSON: in the metadata of the schema
+under ``audiocli``, and in the array ``made_with``.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import importlib.util
+import itertools
 import json
+import math
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.errors import UsageError
+from audiocli.batch import joint
+from audiocli.errors import FieldError, UsageError
 from audiocli.io.atomic import write_whole
+from audiocli.io.formats.plain import seconds
+from audiocli.io.names import words
 
-__all__ = ["FORMATS", "TEXTS", "Layout", "Part", "find_form", "lines", "read", "write"]
+__all__ = [
+    "FORMATS",
+    "TEXTS",
+    "FeatureResults",
+    "Layout",
+    "Part",
+    "TableRows",
+    "find_form",
+    "lines",
+    "read",
+    "write",
+]
 
 Floats = NDArray[np.floating[Any]]
 
 FORMATS = ("csv", "parquet", "npz", "jsonl", "arff")
 #: Those that can be printed.
 TEXTS = ("csv", "jsonl", "arff")
-FRAMES_AT_ONCE = 1000
+#: What stands in them for a value that is not defined.
+UNDEFINED = {"csv": "", "jsonl": "null", "arff": "?"}
+ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -102,12 +126,13 @@ def find_form(path: Path | None, form: str | None) -> str:
     ending = "csv" if path is None else path.suffix.lower().removeprefix(".")
     form = form or ending
     if form not in FORMATS:
-        raise UsageError(
+        raise FieldError(
             f"{path or form}: a table ends in {', '.join('.' + name for name in FORMATS)}; "
-            "choose one of these, or --format"
+            "choose one of these, or {form}",
+            "form",
         )
     if path is None and form not in TEXTS:
-        raise UsageError(f"--format {form} is no text; name a file by --output")
+        raise FieldError(f"{{form}} {form} is no text; name a file by {{output}}", "form", "output")
     if form == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise UsageError(f"{path}: parquet needs pyarrow; run: pip install pyarrow, or use .npz")
     return form
@@ -128,7 +153,7 @@ def lines(layout: Layout, part: Part | None, form: str) -> Iterator[str]:
     Yields
     ------
     str
-        Lines without their ends. Numbers have seven digits, as float32 has, and times
+        Lines without their ends. Numbers have seven digits, as float32 has, and times up to
         microseconds.
 
     Examples
@@ -148,15 +173,15 @@ def lines(layout: Layout, part: Part | None, form: str) -> Iterator[str]:
             yield from ["", "@data"]
         return
     quoting: dict[str, Callable[[str], str]] = {
-        "csv": _csv_text,
+        "csv": words,
         "arff": _arff_text,
         "jsonl": json.dumps,
     }
     name = quoting[form](part.file)
     for index, row in enumerate(part.values):
-        cells = [f"{value:.7g}" for value in row.tolist()]
+        cells = [UNDEFINED[form] if value != value else f"{value:.7g}" for value in row.tolist()]
         if layout.frame_rate:
-            cells.insert(0, f"{index / layout.frame_rate:.6f}")
+            cells.insert(0, seconds(index / layout.frame_rate))
         if form == "jsonl":
             pairs = zip(layout.heading[1:], cells, strict=True)
             yield f'{{"file": {name}, ' + ", ".join(f'"{key}": {v}' for key, v in pairs) + "}"
@@ -164,13 +189,148 @@ def lines(layout: Layout, part: Part | None, form: str) -> Iterator[str]:
             yield ",".join([name, *cells])
 
 
-def _csv_text(text: str) -> str:
-    quoted = any(character in text for character in ',"\r\n')
-    return '"' + text.replace('"', '""') + '"' if quoted else text
-
-
 def _arff_text(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+@dataclass(frozen=True)
+class FeatureResults:
+    """Rows as text for standard output; see :class:`audiocli.tasks.runner.Results`."""
+
+    form: str
+    layout: Layout
+    joins: bool = True
+    prints: bool = True
+    prints_several: bool = True
+    column: int = 0
+
+    @property
+    def extension(self) -> str:
+        """What the name of a file ends in."""
+        return f".{self.form}"
+
+    def render(self, value: Part, named: bool, header: bool) -> str:
+        """Make text of the rows of a recording."""
+        heading = lines(self.layout, None, self.form) if header else iter(())
+        text = itertools.chain(heading, lines(self.layout, value, self.form))
+        return "".join(f"{line}\n" for line in text)
+
+
+@dataclass(frozen=True)
+class TableRows:
+    """Writes and reads a table by the rows of one recording after another.
+
+    Parameters
+    ----------
+    layout : Layout
+        The columns.
+    form : str
+        One of ``FORMATS``. An npz has the arrays ``files`` (rows,), ``columns`` (columns,),
+        ``values`` (rows, columns), ``time`` (rows,) where rows are frames, and ``made_with``.
+    made_with : mapping
+        How it was made, ready for JSON.
+    """
+
+    layout: Layout
+    form: str
+    made_with: Mapping[str, Any] = field(default_factory=dict)
+
+    def begin(self, known: Sequence[str]) -> None:
+        """Names are in the rows, so there is nothing to hear of."""
+
+    def part(self, value: Part, name: str) -> joint.Part:
+        """Make rows of the features of a recording."""
+        rows = np.asarray(value.values, np.float64)
+        return joint.Part(name, rows.tobytes(), len(rows))
+
+    def renamed(self, part: joint.Part, name: str) -> joint.Part:
+        """Give the rows another name."""
+        return joint.Part(name, part.data, part.rows)
+
+    def read(self, path: Path) -> Iterator[joint.Part]:
+        """Read a table back."""
+        readers = {"npz": _read_npz, "parquet": _read_parquet, "jsonl": _read_jsonl}
+        reader = readers.get(self.form, _read_rows)
+        first = len(self.layout.heading) - len(self.layout.columns)
+        try:
+            with path.open("rb") as stream:
+                pieces = reader(path, stream)
+                heading = tuple(next(pieces))
+                if heading != self.layout.heading:
+                    raise UsageError(
+                        f"{path}: has other columns ({len(heading)}, not "
+                        f"{len(self.layout.heading)}, or other names); use the options that it was "
+                        "made with, another name, or --overwrite"
+                    )
+                for name, rows in itertools.groupby(pieces, key=lambda row: row[0]):
+                    # time follows from the rate
+                    values = np.array([row[first:] for row in rows], np.float64)
+                    yield joint.Part(str(name), values.tobytes(), len(values))
+        except (
+            OSError, ValueError, KeyError, IndexError, TypeError, StopIteration,
+            RuntimeError, zipfile.BadZipFile, csv.Error,
+        ) as error:  # fmt: skip
+            raise UsageError(
+                f"{path}: cannot be read as {self.form} to add to it; use --overwrite to make it "
+                "anew"
+            ) from error
+
+    def values(self, part: joint.Part) -> Part:
+        """Give the rows as numbers."""
+        table = np.frombuffer(part.data, np.float64)
+        return Part(part.name, table.reshape(part.rows, len(self.layout.columns)))
+
+    def write(self, path: Path, parts: Iterable[joint.Part], counts: Mapping[str, int]) -> None:
+        """Write a table."""
+        if self.form == "npz":
+            self._write_npz(path, parts, counts)
+        elif self.form == "parquet":
+            self._write_parquet(path, parts)
+        else:
+            with path.open("w", encoding="utf-8", newline="") as stream:
+                stream.writelines(f"{line}\n" for line in lines(self.layout, None, self.form))
+                for part in parts:
+                    rows = lines(self.layout, self.values(part), self.form)
+                    stream.writelines(f"{line}\n" for line in rows)
+
+    def _write_npz(
+        self, path: Path, parts: Iterable[joint.Part], counts: Mapping[str, int]
+    ) -> None:
+        rows, width = sum(counts.values()), max(map(len, counts), default=1) or 1
+        names = (np.full(count, name, f"<U{width}") for name, count in counts.items())
+        rate = self.layout.frame_rate or 1.0
+        times = (np.arange(count) / rate for count in counts.values())
+        values = (self.values(part).values.astype(np.float32) for part in parts)
+        made_with = json.dumps(self.made_with)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            _add(archive, "files", f"<U{width}", (rows,), names)
+            columns = np.array(self.layout.columns, str)
+            _add(archive, "columns", columns.dtype.str, columns.shape, [columns])
+            _add(archive, "values", "<f4", (rows, len(self.layout.columns)), values)
+            if self.layout.frame_rate:
+                _add(archive, "time", "<f8", (rows,), times)
+            if self.made_with:
+                _add(archive, "made_with", f"<U{len(made_with)}", (), [np.array(made_with)])
+
+    def _write_parquet(self, path: Path, parts: Iterable[joint.Part]) -> None:
+        import pyarrow
+        from pyarrow import parquet
+
+        kinds = {"file": pyarrow.string(), "time": pyarrow.float64()}
+        schema = pyarrow.schema(
+            [(name, kinds.get(name, pyarrow.float32())) for name in self.layout.heading],
+            metadata={"audiocli": json.dumps(self.made_with)},
+        )
+        with parquet.ParquetWriter(path, schema) as writer:
+            for group in _groups(map(self.values, parts)):
+                columns: list[Any] = [[part.file for part in group for _ in part.values]]
+                if self.layout.frame_rate:
+                    rate = self.layout.frame_rate
+                    columns.append(np.concatenate([np.arange(len(p.values)) / rate for p in group]))
+                table = np.concatenate([part.values for part in group]).astype(np.float32)
+                columns += [pyarrow.array(column, from_pandas=True) for column in table.T]
+                arrays = [pyarrow.array(column) for column in columns]
+                writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
 
 
 def write(
@@ -187,8 +347,7 @@ def write(
     parts : sequence of Part
         Its rows, in their order.
     form : str
-        One of ``FORMATS``. An npz has the arrays ``files`` (rows,), ``columns`` (columns,),
-        ``values`` (rows, columns), and ``time`` (rows,) where rows are frames.
+        One of ``FORMATS``, see :class:`TableRows`.
     overwrite : bool
         Whether a file that is there may be replaced.
 
@@ -206,52 +365,17 @@ def write(
     ...     path.read_text()
     'file,rms\na.wav,1\n'
     """
+    rows = TableRows(layout, form)
+    counts = {part.file: len(part.values) for part in parts}
 
-    def fill_text(partial: Path) -> None:
-        with partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            for part in (None, *parts):
-                stream.writelines(f"{line}\n" for line in lines(layout, part, form))
+    def fill(partial: Path) -> None:
+        rows.write(partial, (rows.part(part, part.file) for part in parts), counts)
 
-    fills: dict[str, Callable[[Path], None]] = {
-        "npz": lambda partial: _fill_npz(partial, layout, parts),
-        "parquet": lambda partial: _fill_parquet(partial, layout, parts),
-    }
-    write_whole(path, fills.get(form, fill_text), overwrite=overwrite)
-
-
-def _arrays(layout: Layout, parts: Sequence[Part]) -> tuple[list[str], Floats, Floats]:
-    """Give the file of each row, its time, and the values (rows, columns)."""
-    files = [part.file for part in parts for _ in range(len(part.values))]
-    empty = np.zeros((0, len(layout.columns)), np.float32)
-    values = np.concatenate([empty, *(part.values.astype(np.float32) for part in parts)])
-    rate = layout.frame_rate or 1.0
-    times = np.concatenate([np.zeros(0), *(np.arange(len(part.values)) / rate for part in parts)])
-    return files, times, values
-
-
-def _fill_npz(partial: Path, layout: Layout, parts: Sequence[Part]) -> None:
-    files, times, values = _arrays(layout, parts)
-    arrays = {"files": np.array(files, str), "columns": np.array(layout.columns), "values": values}
-    if layout.frame_rate:
-        arrays["time"] = times
-    with partial.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # a mapping of arrays
-
-
-def _fill_parquet(partial: Path, layout: Layout, parts: Sequence[Part]) -> None:
-    import pandas  # type: ignore[import-untyped]  # it ships no hints
-
-    files, times, values = _arrays(layout, parts)
-    frame = pandas.DataFrame(values, columns=list(layout.columns))
-    if layout.frame_rate:
-        frame.insert(0, "time", times)
-    # Parquet holds text only; a name of other bytes is written with their numbers.
-    frame.insert(0, "file", [name.encode("utf-8", "backslashreplace").decode() for name in files])
-    frame.to_parquet(partial, engine="pyarrow", index=False)
+    write_whole(path, fill, overwrite=overwrite)
 
 
 def read(path: Path, layout: Layout, form: str) -> list[Part]:
-    """Read a table back that :func:`write` wrote, to add to it.
+    """Read a table back that :func:`write` wrote.
 
     Parameters
     ----------
@@ -282,65 +406,100 @@ def read(path: Path, layout: Layout, form: str) -> list[Part]:
     ...     read(path, layout, "npz")
     [Part(file='a.wav', values=array([[1.]]))]
     """
-    readers = {"npz": _read_npz, "parquet": _read_parquet, "jsonl": _read_jsonl}
-    try:
-        heading, files, values = readers.get(form, _read_rows)(path)
-    except (OSError, ValueError, KeyError, IndexError, StopIteration, zipfile.BadZipFile) as error:
-        raise UsageError(
-            f"{path}: cannot be read as {form} to add to it; use --overwrite to make it anew"
-        ) from error
-    if tuple(heading) != layout.heading:
-        raise UsageError(
-            f"{path}: has other columns ({len(heading)}, not {len(layout.heading)}, or other "
-            "names); use the options that it was made with, another name, or --overwrite"
-        )
-    table = np.array(values, np.float64).reshape(len(files), len(layout.heading) - 1)
-    table = table[:, len(layout.heading) - 1 - len(layout.columns) :]  # time follows from the rate
-    rows: dict[str, list[int]] = {}
-    for index, name in enumerate(files):
-        rows.setdefault(name, []).append(index)
-    return [Part(name, table[places]) for name, places in rows.items()]
+    rows = TableRows(layout, form)
+    return [rows.values(part) for part in rows.read(path)]
 
 
-Read = tuple[Sequence[str], Sequence[str], Any]
+def _groups(parts: Iterable[Part]) -> Iterator[list[Part]]:
+    """Gather parts until they are worth a row group."""
+    group: list[Part] = []
+    for part in parts:
+        group.append(part)
+        if sum(len(one.values) for one in group) >= ROWS_AT_ONCE:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
-def _read_rows(path: Path) -> Read:
+def _add(
+    archive: zipfile.ZipFile, name: str, kind: str, shape: tuple[int, ...],
+    pieces: Iterable[NDArray[Any]],
+) -> None:  # fmt: skip
+    """Put an array into an npz, piece by piece."""
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+        header = {"descr": kind, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        for piece in pieces:
+            stream.write(piece.tobytes())
+
+
+Pieces = Iterator[Sequence[Any]]
+"""The heading, then the cells of each row."""
+
+
+def _read_rows(path: Path, stream: IO[bytes]) -> Pieces:
     """Read csv, or ARFF, whose data are csv under another heading."""
     heading, quote = [], '"'
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
-        if path.read_bytes()[:9] == b"@relation":
-            quote = "'"
-            for line in stream:
-                if line.startswith("@data"):
-                    break
-                if line.startswith("@attribute"):
-                    heading.append(line.split()[1])
-        escape = "\\" if quote == "'" else None
-        reader = csv.reader(stream, quotechar=quote, escapechar=escape, doublequote=not escape)
-        heading = heading or next(reader)
-        rows = list(reader)
-    return heading, [row[0] for row in rows], [list(map(float, row[1:])) for row in rows]
+    text = (line.decode("utf-8", "surrogateescape") for line in stream)
+    first = next(text)
+    if first.startswith("@relation"):
+        quote = "'"
+        for line in text:
+            if line.startswith("@data"):
+                break
+            if line.startswith("@attribute"):
+                heading.append(line.split()[1])
+    else:
+        text = itertools.chain([first], text)
+    escape = "\\" if quote == "'" else None
+    reader = csv.reader(text, quotechar=quote, escapechar=escape, doublequote=not escape)
+    yield heading or next(reader)
+    for name, *cells in reader:
+        yield name, *(math.nan if cell in ("", "?") else float(cell) for cell in cells)
 
 
-def _read_jsonl(path: Path) -> Read:
-    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    return list(rows[0]), [row.pop("file") for row in rows], [list(row.values()) for row in rows]
+def _read_jsonl(path: Path, stream: IO[bytes]) -> Pieces:
+    for number, line in enumerate(stream):
+        row = json.loads(line)
+        if number == 0:
+            yield list(row)
+        name, *values = row.values()
+        yield name, *(math.nan if value is None else float(value) for value in values)
 
 
-def _read_npz(path: Path) -> Read:
-    found: dict[str, Any] = {}
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            with archive.open(name) as stream:
-                found[name] = np.lib.format.read_array(stream, allow_pickle=False)
-    times = [found["time.npy"][:, None]] if "time.npy" in found else []
-    heading = ["file", *(["time"] if times else []), *found["columns.npy"].tolist()]
-    return heading, found["files.npy"].tolist(), np.hstack([*times, found["values.npy"]])
+def _read_npz(path: Path, stream: IO[bytes]) -> Pieces:
+    with zipfile.ZipFile(stream) as archive, contextlib.ExitStack() as stack:
+
+        def pieces(name: str) -> Iterator[Any]:
+            return _array_rows(stack.enter_context(archive.open(f"{name}.npy")))
+
+        times = [pieces("time")] if "time.npy" in archive.namelist() else []
+        yield ["file", *(["time"] if times else []), *(str(name) for name in pieces("columns"))]
+        for name, *cells in zip(pieces("files"), *times, pieces("values"), strict=True):
+            yield str(name), *cells[:-1], *cells[-1]
 
 
-def _read_parquet(path: Path) -> Read:
-    import pandas
+def _array_rows(stream: IO[bytes]) -> Iterator[Any]:
+    """Give the rows of an array, of which some are read at once."""
+    version = np.lib.format.read_magic(stream)
+    reading = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+    shape, fortran, kind = reading[version[0]](stream)
+    if fortran or kind.hasobject:
+        raise ValueError("not as it was written")
+    size = kind.itemsize * math.prod(shape[1:])
+    for start in range(0, shape[0], ROWS_AT_ONCE):
+        count = min(ROWS_AT_ONCE, shape[0] - start)
+        data = stream.read(count * size)
+        yield from np.frombuffer(data, kind).reshape(count, *shape[1:])
 
-    frame = pandas.read_parquet(path, engine="pyarrow")
-    return list(frame.columns), list(frame["file"]), frame.drop(columns="file").to_numpy()
+
+def _read_parquet(path: Path, stream: IO[bytes]) -> Pieces:
+    from pyarrow import parquet
+
+    table = parquet.ParquetFile(path)
+    yield list(table.schema_arrow.names)
+    for batch in table.iter_batches(ROWS_AT_ONCE):
+        columns = [column.to_pylist() for column in batch.columns]
+        for name, *cells in zip(*columns, strict=True):
+            yield name, *(math.nan if cell is None else cell for cell in cells)

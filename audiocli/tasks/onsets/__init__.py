@@ -24,15 +24,15 @@ Böck, Krebs, Schedl: Evaluating the online capabilities of onset detection meth
 """
 
 from audiocli.tasks.onsets.detector import Decoder, OnsetDetector, Onsets, activations, decode
-from audiocli.tasks.onsets.files import Products, as_instants, detect_file, detect_files
+from audiocli.tasks.onsets.files import OnsetRequest, as_instants, detect_file, detect_files
 from audiocli.tasks.onsets.online import OnlineDetector, RawAudio, open_stream
 
 __all__ = [
     "Decoder",
     "OnlineDetector",
     "OnsetDetector",
+    "OnsetRequest",
     "Onsets",
-    "Products",
     "RawAudio",
     "activations",
     "as_instants",

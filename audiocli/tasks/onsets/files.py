@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from audiocli.batch import Callbacks, Collector, Progress, Summary, Worker, run
-from audiocli.batch.destination import Destination, settle
-from audiocli.batch.inputs import Input, Job, find_inputs, plan
-from audiocli.batch.placing import Naming, below, picture, placed, sound
-from audiocli.batch.stdin import standard_input
-from audiocli.errors import UsageError
+from audiocli.batch import Callbacks, Progress, Summary
+from audiocli.batch.destination import settle
+from audiocli.batch.placing import SOUNDS, Export
+from audiocli.errors import FieldError, UsageError, suggest
 from audiocli.io import formats
 from audiocli.io.atomic import write_whole
 from audiocli.io.audio import AudioReader
@@ -24,8 +22,25 @@ from audiocli.nn import models, registry
 from audiocli.tasks import plotting
 from audiocli.tasks.onsets.clicks import write_clicks
 from audiocli.tasks.onsets.detector import DEFAULT_MODEL, OnsetDetector, Onsets
+from audiocli.tasks.runner import (
+    AnnotationResults,
+    BatchOptions,
+    Declaration,
+    Item,
+    Work,
+    filled,
+    run_files,
+)
 
-__all__ = ["COLUMNS", "Products", "as_instants", "detect_file", "detect_files", "write_curve"]
+__all__ = [
+    "COLUMNS",
+    "OnsetRequest",
+    "as_instants",
+    "declare",
+    "detect_file",
+    "detect_files",
+    "write_curve",
+]
 
 #: What may stand beside each time.
 COLUMNS = ("strength", "salience")
@@ -35,46 +50,63 @@ CURVES = (".csv", ".npz")
 
 
 @dataclass(frozen=True)
-class Products:
-    """What to write besides the onsets themselves, and where; None for what is not wanted.
+class OnsetRequest:
+    """What is asked of onset detection.
 
     Parameters
     ----------
+    form : str, optional
+        One of :data:`audiocli.io.formats.FORMATS`; by default what the output's name says, or txt.
+    columns : tuple of str
+        Which of ``COLUMNS`` stand beside the times.
+    model, threshold, combine, min_gap, device
+        As in :class:`OnsetDetector`.
+    backtrack : bool
+        Move each onset to where the level is lowest before it.
     plot : str, optional
-        Picture; a folder where there are several inputs, and "" for a name beside the output.
+        A picture; a folder where there are several inputs, and "" for a name beside the output.
     click : str, optional
-        The song with a click at each onset.
+        The recording with a click at each onset; a file, or a folder.
     activations : str, optional
-        The curve of onset strength, .csv or .npz.
+        The activations, .csv or .npz; a file, or a folder.
 
     Examples
     --------
-    >>> Products(plot="a.png").click is None
-    True
+    >>> OnsetRequest(threshold=0.4).backtrack
+    False
     """
 
+    form: str | None = None
+    columns: Sequence[str] = ()
+    model: str = DEFAULT_MODEL
+    threshold: float | None = None
+    combine: float | None = None
+    min_gap: float | None = None
+    backtrack: bool = False
     plot: str | None = None
     click: str | None = None
     activations: str | None = None
+    device: str = "auto"
 
+    def __post_init__(self) -> None:
+        for column in self.columns:
+            if column not in COLUMNS:
+                raise FieldError(f"{{columns}} {column}: {suggest(column, COLUMNS)}", "columns")
 
-@dataclass(frozen=True)
-class _Request:
-    """All that a worker needs to know, but the job; pickled to worker processes."""
+    @property
+    def exports(self) -> list[Export]:
+        """What is to be written besides the onsets."""
+        made = []
+        if self.plot is not None:
+            made.append(Export("plot", self.plot, "onsets"))
+        if self.click is not None:
+            made.append(Export("click", self.click, "clicks", SOUNDS, like_input=True))
+        if self.activations is not None:
+            made.append(Export("activations", self.activations, "activations", CURVES))
+        return made
 
-    model: str
-    device: str
-    threshold: float | None
-    combine: float | None
-    min_gap: float | None
-    backtrack: bool
-    columns: tuple[str, ...]
-    form: str
-    kinds: tuple[str, ...]  # of each job's outputs: result, plot, click, activations
-    n_jobs: int
-
-    def __call__(self) -> Worker:
-        models.share_processor(self.n_jobs)
+    def make_work(self) -> Work[Instants]:
+        """Load the model, and make what detects the onsets of a file."""
         detector = OnsetDetector(
             self.model,
             device=self.device,
@@ -83,28 +115,46 @@ class _Request:
             min_gap=self.min_gap,
         )
 
-        def work(job: Job, progress: Progress) -> tuple[float, Instants]:
-            outputs = dict(zip(self.kinds, job.outputs, strict=True))
+        def work(item: Item) -> tuple[float, Instants]:
             onsets = detect_file(
                 detector,
-                job.input.path,
-                name=job.input.name,
+                item.path,
+                name=item.input.name,
                 backtrack=self.backtrack,
-                plot=outputs.get("plot"),
-                click=outputs.get("click"),
-                curve=outputs.get("activations"),
-                overwrite=job.replace,
-                progress=progress,
+                plot=item.outputs.get("plot"),
+                click=item.outputs.get("click"),
+                curve=item.outputs.get("activations"),
+                overwrite=item.overwrite,
+                progress=item.progress,
             )
-            result = as_instants(onsets, job.input.name, self.columns, detector.entry.name)
-            if "result" in outputs:
-                options = formats.Options(columns=True)
-                formats.write(
-                    outputs["result"], result, self.form, options=options, overwrite=job.replace
-                )
-            return onsets.seconds, result
+            name = detector.entry.name
+            return onsets.seconds, as_instants(onsets, item.input.label, self.columns, name)
 
         return work
+
+
+def declare(request: OnsetRequest, output: Path | None) -> Declaration[Instants]:
+    """Say what a request comes to: see :mod:`audiocli.tasks.runner`."""
+    models.device(request.device)
+    place = settle(output, request.form, Instants.kind, "txt")
+    fields = ("threshold", "combine", "min_gap", "backtrack")
+    return Declaration(
+        command="onsets",
+        what="onsets",
+        make_work=request.make_work,
+        settings={
+            **{name: getattr(request, name) for name in fields},
+            "columns": list(request.columns),
+            "form": place.form,
+        },
+        destination=place,
+        results=AnnotationResults(
+            place.form, formats.Options(columns=True), column=1 + len(request.columns)
+        ),
+        exports=request.exports,
+        models=[registry.find("onsets", request.model)],
+        units={"time": "s", "strength": "1", "salience": "dB"},
+    )
 
 
 def detect_file(
@@ -265,22 +315,11 @@ def write_curve(path: Path, onsets: Onsets, *, overwrite: bool = False) -> None:
 def detect_files(
     inputs: Sequence[str],
     output: str | Path | None = None,
+    request: OnsetRequest | None = None,
     *,
-    files_from: str | None = None,
-    form: str | None = None,
-    columns: Sequence[str] = (),
-    products: Products | None = None,
-    model: str = DEFAULT_MODEL,
-    threshold: float | None = None,
-    combine: float | None = None,
-    min_gap: float | None = None,
-    backtrack: bool = False,
-    overwrite: bool = False,
-    resume: bool = False,
-    manifest: Path | None = None,
-    n_jobs: int = 1,
-    device: str = "auto",
-    listener: Callbacks | None = None,
+    options: BatchOptions | None = None,
+    callbacks: Callbacks | None = None,
+    **fields: Any,
 ) -> Summary:
     """Detect onsets in files and folders; what ``audiocli onsets`` does.
 
@@ -290,27 +329,16 @@ def detect_files(
         Files, folders, patterns, or ``-`` for standard input.
     output : str or Path, optional
         A file for the onsets of all inputs, if it ends like one of the formats, or else a folder
-        that mirrors the folders given. Without it the listener alone hears of them.
-    files_from : str, optional
-        A list of more inputs.
-    form : str, optional
-        One of :data:`audiocli.io.formats.FORMATS`; by default what the output's name says, or txt.
-    columns : sequence of str
-        Which of ``COLUMNS`` stand beside the times.
-    products : Products, optional
-        Pictures, clicks and curves to write.
-    model, device, threshold, combine, min_gap
-        As in :class:`OnsetDetector`.
-    backtrack : bool
-        Move each onset to where the level is lowest before it.
-    overwrite, resume : bool
-        Replace outputs that are there; skip what the manifest says is done.
-    manifest : Path, optional
-        By default ``audiocli.jsonl`` in the output folder.
-    n_jobs : int
-        Worker processes.
-    listener : Callbacks, optional
-        Hears how it goes; the outcome of a file that is done holds its ``Instants``.
+        that mirrors the folders given. Without it only the callbacks are told of them.
+    request : OnsetRequest, optional
+        What is asked for.
+    options : BatchOptions, optional
+        How the run goes.
+    callbacks : Callbacks, optional
+        Told how it goes; the outcome of a file that is done holds its ``Instants``, unless one file
+        holds those of all.
+    **fields
+        Fields of :class:`OnsetRequest` and :class:`audiocli.BatchOptions`, in their place.
 
     Returns
     -------
@@ -329,57 +357,8 @@ def detect_files(
     >>> from audiocli.demo import write_demo
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = write_demo(Path(folder))
-    ...     detect_files([folder + "/song.wav"], folder + "/onsets.csv").done
+    ...     detect_files([folder + "/song.wav"], folder + "/onsets.csv", threshold=0.4).done
     1
     """
-    models.device(device)
-    entry = registry.find("onsets", model)
-    place = settle(None if output is None else Path(output), form, Instants.kind, "txt")
-    found = find_inputs(inputs, files_from=files_from, exclude=place.folder)
-    naming = _naming(place, products or Products(), len(found) > 1)
-    jobs = plan(found, naming, overwrite=overwrite, resume=resume)
-    settings = {
-        **{"threshold": threshold, "combine": combine, "min_gap": min_gap},
-        **{"backtrack": backtrack, "columns": list(columns), "form": place.form},
-        **{"products": list(naming.kinds)},
-    }
-    request = _Request(
-        model, device, threshold, combine, min_gap, backtrack, tuple(columns), place.form,
-        naming.kinds, n_jobs,
-    )  # fmt: skip
-    place.check(found, "onsets", overwrite=overwrite, resume=resume, manifest=manifest)
-    results = Collector(listener)
-    with standard_input(jobs) as ready:
-        summary = run(
-            ready,
-            request,
-            settings=settings,
-            n_jobs=n_jobs,
-            model_sha256=str(entry.config["weights_sha256"]),
-            manifest=manifest or place.manifest,
-            resume=resume,
-            listener=results,
-        )
-    if place.file is not None and results.values:
-        options = formats.Options(columns=True)
-        formats.write(place.file, results.values, place.form, options, overwrite=overwrite)
-    return summary
-
-
-def _naming(place: Destination, products: Products, several: bool) -> Naming:
-    """Say where the outputs of an input go."""
-    ways: dict[str, Callable[[Input], Path]] = {}
-    if place.folder is not None:
-        ways["result"] = partial(below, place.folder, ending=formats.FORMATS[place.form].extension)
-    if products.plot is not None:
-        ways["plot"] = partial(
-            picture, products.plot, place.folder, ending=".onsets.png", several=several
-        )
-    if products.click is not None:
-        ways["click"] = partial(sound, products.click, kind="clicks", several=several)
-    if products.activations is not None:
-        ways["activations"] = partial(
-            placed, "--activations", products.activations, ending=".activations.csv",
-            allowed=CURVES, several=several,
-        )  # fmt: skip
-    return Naming(ways)
+    made = filled(OnsetRequest, request, options, fields)
+    return run_files(declare, inputs, output, made, callbacks)

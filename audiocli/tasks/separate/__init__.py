@@ -24,15 +24,15 @@ recurrent neural networks for monaural source separation. IEEE/ACM TASLP 23(12),
 
 from audiocli.tasks.separate.clips import SOURCES
 from audiocli.tasks.separate.files import separate_files
-from audiocli.tasks.separate.products import Asked, parse_gains
+from audiocli.tasks.separate.products import SeparationRequest, parse_gains
 from audiocli.tasks.separate.separator import Separator, decode, estimate
 from audiocli.tasks.separate.song import Extras, Separation, separate_file
 
 __all__ = [
     "SOURCES",
-    "Asked",
     "Extras",
     "Separation",
+    "SeparationRequest",
     "Separator",
     "decode",
     "estimate",

@@ -1,33 +1,39 @@
-"""What is made of a song besides its stems, and how all of it is named."""
+"""What is asked of separation, and how all that is made of a recording is named."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from audiocli.batch.inputs import Input
-from audiocli.batch.placing import PICTURES, below, placed
-from audiocli.errors import UsageError, suggest
+from audiocli.batch.placing import PAGES, Export, Namer
+from audiocli.errors import FieldError, suggest
+from audiocli.tasks.separate.separator import DEFAULT_MODEL
 
-__all__ = ["NAME", "REMIX", "Asked", "Naming", "container_of", "parse_gains"]
+__all__ = ["NAME", "REMIX", "SeparationRequest", "container_of", "name_sounds", "parse_gains"]
 
 #: How outputs are called unless the user says otherwise.
 NAME = "{name}.{stem}.{ext}"
 #: What stands in a remix's name in the place of a stem.
 REMIX = "remix"
-PAGES = (".html", ".htm")
 HIGHEST_GAIN = 60.0  # dB
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What to make besides the stems; None for what is not wanted.
+class SeparationRequest:
+    """What is asked of separation; None for what is not wanted.
 
     Parameters
     ----------
+    model : str
+        A model's name or folder.
+    stems : sequence of str, optional
+        Which to write, of those the model has; ``accompaniment`` is always among them, all but
+        the vocals. By default all that the model has.
+    container, bits, clip, metadata
+        As in :func:`separate_file`.
     plot : str, optional
         Picture; a folder where there are several inputs, and "" for a name beside the stems.
     report : str, optional
@@ -35,32 +41,46 @@ class Asked:
     gains : mapping of str to float, optional
         A remix, with gains in dB by stem; the others have 0, and -inf leaves one out.
     preview : float, optional
-        Take only the loudest stretch of so many seconds.
+        Take only the loudest segment of so many seconds.
+    pitches : int, optional
+        As in :class:`audiocli.tasks.separate.separator.Separator`.
+    device : str
+        As in :func:`audiocli.nn.models.device`.
 
     Raises
     ------
-    UsageError
+    FieldError
         If there is no such gain, or the preview is no length.
 
     Examples
     --------
-    >>> Asked(gains={"vocals": -6.0}).report is None
+    >>> SeparationRequest(gains={"vocals": -6.0}).report is None
     True
     """
 
+    model: str = DEFAULT_MODEL
+    stems: Sequence[str] | None = None
+    container: str | None = None
+    bits: int | None = None
+    clip: str = "rescale"
+    metadata: bool = True
     plot: str | None = None
     report: str | None = None
     gains: Mapping[str, float] | None = None
     preview: float | None = None
+    pitches: int | None = None
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         for stem, gain in (self.gains or {}).items():
             if not gain <= HIGHEST_GAIN:  # NaN among them
-                raise UsageError(f"--gain {stem}={gain:g}: must be between -inf and 60 dB")
+                raise FieldError(f"{{gains}} {stem}={gain:g}: must be between -inf and 60 dB",
+                                 "gains")  # fmt: skip
         if self.preview is not None and not 0 < self.preview < math.inf:
-            raise UsageError(f"--preview {self.preview:g}: must be more than 0 seconds")
+            raise FieldError(f"{{preview}} {self.preview:g}: must be more than 0 seconds",
+                             "preview")  # fmt: skip
 
-    def check(self, stems: Sequence[str]) -> None:
+    def check_gains(self, stems: Sequence[str]) -> None:
         """Refuse gains of stems that a model does not have.
 
         Parameters
@@ -70,23 +90,80 @@ class Asked:
 
         Raises
         ------
-        UsageError
+        FieldError
             If one is not among them.
         """
         for stem in self.gains or {}:
             if stem not in stems:
-                raise UsageError(f"--gain: unknown stem {stem!r}: {suggest(stem, stems)}")
+                raise FieldError(
+                    f"{{gains}}: unknown stem {stem!r}: {suggest(stem, stems)}", "gains"
+                )
+
+    @property
+    def exports(self) -> list[Export]:
+        """What is written besides sound."""
+        partly = "" if self.preview is None else "preview"
+        made = []
+        if self.plot is not None:
+            tag = f"stems.{partly}" if partly else "stems"
+            made.append(Export("plot", self.plot, tag, folder_tag=partly))
+        if self.report is not None:
+            made.append(Export("report", self.report, partly, PAGES))
+        return made
 
     @property
     def settings(self) -> dict[str, object]:
-        """What the results depend on, ready for JSON; empty where nothing was asked for."""
+        """What the results depend on, ready for JSON.
+
+        Which stems are written is not among it: a file of a stem is the same beside others.
+        """
         named = {
-            "plot": self.plot is not None or None,
-            "report": self.report is not None or None,
+            "pitches": self.pitches,
             "gains": {stem: str(gain) for stem, gain in (self.gains or {}).items()} or None,
             "preview": self.preview,
+            "clip": None if self.clip == "rescale" else self.clip,
+            "metadata": None if self.metadata else False,
         }
-        return {name: value for name, value in named.items() if value is not None}
+        given = {name: value for name, value in named.items() if value is not None}
+        return {"container": self.container, "bits": self.bits, **given}
+
+
+def name_sounds(
+    folder: Path, kinds: Sequence[str], request: SeparationRequest, item: Input, namer: Namer
+) -> dict[str, Path]:
+    """Name the stems of an input and its remix.
+
+    Parameters
+    ----------
+    folder : Path
+        Mirrors the folders given.
+    kinds : sequence of str
+        The stems, and ``remix``.
+    request : SeparationRequest
+        Says the container, and whether it is a preview.
+    item : Input
+        What they are made of.
+    namer : Namer
+        Its template has ``{stem}``.
+
+    Returns
+    -------
+    dict of str to Path
+
+    Examples
+    --------
+    >>> song = Input(Path("song.mp3"), "song.mp3", Path("song.mp3"))
+    >>> name_sounds(Path("out"), ["vocals"], SeparationRequest(), song, Namer(NAME))
+    {'vocals': PosixPath('out/song.vocals.wav')}
+    """
+    ext = request.container or container_of(item)
+    paths = {kind: namer(folder, item, ext, stem=kind) for kind in kinds}
+    if request.preview is None:
+        return paths
+    # whatever the template, it is told from the whole
+    return {
+        kind: path.with_name(f"{path.stem}.preview{path.suffix}") for kind, path in paths.items()
+    }
 
 
 def parse_gains(words: Iterable[str]) -> dict[str, float]:
@@ -121,105 +198,11 @@ def parse_gains(words: Iterable[str]) -> dict[str, float]:
         except ValueError:
             gain = math.nan
         if not stem or not equals or math.isnan(gain):
-            raise UsageError(f"--gain {word}: write STEM=DB, as in vocals=-6dB")
+            raise FieldError(f"{{gains}} {word}: write STEM=DB, as in vocals=-6dB", "gains")
         if stem in gains:
-            raise UsageError(f"--gain {word}: {stem} has a gain already")
+            raise FieldError(f"{{gains}} {word}: {stem} has a gain already", "gains")
         gains[stem] = gain
     return gains
-
-
-@dataclass(frozen=True)
-class Naming:
-    """Names the outputs of an input: stems first, in their order, then what else was asked for.
-
-    Parameters
-    ----------
-    folder : Path
-        For the stems; mirrors the folders given.
-    stems : tuple of str
-        Those to write.
-    container : str or None
-        The ending of audio files; None goes by the input's name.
-    template : str
-        Of ``{name}``, ``{stem}``, ``{ext}`` and ``{parent}``.
-    asked : Asked
-        What else to make.
-    several : bool
-        Whether there are several inputs.
-
-    Attributes
-    ----------
-    kinds : tuple of str
-        What each of the outputs is: a stem, ``remix``, ``plot`` or ``report``.
-
-    Examples
-    --------
-    >>> naming = Naming(Path("out"), ("vocals",), None, NAME, Asked(plot=""), False)
-    >>> song = Input(Path("song.mp3"), "song.mp3", Path("song.mp3"))
-    >>> [path.name for path in naming(song)]
-    ['song.vocals.wav', 'song.stems.png']
-    """
-
-    folder: Path
-    stems: tuple[str, ...]
-    container: str | None
-    template: str
-    asked: Asked
-    several: bool
-    kinds: tuple[str, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        wanted = {
-            REMIX: bool(self.asked.gains),
-            "plot": self.asked.plot is not None,
-            "report": self.asked.report is not None,
-        }
-        kinds = self.stems + tuple(kind for kind, made in wanted.items() if made)
-        object.__setattr__(self, "kinds", kinds)
-
-    def __call__(self, item: Input) -> list[Path]:
-        """Name the outputs of an input, in the order of `kinds`.
-
-        Raises
-        ------
-        UsageError
-            If the template is not understood or leads elsewhere, or a file has another ending.
-        """
-        heard = tuple(kind for kind in self.kinds if kind not in ("plot", "report"))
-        paths = self._sounds(item, heard)
-        partly = ".preview" if self.asked.preview is not None else ""
-        if self.asked.plot == "":
-            paths.append(below(self.folder, item, f".stems{partly}.png"))
-        elif self.asked.plot is not None:
-            ending = f"{partly}.png"
-            paths.append(placed("--plot", self.asked.plot, item, ending, PICTURES, self.several))
-        if self.asked.report is not None:
-            ending = f"{partly}.html"
-            paths.append(placed("--report", self.asked.report, item, ending, PAGES, self.several))
-        return paths
-
-    def _sounds(self, item: Input, stems: Sequence[str]) -> list[Path]:
-        fields = {
-            "name": item.relative.stem,
-            "ext": self.container or container_of(item),
-            "parent": Path(os.path.abspath(item.path)).parent.name,
-        }
-        try:
-            names = [Path(self.template.format(stem=stem, **fields)) for stem in stems]
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise UsageError(
-                f"name template {self.template!r} is not understood ({error}); "
-                "use {name}, {stem}, {ext} and {parent}"
-            ) from error
-        for name in names:
-            if name.anchor or ".." in name.parts:
-                raise UsageError(
-                    f"name template {self.template!r} leads out of the output folder, to {name}; "
-                    "name that folder by --output"
-                )
-        if self.asked.preview is not None:  # whatever the template, it is told from the whole
-            names = [name.with_name(f"{name.stem}.preview{name.suffix}") for name in names]
-        return [self.folder / item.relative.parent / name for name in names]
 
 
 def container_of(item: Input) -> str:

@@ -1,0 +1,53 @@
+"""Options that ``classify`` and ``tag`` share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import click
+
+from audiocli.cli.options import Command, adding, plot_option
+
+FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity"]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What is wanted of a model's answers."""
+
+    form: str | None
+    top: int | None
+    threshold: float | None
+    segment: float | None
+    hop: float | None
+    plot: str | None
+
+
+def answer_options(*, threshold: str, top: str, plot: str) -> Callable[[Command], Command]:
+    """Add what can be asked of a model's answers; it comes as one :class:`Answers`."""
+    options = [
+        click.option("--segments", "segment", type=float, metavar="S",
+                     help="Answer along time, for segments of so many seconds."),
+        click.option("--hop", type=float, metavar="S",
+                     help="From the start of one segment to that of the next. [--segments]"),
+        click.option("--top", type=click.IntRange(1), metavar="K", help=top),
+        click.option("--threshold", type=click.FloatRange(0, 1), metavar="P", help=threshold),
+        click.option("--format", "form", type=click.Choice(FORMATS),
+                     help="[by the output's name; txt]"),
+        plot_option(plot),
+    ]  # fmt: skip
+
+    def decorate(command: Command) -> Command:
+        names = [field.name for field in fields(Answers)]
+
+        @functools.wraps(command)
+        def gathered(*args: Any, **given: Any) -> Any:
+            answers = Answers(**{name: given.pop(name) for name in names})
+            return command(*args, answers, **given)
+
+        return adding(options)(gathered)  # type: ignore[return-value]  # Click makes a command of it
+
+    return decorate

@@ -1,0 +1,497 @@
+"""Run a task over files: find inputs, name outputs, refuse what would lose something, and go.
+
+This is the one way from a request to files and results, whatever the task. A task declares what a
+request comes to (:class:`Declaration`): how a worker is made, how results are written, what else
+it exports. It holds nothing of folders, formats, manifests or processes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from audiocli.batch import Callbacks, Progress, Summary, Worker, run
+from audiocli.batch.destination import Destination
+from audiocli.batch.inputs import Input, Job, check_joint_output, find_inputs, plan
+from audiocli.batch.joint import JointFile, RowFormat
+from audiocli.batch.manifest import command_of, digest
+from audiocli.batch.placing import NAME, Export, Namer
+from audiocli.batch.rows import TextRows
+from audiocli.batch.stdin import standard_input
+from audiocli.errors import FieldError, UsageError, suggest
+from audiocli.io import formats
+from audiocli.io.atomic import write_bytes
+from audiocli.nn.registry import ModelEntry
+
+__all__ = [
+    "AnnotationResults",
+    "BatchOptions",
+    "Declaration",
+    "Item",
+    "Results",
+    "filled",
+    "run_declared",
+    "run_files",
+]
+
+Value = TypeVar("Value")
+Request = TypeVar("Request")
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How a run over files goes, whatever the task.
+
+    Parameters
+    ----------
+    files_from, files_from0 : str, optional
+        A list of more inputs, one a line, or each with a NUL character behind it.
+    name : str, optional
+        What outputs in folders are called, see :class:`audiocli.batch.placing.Namer`.
+    overwrite, resume : bool
+        Replace outputs that are there; skip what the manifest says is done.
+    prune : bool
+        With `resume`: remove outputs, or rows, of inputs that are gone.
+    manifest : str or Path, optional
+        By default ``audiocli.jsonl`` in an output folder (``audiocli.COMMAND.jsonl`` if that is
+        of another command), or the name of a joint file and ``.manifest.jsonl``.
+    n_jobs : int
+        Worker processes.
+
+    Examples
+    --------
+    >>> BatchOptions(resume=True).n_jobs
+    1
+    """
+
+    files_from: str | None = None
+    files_from0: str | None = None
+    name: str | None = None
+    overwrite: bool = False
+    resume: bool = False
+    prune: bool = False
+    manifest: str | Path | None = None
+    n_jobs: int = 1
+
+
+@dataclass(frozen=True)
+class Item:
+    """One input as a task's worker gets it.
+
+    Parameters
+    ----------
+    input : Input
+        What to open, and what to call it.
+    outputs : mapping of str to Path
+        What to write besides the result, by kind.
+    overwrite : bool
+        Whether files that are there may be replaced.
+    progress : callable
+        Told the seconds done, and of how many.
+    """
+
+    input: Input
+    outputs: Mapping[str, Path]
+    overwrite: bool
+    progress: Progress
+
+    @property
+    def path(self) -> Path:
+        """The file to open."""
+        return self.input.path
+
+
+Work = Callable[[Item], "tuple[float, Value]"]
+"""Analyses one input; returns the seconds of audio in it and the result, which is pickled."""
+
+
+class Results(Protocol):
+    """How results become text. Pickled to worker processes."""
+
+    @property
+    def form(self) -> str:
+        """The name of the format."""
+
+    @property
+    def extension(self) -> str:
+        """What the name of a file ends in, with its dot."""
+
+    @property
+    def joins(self) -> bool:
+        """Whether one file can hold the results of several recordings."""
+
+    @property
+    def prints(self) -> bool:
+        """Whether it is text."""
+
+    @property
+    def prints_several(self) -> bool:
+        """Whether the text of several recordings can stand in one stream."""
+
+    @property
+    def column(self) -> int:
+        """In txt: which of the cells between tabs is the name of the recording."""
+
+    def render(self, value: Any, named: bool, header: bool) -> str | bytes:
+        """Make text of a result; with the name of the recording, and with a head, or without."""
+
+
+@dataclass(frozen=True)
+class AnnotationResults:
+    """Instants or segments, in one of the formats of :mod:`audiocli.io.formats`.
+
+    Parameters
+    ----------
+    form : str
+        The name of the format.
+    options : formats.Options
+        How to write.
+    column : int
+        As in :class:`Results`.
+    """
+
+    form: str
+    options: formats.Options = field(default_factory=formats.Options)
+    column: int = 1
+
+    @property
+    def extension(self) -> str:
+        """What the name of a file ends in."""
+        return formats.FORMATS[self.form].extension
+
+    @property
+    def joins(self) -> bool:
+        """Whether one file can hold the results of several recordings."""
+        return formats.FORMATS[self.form].joins
+
+    @property
+    def prints(self) -> bool:
+        """Whether it is text."""
+        return self.form != "midi"
+
+    @property
+    def prints_several(self) -> bool:
+        """Whether the text of several recordings can stand in one stream."""
+        return self.joins
+
+    def render(self, value: Any, named: bool, header: bool) -> str | bytes:
+        """Make text of a result."""
+        options = dataclasses.replace(self.options, file=named, header=header)
+        return formats.render(value, self.form, options)
+
+
+@dataclass(frozen=True)
+class Declaration(Generic[Value]):
+    """What a request comes to.
+
+    Parameters
+    ----------
+    command : str
+        The command, which names its manifest.
+    what : str
+        What the results are, in the plural, for messages.
+    make_work : callable
+        Makes what analyses one input, once a process. Pickled to worker processes.
+    settings : mapping
+        All that results depend on, besides the weights of the models, ready for JSON.
+    destination : Destination
+        Where results go.
+    results : Results, optional
+        How a result becomes text, in files and on standard output.
+    exports : sequence of Export
+        What to write besides the result.
+    outputs : callable, optional
+        Names what is written in the place of a result, by kind, for a task that makes sound.
+    rows : RowFormat, optional
+        How one file holds the results of all, where that is not text of `results`.
+    models : sequence of ModelEntry
+        Whose weights the results depend on.
+    units : mapping of str to str
+        The units of a table's columns, for the manifest.
+    template : str
+        What outputs in folders are called by default.
+    network : bool
+        Whether torch is at work, whose threads the processes share.
+    in_order : bool
+        Whether results come by the names of the recordings.
+    check_inputs : callable, optional
+        Told what was found; refuses what the task cannot work on.
+    prepare : callable, optional
+        Completes the declaration with what takes time, when nothing is left to be refused.
+    """
+
+    command: str
+    what: str
+    make_work: Callable[[], Work[Value]]
+    settings: Mapping[str, Any]
+    destination: Destination = field(default_factory=lambda: Destination(""))
+    results: Results | None = None
+    exports: Sequence[Export] = ()
+    outputs: Callable[[Input, Namer], dict[str, Path]] | None = None
+    rows: RowFormat | None = None
+    models: Sequence[ModelEntry] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
+    template: str = NAME
+    network: bool = True
+    in_order: bool = False
+    check_inputs: Callable[[Sequence[Input]], None] | None = None
+    prepare: Callable[[Declaration[Value]], Declaration[Value]] | None = None
+
+
+def filled(
+    request_type: type[Request],
+    request: Request | None,
+    options: BatchOptions | None,
+    fields: Mapping[str, Any],
+) -> tuple[Request, BatchOptions]:
+    """Make of keywords what was not given as objects.
+
+    Parameters
+    ----------
+    request_type : type
+        A frozen dataclass.
+    request, options : optional
+        As they were given; keywords change fields of them.
+    fields : mapping
+        The keywords, of both.
+
+    Returns
+    -------
+    request, options
+
+    Raises
+    ------
+    TypeError
+        If there is no such field.
+
+    Examples
+    --------
+    >>> filled(BatchOptions, None, None, {"n_jobs": 2})[1].n_jobs
+    2
+    """
+    own = {each.name for each in dataclasses.fields(request_type)}  # type: ignore[arg-type]
+    common = {each.name for each in dataclasses.fields(BatchOptions)}
+    for name in fields:
+        if name not in own | common:
+            raise TypeError(f"unexpected keyword {name!r}: {suggest(name, own | common)}")
+    mine = {name: value for name, value in fields.items() if name in own}
+    theirs = {name: value for name, value in fields.items() if name in common}
+    made = request_type(**mine) if request is None else dataclasses.replace(request, **mine)  # type: ignore[type-var]
+    return made, dataclasses.replace(options or BatchOptions(), **theirs)
+
+
+def run_files(
+    declare: Callable[[Request, Path | None], Declaration[Any]],
+    inputs: Sequence[str],
+    output: str | Path | None,
+    made: tuple[Request, BatchOptions],
+    callbacks: Callbacks | None = None,
+) -> Summary:
+    """Carry out a request: what every function for many files does.
+
+    Parameters
+    ----------
+    declare : callable
+        Of the task: makes a declaration of a request and the output.
+    inputs : sequence of str
+        Files, folders, patterns, or ``-`` for standard input.
+    output : str or Path, optional
+        A file or a folder.
+    made : tuple of request and BatchOptions
+        As :func:`filled` makes it.
+    callbacks : Callbacks, optional
+        Told how it goes.
+
+    Returns
+    -------
+    Summary
+    """
+    request, options = made
+    declared = declare(request, None if output is None else Path(output))
+    return run_declared(declared, inputs, options, callbacks)
+
+
+def run_declared(
+    task: Declaration[Any],
+    inputs: Sequence[str],
+    options: BatchOptions,
+    callbacks: Callbacks | None = None,
+) -> Summary:
+    """Do what a task declared, over all inputs.
+
+    Parameters
+    ----------
+    task : Declaration
+        What to do.
+    inputs : sequence of str
+        Files, folders, patterns, or ``-`` for standard input.
+    options : BatchOptions
+        How the run goes.
+    callbacks : Callbacks, optional
+        Told how it goes.
+
+    Returns
+    -------
+    Summary
+
+    Raises
+    ------
+    UsageError
+        If it cannot be carried out as asked; nothing was written then.
+    """
+    place = task.destination
+    found = find_inputs(
+        inputs,
+        files_from=options.files_from,
+        files_from0=options.files_from0,
+        exclude=place.folder,
+    )
+    if task.in_order:
+        found.sort(key=lambda item: item.label)
+    if task.check_inputs is not None:
+        task.check_inputs(found)
+    joins = place.file is not None and (task.rows is not None or _joins(task))
+    name_outputs = partial(_outputs, task, Namer(options.name or task.template), len(found) > 1)
+    jobs = plan(found, name_outputs, overwrite=options.overwrite, resume=options.resume)
+    if place.file is not None:
+        _check_file(task, place.file, found, options, joins)
+    manifest = _manifest(task, options, joins)
+    if options.resume and manifest is None:
+        raise FieldError(
+            "{resume} goes by the manifest of an output; give one by {output}", "resume", "output"
+        )
+    if task.prepare is not None:
+        task = task.prepare(task)
+    joint = _joint(task, options, found) if joins else None
+    with standard_input(jobs) as ready:
+        return run(
+            ready,
+            _MakeWorker(task.make_work, task.results, options.n_jobs, task.network),
+            settings=task.settings,
+            n_jobs=options.n_jobs,
+            model_sha256=_sums(task.models),
+            manifest=manifest,
+            resume=options.resume,
+            prune=options.prune,
+            command=task.command,
+            about=_about(task),
+            joint=joint,
+            callbacks=callbacks,
+        )
+
+
+@dataclass(frozen=True)
+class _MakeWorker:
+    """Makes the batch's worker of a task's; pickled to worker processes."""
+
+    make_work: Callable[[], Work[Any]]
+    results: Results | None
+    n_jobs: int
+    network: bool
+
+    def __call__(self) -> Worker:
+        if self.network:
+            from audiocli.nn.models import share_processor  # loads torch
+
+            share_processor(self.n_jobs)
+        work = self.make_work()
+
+        def do(job: Job, progress: Progress) -> tuple[float, Any]:
+            outputs = dict(zip(job.kinds, job.outputs, strict=True))
+            target = outputs.pop("result", None)
+            seconds, value = work(Item(job.input, outputs, job.replace, progress))
+            if target is not None and self.results is not None:
+                content = self.results.render(value, False, True)
+                data = content.encode("utf-8") if isinstance(content, str) else content
+                write_bytes(target, data, overwrite=job.replace)
+            return seconds, value
+
+        return do
+
+
+def _outputs(task: Declaration[Any], namer: Namer, several: bool, item: Input) -> dict[str, Path]:
+    """Name all that is written for an input, by kind."""
+    place = task.destination
+    made: dict[str, Path] = {}
+    if task.outputs is not None:
+        made |= task.outputs(item, namer)
+    elif task.results is not None and place.folder is not None:
+        made["result"] = namer(place.folder, item, task.results.extension.removeprefix("."))
+    elif task.results is not None and place.file is not None and not _joins(task):
+        made["result"] = place.file
+    for export in task.exports:
+        made |= export.paths(item, namer, place.folder, several=several)
+    return made
+
+
+def _joins(task: Declaration[Any]) -> bool:
+    return task.results is not None and task.results.joins
+
+
+def _check_file(
+    task: Declaration[Any], file: Path, found: Sequence[Input], options: BatchOptions, joins: bool
+) -> None:
+    """Refuse one file for the results of all where it cannot hold them or would lose something."""
+    if len(found) > 1 and not joins:
+        raise UsageError(
+            f"{file}: {task.destination.form} holds the {task.what} of one file; name a folder, or "
+            "use csv or jsonl"
+        )
+    fix = "use --overwrite to replace it, or --resume to add to it"
+    check_joint_output(file, found, replace=options.overwrite or options.resume, fix=fix)
+
+
+def _manifest(task: Declaration[Any], options: BatchOptions, joins: bool) -> Path | None:
+    """Find the manifest: the one that was named, or the one that goes with the output."""
+    if options.manifest is not None:
+        return Path(options.manifest)
+    place = task.destination
+    if place.file is not None:
+        kept = joins or options.resume
+        return Path(f"{place.file}.manifest.jsonl") if kept else None
+    if place.folder is None:
+        return None
+    shared = place.folder / "audiocli.jsonl"
+    if command_of(shared) in (None, task.command):
+        return shared
+    return place.folder / f"audiocli.{task.command}.jsonl"
+
+
+def _joint(task: Declaration[Any], options: BatchOptions, found: Sequence[Input]) -> JointFile:
+    """Make the file that holds the results of all inputs."""
+    place = task.destination
+    assert place.file is not None  # narrows the type
+    rows = task.rows
+    named = len(found) > 1
+    if rows is None:
+        assert task.results is not None
+        rows = TextRows(place.form, task.results.render, named, task.results.column)
+    return JointFile(
+        place.file,
+        rows,
+        digest({**task.settings, "models": _sums(task.models)}),
+        resume=options.resume,
+        replace=options.overwrite,
+        in_order=task.in_order,
+    )
+
+
+def _about(task: Declaration[Any]) -> dict[str, Any]:
+    """Say what the manifest and the tables tell of a run, besides its settings."""
+    about: dict[str, Any] = {"models": [entry.name for entry in task.models]}
+    return {**about, "units": dict(task.units)} if task.units else about
+
+
+def _sums(entries: Sequence[ModelEntry]) -> str | None:
+    """Name the weights of all models, and of the encoders below them, by one sum."""
+    sums = [str(entry.config["weights_sha256"]) for entry in entries]
+    for entry in entries:
+        sums += [str(each["weights_sha256"]) for each in entry.config.get("encoders") or ()]
+    if len(sums) < 2:
+        return sums[0] if sums else None
+    return hashlib.sha256(" ".join(sums).encode()).hexdigest()
