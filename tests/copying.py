@@ -167,7 +167,7 @@ class Batch:
         )
         self.notes = Notes()
         options = {"settings": {"window": 1}, "manifest": self.manifest, **options}
-        return run(jobs, make_worker, resume=resume, listener=self.notes, **options)
+        return run(jobs, make_worker, resume=resume, callbacks=self.notes, **options)
 
     def statuses(self) -> dict[str, str]:
         return {Path(o.job.input.name).stem: o.status for o in self.notes.outcomes}
@@ -176,6 +176,10 @@ class Batch:
         return {Path(o.job.input.name).stem: o.error for o in self.notes.outcomes}
 
     def records(self) -> list[dict[str, Any]]:
+        """Read what became of jobs."""
+        return [record for record in self.lines() if record["record"] == "job"]
+
+    def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.manifest.read_text().splitlines()]
 
     def latest(self) -> dict[str, str]:

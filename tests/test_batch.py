@@ -62,10 +62,11 @@ def test_known_problem_fails_without_a_worker(tmp_path: Path) -> None:
     jobs = plan(find_inputs([str(tmp_path / "gone.txt")]), lambda item: [tmp_path / "x"])
     notes = Notes()
     broken = functools.partial(make_nothing, AssertionError("made"))
-    summary = run(jobs, broken, settings={}, listener=notes, manifest=tmp_path / "m")
+    summary = run(jobs, broken, settings={}, callbacks=notes, manifest=tmp_path / "m")
     assert summary.exit_code == 1
     assert notes.outcomes[0].error == f"{tmp_path}/gone.txt: No such file or directory"
-    assert json.loads((tmp_path / "m").read_text())["error"] == notes.outcomes[0].error
+    last = (tmp_path / "m").read_text().splitlines()[-1]
+    assert json.loads(last)["error"] == notes.outcomes[0].error
 
 
 def test_input_that_vanished_since_is_a_failure(batch: Batch) -> None:
@@ -77,7 +78,7 @@ def test_input_that_vanished_since_is_a_failure(batch: Batch) -> None:
 
 def test_no_jobs_is_no_error() -> None:
     notes = Notes()
-    summary = run([], make_copy, settings={}, listener=notes, n_jobs=3)
+    summary = run([], make_copy, settings={}, callbacks=notes, n_jobs=3)
     assert (summary.exit_code, notes.calls) == (0, ["started 0", "closed"])
 
 
@@ -125,7 +126,7 @@ def test_listener_that_fails_is_not_swallowed(batch: Batch) -> None:
     jobs = plan(find_inputs([str(batch.folder / "in")], extensions=["txt"]), lambda item: [])
     broken = Broken()
     with pytest.raises(BrokenPipeError):
-        run(jobs, make_copy, settings={}, listener=broken)
+        run(jobs, make_copy, settings={}, callbacks=broken)
     assert broken.calls[-1] == "closed"
 
 
@@ -162,7 +163,7 @@ def test_warnings_are_issued_where_nobody_takes_them(batch: Batch) -> None:
     [job] = plan(find_inputs([str(batch.folder / "in")], extensions=["txt"]), lambda item: [])
     job = Job(job.input, (batch.output("a"),))
     with pytest.warns(AudioCliWarning) as caught:
-        run([job], make_copy, settings={}, listener=Collector(Callbacks()))
+        run([job], make_copy, settings={}, callbacks=Collector(Callbacks()))
     said = ("the end is missing", "no tempo was found")
     assert [str(one.message) for one in caught] == [f"{job.input.name}: {line}" for line in said]
 

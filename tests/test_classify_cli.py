@@ -523,8 +523,8 @@ def test_wrong_usage_says_what_is_right(
 
 def test_python_refuses_as_the_command_does(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="xml"):
-        results.Asked("xml")
+        results.ClassifyRequest("xml")
     with pytest.raises(UsageError, match="--top 0"):
-        results.Asked(top=0)
+        results.ClassifyRequest(top=0)
     with pytest.raises(UsageError, match="no task"):
         files.find_models(["nothing"])

@@ -8,22 +8,10 @@ import pytest
 
 from audiocli.batch.destination import Destination, settle
 from audiocli.batch.inputs import Input
-from audiocli.batch.placing import PICTURES, Naming, below, placed
-from audiocli.errors import UsageError
+from audiocli.batch.placing import SOUNDS, Export, Namer
+from audiocli.errors import FieldError, UsageError
 
-ONE = [Input(Path("a.wav"), "a.wav", Path("a.wav"))]
-TWO = [*ONE, Input(Path("b.wav"), "b.wav", Path("b.wav"))]
-
-
-def check(
-    place: Destination,
-    found: list[Input],
-    *,
-    overwrite: bool = False,
-    resume: bool = False,
-    manifest: Path | None = None,
-) -> None:
-    place.check(found, "chords", overwrite=overwrite, resume=resume, manifest=manifest)
+SONG = Input(Path("a.m4a"), "a.m4a", Path("live/a.m4a"))
 
 
 def test_the_end_of_a_name_and_what_is_there_tell_files_from_folders(tmp_path: Path) -> None:
@@ -38,51 +26,55 @@ def test_the_end_of_a_name_and_what_is_there_tell_files_from_folders(tmp_path: P
         settle(tmp_path / "file", None, "segments", "lab")
 
 
-def test_one_file_is_refused_where_it_would_lose_something(tmp_path: Path) -> None:
-    path = tmp_path / "a.lab"
-    check(Destination("lab", file=path), ONE)
-    check(Destination("csv", file=path), TWO)
-    with pytest.raises(UsageError, match="holds the chords of one file"):
-        check(Destination("lab", file=path), TWO)
-    with pytest.raises(UsageError, match="written as a whole"):
-        check(Destination("lab", file=path), ONE, resume=True, manifest=tmp_path / "m")
-    path.touch()
-    check(Destination("lab", file=path), ONE, overwrite=True)
-    with pytest.raises(UsageError, match="exists"):
-        check(Destination("lab", file=path), ONE)
-
-
 def test_a_name_for_one_picture_is_refused_for_several(tmp_path: Path) -> None:
     def at(place: str, several: bool) -> Path:
-        return placed("--plot", place, ONE[0], ".chords.png", PICTURES, several)
+        (path,) = (
+            Export("plot", place, "chords")
+            .paths(SONG, Namer(), Path("out"), several=several)
+            .values()
+        )
+        return path
 
     one = f"{tmp_path}/p.png"
+    assert at("", True) == Path("out/live/a.chords.png")
     assert at(one, False) == Path(one)
-    with pytest.raises(UsageError, match="p.png: is a name for one file, and there are several"):
+    with pytest.raises(FieldError, match="plot .*p.png: is a name for one file, and there are"):
         at(one, True)
-    assert at(f"{one}/", True) == Path(one) / "a.chords.png"
-    assert at(f"{tmp_path}/new", True) == tmp_path / "new" / "a.chords.png"
+    assert at(f"{one}/", True) == Path(one) / "live" / "a.chords.png"
+    assert at(f"{tmp_path}/new", True) == tmp_path / "new" / "live" / "a.chords.png"
     Path(one).mkdir()  # a folder that is there is meant, whatever its name
-    assert at(one, True) == at(one, False) == Path(one) / "a.chords.png"
-    with pytest.raises(UsageError, match="must end in"):
+    assert at(one, True) == at(one, False) == Path(one) / "live" / "a.chords.png"
+    with pytest.raises(FieldError, match="must end in"):
         at(f"{tmp_path}/new", False)
 
 
-def test_to_resume_takes_a_manifest(tmp_path: Path) -> None:
-    check(Destination("lab", folder=tmp_path), TWO, resume=True)
-    check(Destination("lab"), TWO, resume=True, manifest=tmp_path / "m")
-    with pytest.raises(UsageError, match="--resume goes by the manifest"):
-        check(Destination("lab"), TWO, resume=True)
+def test_exports_have_kinds_variants_and_the_endings_of_inputs() -> None:
+    flac = Input(Path("b.FLAC"), "b.FLAC", Path("b.FLAC"))
+    clicks = Export("click", "no/such/", "clicks", SOUNDS, like_input=True)
+    assert clicks.paths(SONG, Namer(), None, several=False) == {
+        "click": Path("no/such/live/a.clicks.wav")
+    }
+    assert clicks.paths(flac, Namer(), None, several=False)["click"].name == "b.clicks.flac"
+    pair = Export("plot", "", "classes", variants=("mood", "genre"))
+    assert pair.paths(SONG, Namer(), None, several=False) == {
+        "plot mood": Path("live/a.classes.mood.png"),
+        "plot genre": Path("live/a.classes.genre.png"),
+    }
 
 
-def test_outputs_are_named_kind_by_kind() -> None:
-    def result(item: Input) -> Path:
-        return below(Path("out"), item, ".lab")
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        ("{name}.{ext}", "a.csv"),
+        ("{name}.{suffix}.{ext}", "a.m4a.csv"),
+        ("{parent}-{name}.{ext}", f"{Path.cwd().name}-a.csv"),
+    ],
+)
+def test_names_follow_a_template(template: str, name: str) -> None:
+    assert Namer(template)(Path("out"), SONG, "csv") == Path("out/live") / name
 
-    def plot(item: Input) -> Path:
-        return below(Path(), item, ".png")
 
-    naming = Naming({"result": result, "plot": plot})
-    assert naming.kinds == ("result", "plot")
-    assert naming(ONE[0]) == [Path("out/a.lab"), Path("a.png")]
-    assert Naming({})(ONE[0]) == []
+@pytest.mark.parametrize("template", ["{nme}.{ext}", "{name", "../{name}.{ext}", "/a", "{0}", ""])
+def test_templates_that_cannot_be_are_refused(template: str) -> None:
+    with pytest.raises(FieldError, match="name template"):
+        Namer(template)(Path("out"), SONG, "csv")

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from copying import Batch, make_copy, make_telling, posix
+from copying import Batch, copy, make_copy, make_telling, posix
 
 from audiocli import __version__
 from audiocli.batch import Progress, run
@@ -27,12 +31,14 @@ def test_manifest_record(batch: Batch) -> None:
     assert done.pop("elapsed") >= 0
     assert done.pop("time")[19:] == "+00:00"
     assert done == {
-        "input": str(batch.folder / "in/a.txt"),
+        "record": "job",
+        "input": "a.txt",
         "path": str(batch.folder / "in/a.txt"),
         "input_sha256": hashlib.sha256(b"abc").hexdigest(),
+        "audio_sha256": hashlib.sha256(b"abc").hexdigest(),
         "settings_sha256": hashlib.sha256(b'{"x":0.5,"y":[1,2]}').hexdigest(),
         "model_sha256": "m" * 64,
-        "audio_seconds": 3.0,
+        "duration": 3.0,
         "status": "done",
         "error": None,
         "outputs": ["a.txt"],
@@ -167,17 +173,131 @@ def test_manifest_cut_off_anywhere_loses_nothing(batch: Batch) -> None:
     batch.write(a="x", b="y")
     batch.run()
     whole = batch.manifest.read_bytes()
+
+    def logged(size: int, record: str, name: str) -> bool:
+        lines = whole[: size + 1].split(b"\n") if whole[size : size + 1] == b"\n" else []
+        lines = lines or whole[:size].split(b"\n")[:-1]
+        records = [json.loads(line) for line in lines if line]
+        return any((r["record"], r.get("input")) == (record, f"{name}.txt") for r in records)
+
     for size in range(0, len(whole), 17):
+        expected = {
+            name: "skipped"
+            if logged(size, "job", name)
+            else "done"  # known to be its own, because that was logged before it was written
+            if logged(size, "begin", name)
+            else "failed"
+            for name in "ab"
+        }
         batch.manifest.write_bytes(whole[:size])
         batch.run(resume=True)
-        complete = whole[: size + 1].count(b"}\n")
-        assert list(batch.statuses().values()) == ["skipped"] * complete + ["failed"] * (
-            2 - complete
-        )
+        assert batch.statuses() == expected
         assert batch.outputs() == {"a": "x", "b": "y"}
         batch.output("b").unlink()  # what follows a line cut off must be readable again
-        assert batch.run(resume=True).failed == 1 - complete
-        assert batch.run(resume=True).skipped == 1 + complete
+        batch.run(resume=True)
+        assert batch.statuses()["b"] == "done"
+
+
+def test_what_is_about_to_be_written_is_logged_first(batch: Batch) -> None:
+    batch.write(a="x")
+    seen: list[dict[str, Any]] = []
+
+    def look(job: Job, progress: Progress) -> tuple[float, Any]:
+        seen.extend(batch.lines())
+        return copy(job, progress)
+
+    batch.run(lambda: look)
+    assert [line["record"] for line in seen] == ["run", "begin"]
+    assert seen[1]["outputs"] == ["a.txt"]
+    assert seen[0]["settings"] == {"window": 1}
+    assert seen[0]["schema"] == "audiocli.manifest/2"
+
+
+def test_what_was_begun_and_not_written_is_not_its_own(batch: Batch) -> None:
+    """A job that failed before it wrote has no claim on what somebody puts there later."""
+    batch.write(a="bad")
+    batch.run()
+    batch.output("a").write_text("precious")
+    batch.write(a="good")
+    batch.run(resume=True)
+    assert batch.statuses() == {"a": "failed"}
+    assert batch.outputs() == {"a": "precious"}
+
+
+def test_manifest_of_another_command_is_left_alone(batch: Batch) -> None:
+    batch.write(a="x")
+    batch.run(command="onsets")
+    before = batch.manifest.read_bytes()
+    with pytest.raises(UsageError, match="is the manifest of audiocli onsets"):
+        batch.run(command="chords", resume=True)
+    assert batch.manifest.read_bytes() == before
+    assert batch.run(command="onsets", resume=True).skipped == 1
+
+
+def test_records_of_others_are_left_alone(batch: Batch) -> None:
+    """Lines of JSON that begin like ours are not ours."""
+    batch.write(a="x")
+    batch.manifest.parent.mkdir()
+    content = b'{"input": "2 + 2", "output": "4"}\n'
+    batch.manifest.write_bytes(content)
+    with pytest.raises(UsageError, match="is no manifest"):
+        batch.run(resume=True)
+    assert batch.manifest.read_bytes() == content
+
+
+@posix
+def test_two_runs_on_one_manifest_are_refused(batch: Batch) -> None:
+    batch.write(a="x")
+
+    def again(job: Job, progress: Progress) -> tuple[float, Any]:
+        with pytest.raises(UsageError, match="another audiocli is writing here"):
+            Batch(batch.folder).run(resume=True)
+        return copy(job, progress)
+
+    assert batch.run(lambda: again).done == 1
+    assert batch.run(resume=True).skipped == 1
+
+
+@posix
+def test_an_output_folder_that_vanishes_is_told(batch: Batch) -> None:
+    batch.write(a="x", b="y")
+
+    def vanish(job: Job, progress: Progress) -> tuple[float, Any]:
+        if job.input.path.stem == "b":
+            shutil.rmtree(batch.manifest.parent)
+        return copy(job, progress)
+
+    with pytest.raises(AudioCliError, match="was removed or replaced while the run went on"):
+        batch.run(lambda: vanish)
+
+
+def test_prune_removes_what_was_made_of_files_that_are_gone(batch: Batch) -> None:
+    batch.write(a="x", b="y")
+    batch.run()
+    (batch.folder / "in" / "a.txt").unlink()
+    assert batch.run(resume=True).pruned == 0
+    assert batch.outputs() == {"a": "x", "b": "y"}
+    assert batch.run(resume=True, prune=True).pruned == 1
+    assert batch.outputs() == {"b": "y"}
+    batch.output("a").write_text("precious")  # by somebody else, by now
+    batch.write(a="x")
+    batch.run(resume=True)
+    assert batch.statuses() == {"a": "failed", "b": "skipped"}
+
+
+@posix
+def test_half_written_files_of_dead_runs_are_swept(batch: Batch) -> None:
+    batch.write(a="x")
+    folder = batch.manifest.parent
+    folder.mkdir()
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                          capture_output=True, check=True).stdout.decode().strip()  # fmt: skip
+    names = [f".a.txt.{dead}.0a1b2c3d.part", f".a.txt.{os.getpid()}.0a1b2c3d.part",
+             f".other.txt.{dead}.0a1b2c3d.part"]  # fmt: skip
+    for name in names:
+        (folder / name).touch()
+    batch.run(resume=True)
+    assert sorted(path.name for path in folder.glob(".*")) == sorted(names[1:])
 
 
 @pytest.mark.parametrize("content", [b"RIFF\0\0\0\0WAVE", b"{}", b'{"output": 1}', b"\n", b"["])
@@ -213,7 +333,9 @@ def test_manifest_on_a_full_disk_ends_the_run(batch: Batch, n_jobs: int) -> None
 def test_manifest_keeps_names_that_are_no_text(batch: Batch) -> None:
     batch.write(**{os.fsdecode(b"\xe9"): "x", "line\nbreak": "y", "☃": "z"})
     batch.run()
-    assert {Path(record["input"]).name for record in batch.records()} == set(
+    written = {"\\xe9.txt", "line\\nbreak.txt", "☃.txt"}
+    assert {Path(record["input"]).name for record in batch.records()} == written
+    assert {Path(record["path"]).name for record in batch.records()} == set(
         os.listdir(batch.folder / "in")
     )
     assert batch.run(resume=True).skipped == 3

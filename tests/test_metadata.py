@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 from pathlib import Path
@@ -22,7 +23,7 @@ from audiocli.errors import AudioCliError, AudioError, UsageError
 from audiocli.io.audio import read
 from audiocli.io.metadata import KINDS, Tags, write_tags
 from audiocli.tasks.classify.decisions import Track
-from audiocli.tasks.classify.results import FORMATS, Asked, describe, destination, render
+from audiocli.tasks.classify.results import FORMATS, ClassifyRequest, describe, destination, render
 
 FORMS = {"wav": ("WAV", "PCM_16"), "aiff": ("AIFF", "PCM_24"), "flac": ("FLAC", "PCM_16"),
          "ogg": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS"), "mp3": ("MP3", "MPEG_LAYER_III"),
@@ -179,13 +180,13 @@ def track(task: str, rows: list[list[float]], threshold: float = 0.0) -> Track:
 def test_rows_of_each_format() -> None:
     one = track("classify", [[0.2, 0.5, 0.3]])
     for form in FORMATS:
-        text = render(describe([one], Asked(form), "x.wav"), form)
+        text = render(describe([one], ClassifyRequest(form), "x.wav"), form)
         assert text.endswith("\n") and "b" in text, form
-    labels = {form: [row["label"] for row in describe([one], Asked(form), "x").rows]
+    labels = {form: [row["label"] for row in describe([one], ClassifyRequest(form), "x").rows]
               for form in FORMATS}  # fmt: skip
     assert labels["csv"] == labels["json"] == labels["jsonl"] == ["b", "c", "a"]
     assert labels["txt"] == ["b"]
-    both = describe([one, track("tag", [[0.9, 0.1]], 0.5)], Asked("txt"), "x.wav")
+    both = describe([one, track("tag", [[0.9, 0.1]], 0.5)], ClassifyRequest("txt"), "x.wav")
     assert render(both, "txt", named=False) == "b\t0.5000\tm\na\t0.9000\ttag/m\n"
     assert both.tasks == ("m", "tag/m")
 
@@ -194,7 +195,7 @@ def test_tags_by_threshold_and_top() -> None:
     one = track("tag", [[0.9, 0.6, 0.2]], 0.5)
 
     def found(form: str, **more: Any) -> list[str]:
-        return [row["label"] for row in describe([one], Asked(form, **more), "x").rows]
+        return [row["label"] for row in describe([one], ClassifyRequest(form, **more), "x").rows]
 
     assert found("txt") == ["a", "b"]
     assert found("csv") == ["a", "b", "c"]
@@ -202,16 +203,17 @@ def test_tags_by_threshold_and_top() -> None:
     assert found("csv", threshold=0.5) == ["a", "b"]
     assert found("csv", threshold=0.1, top=2) == ["a", "b"]
     assert found("txt", threshold=0.95) == []
-    assert render(describe([one], Asked("txt", threshold=0.95), "x"), "txt") == ""
-    told = render(describe([one], Asked("json", threshold=0.95), "x"), "json")
-    assert told == '{"file": "x", "seconds": 1.0, "tasks": {"tag/m": []}}\n'
+    assert render(describe([one], ClassifyRequest("txt", threshold=0.95), "x"), "txt") == ""
+    told = render(describe([one], ClassifyRequest("json", threshold=0.95), "x"), "json")
+    expected = {"schema": "audiocli/1", "file": "x", "duration": 1.0, "tasks": {"tag/m": []}}
+    assert json.loads(told) == expected
 
 
 def test_destinations(tmp_path: Path) -> None:
     def to(name: str, form: str | None = None, *, folder: bool = False) -> Any:
-        return destination(tmp_path / name, Asked(form), folder=folder)
+        return destination(tmp_path / name, ClassifyRequest(form), folder=folder)
 
-    assert destination(None, Asked(), folder=False) == Destination("txt")
+    assert destination(None, ClassifyRequest(), folder=False) == Destination("txt")
     assert to("a.json") == Destination("json", file=tmp_path / "a.json")
     assert to("a.txt").form == "txt" and to("a.txt", "audacity").form == "audacity"
     assert to("out", "lab") == Destination("lab", folder=tmp_path / "out")

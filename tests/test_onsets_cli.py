@@ -25,6 +25,7 @@ from audiocli.cli.onsets import FORMATS
 from audiocli.cli.train.onsets import onsets as train_onsets
 from audiocli.io.formats import FORMATS as KNOWN
 from audiocli.io.formats import Instants, read_instants
+from audiocli.io.names import actual_name
 from audiocli.tasks.onsets.evaluation import DETECTORS
 from audiocli.tasks.onsets.examples import AUGMENTATIONS
 from audiocli.tasks.onsets.training import ARCHITECTURES
@@ -172,7 +173,8 @@ def test_one_file_for_all_inputs(run: Run, songs: list[str], model: Path, tmp_pa
         refused = run(*words, "--format", form)
         assert (refused.status, refused.out) == (2, "") and "folder" in refused.err
     assert run(*words, "-o", "all.jams").status == 2
-    assert names(tmp_path) == ["a.wav", "all.csv", "b.wav", "deep/c.wav"]
+    made = ["a.wav", "all.csv", "all.csv.manifest.jsonl", "b.wav", "deep/c.wav"]
+    assert names(tmp_path) == made
 
 
 def test_a_folder_mirrors_the_inputs(
@@ -219,9 +221,31 @@ def test_resume_does_what_is_missing(
     assert (tmp_path / "out" / "a.txt").stat().st_mtime_ns == before
     # Other settings make other onsets.
     assert "3 done" in run(*words, "--resume", "--threshold", "0.6").err
-    for wrong in (["-o", "all.csv"], []):
-        refused = run("onsets", "a.wav", "--model", model, "--resume", *wrong)
-        assert refused.status == 2 and "--resume" in refused.err
+    refused = run("onsets", "a.wav", "--model", model, "--resume")
+    assert refused.status == 2 and "--resume" in refused.err
+
+
+def test_resume_adds_to_one_file(run: Run, songs: list[str], model: Path, tmp_path: Path) -> None:
+    words = ("onsets", "--model", model, "-o", "all.csv")
+    assert run(*words, "a.wav", "b.wav").status == 0
+    whole = run("onsets", *songs, "--model", model, "--format", "csv", "-q").out
+    done = run(*words, *songs, "--resume")
+    assert "1 done, 2 skipped" in done.err
+    assert (tmp_path / "all.csv").read_text() == whole
+    assert "nothing to do: all 3 inputs" in run(*words, *songs, "--resume").err
+    # A file that was renamed is known by its sound; one that is gone stays until it is pruned.
+    (tmp_path / "a.wav").rename(tmp_path / "z.wav")
+    assert "nothing to do" in run(*words, "z.wav", "b.wav", "--resume").err
+    table = (tmp_path / "all.csv").read_text()
+    assert "z.wav," in table and "a.wav," not in table and "deep/c.wav," in table
+    (tmp_path / "deep" / "c.wav").unlink()
+    assert "1 removed" in run(*words, "z.wav", "b.wav", "--resume", "--prune").err
+    assert "deep/c.wav" not in (tmp_path / "all.csv").read_text()
+    # Other settings are another table.
+    before = (tmp_path / "all.csv").read_bytes()
+    refused = run(*words, "b.wav", "--resume", "--threshold", "0.6")
+    assert refused.status == 2 and "other settings" in refused.err
+    assert (tmp_path / "all.csv").read_bytes() == before
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -385,9 +409,11 @@ def test_odd_names(run: Run, model: Path, tmp_path: Path) -> None:
         write(tmp_path / name)
     words = ("onsets", *odd, "--model", model, "-q")
     table = run(*words, "--format", "csv").out
-    assert [row["file"] for row in csv.DictReader(io.StringIO(table))][::3] == odd
+    written = [name.replace("\n", "\\n").replace("\t", "\\t") for name in odd]
+    assert [row["file"] for row in csv.DictReader(io.StringIO(table))][::3] == written
+    assert [actual_name(name) for name in written] == odd
     lines = run(*words, "--format", "jsonl").out.splitlines()
-    assert [json.loads(line)["file"] for line in lines[::3]] == odd
+    assert [json.loads(line)["file"] for line in lines[::3]] == written
     text = run(*words).out.splitlines()
     assert len(text) == 12 and all(len(line.split("\t")) >= 2 for line in text)
     done = run(*words, "-o", "out", "--plot", "out/")

@@ -20,8 +20,8 @@ from audiocli.io.audio import probe, read
 from audiocli.nn import models
 from audiocli.nn.frontend import StftConfig
 from audiocli.tasks.separate import (
-    Asked,
     Extras,
+    SeparationRequest,
     Separator,
     parse_gains,
     separate_file,
@@ -94,15 +94,15 @@ def test_what_is_no_gain_is_refused(word: str) -> None:
 
 def test_unknown_stems_and_gains_are_refused() -> None:
     with pytest.raises(UsageError, match="did you mean 'vocals'.*accompaniment, vocals"):
-        Asked(gains={"vocal": 1.0}).check(SOURCES)
+        SeparationRequest(gains={"vocal": 1.0}).check_gains(SOURCES)
     for gain in (np.inf, 61.0, np.nan):
         with pytest.raises(UsageError, match="between -inf and 60 dB"):
-            Asked(gains={"vocals": gain})
+            SeparationRequest(gains={"vocals": gain})
     with pytest.raises(UsageError, match="already"):
         parse_gains(["vocals=1", "vocals=2"])
     for seconds in (0.0, -1.0, np.inf, np.nan):
         with pytest.raises(UsageError, match="more than 0"):
-            Asked(preview=seconds)
+            SeparationRequest(preview=seconds)
 
 
 def remix(separator: Separator, source: Path, gains: dict[str, float], name: str, **how):  # type: ignore[no-untyped-def]
@@ -269,20 +269,30 @@ def test_a_stem_that_clips_costs_a_second_run_of_all(separator: Separator, tmp_p
     assert np.array_equal(read(tmp_path / "remix.wav")[0], read(source)[0])
 
 
-def test_settings_without_products_are_what_they_were() -> None:
-    assert Asked().settings == {}
-    asked = Asked(plot="", gains={"vocals": -np.inf}, preview=3.0)
-    json.dumps(asked.settings, allow_nan=False)
-    assert asked.settings["plot"] is True
+def test_settings_are_what_the_sound_depends_on() -> None:
+    assert SeparationRequest().settings == {"container": None, "bits": None}
+    request = SeparationRequest(plot="", gains={"vocals": -np.inf}, preview=3.0)
+    json.dumps(request.settings, allow_nan=False)
+    assert request.settings == {
+        "container": None, "bits": None, "gains": {"vocals": "-inf"}, "preview": 3.0
+    }  # fmt: skip
+
+
+def test_a_finished_superset_of_stems_is_done(model: Path, tmp_path: Path) -> None:
+    source, out = str(song(tmp_path / "a.wav")), tmp_path / "out"
+    page = str(tmp_path / "a.html")
+    separate_files([source], out, model=str(model), report=page)
+    again = separate_files([source], out, model=str(model), stems=["vocals"], resume=True)
+    assert (again.done, again.skipped) == (0, 1)
 
 
 def test_resume_makes_what_is_missing(model: Path, tmp_path: Path) -> None:
     source, out = str(song(tmp_path / "a.wav")), tmp_path / "out"
     separate_files([source], out, model=str(model))
-    asked = Asked(report=str(tmp_path / "a.html"))
-    again = separate_files([source], out, model=str(model), asked=asked, resume=True)
+    page = str(tmp_path / "a.html")
+    again = separate_files([source], out, model=str(model), report=page, resume=True)
     assert (again.done, again.skipped) == (1, 0) and (tmp_path / "a.html").exists()
-    again = separate_files([source], out, model=str(model), asked=asked, resume=True)
+    again = separate_files([source], out, model=str(model), report=page, resume=True)
     assert (again.done, again.skipped) == (0, 1)
 
 

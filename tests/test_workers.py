@@ -93,7 +93,7 @@ def test_process_that_will_not_end_is_killed(batch: Batch, monkeypatch: pytest.M
     impatient = Impatient()
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        run(jobs, make_copy, settings={}, n_jobs=2, listener=impatient)
+        run(jobs, make_copy, settings={}, n_jobs=2, callbacks=impatient)
     assert time.monotonic() - started < 10
     assert impatient.calls[-1] == "closed"
     assert not [name for name in os.listdir(batch.folder / "out") if "part" in name]
@@ -135,7 +135,7 @@ def interruptible(folder: str, n_jobs: int) -> None:
     )
     manifest = Path(folder, "out/manifest.jsonl")
     try:
-        run(jobs, make_copy, n_jobs=n_jobs, settings={}, manifest=manifest, listener=Teller())
+        run(jobs, make_copy, n_jobs=n_jobs, settings={}, manifest=manifest, callbacks=Teller())
     except KeyboardInterrupt:
         sys.exit(130)
 

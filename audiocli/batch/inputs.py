@@ -181,7 +181,7 @@ def _told_apart(inputs: list[Input]) -> list[Input]:
 
 
 def _without_ending(item: Input) -> str:
-    return os.path.normcase(item.relative.with_suffix(""))
+    return os.path.normcase(item.relative.parent / item.relative.stem)
 
 
 def plan(

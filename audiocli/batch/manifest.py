@@ -392,7 +392,10 @@ def _read(path: Path) -> bytes:
 def _records(path: Path, content: bytes, command: str) -> Iterator[Record]:
     """Read the records; nothing but a manifest of this command will do."""
     foreign = UsageError(f"{path}: is no manifest, and is left alone; use another name")
-    if content and not any(start.startswith(content[: len(start)]) for start in _STARTS):
+    first = content.split(b"\n", 1)[0]
+    if content and not any(
+        first and (first.startswith(start) or start.startswith(first)) for start in _STARTS
+    ):
         raise foreign
     for line in content.splitlines():
         try:

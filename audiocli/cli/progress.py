@@ -163,6 +163,8 @@ class Reporter(Callbacks):
             self._say(f"audiocli: {done:.1f} of {self.total} files{speed if seconds else ''}")
 
     def _say(self, line: str, *, err: bool = True) -> None:
+        if err:  # a name may be no text
+            line = line.encode("utf-8", "backslashreplace").decode("utf-8")
         # On a terminal through the console that draws the bar, so that neither tears the other.
         if self.progress.disable or not (err or sys.stdout.isatty()):
             click.echo(line, err=err)

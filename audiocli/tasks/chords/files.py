@@ -113,7 +113,7 @@ class ChordRequest:
         """What is to be written besides the chords."""
         made = []
         if self.plot is not None:
-            made.append(Export("plot", self.plot, "chords"))
+            made.append(Export("plot", self.plot, "chords", folder_tag=""))
         if self.click is not None:
             made.append(Export("click", self.click, "chords", SOUNDS, like_input=True))
         return made

@@ -98,7 +98,7 @@ class OnsetRequest:
         """What is to be written besides the onsets."""
         made = []
         if self.plot is not None:
-            made.append(Export("plot", self.plot, "onsets"))
+            made.append(Export("plot", self.plot, "onsets", folder_tag=""))
         if self.click is not None:
             made.append(Export("click", self.click, "clicks", SOUNDS, like_input=True))
         if self.activations is not None:
