@@ -24,6 +24,7 @@ from audiocli.cli.classify import ENROLLED
 from audiocli.errors import UsageError
 from audiocli.io import formats
 from audiocli.io.audio import read
+from audiocli.io.names import actual_name
 from audiocli.nn import models, registry
 from audiocli.nn.clipwise import ClipNetwork
 from audiocli.nn.frontend import FilterbankConfig
@@ -216,7 +217,7 @@ def test_all_tasks_hear_the_audio_once(
     alone = json.loads(run("classify", "--task", "genre", "b.wav", "--format", "json").out)
     assert together["tasks"]["genre"] == alone["tasks"]["genre"]
     assert len(together["tasks"]["tag/music"]) == 4
-    assert together["seconds"] == alone["seconds"] == 1.0
+    assert together["duration"] == alone["duration"] == 1.0
 
 
 def test_unknown(run: Run, songs: list[str]) -> None:
@@ -281,7 +282,6 @@ def test_one_file_or_a_folder_of_results(run: Run, songs: list[str], tmp_path: P
         run(*words, *songs, "-o", "all.lab"),
         run(*words, *songs, "--format", "audacity"),
         run(*words, *songs, "-o", "b.wav"),
-        run(*words, "a.wav", "-o", "new.csv", "--resume"),
         run(*words, "a.wav", "--resume"),
     ):
         assert refused.status == 2 and refused.out == ""
@@ -333,7 +333,7 @@ def test_warnings_are_shown_once_a_file(
     words = ("classify", "--task", "event", "a.wav", "b.wav")
     shown = run(*words).err.splitlines()
     assert [line for line in shown if "speech" in line] == [
-        "audiocli: a.wav: sounds like speech", "audiocli: b.wav: sounds like speech"
+        "warning: a.wav: sounds like speech", "warning: b.wav: sounds like speech"
     ]  # fmt: skip
     assert run(*words, "-q").err == ""
 
@@ -442,7 +442,7 @@ def test_tags_are_written_into_copies(run: Run, songs: list[str], tmp_path: Path
     (tmp_path / "d.au").unlink()
     (tmp_path / "tagged/b.wav").unlink()
     assert "1 done, 2 skipped" in run(*words).err
-    assert run(*words, "-v").err.count("done before") == 3
+    assert run(*words, "-v").err.count(": done before") == 3
 
 
 def test_tags_are_written_in_place(run: Run, songs: list[str], tmp_path: Path) -> None:
@@ -482,10 +482,10 @@ def test_odd_names(run: Run, tmp_path: Path) -> None:
     lines = run(*words).out.splitlines()
     assert len(lines) == len(odd) and all(line.count("\t") == 2 for line in lines)
     found = [json.loads(line)["file"] for line in run(*words, "--format", "jsonl").out.splitlines()]
-    assert found[:4] == odd[:4]
+    assert [actual_name(name) for name in found] == odd
     assert run(*words, "--format", "csv", "-o", "all.csv").status == 0
     with (tmp_path / "all.csv").open(newline="", encoding="utf-8") as stream:
-        assert [row["file"] for row in csv.DictReader(stream)][:4] == odd[:4]
+        assert [actual_name(row["file"]) for row in csv.DictReader(stream)] == odd
 
 
 def test_standard_input(run: Run, songs: list[str], tmp_path: Path) -> None:
@@ -524,7 +524,7 @@ def test_wrong_usage_says_what_is_right(
 def test_python_refuses_as_the_command_does(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="xml"):
         results.ClassifyRequest("xml")
-    with pytest.raises(UsageError, match="--top 0"):
+    with pytest.raises(UsageError, match="top 0"):
         results.ClassifyRequest(top=0)
     with pytest.raises(UsageError, match="no task"):
         files.find_models(["nothing"])
