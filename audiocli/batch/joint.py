@@ -158,9 +158,12 @@ class JointFile:
         """Let the rows of a recording go by another name."""
         self._names[new] = old
 
-    def drop(self, name: str) -> None:
-        """Leave out the rows of a recording."""
-        self._dropped.add(name)
+    def drop(self, name: str) -> bool:
+        """Leave out the rows of a recording; tell whether there are any under that name."""
+        there = self.rows(name) is not None and name not in self._names.values()
+        if there:
+            self._dropped.add(name)
+        return there
 
     def finish(self, order: Sequence[str]) -> bool:
         """Put the file together, and remove the partial file.

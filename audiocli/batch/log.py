@@ -87,14 +87,11 @@ class Log:
                 gone[path] = record
         for record in gone.values():
             label = str(record.get("input"))
-            if (
-                self.joint is not None
-                and label not in labels
-                and self.joint.rows(label) is not None
-            ):
-                self.joint.drop(label)
+            if self.joint is not None:
+                if label in labels or not self.joint.drop(label):
+                    continue  # renamed, or without rows
             self.manifest.remove(record)
-        self.pruned = len(gone)
+            self.pruned += 1
 
     def close(self) -> None:
         """Write down what was interrupted, and put the joint file together."""
