@@ -7,28 +7,35 @@ from audiocli.io.audio import read
 from audiocli.nn.installing import install as install_model
 from audiocli.nn.registry import find as find_model
 from audiocli.nn.registry import list_models
-from audiocli.tasks.chords import ChordRecognizer, recognize_file, recognize_files
+from audiocli.tasks.chords import ChordRecognizer, ChordRequest, recognize_file, recognize_files
 from audiocli.tasks.chords.evaluation import evaluate as evaluate_chords
 from audiocli.tasks.chords.training import train as train_chords
 from audiocli.tasks.classify.classifier import Classifier, Encoder
 from audiocli.tasks.classify.comparing import compare_files
 from audiocli.tasks.classify.evaluation import evaluate as evaluate_classes
 from audiocli.tasks.classify.evaluation import verify as evaluate_encoder
-from audiocli.tasks.classify.files import classify_files, find_models
+from audiocli.tasks.classify.files import ClassifyRequest, classify_files, find_models
 from audiocli.tasks.classify.heads import train as train_head
 from audiocli.tasks.classify.training import train as train_classes
 from audiocli.tasks.features import Extractor as FeatureExtractor
 from audiocli.tasks.features.evaluation import evaluate as evaluate_features
+from audiocli.tasks.features.files import FeatureRequest
 from audiocli.tasks.features.files import extract_files as extract_features
 from audiocli.tasks.features.learned import Basis as FeatureBasis
 from audiocli.tasks.features.learned import Embedder as FeatureEmbedder
 from audiocli.tasks.features.training import train as train_features
-from audiocli.tasks.onsets import OnlineDetector, OnsetDetector, detect_file, detect_files
+from audiocli.tasks.onsets import (
+    OnlineDetector,
+    OnsetDetector,
+    OnsetRequest,
+    detect_file,
+    detect_files,
+)
 from audiocli.tasks.onsets.evaluation import evaluate as evaluate_onsets
 from audiocli.tasks.onsets.training import train as train_onsets
-from audiocli.tasks.separate import Asked as SeparationProducts
+from audiocli.tasks.runner import BatchOptions
 from audiocli.tasks.separate import Extras as SeparationExtras
-from audiocli.tasks.separate import Separator, separate_file, separate_files
+from audiocli.tasks.separate import SeparationRequest, Separator, separate_file, separate_files
 from audiocli.tasks.separate.evaluation import evaluate as evaluate_separation
 from audiocli.tasks.separate.training import train as train_separation
 
@@ -37,16 +44,21 @@ __version__: str
 __all__ = [
     "__version__",
     "AudioCliError",
+    "BatchOptions",
     "ChordRecognizer",
+    "ChordRequest",
     "Classifier",
+    "ClassifyRequest",
     "Encoder",
     "FeatureBasis",
     "FeatureEmbedder",
     "FeatureExtractor",
+    "FeatureRequest",
     "OnlineDetector",
     "OnsetDetector",
+    "OnsetRequest",
     "SeparationExtras",
-    "SeparationProducts",
+    "SeparationRequest",
     "Separator",
     "classify_files",
     "compare_files",
