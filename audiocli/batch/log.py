@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from audiocli.batch.inputs import Job
@@ -49,10 +50,8 @@ class Log:
             if self.manifest is None:
                 yield index, Task(job)
                 continue
-            label = job.input.label
-            task = self.manifest.task(
-                job, complete=lambda record, name=label: self._has(name, record)
-            )
+            has = partial(self._has, job.input.label)
+            task = self.manifest.task(job, complete=has)
             if not task.done_sha256 and self._renamed and not job.outputs:
                 self._adopting.add(index)
                 task = dataclasses.replace(task, done_sha256=frozenset(self._renamed))

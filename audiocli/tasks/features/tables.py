@@ -313,7 +313,7 @@ class TableRows:
                 _add(archive, "made_with", f"<U{len(made_with)}", (), [np.array(made_with)])
 
     def _write_parquet(self, path: Path, parts: Iterable[joint.Part]) -> None:
-        import pyarrow
+        import pyarrow  # type: ignore[import-untyped]  # it ships no hints
         from pyarrow import parquet
 
         kinds = {"file": pyarrow.string(), "time": pyarrow.float64()}
@@ -441,7 +441,7 @@ Pieces = Iterator[Sequence[Any]]
 def _read_rows(path: Path, stream: IO[bytes]) -> Pieces:
     """Read csv, or ARFF, whose data are csv under another heading."""
     heading, quote = [], '"'
-    text = (line.decode("utf-8", "surrogateescape") for line in stream)
+    text: Iterator[str] = (line.decode("utf-8", "surrogateescape") for line in stream)
     first = next(text)
     if first.startswith("@relation"):
         quote = "'"
