@@ -147,7 +147,7 @@ def by_autograd(net: Net, x: Array, target: float, activation: str) -> Net:
     bend = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu}[activation]
     h = bend(parts["W1"] @ torch.tensor(x) + parts["b1"])
     y = torch.sigmoid(parts["W2"] @ h + parts["b2"])
-    (0.5 * (y - target) ** 2).sum().backward()  # type: ignore[no-untyped-call]
+    (0.5 * (y - target) ** 2).sum().backward()
     return Net(**{name: np.asarray(part.grad) for name, part in parts.items()})
 
 

@@ -146,7 +146,7 @@ def solve_xor(units: int, settings: Settings) -> Ends:
     optimizer = torch.optim.SGD([weights], lr=settings.learning_rate, momentum=0.9)
     for _ in range(settings.steps):
         optimizer.zero_grad()
-        xor_loss(weights, units).sum().backward()  # type: ignore[no-untyped-call]
+        xor_loss(weights, units).sum().backward()
         optimizer.step()
     ends = weights.detach().requires_grad_()
     losses = xor_loss(ends, units)

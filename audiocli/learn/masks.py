@@ -101,7 +101,7 @@ def train(mixture: Array, sources: tuple[Array, Array], settings: Settings) -> A
     for _ in range(settings.steps):
         error: Tensor = ((net(inputs[half:]) - targets[half:]) ** 2).mean()
         optimizer.zero_grad()
-        error.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        error.backward()
         optimizer.step()
     with torch.no_grad():
         estimates: Array = net(inputs).double().numpy().T

@@ -136,7 +136,7 @@ def look_into_detector(seconds: float) -> Gates:
     network: nn.Module = models.load(registry.find("onsets", "blstm"))
     frontend = network.get_submodule("frontend")
     config = frontend.config
-    rate = int(config.sample_rate)  # type: ignore[union-attr, arg-type]  # of a filterbank
+    rate = int(config.sample_rate)  # type: ignore[union-attr]  # of a filterbank
     sound = song.mixture[:, : round(seconds * rate)].mean(axis=0) / 32768
     lstm = network.get_submodule("hidden.layers.0.cell")
     assert isinstance(lstm, nn.LSTM)
@@ -148,7 +148,7 @@ def look_into_detector(seconds: float) -> Gates:
         handle.remove()
         kept = by_hand(lstm, entered[0][0])
     error = float((kept["h"] - computed).abs().max())
-    frame_rate = rate / float(config.hop_length)  # type: ignore[union-attr, arg-type]
+    frame_rate = rate / float(config.hop_length)  # type: ignore[union-attr]
     arrays = {name: value.double().numpy() for name, value in kept.items()}
     onsets = np.array([time for time in song.onsets if time < seconds])
     activation = torch.sigmoid(logits[0, 0]).double().numpy()

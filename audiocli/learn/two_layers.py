@@ -117,7 +117,7 @@ def train(
         else:
             each = (output - wanted) ** 2
         optimizer.zero_grad()
-        each.mean(dim=1).sum().backward()  # type: ignore[no-untyped-call]
+        each.mean(dim=1).sum().backward()
         optimizer.step()
         schedule.step()
     losses = each.mean(dim=1).detach().numpy().astype(float)

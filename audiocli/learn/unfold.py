@@ -128,7 +128,7 @@ def by_autograd(net: Net, x: Array, d: Array) -> Net:
     for value, wanted in zip(torch.tensor(x), torch.tensor(d), strict=True):
         h = torch.tanh(parts["W"] @ value + parts["U"] @ h + parts["b"])
         loss = loss + 0.5 * (parts["v"] @ h + parts["c"] - wanted) ** 2
-    loss.sum().backward()  # type: ignore[no-untyped-call]
+    loss.sum().backward()
     return Net(**{name: np.asarray(part.grad) for name, part in parts.items()})
 
 
@@ -156,7 +156,7 @@ def learn_delay(back: int, settings: Settings) -> float:
             state = state.detach()
             loss = loss + ((read(h) - wanted[:, start : start + back]) ** 2).sum()
         optimizer.zero_grad()
-        (loss / wanted.numel()).backward()  # type: ignore[no-untyped-call]
+        (loss / wanted.numel()).backward()
         optimizer.step()
     with torch.inference_mode():
         x, wanted = example(500)

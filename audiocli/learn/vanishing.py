@@ -81,7 +81,7 @@ def by_layer(activation: str, settings: Settings) -> Array:
             h = function(h @ weight).requires_grad_()
             h.retain_grad()
             hidden.append(h)
-        (h @ torch.randn(settings.units, 1)).mean().backward()  # type: ignore[no-untyped-call]
+        (h @ torch.randn(settings.units, 1)).mean().backward()
         norms.append([float(each.grad.norm()) for each in hidden if each.grad is not None])
     median = np.median(np.array(norms), axis=0)
     return np.asarray(median / median[-1])

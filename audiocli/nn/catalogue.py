@@ -169,7 +169,8 @@ _OFFERS = (
         licence=_DEMUCS_TERMS,
         description="Hybrid Transformer Demucs, one network fine-tuned for each of its four stems.",
         data="MUSDB18-HQ and 800 more songs, as its authors say.",
-        limits=f"Three of its four networks run, so three times the work of htdemucs. {_DEMUCS_LIMITS}",
+        limits="Three of its four networks run, so three times the work of htdemucs. "
+        f"{_DEMUCS_LIMITS}",
         citation=_HT_PAPER,
         decoder=_TRANSFORMER,
         # The first network gives the drums, the second the bass, and so on.

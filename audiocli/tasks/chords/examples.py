@@ -94,7 +94,7 @@ class Augmentation:
     quiet: float = 0.0
 
 
-AUGMENTATIONS = {
+AUGMENTATIONS: dict[str, Augmentation] = {
     "none": Augmentation(),
     "wide": Augmentation(
         transpose=True, detune=0.5, gain=25.0, decibels=4.0, noise=0.4, mask=0.15, quiet=0.04

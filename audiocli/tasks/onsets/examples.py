@@ -80,7 +80,7 @@ class Augmentation:
     clicks: float = 0.0
 
 
-AUGMENTATIONS = {
+AUGMENTATIONS: dict[str, Augmentation] = {
     "none": Augmentation(),
     "wide": Augmentation(
         semitones=4.0,

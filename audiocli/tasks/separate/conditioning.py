@@ -408,4 +408,4 @@ def _advanced(signal: Audio, samples: float) -> Audio:
     spectrum = scipy.fft.rfft(np.pad(signal, padding), axis=-1)
     spectrum *= np.exp(2j * np.pi * np.arange(spectrum.shape[-1]) * samples / size)
     moved = scipy.fft.irfft(spectrum, size, axis=-1)
-    return moved[..., margin : margin + signal.shape[-1]].astype(np.float32)
+    return np.asarray(moved[..., margin : margin + signal.shape[-1]], np.float32)
