@@ -11,9 +11,9 @@ import click
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--overwrite", is_flag=True, help="Replace files of the same names.")
 def demo(folder: Path, overwrite: bool) -> None:
-    """Write a demo song made by code, with its stems and the truth about it, to FOLDER.
+    """Write a synthesised demo song, its stems and reference annotations to FOLDER.
 
-    The same bytes every time: song.wav, stems/, and its onsets, chords, beats and labels.
+    The same bytes every time: song.wav, stems/, and onsets, chords, beats and labels.
     """
     from audiocli.demo import write_demo
 

@@ -20,8 +20,8 @@ def models() -> None:
 
 
 @models.command("list")
-@click.option("--task", help="Only those of this task.")
-@click.option("--json", "as_json", is_flag=True, help="As a list of objects.")
+@click.option("--task", help="Only models of this task.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
 def list_(task: str | None, as_json: bool) -> None:
     """List the models that --model can name."""
     from audiocli.errors import ModelError, UsageError, suggest
@@ -135,19 +135,19 @@ def export(name: str, onnx: Path, overwrite: bool) -> None:
 @click.option(
     "--mirror",
     metavar="DIR_OR_URL",
-    help="Take the files from there, by their names. [AUDIOCLI_MIRROR, or their authors' site]",
+    help="Folder or URL with the authors' files. [AUDIOCLI_MIRROR, or the authors' site]",
 )
 @click.option(
     "--to",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of models to put it in, as in AUDIOCLI_MODELS. [the user's cache]",
+    help="Folder of models to install into, as in AUDIOCLI_MODELS. [the user's cache]",
 )
-@click.option("--json", "as_json", is_flag=True, help="The list as objects.")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON objects.")
 def install(names: tuple[str, ...], mirror: str | None, to: Path | None, as_json: bool) -> None:
-    """Install models of others, or list those that can be had.
+    """Install big models by others, or list those on offer.
 
-    They need optional packages, and have licences of their own. Running it again goes on
-    with a download that broke off.
+    They need optional packages and have licences of their own. Run it again to resume a
+    download that was interrupted.
     """
     from audiocli.nn import installing
 
