@@ -21,7 +21,7 @@ TITLES = {
     "cepstral": "Cepstrum",
     "harmonic": "Pitch and harmony",
     "lpc": "Linear prediction",
-    "perceptual": "Hearing",
+    "perceptual": "Perceptual",
     "rhythm": "Rhythm",
 }
 
