@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from audiocli.cli.options import (
     Batch,
@@ -20,6 +22,26 @@ from audiocli.cli.options import (
 
 if TYPE_CHECKING:
     from audiocli.batch import Outcome
+    from audiocli.io.audio.piped import RawAudio
+
+#: Options that mean nothing where a stem is written as it comes, by their parameters.
+OFFLINE = {
+    "output": "output",
+    "container": "format",
+    "bits": "bits",
+    "clip": "clip",
+    "metadata": "metadata",
+    "gains": "gain",
+    "preview": "preview",
+    "pitches": "pitches",
+    "plot": "plot",
+    "report": "report",
+    "name": "name",
+    "manifest": "manifest",
+    "resume": "resume",
+    "overwrite": "overwrite",
+    "files_from": "files-from",
+}
 
 
 @click.command(cls=RequestCommand)
@@ -29,7 +51,7 @@ if TYPE_CHECKING:
     name="{name}.{stem}.{ext}",
     manifest="Log of what was done. [audiocli.jsonl in the output folder]",
 )
-@click.option("--model", default="stereo-drnn", show_default=True, help="Name or model folder.")
+@click.option("--model", help="Name or model folder. [stereo-drnn; with --live: live-drnn]")
 @click.option("--stems", help="What to write, as in vocals,drums. [all that the model has]")
 @click.option("--karaoke", is_flag=True, help="Write the accompaniment alone.")
 @click.option(
@@ -69,10 +91,24 @@ if TYPE_CHECKING:
 @pitches_option
 @plot_option("Draw spectrograms of mixture and stems, and the mask. [NAME.stems.png]")
 @click.option("--report", metavar="FILE", help="Write a web page to hear and see it, .html.")
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Read - (WAV or raw), and write one stem to standard output as it comes.",
+)
+@click.option("--rate", default=44_100, show_default=True, help="Of raw audio, in Hz.")
+@click.option("--channels", default=2, show_default=True, help="Of raw audio.")
+@click.option(
+    "--encoding",
+    default="s16le",
+    show_default=True,
+    type=click.Choice(["s16le", "s32le", "f32le"]),
+    help="Of raw audio.",
+)
 @device_option
 def separate(
     batch: Batch,
-    model: str,
+    model: str | None,
     stems: str | None,
     karaoke: bool,
     container: str | None,
@@ -84,6 +120,10 @@ def separate(
     pitches: int | None,
     plot: str | None,
     report: str | None,
+    live: bool,
+    rate: int,
+    channels: int,
+    encoding: str,
     device: str,
 ) -> None:
     """Separate songs into vocals and accompaniment, or what stems the model has.
@@ -92,14 +132,21 @@ def separate(
     The stems have the input's sample rate, channels and exact length, and add up to it.
     """
     from audiocli.cli.running import run_command
+    from audiocli.io.audio.piped import RawAudio
     from audiocli.tasks.separate import SeparationRequest, parse_gains
     from audiocli.tasks.separate.files import declare
+    from audiocli.tasks.separate.separator import DEFAULT_MODEL
 
     if karaoke and stems:
         raise click.UsageError("--karaoke writes the accompaniment alone; leave out --stems")
     wanted = "accompaniment" if karaoke else stems
+    if live:
+        _run_live(
+            batch, wanted or "accompaniment", model, device, RawAudio(rate, channels, encoding)
+        )
+        return
     request = SeparationRequest(
-        model=model,
+        model=model or DEFAULT_MODEL,
         stems=split_words(wanted) if wanted else None,
         container=container,
         bits=bits,
@@ -118,6 +165,37 @@ def separate(
         lines=lambda outcome: map(str, outcome.job.outputs),
         remarks=partial(_remarks, quiet=batch.quiet, verbose=batch.verbose),
     )
+
+
+def _run_live(batch: Batch, stem: str, model: str | None, device: str, raw: RawAudio) -> None:
+    """Write a stem while the sound is still coming."""
+    from audiocli.batch.stdin import binary_input
+    from audiocli.io.audio.piped import open_piped
+    from audiocli.tasks.separate.live import (
+        LIVE_MODEL,
+        LiveSeparator,
+        separated_bytes,
+        wav_header,
+    )
+
+    if batch.inputs != ("-",):
+        raise click.UsageError("--live reads standard input; give - as the only input")
+    source = click.get_current_context().get_parameter_source
+    given = [name for name in OFFLINE if source(name) not in (None, ParameterSource.DEFAULT)]
+    if given:
+        names = ", ".join(f"--{OFFLINE[name]}" for name in given)
+        raise click.UsageError(f"{names}: cannot be used with --live")
+    # The model first: without one nothing has to be piped to be told so.
+    LiveSeparator(raw.sample_rate, 2, model or LIVE_MODEL, device=device)
+    form, blocks = open_piped(binary_input(), raw)
+    separator = LiveSeparator(form.sample_rate, form.channels, model or LIVE_MODEL, device=device)
+    if not batch.quiet:
+        click.echo(f"latency: {1000 * separator.latency:.0f} ms, without computing", err=True)
+    write = sys.stdout.write_bytes  # type: ignore[union-attr]  # the command line's own stream
+    if form is not raw:  # what came with a header goes on with one
+        write(wav_header(form))
+    for data in separated_bytes(separator, blocks, stem, form.encoding):
+        write(data)
 
 
 def _remarks(outcome: Outcome, *, quiet: bool, verbose: bool) -> Iterator[str]:

@@ -153,6 +153,16 @@ class StandardOutput(_Stream):
         self._try(lambda: self.below.write(text))
         return len(text)
 
+    def write_bytes(self, data: bytes) -> None:
+        """Write what is no text, at once."""
+
+        def write() -> None:
+            self.below.flush()
+            self.below.buffer.write(data)
+            self.below.buffer.flush()
+
+        self._try(write)
+
     def flush(self) -> None:
         """Write what is still in the buffer."""
         self._try(self.below.flush)

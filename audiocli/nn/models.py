@@ -57,6 +57,7 @@ FAMILIES = (
     "frame_crnn",
     "frame_rnn",
     "hourglass",
+    "live",
     "openunmix",
     "stereo",
 )

@@ -32,22 +32,23 @@ from audiocli.cli.train.options import (
     "architecture",
     default="drnn",
     show_default=True,
-    type=click.Choice(["dnn", "rnn", "drnn", "srnn", "conv-drnn", "stereo-drnn"]),
+    type=click.Choice(["dnn", "rnn", "drnn", "srnn", "conv-drnn", "stereo-drnn", "live-drnn"]),
     help="srnn: all layers recurrent; conv-drnn: weights shared along frequency; stereo-drnn: "
-    "the same for stereo songs up to 22 kHz.",
+    "the same for stereo songs up to 22 kHz; live-drnn: the same without the future, for "
+    "separate --live.",
 )
 @click.option(
     "--voices",
     multiple=True,
     type=FOLDER,
-    help="A folder of voices alone, for stereo-drnn; may be repeated.",
+    help="A folder of voices alone, for stereo-drnn and live-drnn; may be repeated.",
 )
 @click.option(
     "--backing",
     "backings",
     multiple=True,
     type=FOLDER,
-    help="A folder of music without voice, for stereo-drnn; may be repeated.",
+    help="A folder of music without voice, for stereo-drnn and live-drnn; may be repeated.",
 )
 @start_option
 @click.option("--hidden-size", type=COUNT, help="Units of each hidden layer. [1000]")

@@ -12,6 +12,7 @@ from audiocli.errors import UsageError, suggest
 from audiocli.nn import models
 from audiocli.nn.fit import FitConfig
 from audiocli.nn.frontend import StftConfig
+from audiocli.nn.live import LIVE_FRONTEND
 from audiocli.nn.masking import MaskingNetwork
 from audiocli.nn.stereo import FRONTEND
 from audiocli.tasks.separate.songs import Variation
@@ -35,9 +36,10 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "srnn": ("drnn", {"num_layers": 3, "recurrent_layers": [1, 2, 3]}),
     "conv-drnn": ("conv-drnn", {}),
     "stereo-drnn": ("stereo-drnn", {}),
+    "live-drnn": ("live-drnn", {}),
 }
-#: The one that is trained on songs, and how these are varied.
-STEREO, SONGS = "stereo-drnn", Variation()
+#: Those that are trained on songs, with their front-ends, and how songs are varied.
+STEREO, SONGS = {"stereo-drnn": FRONTEND, "live-drnn": LIVE_FRONTEND}, Variation()
 LOSSES = ("mse", "kl", "snr")
 
 
@@ -128,13 +130,15 @@ class TrainingConfig:
     recipe: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self) -> None:
-        if self.architecture == STEREO and self.frontend == StftConfig():
-            object.__setattr__(self, "frontend", FRONTEND)
+        if self.architecture in STEREO and self.frontend == StftConfig():
+            object.__setattr__(self, "frontend", STEREO[self.architecture])
         if self.architecture not in ARCHITECTURES:
             hint = suggest(self.architecture, ARCHITECTURES)
             raise UsageError(f"unknown architecture {self.architecture!r}: {hint}")
-        if self.architecture == STEREO and self.loss != "snr":
-            raise UsageError(f"{STEREO} is trained with --loss snr; its sources may be silent")
+        if self.architecture in STEREO and self.loss != "snr":
+            raise UsageError(
+                f"{self.architecture} is trained with --loss snr; its sources may be silent"
+            )
         if self.loss not in LOSSES:
             raise UsageError(f"unknown loss {self.loss!r}: {suggest(self.loss, LOSSES)}")
         frame = self.frontend.n_fft / self.frontend.sample_rate
@@ -176,7 +180,7 @@ def layers(
     >>> layers("conv-drnn", 1, []), layers("drnn", 2, [2])
     ({'num_recurrent': 1}, {'num_layers': 2, 'recurrent_layers': [2]})
     """
-    convolutional = architecture in ("conv-drnn", STEREO)
+    convolutional = architecture == "conv-drnn" or architecture in STEREO
     given: dict[str, Any] = {}
     if num_layers is not None:
         given["num_recurrent" if convolutional else "num_layers"] = num_layers

@@ -272,8 +272,10 @@ def train(
     'separate'
     """
     registry.refuse_finished(output)
-    if (voices or backings) and course.architecture != STEREO:
-        raise UsageError(f"voices and backings are for --arch {STEREO} alone; mix them beforehand")
+    if (voices or backings) and course.architecture not in STEREO:
+        raise UsageError(
+            f"voices and backings are for --arch {' and '.join(STEREO)} alone; mix them beforehand"
+        )
     folders = [*data, *voices, *backings]
     licences = licence_of_each(folders, licences)
     stft = Stft(course.frontend)
@@ -285,7 +287,7 @@ def train(
         begin(network, origin)
     # All that can be refused was: reading may take minutes.
     material: _Clips | _Songs
-    if course.architecture == STEREO:
+    if course.architecture in STEREO:
         material = _Songs(course, where, stft, trained_on, voices, backings, held_out)
     else:
         material = _Clips(course, where, stft, trained_on, held_out, skip_unreadable, stage)
@@ -407,7 +409,7 @@ def begin(network: nn.Module, origin: registry.ModelEntry) -> None:
     >>> stereo = TrainingConfig(architecture="stereo-drnn", loss="snr", gamma=0.0).build()
     >>> begin(stereo, registry.find("separate", "drnn-mir1k"))
     """
-    if isinstance(network, StereoDRNN) and origin.config["architecture"] == "conv-drnn":
+    if type(network) is StereoDRNN and origin.config["architecture"] == "conv-drnn":
         other = models.load(origin)
         assert isinstance(other, ConvolutionalDRNN)  # as its configuration says
         network.adopt(other)
@@ -436,7 +438,7 @@ def _card(
 ) -> Card:
     name, arguments = ARCHITECTURES[course.architecture]
     settings = described(course, "architecture", "arguments", "frontend")
-    if course.architecture == STEREO:
+    if course.architecture in STEREO:
         settings["augmentation"] = asdict(SONGS)
     rounded = [(clips, round(minutes, 1)) for clips, minutes in material.amounts]
     return Card(

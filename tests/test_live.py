@@ -1,0 +1,217 @@
+"""Separation while the sound is still coming."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+from commands import Run, run
+
+from audiocli.demo import write_demo
+from audiocli.errors import ModelError, UsageError
+from audiocli.io.audio.piped import RawAudio, open_piped
+from audiocli.nn.fit import FitConfig
+from audiocli.nn.live import LIVE_FRONTEND, LiveDRNN, Memory
+from audiocli.tasks.separate import Separator
+from audiocli.tasks.separate.live import LiveSeparator, wav_header
+from audiocli.tasks.separate.training import TrainingConfig, train
+
+__all__ = ["run"]  # a fixture
+
+SMALL = {"channels": [4, 8], "num_recurrent": 1}
+RATE = 44_100
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that was trained for a moment, on the demonstration."""
+    folder = tmp_path_factory.mktemp("live")
+    write_demo(folder / "demo")
+    course = TrainingConfig(
+        architecture="live-drnn",
+        arguments=SMALL,
+        loss="snr",
+        gamma=0.0,
+        seconds=0.5,
+        recipe=FitConfig(epochs=1, steps=4, batch_size=2),
+    )
+    stems = folder / "demo" / "stems"
+    return train([stems], folder / "model", course, dev=stems).folder
+
+
+def music(seconds: float, channels: int = 2, rate: int = RATE) -> np.ndarray:
+    rng = np.random.default_rng(3)
+    time = np.arange(round(seconds * rate)) / rate
+    tone = np.sin(2 * np.pi * 330 * time) * (np.sin(2 * np.pi * 1.5 * time) > 0)
+    noise = rng.normal(size=(channels, len(time)))
+    return (0.1 * (tone + 0.3 * noise)).astype(np.float32)
+
+
+def streamed(separator: LiveSeparator, audio: np.ndarray, size: int) -> np.ndarray:
+    parts = [separator.feed(audio[:, at : at + size]) for at in range(0, audio.shape[1], size)]
+    return np.concatenate([*parts, separator.finish()], axis=-1)
+
+
+@pytest.mark.parametrize("frames", [1, 3, 50])
+def test_frame_by_frame_is_as_the_whole(frames: int) -> None:
+    torch.manual_seed(1)
+    network = LiveDRNN(LIVE_FRONTEND, **SMALL).eval()
+    spectrum = network.stft(torch.from_numpy(music(2))).unsqueeze(0)
+    network.calibrate(spectrum.abs())
+    memory = Memory()
+    with torch.inference_mode():
+        whole = network.estimates(spectrum)
+        parts = [network.advance(each, memory) for each in spectrum.split(frames, dim=-1)]
+    assert (torch.cat(parts, dim=-1) - whole).abs().max() < 1e-5 * whole.abs().max()
+
+
+def test_the_future_changes_nothing() -> None:
+    torch.manual_seed(1)
+    network = LiveDRNN(LIVE_FRONTEND, **SMALL).eval()
+    spectrum = network.stft(torch.from_numpy(music(2))).unsqueeze(0)
+    changed = spectrum.clone()
+    changed[..., 40:] *= 100
+    with torch.inference_mode():
+        before, after = network.estimates(spectrum), network.estimates(changed)
+    assert torch.equal(before[..., :40], after[..., :40])
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
+def test_level_does_not_matter(scale: float) -> None:
+    torch.manual_seed(1)
+    network = LiveDRNN(LIVE_FRONTEND, **SMALL).eval()
+    audio = torch.from_numpy(music(1)).unsqueeze(0)
+    with torch.inference_mode():
+        assert torch.allclose(network(audio * scale) / scale, network(audio), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [100, 1024, 7777, 10**6])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("samples", [44_100, 30_001, 500])
+def test_stream_is_as_offline(model: Path, size: int, channels: int, samples: int) -> None:
+    separator = LiveSeparator(RATE, channels, str(model), device="cpu")
+    audio = music(1, channels)[:, :samples]
+    stems = streamed(separator, audio, size)
+    with torch.inference_mode():
+        offline = separator.network.separate(torch.from_numpy(audio)).numpy()
+    assert stems.shape == (2, *audio.shape)
+    assert np.abs(stems[0] - offline[0]).max() < 1e-5
+    assert np.abs(stems.sum(axis=0) - audio).max() < 1e-6
+
+
+@pytest.mark.parametrize("rate", [16_000, 22_050, 48_000, 96_000])
+def test_other_rates(model: Path, rate: int) -> None:
+    separator = LiveSeparator(rate, 2, str(model), device="cpu")
+    audio = music(1, 2, rate)
+    stems = streamed(separator, audio, 700)
+    assert stems.shape == (2, *audio.shape)
+    assert np.abs(stems.sum(axis=0) - audio).max() < 1e-6
+    assert np.abs(stems[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("rate", [16_000, 22_050, RATE, 48_000])
+def test_stems_come_within_the_stated_latency(model: Path, rate: int) -> None:
+    separator = LiveSeparator(rate, 2, str(model), device="cpu")
+    assert separator.latency < 0.1
+    audio, size = music(2, 2, rate), 64
+    fed = given = 0
+    for at in range(0, audio.shape[1], size):
+        given += separator.feed(audio[:, at : at + size]).shape[-1]
+        fed += size
+        assert fed - given <= separator.latency * rate + size
+
+
+def test_memory_does_not_grow(model: Path) -> None:
+    separator = LiveSeparator(48_000, 2, str(model), device="cpu")
+    block = music(0.1, 2, 48_000)
+
+    def held() -> int:
+        arrays = [each for each in vars(separator).values() if isinstance(each, np.ndarray)]
+        kept = separator.memory.layers.values()
+        tensors = [
+            each for value in kept for each in (value if isinstance(value, tuple) else [value])
+        ]
+        return sum(each.nbytes for each in arrays) + sum(each.nbytes for each in tensors)
+
+    sizes = []
+    for _ in range(60):
+        separator.feed(block)
+        sizes.append(held())
+    assert max(sizes[40:]) <= max(sizes[10:40])
+
+
+def test_the_model_separates_files_too(model: Path) -> None:
+    audio = music(1)
+    stems = Separator(str(model), device="cpu")(audio, RATE)
+    assert np.abs(stems["vocals"] + stems["accompaniment"] - audio).max() < 1e-6
+
+
+def test_models_that_need_the_future_are_refused() -> None:
+    with pytest.raises(ModelError, match="needs the future"):
+        LiveSeparator(RATE, 2, "stereo-drnn")
+
+
+def test_more_channels_are_refused(model: Path) -> None:
+    with pytest.raises(UsageError, match="1 or 2 channels"):
+        LiveSeparator(RATE, 6, str(model))
+
+
+def test_header_of_a_stream_is_read_again() -> None:
+    form = RawAudio(22_050, 2, "f32le")
+    said, blocks = open_piped(io.BytesIO(wav_header(form) + bytes(80)), RawAudio())
+    assert said == form
+    assert [block.shape for block in blocks] == [(2, 10)]
+
+
+def live(*arguments: object, stdin: bytes) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "audiocli", "separate", "-", "--live", *map(str, arguments)]
+    root = str(Path(__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": root}
+    return subprocess.run(command, input=stdin, capture_output=True, env=environment, check=False)
+
+
+def test_wav_through_a_pipe(model: Path, tmp_path: Path) -> None:
+    audio = music(1)
+    buffer = io.BytesIO()
+    sf.write(buffer, audio.T, RATE, format="WAV", subtype="FLOAT")
+    stems = []
+    for options in (["--karaoke"], ["--stems", "vocals"]):
+        done = live("--model", model, *options, stdin=buffer.getvalue())
+        assert done.returncode == 0, done.stderr
+        assert b"latency: 46 ms" in done.stderr
+        form, blocks = open_piped(io.BytesIO(done.stdout), RawAudio())
+        assert (form.sample_rate, form.channels, form.encoding) == (RATE, 2, "f32le")
+        stems.append(np.concatenate(list(blocks), axis=1))
+    assert np.abs(sum(stems) - audio).max() < 1e-6
+
+
+def test_raw_samples_through_a_pipe(model: Path) -> None:
+    audio = np.round(music(0.5, 1, 48_000) * 32768)
+    raw = audio.T.astype("<i2").tobytes()
+    done = live("--model", model, "--rate", 48_000, "--channels", 1, stdin=raw)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout) == len(raw)
+
+
+def test_without_a_model_one_line_says_which_is_missing(run: Run) -> None:
+    done = run("separate", "-", "--live", stdin=b"")
+    assert done.status != 0
+    assert done.err.count("\n") == 1
+    assert "live-drnn" in done.err and "train" in done.err
+
+
+def test_options_that_mean_nothing_live(run: Run, model: Path) -> None:
+    done = run("separate", "-", "--live", "--model", model, "--gain", "vocals=-6", "--plot")
+    assert done.status == 2
+    assert "--gain" in done.err and "--live" in done.err
+    done = run("separate", "a.wav", "--live", "--model", model)
+    assert done.status == 2 and "standard input" in done.err
+    done = run("separate", "-", "--live", "--model", model, "--stems", "drums", stdin=bytes(4000))
+    assert done.status == 2 and "no stem 'drums'" in done.err
