@@ -34,7 +34,7 @@ def row(*cells: object) -> str:
 
 def label_lines() -> Iterator[str]:
     """Make a table of what each classifier and tagger knows."""
-    yield row("model", "made for", "labels", "below this")
+    yield row("model", "made for", "labels", "threshold")
     yield row("---", "---", "---", "---")
     for entry in shipped():
         if entry.task == "encode":
@@ -56,8 +56,8 @@ def label_lines() -> Iterator[str]:
 
 
 def score_lines() -> Iterator[str]:
-    """Make a table of what each model is worth: a row for each thing that it was judged on."""
-    yield row("model", "labels", "trained on", "network", "judged on", "scores in %")
+    """Make a table of the scores of each model: a row for each test set."""
+    yield row("model", "labels", "trained on", "network", "test set", "scores in %")
     yield row("---", "---", "---", "---", "---", "---")
     for entry in shipped():
         first = (
@@ -66,26 +66,26 @@ def score_lines() -> Iterator[str]:
             trained_on(entry.config.get("training") or {}),
             network_of(entry),
         )
-        judged: dict[str, list[str]] = {}
+        tested: dict[str, list[str]] = {}
         for score in entry.config.get("scores") or []:
-            judged.setdefault(score["data"], []).append(shown(score))
-        for number, (data, scores) in enumerate((judged or {"not judged by itself": []}).items()):
+            tested.setdefault(score["data"], []).append(shown(score))
+        for number, (data, scores) in enumerate((tested or {"not scored by itself": []}).items()):
             yield row(*(first if number == 0 else [""] * len(first)), data, "; ".join(scores))
 
 
 def trained_on(training: dict[str, Any]) -> str:
     """Name the data of all trainings."""
-    courses = [*training.get("earlier", []), training]
+    runs = [*training.get("earlier", []), training]
     sets = [
         f"{data['name']}, {data['minutes']:g} min"
-        for course in courses
-        for data in course.get("data", [])
+        for run in runs
+        for data in run.get("data", [])
     ]
     return "; ".join(dict.fromkeys(sets)) or str(training.get("split", ""))
 
 
 def network_of(entry: registry.ModelEntry) -> str:
-    """Name the architecture, what it listens through, and how large it is."""
+    """Name the architecture, its encoders, and how large it is."""
     names = [
         f"`{each['name']}`" + (f" ({each['part']})" if "part" in each else "")
         for each in entry.config.get("encoders") or ()
@@ -108,8 +108,8 @@ def command_lines() -> Iterator[str]:
     yield row("---", "---", "---")
     for entry in shipped():
         training = entry.config.get("training") or {}
-        courses = [*training.get("earlier", []), training]
-        trained = dict.fromkeys(course["command"] for course in courses if course.get("command"))
+        runs = [*training.get("earlier", []), training]
+        trained = dict.fromkeys(run["command"] for run in runs if run.get("command"))
         scores = entry.config.get("scores") or []
         measured = [
             "the same" if score["command"] in trained else f"`{score['command']}`"
