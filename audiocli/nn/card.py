@@ -61,11 +61,11 @@ def render(config: dict[str, Any]) -> str:
         lines.append("None measured yet.")
     if training.get("command"):
         earlier = training.get("earlier", [])
-        courses = [*earlier, training]
-        commands = [course["command"] for course in courses if course.get("command")]
+        runs = [*earlier, training]
+        commands = [run["command"] for run in runs if run.get("command")]
         lines += ["", "## Train it again", ""]
         if earlier:
-            lines += ["In this order, each on what the one before wrote:", ""]
+            lines += ["In this order, each from the model that the one before wrote:", ""]
         lines += ["```", *commands, "```"]
         made = [
             f"{label}: {training[key]}"
@@ -86,14 +86,14 @@ def render(config: dict[str, Any]) -> str:
 
 
 def _all_data(training: dict[str, Any]) -> list[str]:
-    """List the data of every course that had some, in their order, the last one's at the end."""
-    on_data = [course for course in [*training.get("earlier", []), training] if course.get("data")]
+    """List the data of every training run that had some, in their order."""
+    on_data = [run for run in [*training.get("earlier", []), training] if run.get("data")]
     if len(on_data) < 2:
         return _data(training)
     first, *others = on_data
     lines = ["First trained on", "", *_data(first)]
-    for course in others:
-        lines += ["", "Then on", "", *_data(course)]
+    for run in others:
+        lines += ["", "Then on", "", *_data(run)]
     return lines
 
 
@@ -106,8 +106,8 @@ def _data(training: dict[str, Any]) -> list[str]:
 
 
 def _source(source: dict[str, Any]) -> list[str]:
-    """Say where a model of others came from."""
-    lines = ["", "## Source", "", f"Made by others, and run by the package `{source['package']}`."]
-    lines += ["It was converted from these files, with their SHA-256:", ""]
+    """Say where a model by others came from."""
+    lines = ["", "## Source", "", f"By others; the package `{source['package']}` runs it."]
+    lines += ["Converted from these files, with their SHA-256:", ""]
     lines += [f"- {file['url']}: `{file['sha256']}`" for file in source["files"]]
     return [*lines, "", f"To cite: {source['citation']}"]
