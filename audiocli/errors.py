@@ -51,7 +51,7 @@ class FieldError(UsageError):
     Parameters
     ----------
     text : str
-        The message; each field stands in braces.
+        The message; each field stands in braces, at its first mention.
     *fields : str
         The names of those fields. Other braces are left as they are.
 
@@ -73,7 +73,7 @@ class FieldError(UsageError):
         """Give the message, with these names in the place of the fields'."""
         text = self.text
         for field in self.fields:
-            text = text.replace(f"{{{field}}}", names.get(field, field))
+            text = text.replace(f"{{{field}}}", names.get(field, field), 1)
         return text
 
 

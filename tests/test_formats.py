@@ -132,6 +132,7 @@ def test_csv_of_several_files_is_one_table() -> None:
 def test_json_is_one_object_a_file() -> None:
     assert text(CHORDS, "json").count("\n") == 1
     assert json.loads(text(ONSETS, "json")) == {
+        "schema": "audiocli/1",
         "file": "music/a.wav",
         "duration": 3.0,
         "name": "onset",

@@ -155,7 +155,7 @@ def test_remix_by_the_command(model: Path, tmp_path: Path) -> None:
     names = ["a.vocals.flac", "a.remix.flac"]
     assert done.stdout.split() == [str(tmp_path / "out" / name) for name in names]
     assert "or it would clip" in done.stderr
-    (line,) = (tmp_path / "out" / "audiocli.jsonl").read_text().splitlines()
+    *_, line = (tmp_path / "out" / "audiocli.jsonl").read_text().splitlines()
     assert json.loads(line)["facts"]["remix_gain_db"] < 0
     again = run(*wanted, "--gain", "vocals=+40 dB", "--gain", "accompaniment=-inf", "--resume")
     assert again.stdout == ""
@@ -202,6 +202,7 @@ def test_preview_by_the_command(model: Path, tmp_path: Path) -> None:
     assert written == ["audiocli.jsonl", *named]
     assert done.stderr.count("preview of 0.50 s from 1.00 s (0:01.00) on") == 2
     lines = map(json.loads, (out / "audiocli.jsonl").read_text().splitlines())
+    lines = [line for line in lines if line["record"] == "job"]
     assert [line["facts"]["preview"]["start"] for line in lines] == [1.0, 1.0]
     assert "preview" not in run(*wanted, "--overwrite", "--quiet", "--jobs", 2).stderr
     run(*wanted[:-2], "--preview", 0, code=2)

@@ -148,6 +148,8 @@ class Export:
         }
 
     def _path(self, item: Input, namer: Namer, folder: Path | None, several: bool) -> Path:
+        if "{stem}" in namer.template:
+            namer = Namer()  # that template is of sounds
         suffix = item.relative.suffix.lower()
         ending = suffix if self.like_input and suffix in self.endings else self.endings[0]
         if not self.place:
