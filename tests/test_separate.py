@@ -242,7 +242,7 @@ def test_folder_is_mirrored_and_a_bad_file_stops_nothing(model: Path, tmp_path: 
         def finished(self, outcome: Outcome) -> None:
             heard.append(outcome)
 
-    summary = separate_files([str(music)], tmp_path / "out", model=str(model), listener=Ear())
+    summary = separate_files([str(music)], tmp_path / "out", model=str(model), callbacks=Ear())
     assert (summary.done, summary.failed, summary.exit_code) == (2, 1, 1)
     assert "broken.wav" in str(summary.failures[0].error)
     names = sorted(
@@ -256,7 +256,7 @@ def test_folder_is_mirrored_and_a_bad_file_stops_nothing(model: Path, tmp_path: 
     ]
     lines = (tmp_path / "out" / "audiocli.jsonl").read_text().splitlines()
     states = {json.loads(line)["status"] for line in lines}
-    assert states == {"done", "failed"}
+    assert {"done", "failed"} <= states
     again = separate_files([str(music)], tmp_path / "out", model=str(model), resume=True)
     assert (again.skipped, again.failed) == (2, 1)
 
@@ -265,17 +265,17 @@ def test_template_and_its_errors(model: Path, tmp_path: Path) -> None:
     song = str(write(tmp_path / "in" / "song.wav", tune(1, 16000), 16000))
     out = tmp_path / "out"
     separate_files(
-        [song], out, model=str(model), stems=["vocals"], template="{parent}/{stem}-{name}.{ext}"
+        [song], out, model=str(model), stems=["vocals"], name="{parent}/{stem}-{name}.{ext}"
     )
     assert (out / "in" / "vocals-song.wav").exists()
     for template in ("{title}.wav", "{name", "{0}", "{name.title}", "{name[a]}"):
-        with pytest.raises(UsageError, match="template"):
-            separate_files([song], out, model=str(model), template=template)
+        with pytest.raises(UsageError, match="name"):
+            separate_files([song], out, model=str(model), name=template)
     with pytest.raises(UsageError, match="both|twice"):
-        separate_files([song], out, model=str(model), template="{name}.{ext}")
+        separate_files([song], out, model=str(model), name="{name}.{ext}")
     for template in ("../{name}.{stem}.{ext}", "a/../../{stem}", f"{tmp_path}/{{stem}}.{{ext}}"):
         with pytest.raises(UsageError, match="leads out of the output folder"):
-            separate_files([song], out, model=str(model), template=template)
+            separate_files([song], out, model=str(model), name=template)
 
 
 def test_parent_of_a_file_in_the_working_folder(
@@ -284,7 +284,7 @@ def test_parent_of_a_file_in_the_working_folder(
     write(tmp_path / "here" / "song.wav", tune(1, 16000), 16000)
     monkeypatch.chdir(tmp_path / "here")
     template = "{parent}/{name}.{stem}.{ext}"
-    separate_files(["song.wav"], "out", model=str(model), stems=["vocals"], template=template)
+    separate_files(["song.wav"], "out", model=str(model), stems=["vocals"], name=template)
     assert Path("out/here/song.vocals.wav").exists()
 
 

@@ -177,8 +177,8 @@ def score_pairs(
             continue
     if sets is not None and not parts:
         raise DataError(
-            "no set has pairs of the same and of different speakers; leave out --within, or take "
-            "two speakers or more of one set, with two clips or more each"
+            "no set has pairs of the same and of different speakers; leave out --pair-within, or "
+            "take two speakers or more of one set, with two clips or more each"
         )
     trials = list(parts.values()) or [together]
     scores = _all_alike(trials)
