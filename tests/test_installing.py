@@ -154,8 +154,12 @@ def test_stems_of_an_installed_model(mirror: Path, channels: int, rate: int) -> 
     np.testing.assert_allclose(sum(stems.values()), mixture, atol=1e-6)
     if rate == 44_100:
         shares = [0.225, 0.2] if channels == 2 else [0.2125] * channels  # one channel is both
+        inside = slice(rate // 2, -rate // 2)  # at the ends the removal of rumble settles
         np.testing.assert_allclose(
-            stems["vocals"], np.array(shares)[:, None] * mixture, rtol=2e-3, atol=1e-4
+            stems["vocals"][:, inside],
+            (np.array(shares)[:, None] * mixture)[:, inside],
+            rtol=2e-3,
+            atol=1e-4,
         )
 
 

