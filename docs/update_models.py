@@ -77,9 +77,7 @@ def trained_on(training: dict[str, Any]) -> str:
     """Name the data of all trainings."""
     runs = [*training.get("earlier", []), training]
     sets = [
-        f"{data['name']}, {data['minutes']:g} min"
-        for run in runs
-        for data in run.get("data", [])
+        f"{data['name']}, {data['minutes']:g} min" for run in runs for data in run.get("data", [])
     ]
     return "; ".join(dict.fromkeys(sets)) or str(training.get("split", ""))
 
