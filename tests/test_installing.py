@@ -135,7 +135,7 @@ def test_the_card_names_source_and_licence(mirror: Path) -> None:
         "## Training data\n\nNothing.",
         "## Limits\n\nIt separates nothing.",
         f"- http://nowhere.invalid/b.th: `{registry.sha256(mirror / 'b.th')}`",
-        "run by the package `demucs`",
+        "the package `demucs` runs it",
         "To cite: Nobody: Nothing. Nowhere, 2020.",
     ):
         assert words in card

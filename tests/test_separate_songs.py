@@ -258,7 +258,7 @@ def test_training_from_the_command_line(band: Path, tmp_path: Path) -> None:
 def test_only_what_fits_is_asked_of_a_course(band: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--loss snr"):
         TrainingConfig(architecture="stereo-drnn", loss="mse")
-    with pytest.raises(UsageError, match="stereo-drnn alone"):
+    with pytest.raises(UsageError, match="stereo-drnn and live-drnn alone"):
         train([band], tmp_path / "net", TrainingConfig(), voices=[band])
     with pytest.raises(UsageError, match="2 licences for 1 data folders"):
         train([band], tmp_path / "net", TrainingConfig(), licences=["CC0", "CC0"])
