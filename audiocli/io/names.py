@@ -19,11 +19,12 @@ import os
 import re
 import unicodedata
 
-__all__ = ["actual_name", "cell", "words", "written_name"]
+__all__ = ["actual_name", "cell", "plain_words", "words", "written_name"]
 
 _SHORT = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _ESCAPED = re.compile(r"\\(\\|t|n|r|x[0-9a-f]{2}|u[0-9a-f]{4})")
 _SPECIAL = ("=", "+", "-", "@")
+_FORMULA = re.compile(r"'*[=+\-@].|'+[=+\-@]", re.DOTALL)
 
 
 def written_name(name: str) -> str:
@@ -124,11 +125,31 @@ def words(text: str) -> str:
     Returns
     -------
     str
-        With an apostrophe before it if it begins as a formula does.
+        With an apostrophe before it if it begins as a formula does, or with such an apostrophe.
 
     Examples
     --------
     >>> words("=1+1"), words("a.wav"), words("-")
     ("'=1+1", 'a.wav', '-')
     """
-    return cell(f"'{text}" if text.startswith(_SPECIAL) and len(text) > 1 else text)
+    return cell(f"'{text}" if _FORMULA.match(text) else text)
+
+
+def plain_words(text: str) -> str:
+    """Give the text that :func:`words` made a cell of, once csv is read.
+
+    Parameters
+    ----------
+    text : str
+        The cell, without quotes.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> plain_words("'=1+1"), plain_words("it's")
+    ('=1+1', "it's")
+    """
+    return text[1:] if text[:1] == "'" and _FORMULA.match(text) else text

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from audiocli.errors import DataError, warn
 from audiocli.io.audio.info import StrPath, printable
 from audiocli.io.formats.annotations import Segments
+from audiocli.io.names import plain_words
 
 __all__ = ["read_instants", "read_segments", "read_sequence"]
 
@@ -270,7 +271,10 @@ def _csv_records(shown: str, text: str, names: tuple[str, ...]) -> Records:
                 columns, is_event = _heading(where, row, names)
                 if not is_event:
                     continue
-            yield where, dict(zip(columns, row, strict=False))
+            record = dict(zip(columns, row, strict=False))
+            if "label" in record:
+                record["label"] = plain_words(record["label"])
+            yield where, record
     except csv.Error as error:
         raise DataError(f"{shown}, line {rows.line_num}: is no csv ({error})") from error
 
