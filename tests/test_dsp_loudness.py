@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from audiocli.dsp.loudness import SILENT_LUFS, LoudnessMeter, loudness
+from audiocli.dsp.loudness import SILENT_LUFS, LoudnessMeter, loudness, speaker_weights
 
 Floats = NDArray[np.float32]
 
@@ -122,8 +122,33 @@ def test_channels_have_their_places() -> None:
     assert loudness(eight, 48_000) == pytest.approx(
         five(left, right, silent, surround, other), abs=1e-6
     )
-    seven = np.repeat(left[None], 7, axis=0)
-    assert loudness(seven, 48_000) == pytest.approx(loudness(left, 48_000), abs=1e-4)
+    seven = np.stack([silent, silent, left, low, right, surround, other])
+    assert loudness(seven, 48_000) == pytest.approx(
+        five(left, right, silent, surround, other), abs=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("layout", "rows"),
+    [
+        (("FL", "FR", "LFE"), (0, 1, None, None, None)),
+        (("FL", "FR", "BC"), (0, 1, 2, None, None)),
+        (("FL", "FR", "LFE", "SL", "SR"), (0, 1, None, 3, 4)),
+        (("FL", "FR", "FC", "BL", "BR", "SL", "SR"), None),
+    ],
+)
+def test_speakers_decide_what_channels_are_worth(layout, rows) -> None:
+    """Compare with pyloudnorm, whose channels four and five are at the sides."""
+    sound = noise(len(layout), 48_000)
+    meter = LoudnessMeter(48_000, layout)
+    meter.add(sound)
+    if rows is None:  # what is at the back counts once where there are sides
+        assert speaker_weights(layout) == (1.0, 1.0, 1.0, 1.0, 1.0, 1.41, 1.41)
+        return
+    silent = np.zeros_like(sound[0])
+    five = np.stack([silent if row is None else sound[row] for row in rows])
+    expected = pyloudnorm.Meter(48_000, filter_class="DeMan").integrated_loudness(five.T)
+    assert meter.result() == pytest.approx(float(expected), abs=1e-6)
 
 
 def test_only_complete_gating_blocks_count() -> None:

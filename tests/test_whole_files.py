@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import struct
+import warnings
 from pathlib import Path
 
 import av
@@ -280,3 +282,89 @@ def test_the_decoder_opens_what_it_is_told(tmp_path):
     decoder = open_decoder(str(path), "a.mp3")
     assert decoder.info.container == "mp3" and decoder.notes == []
     decoder.close()
+
+
+# ---- cut, joined and damaged files of other containers -------------------------------------------
+
+
+def joined(path: Path) -> Path:
+    """Put a file behind itself."""
+    path.write_bytes(2 * path.read_bytes())
+    return path
+
+
+@pytest.mark.parametrize("kind", ["wav", "aiff", "caf", "m4a", "tta", "wma", "wv"])
+def test_a_second_file_that_no_decoder_reads_is_told(tmp_path, kind):
+    path = tmp_path / f"a.{kind}"
+    codecs = {"m4a": "aac", "tta": "tta", "wma": "wmav2", "wv": "wavpack"}
+    if kind in codecs:
+        encode(path, codecs[kind], tone(2.0))
+    else:
+        sf.write(path, tone(2.0).T, RATE)
+    read(path)  # no word
+    with pytest.warns(AudioCliWarning, match="another file of its kind follows after"):
+        assert abs(read(joined(path))[0].shape[1] / RATE - 2) < 0.1
+
+
+def test_joined_flac_with_tags_between(tmp_path):
+    path = tmp_path / "a.flac"
+    sf.write(path, tone(1.0).T, RATE)
+    path.write_bytes(2 * (path.read_bytes() + ID3V1))
+    assert np.array_equal(read(path)[0], np.tile(read_back(tone(1.0)), 2))
+
+
+def read_back(samples: np.ndarray) -> np.ndarray:
+    """Round samples to 16 bits as libsndfile's writer does."""
+    buffer = io.BytesIO()
+    sf.write(buffer, samples.T, RATE, format="FLAC")
+    buffer.seek(0)
+    return sf.read(buffer, dtype="float32")[0].T
+
+
+@pytest.mark.parametrize(("kind", "codec"), [("webm", "libopus"), ("wma", "wmav2")])
+def test_cut_files_of_lossy_coders_are_told(tmp_path, kind, codec):
+    path = tmp_path / f"a.{kind}"
+    rate = 48000 if codec == "libopus" else RATE
+    encode(path, codec, tone(4.0, rate=rate), rate)
+    whole = read(path)[0].shape[1]
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    with pytest.warns(AudioCliWarning, match="shorter than its header states"):
+        assert 0.5 * whole < read(path)[0].shape[1] < whole
+
+
+@pytest.mark.parametrize("part", [0.7, 0.9, 0.99, 0.999])
+def test_an_m4a_that_was_cut_anywhere_is_refused(tmp_path, part):
+    path = tmp_path / "a.m4a"
+    noise = np.random.default_rng(1).uniform(-0.5, 0.5, (2, 3 * RATE)).astype(np.float32)
+    encode(path, "aac", noise, options={"movflags": "faststart"})
+    path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
+    assert "truncated" in message(path)
+
+
+@pytest.mark.parametrize("kind", ["adts", "ac3"])
+def test_junk_between_the_packets_of_a_bare_stream_is_skipped(tmp_path, kind):
+    path = tmp_path / "a"
+    encode(path, "aac" if kind == "adts" else "ac3", tone(4.0), format=kind)
+    whole, content = read(path)[0].shape[1], path.read_bytes()
+    middle = content.index(content[:2], len(content) // 2)
+    path.write_bytes(content[:middle] + b"a text\n" * 300 + content[middle:])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert abs(read(path)[0].shape[1] - whole) <= 4096
+    # FFmpeg's parser of AAC may leave the junk out by itself, with nothing lost
+    assert kind == "adts" or "were skipped in 1 places" in str(caught[0].message)
+
+
+def test_an_mp3_without_a_count_that_was_cut_in_a_frame_is_told(tmp_path):
+    path = tmp_path / "a.mp3"
+    path.write_bytes(without_tag(mp3(path, tone(2.0)))[:-100])
+    with pytest.warns(AudioCliWarning, match="its last frame is not whole"):
+        assert abs(read(path)[0].shape[1] / RATE - 2) < 0.1
+
+
+def test_a_tag_that_counts_too_few_frames(tmp_path):
+    path = tmp_path / "a.mp3"
+    content = mp3(path, tone(2.0))
+    place = max(content.find(b"Xing"), content.find(b"Info")) + 8
+    path.write_bytes(content[:place] + struct.pack(">I", 10) + content[place + 4 :])
+    assert read(path)[0].shape[1] == 2 * RATE

@@ -12,6 +12,7 @@ quite the same response: up to 0.08 dB more at 22.05 kHz, 0.15 at 16 kHz and 0.4
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,35 @@ CHANNEL_WEIGHTS: dict[int, tuple[float, ...]] = {
     4: (1.0, 1.0, SURROUND, SURROUND),
     5: (1.0, 1.0, 1.0, SURROUND, SURROUND),
     6: (1.0, 1.0, 1.0, 0.0, SURROUND, SURROUND),
+    7: (1.0, 1.0, 1.0, 0.0, 1.0, SURROUND, SURROUND),
     8: (1.0, 1.0, 1.0, 0.0, 1.0, 1.0, SURROUND, SURROUND),
 }
+
+
+def speaker_weights(layout: Sequence[str]) -> tuple[float, ...]:
+    """Weight channels by their speakers, after table 4 of the recommendation.
+
+    Parameters
+    ----------
+    layout : sequence of str
+        The speaker of each channel, by FFmpeg's names: 'FL', 'FR', 'FC', 'LFE', 'BL', ...
+
+    Returns
+    -------
+    tuple of float
+        1.41 for what stands at the sides, 0 for low-frequency effects, else 1. Where there is
+        nothing at the sides, what is called back stands there, as in 5.1.
+
+    Examples
+    --------
+    >>> speaker_weights(("FL", "FR", "LFE", "BL", "BR"))
+    (1.0, 1.0, 0.0, 1.41, 1.41)
+    """
+    sides = {"SL", "SR"} if {"SL", "SR"} & set(layout) else {"BL", "BR"}
+    return tuple(
+        0.0 if name.startswith("LFE") else SURROUND if name in sides else 1.0 for name in layout
+    )
+
 
 # The analogue filters behind the recommendation's coefficients (De Man): Hz, quality, dB.
 SHELF_HZ, SHELF_Q, SHELF_DB = 1681.974450955533, 0.7071752369554196, 3.999843853973347
@@ -57,6 +85,9 @@ class LoudnessMeter:
     ----------
     sample_rate : int
         Of the stream, in Hz.
+    layout : sequence of str, optional
+        The speakers of the channels, as in :func:`speaker_weights`; by default their number
+        decides, see :meth:`add`.
 
     References
     ----------
@@ -74,12 +105,13 @@ class LoudnessMeter:
     -3.0
     """
 
-    def __init__(self, sample_rate: int) -> None:
+    def __init__(self, sample_rate: int, layout: Sequence[str] | None = None) -> None:
         self.sample_rate = sample_rate = as_rate(sample_rate)
         self._gate = Gate("block", keep_double=True)
         self._filters = _k_weighting(sample_rate)
         self._states: list[Floats] = []
         self._heard = 0  # samples
+        self._weights = speaker_weights(layout) if layout else None
         self._steps = [0.0]  # weighted energy, all channels together; the last is not complete
 
     def add(self, block: Floats) -> None:
@@ -88,12 +120,13 @@ class LoudnessMeter:
         Parameters
         ----------
         block : ndarray, shape (channels, samples)
-            Full scale 1.0; always as many channels. Up to 6, and 8, are in the order of WAV; of
-            another number the places are not known, so that their mean is measured.
+            Full scale 1.0; always as many channels. Without a layout, up to 8 are in the order
+            of WAV; of more the places are not known, so that their mean is measured.
         """
         block = self._gate.take(block)
-        if len(block) not in CHANNEL_WEIGHTS:
-            block = block.mean(axis=0, keepdims=True)
+        weights = self._weights or CHANNEL_WEIGHTS.get(len(block))
+        if weights is None or len(weights) != len(block):
+            block, weights = block.mean(axis=0, keepdims=True), CHANNEL_WEIGHTS[1]
         samples = block.shape[1]
         if not samples:
             return
@@ -106,7 +139,7 @@ class LoudnessMeter:
             weighted, self._states[index] = lfilter(
                 feedforward, feedback, weighted, axis=1, zi=self._states[index]
             )
-        power = np.array(CHANNEL_WEIGHTS[len(block)]) @ np.square(weighted)
+        power = np.array(weights) @ np.square(weighted)
         step = np.arange(self._heard, self._heard + samples) * STEPS_A_SECOND // self.sample_rate
         starts = np.flatnonzero(np.diff(step, prepend=-1))
         self._steps += [0.0] * (int(step[-1]) + 1 - len(self._steps))

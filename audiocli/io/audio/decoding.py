@@ -17,12 +17,12 @@ from collections.abc import Iterator
 from audiocli.errors import AudioError
 from audiocli.io.audio.flac import scan_flac
 from audiocli.io.audio.headers import (
+    is_cut,
     is_longer_than_stated,
-    mp4_is_cut,
     read_wav,
-    warn_of_another_wav,
 )
 from audiocli.io.audio.info import Block, SequentialFile, printable
+from audiocli.io.audio.joined import note_of_another
 from audiocli.io.audio.layouts import layout_of_mask, usual_layout
 from audiocli.io.audio.mp3 import Mp3, is_mp3_header, scan_mp3
 from audiocli.io.audio.ogg import scan_ogg
@@ -87,6 +87,9 @@ def open_decoder(path: str, name: str) -> Decoder:
         if problem:
             raise AudioError(f"{printable(name)}: {problem}; convert it first")
         raise no_audio(name)
+    another = note_of_another(path)
+    if another is not None:
+        decoder.notes.append(another)
     return decoder
 
 
@@ -105,7 +108,7 @@ def _open(source: Source) -> Decoder:
         return open_apart(dataclasses.replace(source, is_mp3=True))
     file = open_sndfile(source)
     if file is None:
-        return open_apart(dataclasses.replace(source, is_cut=mp4_is_cut(source.path)))
+        return open_apart(dataclasses.replace(source, is_cut=is_cut(source.path)))
     if file.format == "MP3":
         return _open_mp3(source, file, mp3 or scan_mp3(source.path))
     return SndfileDecoder(file, source)
@@ -137,10 +140,7 @@ def _open_wav(source: Source) -> Decoder:
         layout = layout_of_mask(header.mask, file.channels)
     if header is not None and header.codec in _BLOCKWISE and header.frames:
         frames = min(header.frames, file.frames)
-    another = warn_of_another_wav(source.path)
-    return SndfileDecoder(
-        file, source, frames=frames, layout=layout, notes=[another] if another else []
-    )
+    return SndfileDecoder(file, source, frames=frames, layout=layout)
 
 
 def _open_ogg(source: Source) -> Decoder:
@@ -199,7 +199,11 @@ class _Joined:
 
     def _part(self, source: Source) -> Decoder:
         file = open_sndfile(source)
-        return open_apart(source) if file is None else SndfileDecoder(file, source)
+        if file is None:
+            return open_apart(source)
+        # a tag behind a FLAC stops libsndfile before the last samples
+        otherwise = functools.partial(open_apart, source) if file.format == "FLAC" else None
+        return SndfileDecoder(file, source, otherwise=otherwise)
 
     def skip(self, frames: int) -> int:
         """Do nothing; all is decoded from the beginning."""

@@ -40,6 +40,12 @@ _FORMATS = (
     "wv wve xa xwma"
 ).replace(" ", ",")
 
+# A stream of packets, and nothing else.
+_BARE = frozenset({"aac", "ac3", "eac3", "dts", "loas", "mlp", "truehd"})
+# Containers whose header states how long they are, to about a packet.
+_STATING = frozenset({"avi", "flv"})
+_TOLERANCE = 0.2  # seconds
+
 _MANY = 8  # planes that PyAV cannot be trusted with: it reads beyond the table of eight
 _PACKED: dict[str, type[np.generic]] = {
     **{"u8": np.uint8, "s16": np.int16, "s32": np.int32, "s64": np.int64},
@@ -58,6 +64,7 @@ class FFmpegDecoder:
         self._av, self._name = av, source.name
         self._error: type[Exception] = av.error.FFmpegError
         self.notes: list[str] = []
+        self._stated = 0.0  # seconds by the header
         self._open(source)
         try:
             stream = self._container.streams.best("audio")
@@ -96,6 +103,10 @@ class FFmpegDecoder:
     def _promise(self, source: Source) -> None:
         """Find out how long the stream should be, where its container knows."""
         stream, codec = self._stream, self._stream.codec_context.codec
+        if self.kind in ("asf", "matroska") and source.is_cut:
+            self.notes.append("it is shorter than its header states: it was cut")
+        if self.kind in _STATING and len(self._container.streams) == 1:
+            self._stated = (self._container.duration or 0) / self._av.time_base
         if not stream.duration or not stream.time_base:
             return
         seconds = float(stream.duration * stream.time_base)
@@ -105,7 +116,7 @@ class FFmpegDecoder:
             # they leave out at the beginning counts here.
             self.promised = seconds
             self.least_frames = frames - (2 if source.is_cut else self.info.sample_rate)
-        elif codec.lossless and self.kind in ("wv", "tta", "ape", "tak", "caf"):
+        elif codec.lossless and self.kind in ("wv", "tta", "ape", "tak"):
             self.promised, self.least_frames = seconds, frames
 
     def _describe(self) -> AudioInfo:
@@ -134,10 +145,11 @@ class FFmpegDecoder:
         """Yield each frame with the samples it should have by its packet, if that is exact.
 
         A broken packet is forgiven at the start and at the end, as in a stream recorded from
-        the air.
+        the air. In the middle it is an error where a container frames the packets; without one,
+        it may be no audio at all, and a note tells of it.
         """
         started = broken = False
-        is_exact = self.kind == "mov"
+        is_exact, is_bare, skipped = self.kind == "mov", self.kind in _BARE, 0
         try:
             for packet in self._container.demux(self._stream):
                 try:
@@ -146,7 +158,10 @@ class FFmpegDecoder:
                     broken = started
                     continue
                 if broken and packet.size:
-                    raise DecodingError("invalid data")
+                    if not is_bare:
+                        raise DecodingError("invalid data")
+                    skipped += 1
+                    broken = False
                 started = started or bool(frames)
                 for frame in frames:
                     stated = frame.samples
@@ -155,6 +170,10 @@ class FFmpegDecoder:
                     yield frame, stated
         except self._error as error:
             raise DecodingError(getattr(error, "strerror", None) or str(error)) from error
+        if skipped:
+            self.notes.append(
+                f"bytes that are no audio, or damaged, were skipped in {skipped} places"
+            )
 
     def skip(self, frames: int) -> int:
         """Do nothing: FFmpeg's seeking is not exact."""
@@ -179,6 +198,12 @@ class FFmpegDecoder:
                 raise
             # all that was promised is there: what follows is no audio, a tag for instance
         yield held[:, :stated]  # the rest of the last packet is padding
+        seconds = done / info.sample_rate
+        if seconds < self._stated - _TOLERANCE:
+            self.notes.append(
+                f"only {seconds:.2f} s are there of the {self._stated:.2f} s that its header "
+                "states: it was cut or damaged"
+            )
 
     def _samples(self, frame: AudioFrame) -> Block:
         if frame.format.is_planar and self._channels >= _MANY:

@@ -20,12 +20,16 @@ __all__ = [
     "WavHeader",
     "holds_mp3_frames",
     "is_longer_than_stated",
-    "mp4_is_cut",
+    "is_cut",
     "read_wav",
     "seven_bits",
     "state_wav_mask",
-    "warn_of_another_wav",
 ]
+
+_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # the object of file properties
+
+_EBML_HEADER, _EBML_SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
 
 EXTENSIBLE = 0xFFFE  # format tag of a WAV that states its speakers
 
@@ -267,33 +271,8 @@ def state_wav_mask(path: StrPath, mask: int) -> None:
                 return
 
 
-def warn_of_another_wav(path: str) -> str | None:
-    """Tell whether a second WAV follows the first in the same file, which nobody reads.
-
-    Parameters
-    ----------
-    path : str
-        A file of any kind.
-
-    Returns
-    -------
-    str or None
-        A warning.
-    """
-    with open(path, "rb") as file:
-        head = file.read(12)
-        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            return None
-        end = struct.unpack("<I", head[4:8])[0] + 8
-        file.seek(end + end % 2)
-        following = file.read(12)
-    if following[:4] == b"RIFF" and following[8:] == b"WAVE":
-        return "another WAV follows in the same file and is not read; split it there"
-    return None
-
-
-def mp4_is_cut(path: str) -> bool:
-    """Tell whether an MP4 ends in the middle of a box.
+def is_cut(path: str) -> bool:
+    """Tell whether an MP4, Matroska or ASF ends too early by its own headers.
 
     Parameters
     ----------
@@ -312,11 +291,19 @@ def mp4_is_cut(path: str) -> bool:
     ...     path = os.path.join(folder, "a.m4a")
     ...     with open(path, "wb") as file:
     ...         _ = file.write(struct.pack(">I4s8sI4s", 16, b"ftyp", b"M4A     ", 900, b"mdat"))
-    ...     mp4_is_cut(path)
+    ...     is_cut(path)
     True
     """
     with open(path, "rb") as file:
         total = os.fstat(file.fileno()).st_size
+        head = file.read(4096)
+        if head.startswith(_ASF_HEADER):
+            place = head.find(_ASF_FILE) + 40  # behind its own size and the file's name
+            return place > 40 and int.from_bytes(head[place : place + 8], "little") > total
+        if head.startswith(_EBML_HEADER):
+            place = head.find(_EBML_SEGMENT) + 4
+            return place > 4 and _behind_segment(head, place) > total
+        file.seek(0)
         position = 0
         while len(header := file.read(16)) >= 8:
             length, kind = struct.unpack(">I4s", header[:8])
@@ -333,6 +320,14 @@ def mp4_is_cut(path: str) -> bool:
                 return True
             file.seek(position)
     return False
+
+
+def _behind_segment(head: bytes, place: int) -> int:
+    """Tell where the segment of a Matroska ends whose size stands here; 0 if it does not say."""
+    first = head[place : place + 1]
+    width = 9 - first[0].bit_length() if first and first[0] else 0
+    size = int.from_bytes(head[place : place + width], "big") & (1 << 7 * width) - 1
+    return 0 if size == (1 << 7 * width) - 1 else place + width + size
 
 
 def seven_bits(four: bytes) -> int:

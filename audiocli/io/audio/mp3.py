@@ -124,7 +124,13 @@ class Mp3:
         """What the user should know: bytes that are no frames, and frames that are missing."""
         notes = []
         for gap in self.gaps:
-            if gap.kind in ("tag", "cut frame") or (gap.kind == "zeros" and not self._before(gap)):
+            if gap.kind == "tag" or (gap.kind != "other" and not self._before(gap)):
+                continue
+            if gap.kind == "cut frame":
+                if not any(self._missing(part) for part in self.parts):
+                    notes.append(
+                        "its last frame is not whole: it was cut, or its recording stopped"
+                    )
                 continue
             what = "zeros" if gap.kind == "zeros" else "bytes that are no MP3 frames"
             where = f"at {self._before(gap):.2f} s"
@@ -134,14 +140,20 @@ class Mp3:
                 where = "before its first frame"
             notes.append(f"skipped {gap.end - gap.start} {what} {where}")
         for part in self.parts:
-            tag, frames = part[0].tag, sum(run.frames for run in part)
-            if tag is not None and tag.frames > frames:
-                second = part[0].sample_rate / part[0].frame_length
+            missing = self._missing(part) * part[0].frame_length / part[0].sample_rate
+            if missing:
+                there = sum(run.frames for run in part) * part[0].frame_length / part[0].sample_rate
                 notes.append(
-                    f"only {frames / second:.2f} s are there of the {tag.frames / second:.2f} s "
-                    "that its Info tag counts: it was cut or damaged"
+                    f"only {there:.2f} s are there of the {there + missing:.2f} s that its Info "
+                    "tag counts: it was cut or damaged"
                 )
         return notes
+
+    @staticmethod
+    def _missing(part: tuple[Run, ...]) -> int:
+        """Frames that the tag of a part counts and that are not there."""
+        tag = part[0].tag
+        return 0 if tag is None else max(0, tag.frames - sum(run.frames for run in part))
 
     def _before(self, gap: Gap) -> float:
         """Seconds before a gap."""
@@ -191,7 +203,7 @@ def sound_of(part: tuple[Run, ...]) -> tuple[int, int]:
     if tag is None or not tag.is_lame:
         return 0, frames * length
     start = tag.delay + DECODER_DELAY
-    if tag.frames not in (0, frames):  # its end, where the padding would be, is missing
+    if tag.frames > frames:  # its end, where the padding would be, is missing
         return start, max(0, frames * length - start)
     return start, max(0, frames * length - tag.delay - tag.padding)
 

@@ -14,6 +14,7 @@ from audiocli.dsp import bands, cepstral, energy, harmonic, perceptual, rhythm, 
 from audiocli.dsp import linear_prediction as prediction
 from audiocli.dsp.loudness import LoudnessMeter
 from audiocli.errors import UsageError, suggest
+from audiocli.io.audio.layouts import Layout
 from audiocli.tasks.features.aliases import canonical, elsewhere
 from audiocli.tasks.features.block import CONTRAST_FROM, LPC_ORDER, Block, Settings
 
@@ -57,7 +58,7 @@ class Feature:
         That column.
     meter : callable, optional
         For a feature of a whole file that is measured on the sound as it comes: makes what
-        measures it, given the sample rate.
+        measures it, given the sample rate and the speakers.
     silent : bool
         Whether it is defined of digital silence: a level is, a shape of nothing is not.
 
@@ -80,7 +81,7 @@ class Feature:
     order: int = 0
     summarise: Callable[[Floats, Settings], float] | None = None
     summary_of: str = ""
-    meter: Callable[[int], LoudnessMeter] | None = None
+    meter: Callable[[int, Layout | None], LoudnessMeter] | None = None
     silent: bool = False
 
     @property

@@ -18,6 +18,7 @@ from audiocli.dsp.signals import as_blocks, as_rate
 from audiocli.errors import UsageError
 from audiocli.io.audio import streaming
 from audiocli.io.audio.downmix import downmix
+from audiocli.io.audio.layouts import Layout
 from audiocli.tasks.features import catalogue
 from audiocli.tasks.features.block import Block, Settings
 from audiocli.tasks.features.catalogue import Feature
@@ -90,7 +91,9 @@ class Describer(Protocol):
     def frames(self, blocks: Iterable[Floats], sample_rate: int) -> Iterator[Floats]:
         """Make the features of frames, some seconds at a time."""
 
-    def summary(self, blocks: Iterable[Floats], sample_rate: int) -> dict[str, float]:
+    def summary(
+        self, blocks: Iterable[Floats], sample_rate: int, *, layout: Layout | None = None
+    ) -> dict[str, float]:
         """Make the row of a file."""
 
     def draw(
@@ -241,7 +244,9 @@ class Extractor:
         for values in self._stream(as_blocks(blocks), as_rate(sample_rate)):
             yield np.concatenate([values[:, self._places[f.name]] for f in self._framewise], axis=1)
 
-    def summary(self, blocks: Iterable[Floats], sample_rate: int) -> dict[str, float]:
+    def summary(
+        self, blocks: Iterable[Floats], sample_rate: int, *, layout: Layout | None = None
+    ) -> dict[str, float]:
         """Make statistics of the features of all frames, and the features of the whole.
 
         Constant memory, but for percentiles: these keep the features of all frames, which with
@@ -253,6 +258,9 @@ class Extractor:
             Sound, full scale 1.0; channels are averaged.
         sample_rate : int
             Of the sound, in Hz.
+        layout : tuple of str, optional
+            The speakers of the channels, as :class:`audiocli.io.audio.AudioInfo` names them, by
+            which the loudness weights them.
 
         Returns
         -------
@@ -262,7 +270,7 @@ class Extractor:
             a tempo without three onsets, the loudness of less than 0.4 s.
         """
         sample_rate = as_rate(sample_rate)
-        meters = {f.name: f.meter(sample_rate) for f in self.features if f.meter}
+        meters = {f.name: f.meter(sample_rate, layout) for f in self.features if f.meter}
         taken = {voiced: self._statistics(voiced) for voiced in (False, True)}
         curves: dict[str, list[Floats]] = {
             f.summary_of: [np.zeros(0, np.float32)] for f in self.features if f.summarise

@@ -263,7 +263,8 @@ def extract_file(
         if frames:
             values = np.concatenate(list(extractor.frames(blocks, rate)))
         else:
-            values = np.array([list(extractor.summary(blocks, rate).values())])
+            row = extractor.summary(blocks, rate, layout=reader.info.layout)
+            values = np.array([list(row.values())])
     return blocks.samples / rate, values
 
 

@@ -16,6 +16,7 @@ from audiocli.dsp.signals import as_blocks, as_rate
 from audiocli.errors import ModelError
 from audiocli.io.audio import streaming
 from audiocli.io.audio.downmix import downmix
+from audiocli.io.audio.layouts import Layout
 from audiocli.io.audio.levels import Level
 from audiocli.nn import models, registry
 from audiocli.nn.bases import BasisNetwork
@@ -162,13 +163,17 @@ class Embedder:
         else:
             yield from in_segments(self.network, self.config, compute, levelled)
 
-    def summary(self, blocks: Iterable[Floats], sample_rate: int) -> dict[str, float]:
+    def summary(
+        self, blocks: Iterable[Floats], sample_rate: int, *, layout: Layout | None = None
+    ) -> dict[str, float]:
         """Make statistics of the features of all frames.
 
         Parameters
         ----------
         blocks, sample_rate
             As in :meth:`frames`.
+        layout : tuple of str, optional
+            Not used: channels are averaged.
 
         Returns
         -------

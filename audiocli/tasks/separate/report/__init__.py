@@ -92,7 +92,7 @@ class Report:
         self._gain = np.float32(gain)
         self._stack = ExitStack()
         rate = info.sample_rate
-        self.levels = [Levels(rate) for _ in self.names]
+        self.levels = [Levels(rate, info.layout) for _ in self.names]
         self.sounds = [
             Sound(folder / f"track{index}.mp3", rate, info.channels)
             for index in range(len(self.names))

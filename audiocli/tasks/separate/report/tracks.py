@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from audiocli.dsp.loudness import SILENT_LUFS, LoudnessMeter
 from audiocli.io.audio import AudioFormat, AudioWriter
+from audiocli.io.audio.layouts import Layout
 
 __all__ = ["Levels", "Sound"]
 
@@ -30,6 +31,8 @@ class Levels:
     ----------
     sample_rate : int
         In Hz.
+    layout : tuple of str, optional
+        The speakers of the channels.
 
     Examples
     --------
@@ -39,8 +42,8 @@ class Levels:
     (-6.02, -6.02, 4000.0)
     """
 
-    def __init__(self, sample_rate: int) -> None:
-        self._meter = LoudnessMeter(sample_rate)
+    def __init__(self, sample_rate: int, layout: Layout | None = None) -> None:
+        self._meter = LoudnessMeter(sample_rate, layout)
         self._peak = 0.0
         self._samples = 0
         self.energy = 0.0
