@@ -1,10 +1,17 @@
-"""A hook of MkDocs: links from pages to files outside of ``docs`` lead to the repository."""
+"""Hooks of MkDocs: links to files outside of ``docs``, and formulas without scripts of others.
+
+Links from pages to files outside of ``docs`` lead to the repository. Formulas become MathML, which
+browsers draw by themselves.
+"""
 
 from __future__ import annotations
 
+import html
 import posixpath
 import re
 from typing import Any
+
+from latex2mathml.converter import convert
 
 LINK = re.compile(r"\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 #: Pages that are files of the repository's root, included whole.
@@ -34,3 +41,22 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
         return f"]({config.repo_url}/blob/main/{place}{anchor})"
 
     return LINK.sub(target, markdown)
+
+
+#: What the extension ``pymdownx.arithmatex`` makes of formulas.
+FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.+?)\\[)\]]</\1>', re.DOTALL)
+
+
+#: What the roles of reStructuredText in docstrings become in Markdown.
+ROLE = re.compile(r":(?:attr|class|data|exc|func|meth|mod):(?=<code>)")
+
+
+def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
+    """Turn formulas into MathML and take out roles; MkDocs calls this after it has rendered."""
+
+    def formula(match: re.Match[str]) -> str:
+        latex = html.unescape(match[2]).replace(r"\arg", r"\operatorname{arg}")
+        display = "block" if match[1] == "div" else "inline"
+        return convert(latex.strip(), display=display)
+
+    return FORMULA.sub(formula, ROLE.sub("", content))
