@@ -199,6 +199,11 @@ EMBEDDED = {
         {"channels": [4, 6], "num_recurrent": 1, "bands": [[64, 1], [32, 2]]},
         6,
     ),
+    "live-drnn": (
+        StftConfig(RATE, 256, 80),
+        {"channels": [4, 6], "num_recurrent": 1, "bands": [[64, 1], [32, 2]]},
+        6,
+    ),
     **{name: (CONFIG, {"components": 3}, 3) for name in NAMES},
 }
 

@@ -279,6 +279,13 @@ class LiveDRNN(StereoDRNN):
             levelled = pooled / self._running_power(pooled, None)
             self.scale.copy_((levelled ** (self.power / 2)).std().clamp(min=1e-5))
 
+    def features(self, magnitude: Tensor) -> Tensor:
+        """Compute the channels of the waist, (batch, channels, frames), of mono magnitudes."""
+        energy = self._pooled(magnitude.square())
+        inputs = torch.stack([2 * energy, torch.zeros_like(energy), energy, energy], dim=1)
+        levelled = inputs / self._running_power(inputs, None)
+        return self.hourglass.waist(self._input(levelled))[0].mean(dim=2)
+
     def _outputs(self, energy: Tensor, memory: Memory | None = None) -> Tensor:
         with torch.no_grad():
             levelled = energy / self._running_power(energy, memory)
