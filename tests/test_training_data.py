@@ -17,7 +17,7 @@ from audiocli.errors import AudioCliWarning, AudioError, DataError, UsageError
 from audiocli.nn import registry
 from audiocli.tasks.classify.clips import Selection, find_clips
 from audiocli.tasks.classify.material import Split, gather
-from audiocli.tasks.trainer import read_each, read_parts, refuse
+from audiocli.tasks.training_data import read_each, read_parts, refuse
 
 RATE = 8000
 Table = Callable[..., Path]

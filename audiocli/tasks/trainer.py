@@ -8,7 +8,6 @@ and writes its best epoch as a model folder that says how it was made.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from audiocli.errors import AudioCliError, AudioCliWarning, DataError, warn
 from audiocli.nn import models, registry
 from audiocli.nn.fit import Epoch, FitConfig, fit
 from audiocli.nn.provenance import DataSet, training_facts
@@ -27,176 +25,15 @@ __all__ = [
     "Card",
     "Objective",
     "Run",
-    "Stage",
     "Validation",
     "described",
+    "identity_of",
     "origin_of",
-    "read_each",
-    "read_parts",
-    "refuse",
-    "refuse_empty",
 ]
 
 Network = TypeVar("Network", bound=nn.Module)
 Scored = TypeVar("Scored", bound=nn.Module, contravariant=True)
 Batch = TypeVar("Batch")
-Item = TypeVar("Item")
-Value = TypeVar("Value")
-#: Told what a run is at, and how much of it is done, of how much.
-Stage = Callable[[str, int, int], None]
-#: So many problems are listed; of more, the number is told.
-LISTED = 30
-
-
-def refuse(problems: Sequence[str]) -> None:
-    """Refuse training data for all that is wrong with it, at once.
-
-    Parameters
-    ----------
-    problems : sequence of str
-        A line each; without any, nothing happens.
-
-    Raises
-    ------
-    DataError
-        Naming all of them.
-
-    Examples
-    --------
-    >>> refuse(["a.wav: is empty", "b.wav: is no audio"])
-    Traceback (most recent call last):
-    ...
-    audiocli.errors.DataError: the training data has 2 problems, and nothing was trained:
-      a.wav: is empty
-      b.wav: is no audio
-    """
-    if len(problems) == 1:
-        raise DataError(problems[0])
-    if problems:
-        lines = [*problems[:LISTED]]
-        if len(problems) > LISTED:
-            lines.append(f"and {len(problems) - LISTED} more")
-        text = "\n  ".join(
-            [f"the training data has {len(problems)} problems, and nothing was trained:", *lines]
-        )
-        raise DataError(text)
-
-
-def read_each(
-    items: Sequence[Item],
-    read: Callable[[Item], Value],
-    name: Callable[[Item], str],
-    *,
-    skip: bool = False,
-    problems: list[str] | None = None,
-    stage: Stage = lambda what, done, total: None,
-) -> list[tuple[Item, Value]]:
-    """Read all data before training begins, and name all that cannot be read at once.
-
-    Parameters
-    ----------
-    items : sequence
-        Recordings or clips.
-    read : callable
-        Gives what an item holds.
-    name : callable
-        Names an item, for warnings about it.
-    skip : bool
-        Leave out what cannot be read, with a warning each, and go on.
-    problems : list, optional
-        Gets a line for each item that cannot be read, in place of an error or a warning.
-    stage : callable
-        Told how it goes.
-
-    Returns
-    -------
-    list of tuple
-        What could be read, each with its item.
-
-    Raises
-    ------
-    DataError
-        If something could not, unless it is skipped.
-
-    Examples
-    --------
-    >>> read_each(["1", "2"], int, str)
-    [('1', 1), ('2', 2)]
-    """
-    values: list[tuple[Item, Value]] = []
-    wrong: list[str] = []
-    for place, item in enumerate(items):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", AudioCliWarning)
-            try:
-                values.append((item, read(item)))
-            except AudioCliError as error:
-                wrong.append(str(error))
-        for each in caught:
-            if issubclass(each.category, AudioCliWarning):
-                warn(f"{name(item)}: {each.message}")
-            else:  # not ours to swallow
-                warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
-        stage("reading", place + 1, len(items))
-    if problems is not None:
-        problems += wrong
-    elif skip:
-        for problem in wrong:
-            warn(f"{problem}; it is left out")
-    else:
-        refuse(wrong)
-    return values
-
-
-def read_parts(
-    parts: Sequence[Sequence[Item]],
-    read: Callable[[Item], Value],
-    name: Callable[[Item], str],
-    *,
-    skip: bool = False,
-    stage: Stage = lambda what, done, total: None,
-) -> list[list[Value]]:
-    """Read the parts of a data set, say those to train on and to validate with, as one.
-
-    Parameters
-    ----------
-    parts : sequence of sequences
-        Recordings or clips; one may be in several parts.
-    read, name, skip, stage
-        As in :func:`read_each`.
-
-    Returns
-    -------
-    list of list
-        What could be read of each part.
-
-    Raises
-    ------
-    DataError
-        As :func:`read_each`.
-
-    Examples
-    --------
-    >>> read_parts([["1", "2"], ["2"]], int, str)
-    [[1, 2], [2]]
-    """
-    items = [(place, item) for place, part in enumerate(parts) for item in part]
-    values = read_each(
-        items, lambda each: read(each[1]), lambda each: name(each[1]), skip=skip, stage=stage
-    )
-    return [[value for (of, _), value in values if of == place] for place in range(len(parts))]
-
-
-def refuse_empty(training: Sequence[object], validation: Sequence[object]) -> None:
-    """Refuse a split of which one side is empty once what cannot be read is left out.
-
-    Raises
-    ------
-    DataError
-    """
-    if not training or not validation:
-        side = "train on" if not training else "validate with"
-        raise DataError(f"nothing that can be read is left to {side}; add recordings")
 
 
 @dataclass(frozen=True)
@@ -320,6 +157,33 @@ def described(config: Any, *left_out: str) -> dict[str, Any]:
     {'value': 1.0, 'decoder': None}
     """
     return {key: value for key, value in asdict(config).items() if key not in left_out}
+
+
+def identity_of(
+    config: Any, data: Sequence[str], dev: Sequence[str], origin: registry.ModelEntry | None = None
+) -> dict[str, Any]:
+    """Say what a checkpoint must have been made with, besides the fit config.
+
+    Parameters
+    ----------
+    config : dataclass
+        Of the task; its field ``recipe`` is the fit config.
+    data, dev : sequence of str
+        The names of what is trained on and of the validation set.
+    origin : ModelEntry, optional
+        The model that training starts from.
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> identity_of(Validation(1.0), ["a"], ["b"])["start"] is None
+    True
+    """
+    start = origin.config["weights_sha256"] if origin else None
+    return {**described(config, "recipe"), "data": [*data], "dev": [*dev], "start": start}
 
 
 def origin_of(task: str | None, start: str | None) -> registry.ModelEntry | None:

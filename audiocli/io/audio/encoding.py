@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 import soundfile as sf
-from mutagen import MutagenError
-from mutagen.flac import FLAC
 from numpy.typing import NDArray
 
 from audiocli.errors import AudioError, UsageError, suggest
 from audiocli.io.atomic import publish
+from audiocli.io.audio.flac import state_flac_mask
 from audiocli.io.audio.headers import state_wav_mask
 from audiocli.io.audio.info import (
     BITS,
@@ -351,9 +350,7 @@ class AudioWriter:
         if self._container in ("wav", "rf64"):
             state_wav_mask(self._temporary, mask)
         elif self._container == "flac" and layout != usual_layout(self._channels):
-            tags = FLAC(self._temporary)  # type: ignore[no-untyped-call]  # mutagen leaves it untyped
-            tags["WAVEFORMATEXTENSIBLE_CHANNEL_MASK"] = f"0x{mask:04x}"
-            tags.save()
+            state_flac_mask(self._temporary, mask)
 
     def _discard(self) -> None:
         """Let go of the hidden file; that of a finished one has its name by now."""
@@ -430,7 +427,7 @@ class AudioWriter:
                     self._finish(self._temporary)
                 self._state_speakers()
                 self._publish()
-        except (sf.LibsndfileError, MutagenError, OSError) as error:
+        except (sf.LibsndfileError, OSError) as error:
             raise self._failed(self._sink.error or error) from error
         finally:
             self._discard()

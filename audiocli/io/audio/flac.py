@@ -11,11 +11,12 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 from audiocli.io.audio.headers import seven_bits
 
-__all__ = ["Flac", "scan_flac"]
+__all__ = ["Flac", "scan_flac", "state_flac_mask"]
 
 _START = b"fLaC\x00\x00\x00\x22"  # the mark, and the head of the block of stream information
 _MASK = re.compile(rb"WAVEFORMATEXTENSIBLE_CHANNEL_MASK=(0x[0-9a-f]+)", re.IGNORECASE)
@@ -91,6 +92,32 @@ def scan_flac(path: str) -> Flac | None:
         last = _last_frames(file, file.read(34), total)
     frames = int.from_bytes(information[13:18], "big") & 0xFFFFFFFFF
     return Flac(starts, frames, last, mask)
+
+
+def state_flac_mask(path: Path, mask: int) -> None:
+    """Write the speakers into the comments of a FLAC.
+
+    Parameters
+    ----------
+    path : Path
+        A complete file.
+    mask : int
+        A bit for each speaker, as in WAV.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    from mutagen import MutagenError  # late: few files have speakers that are not the usual ones
+    from mutagen.flac import FLAC
+
+    try:
+        tags = FLAC(path)  # type: ignore[no-untyped-call]  # mutagen leaves it untyped
+        tags["WAVEFORMATEXTENSIBLE_CHANNEL_MASK"] = f"0x{mask:04x}"
+        tags.save()
+    except MutagenError as error:
+        raise OSError(str(error)) from error
 
 
 def _blocks(file: BinaryIO, position: int, total: int) -> tuple[int | None, int]:

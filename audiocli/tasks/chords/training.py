@@ -43,16 +43,8 @@ from audiocli.tasks.chords.labels import QUALITIES
 from audiocli.tasks.chords.recognizer import labelled, passages_of
 from audiocli.tasks.chords.rendering import find_songs, pieces, render_pieces
 from audiocli.tasks.chords.scoring import score_song, weighted
-from audiocli.tasks.trainer import (
-    Card,
-    Run,
-    Stage,
-    Validation,
-    described,
-    origin_of,
-    read_parts,
-    refuse_empty,
-)
+from audiocli.tasks.trainer import Card, Run, Validation, described, identity_of, origin_of
+from audiocli.tasks.training_data import Stage, by_folder, read_parts, refuse_empty
 
 __all__ = ["ARCHITECTURES", "TrainingConfig", "Rendering", "loss", "rendered", "score", "train"]
 
@@ -358,12 +350,9 @@ def train(
         network.changes.copy_(torch.from_numpy(changes_of(take.chords for take in takes)))
         rng = np.random.default_rng(course.recipe.seed)
         network.calibrate_images(examples(objective.drawn, course.excerpts, rng).images)
-    identity = {
-        **described(course, "recipe"),
-        "data": [recording.title for recording in found],
-        "dev": [recording.title for recording in chosen],
-        "start": origin.config["weights_sha256"] if origin else None,
-    }
+    identity = identity_of(
+        course, [each.title for each in found], [each.title for each in chosen], origin
+    )
     card = _card(data, objective.groups, course, licences, chosen_on(dev, held_out))
     run: Run[ChordCRNN, Batch] = Run(
         output, card, course.recipe, identity, [origin], report, progress
@@ -383,7 +372,7 @@ class _Objective:
         where: torch.device,
     ) -> None:
         self.course, self.scored, self.where = course, scored, where
-        self.groups = [[take for take in takes if take.folder == str(each)] for each in data]
+        self.groups = by_folder(takes, data)
         self.drawn = [group for group in self.groups if group]  # of a folder, all may be held out
         refuse_empty(self.drawn, scored)
 

@@ -1,7 +1,7 @@
 """What can be wrong with labelled clips before anything is trained on them, all of it at once.
 
 Spellings of one group are put right, with a warning.
-The rest is listed, for :func:`audiocli.tasks.trainer.refuse`.
+The rest is listed, for :func:`audiocli.tasks.training_data.refuse`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import replace
 from audiocli.errors import AudioError, warn
 from audiocli.io.audio import AudioReader
 from audiocli.tasks.classify.clips import Clip, label_set
-from audiocli.tasks.trainer import Stage, read_each
+from audiocli.tasks.training_data import Stage, read_each
 
 __all__ = ["alike", "one_group_each", "readable", "similar_labels", "unbalanced_split", "undecided"]
 

@@ -35,7 +35,7 @@ from audiocli.tasks.classify.material import (
     model_card,
     refuse_unscorable,
 )
-from audiocli.tasks.trainer import Stage, refuse
+from audiocli.tasks.training_data import Stage, refuse
 
 __all__ = ["Fitting", "fit_head", "train"]
 

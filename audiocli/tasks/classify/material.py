@@ -34,7 +34,8 @@ from audiocli.tasks.classify.clips import (
 from audiocli.tasks.classify.decisions import probable
 from audiocli.tasks.classify.examples import load
 from audiocli.tasks.classify.verification import score_pairs
-from audiocli.tasks.trainer import Card, Stage, refuse
+from audiocli.tasks.trainer import Card
+from audiocli.tasks.training_data import Stage, refuse
 
 __all__ = [
     "Split",

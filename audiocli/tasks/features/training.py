@@ -27,7 +27,8 @@ from audiocli.nn.frontend import Filterbank, FilterbankConfig
 from audiocli.nn.provenance import chosen_on, data_sets, licence_of_each
 from audiocli.tasks.annotated import gather
 from audiocli.tasks.features.material import Excerpts, Sound, find_sounds
-from audiocli.tasks.trainer import Card, Run, Validation, described
+from audiocli.tasks.trainer import Card, Run, Validation, described, identity_of
+from audiocli.tasks.training_data import by_folder
 
 __all__ = ["BASES", "FRONTEND", "TrainingConfig", "explained", "loss", "spectra", "train"]
 
@@ -232,21 +233,19 @@ def train(
     registry.refuse_finished(output)
     network = course.build()
     found, chosen = gather(find_sounds, data, held_out, dev)
-    groups = [[sound for sound in found if sound.folder == folder] for folder in data]
+    groups = by_folder(found, data)
     bank = Filterbank(course.frontend)
     rng = np.random.default_rng(course.recipe.seed)
     excerpts = Excerpts([group for group in groups if group], bank, course.seconds)
-    by_folder = [[s for s in chosen if s.folder == each] for each in (*dict.fromkeys(data), *dev)]
-    unheard = Excerpts([group for group in by_folder if group], bank, course.seconds)
+    held_out_groups = by_folder(chosen, [*dict.fromkeys(data), *dev])
+    unheard = Excerpts([group for group in held_out_groups if group], bank, course.seconds)
     scored = unheard.frames(SCORING, rng)
     _calibrate(network, course.basis, excerpts.frames(CALIBRATING, rng))
     network.to(models.device(device))
     card = _card(data, groups, course, licences, chosen_on(dev, held_out))
-    identity = {
-        **described(course, "recipe"),
-        "data": [sound.title for sound in found],
-        "dev": [sound.title for sound in chosen],
-    }
+    identity = identity_of(
+        course, [sound.title for sound in found], [sound.title for sound in chosen]
+    )
     run: Run[BasisNetwork, Tensor] = Run(
         output, card, course.recipe, identity, [], report, progress
     )

@@ -34,16 +34,8 @@ from audiocli.tasks.onsets.examples import (
     load,
 )
 from audiocli.tasks.onsets.scoring import f_measure, match
-from audiocli.tasks.trainer import (
-    Card,
-    Run,
-    Stage,
-    Validation,
-    described,
-    origin_of,
-    read_parts,
-    refuse_empty,
-)
+from audiocli.tasks.trainer import Card, Run, Validation, described, identity_of, origin_of
+from audiocli.tasks.training_data import Stage, by_folder, read_parts, refuse_empty
 
 __all__ = ["ARCHITECTURES", "TrainingConfig", "loss", "score", "sizes", "train"]
 
@@ -303,12 +295,9 @@ def train(
     else:
         rng = np.random.default_rng(course.recipe.seed)
         network.calibrate(examples(objective.drawn, course.excerpts, rng)[0])
-    identity = {
-        **described(course, "recipe"),
-        "data": [recording.title for recording in found],
-        "dev": [recording.title for recording in chosen],
-        "start": origin.config["weights_sha256"] if origin else None,
-    }
+    identity = identity_of(
+        course, [each.title for each in found], [each.title for each in chosen], origin
+    )
     card = _card(data, objective.groups, course, licences, chosen_on(dev, held_out))
     run: Run[FramewiseNetwork, tuple[Tensor, Tensor]] = Run(
         output, card, course.recipe, identity, [origin], report, progress
@@ -328,7 +317,7 @@ class _Objective:
         where: torch.device,
     ) -> None:
         self.course, self.scored, self.where = course, scored, where
-        self.groups = [[take for take in takes if take.folder == str(folder)] for folder in data]
+        self.groups = by_folder(takes, data)
         self.drawn = [group for group in self.groups if group]  # of a folder, all may be held out
         refuse_empty(self.drawn, scored)
 

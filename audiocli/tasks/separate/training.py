@@ -38,16 +38,8 @@ from audiocli.tasks.separate.config import (
 from audiocli.tasks.separate.losses import divergence_loss, snr_loss, squared_loss
 from audiocli.tasks.separate.separator import LEVEL, estimate
 from audiocli.tasks.separate.songs import gather_songs, mixed_songs
-from audiocli.tasks.trainer import (
-    Card,
-    Run,
-    Stage,
-    Validation,
-    described,
-    origin_of,
-    read_parts,
-    refuse_empty,
-)
+from audiocli.tasks.trainer import Card, Run, Validation, described, identity_of, origin_of
+from audiocli.tasks.training_data import Stage, read_parts, refuse_empty
 
 __all__ = [
     "ARCHITECTURES",
@@ -297,12 +289,8 @@ def train(
     names = ", ".join(map(named, data))
     validation = named(dev) if dev is not None else f"every tenth clip of {names}"
     clips = [clip.name for clips in trained_on for clip in clips]
-    identity = {
-        **described(course, "recipe"),
-        "data": [*clips, *map(named, (*voices, *backings))],
-        "dev": [clip.name for clip in held_out],
-        "start": origin.config["weights_sha256"] if origin else None,
-    }
+    clips += map(named, (*voices, *backings))
+    identity = identity_of(course, clips, [clip.name for clip in held_out], origin)
     card = _card(folders, material, licences, validation, course)
     run: Run[MaskingNetwork, Tensor] = Run(
         output, card, course.recipe, identity, [origin], report, progress
