@@ -35,7 +35,12 @@ from audiocli.tasks.separate.config import (
     Augmentation,
     TrainingConfig,
 )
-from audiocli.tasks.separate.losses import divergence_loss, snr_loss, squared_loss
+from audiocli.tasks.separate.losses import (
+    divergence_loss,
+    lifted_snr_loss,
+    snr_loss,
+    squared_loss,
+)
 from audiocli.tasks.separate.separator import LEVEL, estimate
 from audiocli.tasks.separate.songs import gather_songs, mixed_songs
 from audiocli.tasks.trainer import Card, Run, Validation, described, identity_of, origin_of
@@ -56,8 +61,8 @@ __all__ = [
 
 Sources = NDArray[np.float32]  # (2, samples): vocals, accompaniment
 
-#: Of stereo networks: the share of the loss in which high frequencies are lifted, and how far.
-LIFTED, LIFT = 1 / 3, 30.0
+#: Of stereo networks: the share of the loss in which high frequencies are lifted.
+LIFTED = 1 / 3
 
 
 def examples(
@@ -142,9 +147,7 @@ def loss(network: MaskingNetwork, batch: Tensor, course: TrainingConfig) -> Tens
         value = snr_loss(estimates, sources, course.gamma)
         if batch.dim() == 3:
             return value
-        # Most energy lies below 1 kHz; what is heard, and a third of this loss, does not.
-        lift = 1 + torch.arange(sources.shape[-2]).unsqueeze(1) * (LIFT / sources.shape[-2])
-        return (1 - LIFTED) * value + LIFTED * snr_loss(estimates * lift, sources * lift)
+        return (1 - LIFTED) * value + LIFTED * lifted_snr_loss(estimates, sources)
     function = squared_loss if course.loss == "mse" else divergence_loss
     return function(estimates.abs(), sources.abs(), course.gamma)
 
