@@ -53,11 +53,6 @@ class Summary:
         Seconds the whole run took.
     pruned : int
         Inputs that are gone, and whose results were removed.
-
-    Examples
-    --------
-    >>> Summary(done=2, failed=0, skipped=1, failures=[], audio_seconds=60.0, elapsed=2.0).exit_code
-    0
     """
 
     done: int
@@ -75,14 +70,7 @@ class Summary:
 
 
 class Callbacks:
-    """Hears how a run gets on; by itself issues what was warned of, override what is of interest.
-
-    Examples
-    --------
-    >>> class Printer(Callbacks):
-    ...     def finished(self, outcome: Outcome) -> None:
-    ...         print(outcome.job.input.name, outcome.status)
-    """
+    """Is told how a run gets on; override what is of interest. Issues warnings by itself."""
 
     def started(self, total_jobs: int) -> None:
         """Hear how many jobs there are, before the first."""
@@ -114,11 +102,6 @@ class Collector(Callbacks):
     ----------
     values : list
         What the worker made of each job that is done, in the order of the jobs.
-
-    Examples
-    --------
-    >>> Collector().values
-    []
     """
 
     def __init__(self, listener: Callbacks | None = None) -> None:
@@ -162,62 +145,6 @@ def run(
     """Do all jobs, whatever happens to some of them.
 
     With a manifest, lines are appended to it for each job: see :mod:`audiocli.batch.manifest`.
-
-    Parameters
-    ----------
-    jobs : sequence of Job
-        As planned by :func:`audiocli.batch.inputs.plan`. No input may be standard input any more.
-    make_worker : callable
-        Makes the worker. With `n_jobs` above 1 it is pickled, and the script that calls this
-        needs its ``if __name__ == "__main__"``.
-    settings : mapping
-        All that the results depend on, ready for JSON; its hash goes into the manifest.
-    n_jobs : int
-        Worker processes; 1 works in this process.
-    model_sha256 : str or None
-        Of the model's weights.
-    manifest : Path or None
-        The manifest, made if it is not there.
-    resume : bool
-        Skip a job when the last record of its outputs in the manifest says that they were
-        made from an input with the same audio, with the same settings and model, and they
-        still exist. Otherwise do it again; then it may replace what it wrote itself.
-    prune : bool
-        With `resume`: remove the outputs, or the rows in the joint file, of inputs that are gone.
-        Nothing is removed where an input of this run cannot be found.
-    command : str
-        Who keeps the manifest; that of another is refused.
-    about : mapping, optional
-        What else the manifest says of the run, ready for JSON.
-    joint : JointFile, optional
-        One file for the results of all jobs; outcomes come without their values then.
-    callbacks : Callbacks or None
-        Told how the run gets on.
-
-    Returns
-    -------
-    Summary
-        How many were done, failed and skipped.
-
-    Raises
-    ------
-    UsageError
-        When `manifest` is not a manifest, is in use or cannot be written, or `resume` lacks one.
-    AudioCliError
-        When the worker cannot be made, so that no file could be done; when the manifest vanishes.
-    KeyboardInterrupt
-        On Ctrl-C, when the workers have cleaned up. What was finished stays.
-    SystemExit
-        On SIGTERM and SIGHUP, in the same way (128 + the signal's number).
-
-    Examples
-    --------
-    >>> from audiocli.batch.inputs import Input
-    >>> jobs = [Job(Input(Path(name), name, Path(name)), ()) for name in ("a.wav", "b.wav")]
-    >>> def make_worker():
-    ...     return lambda job, progress: (1.5, None)
-    >>> run(jobs, make_worker, settings={}).audio_seconds
-    3.0
     """
     if n_jobs < 1:
         raise UsageError(f"{n_jobs} jobs: at least 1 process is needed")

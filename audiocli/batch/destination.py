@@ -23,11 +23,6 @@ class Destination:
         One for all inputs.
     folder : Path, optional
         With a file for each.
-
-    Examples
-    --------
-    >>> Destination("csv", folder=Path("out")).file is None
-    True
     """
 
     form: str
@@ -36,35 +31,7 @@ class Destination:
 
 
 def settle(target: Path | None, form: str | None, kind: str, default: str) -> Destination:
-    """Settle the format, and whether the output is a file or a folder.
-
-    Parameters
-    ----------
-    target : Path, optional
-        What the user named: a file if it ends like a format, else a folder.
-    form : str, optional
-        The format that was asked for, one of :data:`audiocli.io.formats.FORMATS`.
-    kind : {"instants", "segments"}
-        What it shall write.
-    default : str
-        The format where nothing tells.
-
-    Returns
-    -------
-    Destination
-
-    Raises
-    ------
-    UsageError
-        If the format cannot write that, or the output is a file that ends like none.
-
-    Examples
-    --------
-    >>> settle(Path("new.csv"), None, "segments", "lab")
-    Destination(form='csv', file=PosixPath('new.csv'), folder=None)
-    >>> settle(Path("new"), None, "segments", "lab").folder
-    PosixPath('new')
-    """
+    """Settle the format, and whether the output is a file or a folder."""
     if form is not None:
         formats.find_format(form, kind)
     if target is None:

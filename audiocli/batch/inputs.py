@@ -45,12 +45,6 @@ class Input:
     stem : str
         What its outputs are named by: its name without the ending, or with it where another
         input differs in nothing else.
-
-    Examples
-    --------
-    >>> song = Input(Path("music/live/a.wav"), "music/live/a.wav", Path("live/a.wav"))
-    >>> song.stem, song.label
-    ('a', 'music/live/a.wav')
     """
 
     path: Path
@@ -84,11 +78,6 @@ class Job:
         Whether outputs that exist already may be replaced.
     kinds : tuple of str
         What each of the outputs is, for those who made the plan.
-
-    Examples
-    --------
-    >>> Job(Input(Path("a.wav"), "a.wav", Path("a.wav")), (Path("out/a.csv"),)).replace
-    False
     """
 
     input: Input
@@ -112,40 +101,6 @@ def find_inputs(
     no file has that very name, and stands for all that it matches, as in a shell. Arguments
     keep their order; what a folder or pattern holds comes in natural order ("2" before
     "10"). The same file, also by way of a link, is taken once.
-
-    Parameters
-    ----------
-    arguments : sequence of str
-        Files, folders, patterns, and at most one ``-`` for standard input.
-    files_from : str or None
-        A text file that holds more of them, one a line; ``-`` reads it from standard input.
-    files_from0 : str or None
-        The same with a NUL character at the end of each, which no name can hold.
-    extensions : collection of str or None
-        The names to take in folders, by their ending in any case; default: all that
-        :mod:`audiocli.io.audio` reads.
-    exclude : Path or None
-        A folder not to search when it lies inside one that is: the output folder, whose
-        files should not become inputs the next time.
-
-    Returns
-    -------
-    list of Input
-        Those with a ``problem`` among them.
-
-    Raises
-    ------
-    UsageError
-        When nothing is given, the list cannot be read, or standard input is wanted twice.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for name in ("2.wav", "10.WAV", "cover.jpg"):
-    ...         _ = Path(folder, name).write_bytes(b"")
-    ...     [str(item.relative) for item in find_inputs([folder], extensions=[".wav"])]
-    ['2.wav', '10.WAV']
     """
     named = list(arguments)
     lists = [(files_from, b"\n"), (files_from0, b"\0")]
@@ -191,38 +146,7 @@ def plan(
     overwrite: bool = False,
     resume: bool = False,
 ) -> list[Job]:
-    """Settle what each input will write, and refuse what would lose anything.
-
-    Parameters
-    ----------
-    inputs : sequence of Input
-        As found by :func:`find_inputs`; one with a problem gets a job without outputs.
-    outputs_of : callable
-        The paths to write for an input; a mapping has them by their kinds.
-    overwrite : bool
-        Allow outputs that exist already; they will be replaced.
-    resume : bool
-        Allow outputs that exist already; :func:`audiocli.batch.run` finds out which of them
-        are its own.
-
-    Returns
-    -------
-    list of Job
-        One for each input, in the same order.
-
-    Raises
-    ------
-    UsageError
-        When two inputs would write the same path, or an output is an input, is a folder, or
-        (unless `overwrite` or `resume`) exists.
-
-    Examples
-    --------
-    >>> song = Input(Path("a.wav"), "a.wav", Path("a.wav"))
-    >>> jobs = plan([song], lambda item: [Path("no folder", item.relative.with_suffix(".csv"))])
-    >>> jobs[0].outputs[0].name
-    'a.csv'
-    """
+    """Settle what each input will write, and refuse what would lose anything."""
     jobs = [_job(item, {} if item.problem else outputs_of(item), overwrite) for item in inputs]
     sources = {real_path(item.path): item.name for item in inputs if item.problem is None}
     writers: dict[str, str] = {}
@@ -256,28 +180,7 @@ def check_joint_output(
     replace: bool,
     fix: str = "use --overwrite to replace it",
 ) -> None:
-    """Refuse one file for the results of all inputs where it would lose something.
-
-    Parameters
-    ----------
-    target : Path
-        The file.
-    inputs : sequence of Input
-        As found.
-    replace : bool
-        Whether what is there may be replaced.
-    fix : str
-        What to do otherwise.
-
-    Raises
-    ------
-    UsageError
-        If it is one of the inputs, or is there already.
-
-    Examples
-    --------
-    >>> check_joint_output(Path("no-such.csv"), [], replace=False)
-    """
+    """Refuse one file for the results of all inputs where it would lose something."""
     if any(real_path(target) == real_path(item.path) for item in inputs):
         raise UsageError(f"{target}: is an input, which would be lost; choose another name")
     if os.path.lexists(target) and not replace:
@@ -285,23 +188,7 @@ def check_joint_output(
 
 
 def real_path(path: str | os.PathLike[str]) -> str:
-    """Return the one name by which two paths to the same file are known to be the same.
-
-    Parameters
-    ----------
-    path : str or path-like
-        Any path, of a file that exists or not.
-
-    Returns
-    -------
-    str
-        Absolute, links followed, in lower case where the system's paths ignore case.
-
-    Examples
-    --------
-    >>> real_path("a/../b.wav") == real_path("./b.wav")
-    True
-    """
+    """Return the one name by which two paths to the same file are known to be the same."""
     try:
         return os.path.normcase(os.path.realpath(path))
     except ValueError:  # a null character: no file can have that name, any key will do

@@ -38,11 +38,6 @@ class Part:
         How many there are.
     head : str
         What stands above all rows; the same for all parts of a file.
-
-    Examples
-    --------
-    >>> Part("a.wav", b"a.wav,0.5", 1).head
-    ''
     """
 
     name: str
@@ -112,18 +107,7 @@ class JointFile:
         self._dropped: set[str] = set()
 
     def open(self, known: Iterable[str] = ()) -> None:
-        """Find the rows that are there; to be called when no other run can write them.
-
-        Parameters
-        ----------
-        known : iterable of str
-            The names of the recordings that the manifest has of this file.
-
-        Raises
-        ------
-        UsageError
-            If what is there cannot be added to, or a partial file would be lost.
-        """
+        """Find the rows that are there; to be called when no other run can write them."""
         if os.path.lexists(self.partial) and not self._replace:
             raise UsageError(
                 f"{self.partial}: rows of a run that was stopped; use --resume to go on with "
@@ -166,18 +150,7 @@ class JointFile:
         return there
 
     def finish(self, order: Sequence[str]) -> bool:
-        """Put the file together, and remove the partial file.
-
-        Parameters
-        ----------
-        order : sequence of str
-            The names of the inputs.
-
-        Returns
-        -------
-        bool
-            Whether there was anything to write.
-        """
+        """Put the file together, and remove the partial file."""
         try:
             changed = bool(self._places or self._names or self._dropped)
             if changed:

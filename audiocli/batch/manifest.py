@@ -45,44 +45,13 @@ Record = dict[str, Any]
 
 
 def digest(settings: Mapping[str, Any]) -> str:
-    """Give the SHA-256 by which a manifest tells settings apart.
-
-    Parameters
-    ----------
-    settings : mapping
-        All that results depend on, ready for JSON.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
-    True
-    """
+    """Give the SHA-256 by which a manifest tells settings apart."""
     canonical = json.dumps(settings, sort_keys=True, separators=(",", ":")).encode()
     return hashlib.sha256(canonical).hexdigest()
 
 
 def command_of(path: Path) -> str | None:
-    """Tell which command keeps a manifest.
-
-    Parameters
-    ----------
-    path : Path
-        The file; it need not be there.
-
-    Returns
-    -------
-    str or None
-        None where there is none, or where it does not say.
-
-    Examples
-    --------
-    >>> command_of(Path("no/such/audiocli.jsonl")) is None
-    True
-    """
+    """Tell which command keeps a manifest."""
     try:
         with open(path, "rb") as file:
             first = json.loads(file.readline())
@@ -109,24 +78,6 @@ class Manifest:
         Whose manifest it is; that of another command is refused.
     about : mapping
         What else the record of the run says, ready for JSON.
-
-    Raises
-    ------
-    UsageError
-        If the file is not a manifest, that of another command, in use, or cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from audiocli.batch.inputs import Input
-    >>> job = Job(Input(Path("a.wav"), "a.wav", Path("a.wav")), outputs=())
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "manifest.jsonl"
-    ...     manifest = Manifest(path, {"window": 1}, None, resume=False)
-    ...     manifest.record(Outcome(job, "done", audio_seconds=3.5), touched=True)
-    ...     manifest.close()
-    ...     json.loads(path.read_text().splitlines()[-1])["duration"]
-    3.5
     """
 
     def __init__(
@@ -211,13 +162,7 @@ class Manifest:
                 yield record, sha256
 
     def check_settings(self, joint: JointFile) -> None:
-        """Refuse to add rows to others that were made in another way.
-
-        Raises
-        ------
-        UsageError
-            If the joint file has rows, and not of these settings and models.
-        """
+        """Refuse to add rows to others that were made in another way."""
         made = {key: self._last.get(key) for key in self._made_with}
         if joint.old and made != self._made_with:
             raise UsageError(
@@ -239,20 +184,7 @@ class Manifest:
                       "outputs": outputs, "time": _now()})  # fmt: skip
 
     def task(self, job: Job, *, complete: Callable[[Record], bool] = lambda record: True) -> Task:
-        """Look up whether a job was done before, and whether what it would replace is its own.
-
-        Parameters
-        ----------
-        job : Job
-            As it was planned.
-        complete : callable
-            Tells of a record whether what it says besides of the job's results is still there.
-
-        Returns
-        -------
-        Task
-            The job, which may replace what it is known to have written itself.
-        """
+        """Look up whether a job was done before, and whether what it would replace is its own."""
         if not self._resume:
             return Task(job, hashed=True)
         path = os.path.abspath(job.input.path)
@@ -278,13 +210,7 @@ class Manifest:
         )
 
     def begin(self, job: Job) -> None:
-        """Append what a job is about to write, before it does.
-
-        Parameters
-        ----------
-        job : Job
-            As :meth:`task` gave it: whether it may replace what is there is settled.
-        """
+        """Append what a job is about to write, before it does."""
         taken = not job.replace and any(map(os.path.lexists, job.outputs))
         if job.outputs and not taken and job.input.problem is None:
             outputs = [self._relative(output) for output in job.outputs]
@@ -293,22 +219,7 @@ class Manifest:
                           "outputs": outputs})  # fmt: skip
 
     def record(self, outcome: Outcome, *, touched: bool, rows: int | None = None) -> None:
-        """Append what became of a job.
-
-        Parameters
-        ----------
-        outcome : Outcome
-            The outcome; nothing is said of a job that was skipped.
-        touched : bool
-            Whether a job that failed may have left outputs behind.
-        rows : int, optional
-            How many rows it has in a joint file.
-
-        Raises
-        ------
-        AudioCliError
-            If the line cannot be written.
-        """
+        """Append what became of a job."""
         if outcome.status == "skipped" and rows is None:
             return  # the record that it was skipped for says it all
         outputs = outcome.job.outputs
@@ -339,13 +250,7 @@ class Manifest:
         self._append(line)
 
     def check(self) -> None:
-        """Make sure that the file is still there.
-
-        Raises
-        ------
-        AudioCliError
-            If it was removed or replaced, as with its folder.
-        """
+        """Make sure that the file is still there."""
         with contextlib.suppress(OSError):
             if os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno())):
                 return

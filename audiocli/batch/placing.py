@@ -33,16 +33,6 @@ class Namer:
         same input (``csv``, ``clicks.wav``), ``{parent}``, the folder of the input, and where a
         task writes stems, ``{stem}``. Without ``{suffix}``, the names of inputs that differ in
         their endings only keep them.
-
-    Raises
-    ------
-    FieldError
-        When a name is asked for, if the template is not understood or leads elsewhere.
-
-    Examples
-    --------
-    >>> Namer()(Path("out"), Input(Path("a/b.wav"), "a/b.wav", Path("b.wav")), "onsets.png").name
-    'b.onsets.png'
     """
 
     template: str = NAME
@@ -96,13 +86,6 @@ class Export:
         The tag in a folder that `place` names, where that is another.
     variants : tuple of str
         Where one input has several such files: what tells them apart.
-
-    Examples
-    --------
-    >>> song = Input(Path("song.m4a"), "song.m4a", Path("song.m4a"))
-    >>> clicks = Export("click", "no/such/", "clicks", SOUNDS, like_input=True)
-    >>> clicks.paths(song, Namer(), None, several=False)
-    {'click': PosixPath('no/such/song.clicks.wav')}
     """
 
     kind: str
@@ -116,29 +99,7 @@ class Export:
     def paths(
         self, item: Input, namer: Namer, folder: Path | None, *, several: bool
     ) -> dict[str, Path]:
-        """Name the files of an input.
-
-        Parameters
-        ----------
-        item : Input
-            What they are made of.
-        namer : Namer
-            Names them in folders.
-        folder : Path, optional
-            The output folder, for a name of its own.
-        several : bool
-            Whether there are other inputs.
-
-        Returns
-        -------
-        dict of str to Path
-            By kind; where there are variants, each is "kind variant".
-
-        Raises
-        ------
-        FieldError
-            If the place is a file with none of the endings, or one file for several inputs.
-        """
+        """Name the files of an input."""
         path = self._path(item, namer, folder, several)
         if not self.variants:
             return {self.kind: path}

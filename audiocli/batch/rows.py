@@ -32,12 +32,6 @@ class TextRows:
         Whether csv and txt name the recordings, which one alone does without.
     column : int
         In txt: which of the cells between tabs is the name.
-
-    Examples
-    --------
-    >>> rows = TextRows("csv", lambda value, named, head: "file,x\n" * head + "a,1\n", True)
-    >>> rows.part(1, "a")
-    Part(name='a', data=b'a,1\n', rows=1, head='file,x\n')
     """
 
     def __init__(self, form: str, render: Render, named: bool, column: int = 0) -> None:

@@ -16,13 +16,7 @@ __all__ = ["binary_input", "standard_input"]
 
 
 def binary_input() -> BinaryIO:
-    """Give the bytes of standard input.
-
-    Raises
-    ------
-    UsageError
-        If it is closed.
-    """
+    """Give the bytes of standard input."""
     if sys.stdin is None:
         raise UsageError("-: standard input is closed; pipe something into it, or name a file")
     return sys.stdin.buffer
@@ -30,24 +24,7 @@ def binary_input() -> BinaryIO:
 
 @contextmanager
 def standard_input(jobs: Sequence[Job]) -> Iterator[list[Job]]:
-    """Store standard input in a file, if it is among the inputs.
-
-    Parameters
-    ----------
-    jobs : sequence of Job
-        As planned.
-
-    Yields
-    ------
-    list of Job
-        The same, with a file to open in the place of ``-``; it is deleted on leaving.
-
-    Examples
-    --------
-    >>> with standard_input([]) as ready:
-    ...     ready
-    []
-    """
+    """Store standard input in a file, if it is among the inputs."""
     with ExitStack() as stack:
         ready = []
         for job in jobs:

@@ -76,13 +76,6 @@ class Outcome:
         Of the input's bytes, and of those that are its audio, where a manifest is kept.
     warnings : tuple of str
         What the worker warned of, each once, without the input's name.
-
-    Examples
-    --------
-    >>> from audiocli.batch.inputs import Input
-    >>> job = Job(Input(Path("a.wav"), "a.wav", Path("a.wav")), outputs=())
-    >>> Outcome(job, "done", audio_seconds=3.5).error is None
-    True
     """
 
     job: Job
@@ -110,12 +103,6 @@ class Task:
     done_sha256 : frozenset of str
         The job is skipped if the input, or its audio, has one of these hashes: all that it would
         write was made from that before.
-
-    Examples
-    --------
-    >>> from audiocli.batch.inputs import Input
-    >>> Task(Job(Input(Path("a.wav"), "a.wav", Path("a.wav")), outputs=())).hashed
-    False
     """
 
     job: Job
@@ -131,40 +118,7 @@ Advanced = Callable[[int, float, "float | None"], None]
 def outcomes(
     tasks: Tasks, n_jobs: int, make_worker: Callable[[], Worker], advanced: Advanced
 ) -> Outcomes:
-    """Do all tasks, and yield each outcome as soon as it is known.
-
-    Parameters
-    ----------
-    tasks : iterator of (int, Task)
-        Numbered; each is taken when its turn comes.
-    n_jobs : int
-        Worker processes; 1 works in this process.
-    make_worker : callable
-        Makes the worker, once a process and not before a task needs it.
-    advanced : callable
-        Told the number of a task, how many seconds of audio are done, and of how many where
-        that is known; at 0 when the task is taken up.
-
-    Yields
-    ------
-    (int, Outcome)
-        The number of the task, and what became of it.
-
-    Raises
-    ------
-    AudioCliError
-        When the worker cannot be made.
-
-    Examples
-    --------
-    >>> from audiocli.batch.inputs import Input
-    >>> task = Task(Job(Input(Path("a.wav"), "a.wav", Path("a.wav")), outputs=()))
-    >>> def make_worker():
-    ...     return lambda job, progress: (1.5, "fine")
-    >>> [(index, outcome)] = outcomes(iter([(7, task)]), 1, make_worker, lambda *_: None)
-    >>> index, outcome.value
-    (7, 'fine')
-    """
+    """Do all tasks, and yield each outcome as soon as it is known."""
     if n_jobs > 1:
         return _in_processes(tasks, n_jobs, make_worker, advanced)
     return _in_this_process(tasks, make_worker, advanced)
@@ -233,28 +187,7 @@ def _warnings_into(messages: list[str]) -> Iterator[None]:
 
 
 def failure(job: Job, why: str | Exception, elapsed: float = 0.0) -> Outcome:
-    """Say in one line that names the input why a job failed; a bug keeps its traceback.
-
-    Parameters
-    ----------
-    job : Job
-        The job.
-    why : str or Exception
-        The reason.
-    elapsed : float
-        Seconds that the worker took.
-
-    Returns
-    -------
-    Outcome
-        Failed.
-
-    Examples
-    --------
-    >>> from audiocli.batch.inputs import Input
-    >>> failure(Job(Input(Path("a.wav"), "a.wav", Path("a.wav")), ()), "interrupted").error
-    'a.wav: interrupted'
-    """
+    """Say in one line that names the input why a job failed; a bug keeps its traceback."""
     where = None
     if isinstance(why, MemoryError):
         text = "not enough memory for this file; use fewer --jobs or close other programs"
@@ -357,24 +290,6 @@ def sweep(pid: int | None, job: Job) -> None:
 
     It cleans up itself, but not where it was killed, or stopped between making a file and
     knowing of it.
-
-    Parameters
-    ----------
-    pid : int or None
-        Of the process, which is in the names of files that are not complete.
-    job : Job
-        What it was at.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from audiocli.batch.inputs import Input
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     left = Path(folder) / ".a.wav.123.0a1b2c3d.part"
-    ...     left.touch()
-    ...     sweep(123, Job(Input(Path("b.wav"), "b.wav", Path("b.wav")), (Path(folder, "a.wav"),)))
-    ...     left.exists()
-    False
     """
     incomplete = re.compile(rf"\..*\.{pid}\.[0-9a-f]{{8}}\.part(\.\w+)?")
     for folder in {output.parent for output in job.outputs}:
@@ -385,17 +300,7 @@ def sweep(pid: int | None, job: Job) -> None:
 
 
 def sweep_dead(jobs: Iterable[Job]) -> None:
-    """Remove what processes that are gone left half written beside the outputs of jobs.
-
-    Parameters
-    ----------
-    jobs : iterable of Job
-        What this run is to do; other files are left alone.
-
-    Examples
-    --------
-    >>> sweep_dead([])
-    """
+    """Remove what processes that are gone left half written beside the outputs of jobs."""
     names: dict[Path, set[str]] = {}
     for job in jobs:
         for output in job.outputs:
@@ -517,19 +422,7 @@ def _leave(signum: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def signals_raise() -> Iterator[None]:
-    """Let a request to end clean up too, unless the program has its own way with it.
-
-    Yields
-    ------
-    None
-        Until the block is left, SIGTERM and SIGHUP raise SystemExit (128 + the signal's number).
-
-    Examples
-    --------
-    >>> with signals_raise():
-    ...     signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    False
-    """
+    """Let a request to end clean up too, unless the program has its own way with it."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread can set handlers
         return

@@ -23,11 +23,6 @@ class Printer:
         Makes text of them; None prints nothing.
     what : str
         What the results are, in the plural, for messages.
-
-    Raises
-    ------
-    FieldError
-        If the format is no text; when the number of files is known, if it holds one result only.
     """
 
     def __init__(self, results: Results | None, what: str) -> None:

@@ -31,21 +31,7 @@ def run_command(
     lines: Lines | None = None,
     remarks: Lines = lambda outcome: (),
 ) -> None:
-    """Do what was declared, and end with the exit status.
-
-    Parameters
-    ----------
-    batch : Batch
-        What the command was told of files.
-    declared : Declaration
-        What its request comes to.
-    printing : bool, optional
-        Whether results go to standard output; by default where no output is named.
-    lines : callable, optional
-        Makes the lines of standard output, in the place of `declared.results`.
-    remarks : callable
-        Makes lines of standard error from the outcome of a file that is done.
-    """
+    """Do what was declared, and end with the exit status."""
     from audiocli.tasks.runner import run_declared
 
     if printing is None:

@@ -66,13 +66,7 @@ SIGNPOSTS: Mapping[str, str] = {
 
 
 def signpost(name: str) -> str | None:
-    """Say where something is that is looked for under another name.
-
-    Examples
-    --------
-    >>> signpost("BPM")
-    'audiocli features SONG --set tempo'
-    """
+    """Say where something is that is looked for under another name."""
     return SIGNPOSTS.get(name.lower().replace("_", "-"))
 
 

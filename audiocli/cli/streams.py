@@ -39,13 +39,7 @@ class ReaderGone(OutputError):
 
 
 def escaped(text: str) -> str:
-    r"""Escape what a terminal would obey: all that is not printed, but line ends and tabs.
-
-    Examples
-    --------
-    >>> print(escaped("red: \x1b[31m"))
-    red: \x1b[31m
-    """
+    r"""Escape what a terminal would obey: all that is not printed, but line ends and tabs."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
@@ -208,14 +202,7 @@ def _forget(stream: TextIO) -> None:
 
 @contextlib.contextmanager
 def standard_streams() -> Iterator[StandardOutput]:
-    """Have standard output and error that can be written to, until the block is left.
-
-    Examples
-    --------
-    >>> with standard_streams() as output:
-    ...     output.error is None
-    True
-    """
+    """Have standard output and error that can be written to, until the block is left."""
     _fill_gaps()
     before = sys.stdout, sys.stderr
     codecs.register_error(_HANDLER, _unknown)

@@ -25,17 +25,7 @@ __all__ = ["plain", "print_table", "show_rows", "show_scores"]
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table as wide as it needs to be, so that a pipe gets whole rows.
-
-    Parameters
-    ----------
-    title : str
-        Above the table; may be empty.
-    columns : sequence of str
-        Headings.
-    rows : sequence of sequences
-        Floats are shown with two decimals and set to the right, as are integers.
-    """
+    """Print a table as wide as it needs to be, so that a pipe gets whole rows."""
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for index, column in enumerate(columns):
         numbers = [isinstance(row[index], int | float) for row in rows if row[index] != "-"]
@@ -50,15 +40,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
 
 
 def show_scores(evaluation: Evaluation[ClipScore, list[Total]], form: str) -> None:
-    """Print the scores of separation.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-        Scores of the clips and their totals.
-    form : {"table", "csv", "json"}
-        How to print them.
-    """
+    """Print the scores of separation."""
     clips = [asdict(score) for score in evaluation.scores]
     totals = [asdict(total) for total in evaluation.total or []]
     if form == "json":
@@ -89,18 +71,7 @@ def show_scores(evaluation: Evaluation[ClipScore, list[Total]], form: str) -> No
 def show_rows(
     rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any] | None, form: str
 ) -> None:
-    """Print a row a file and one for all.
-
-    Parameters
-    ----------
-    rows : sequence of mapping
-        Alike in their keys. What is not defined is NaN, and printed as nothing.
-    total : mapping or None
-        With the same keys; None where nothing could be scored: then there is nothing to print,
-        but in JSON, which is still a document.
-    form : {"table", "csv", "json"}
-        How to print them.
-    """
+    """Print a row a file and one for all."""
     cells = [plain(row) for row in (*rows, *([] if total is None else [total]))]
     if form == "json":
         found = {"files": cells[: len(rows)], "total": None if total is None else cells[-1]}
@@ -117,16 +88,7 @@ def show_rows(
 
 
 def plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Put nothing in the place of what is no number, which neither JSON nor a table can hold.
-
-    Parameters
-    ----------
-    row : mapping
-
-    Returns
-    -------
-    dict
-    """
+    """Put nothing in the place of what is no number, which neither JSON nor a table can hold."""
     return {
         key: None if isinstance(value, float) and not math.isfinite(value) else value
         for key, value in row.items()

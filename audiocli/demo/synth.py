@@ -62,22 +62,7 @@ def _hertz(pitch: float | Signal) -> Signal:
 def pan(mono: Signal, position: float) -> Signal:
     """Place a mono sound between two loudspeakers at constant power.
 
-    Parameters
-    ----------
-    mono : ndarray of shape (samples,)
-        The sound.
-    position : float
-        -1 is left, 0 the centre, 1 right.
-
-    Returns
-    -------
-    ndarray of shape (2, samples)
-        Left and right.
-
-    Examples
-    --------
-    >>> pan(np.ones(1), 0.0).round(3).ravel().tolist()
-    [0.707, 0.707]
+    Takes ``mono`` (samples,); returns (2, samples).
     """
     angle = (position + 1.0) * np.pi / 4.0
     return np.stack([np.cos(angle) * mono, np.sin(angle) * mono])
@@ -86,26 +71,7 @@ def pan(mono: Signal, position: float) -> Signal:
 def reverberate(dry: Signal, seconds: float, wet: float, rng: np.random.Generator) -> Signal:
     """Add the sound of a small room, whose answer is noise that dies away.
 
-    Parameters
-    ----------
-    dry : ndarray of shape (2, samples)
-        The sound.
-    seconds : float
-        Time until the room has lost 60 dB and falls silent.
-    wet : float
-        Gain of the room; at 1 it is about as loud as the sound.
-    rng : numpy.random.Generator
-        Where the noise comes from, another in each channel.
-
-    Returns
-    -------
-    ndarray of shape (2, samples)
-        The sound in its room, cut at the end of the sound.
-
-    Examples
-    --------
-    >>> reverberate(np.ones((2, 10)), 0.1, 0.5, np.random.default_rng(0)).shape
-    (2, 10)
+    Takes ``dry`` (2, samples); returns (2, samples).
     """
     n = round(seconds * SAMPLE_RATE)
     t = np.arange(n) / SAMPLE_RATE
@@ -147,24 +113,7 @@ def bass(pitch: float, seconds: float, velocity: float = 1.0) -> Signal:
               \arctan \frac{r \sin\theta}{1 - r \cos\theta},
               \quad r = 0.80\,e^{-1.5 t} + 0.17\,e^{-25 t}
 
-    Parameters
-    ----------
-    pitch : float
-        MIDI note number.
-    seconds : float
-        How long the string is held.
-    velocity : float
-        Loudness from 0 to 1.
-
-    Returns
-    -------
-    ndarray of shape (samples,)
-        The note with its release.
-
-    Examples
-    --------
-    >>> bass(36, 0.5).shape
-    (27342,)
+    Returns (samples,).
     """
     t, edges = _note_times(seconds)
     theta = 2 * np.pi * float(_hertz(pitch)) * t
@@ -179,24 +128,7 @@ def electric_piano(pitch: float, seconds: float, velocity: float = 1.0) -> Signa
     The body is modulated by its own frequency, less and less as the note dies;
     the tine, fourteen times as high, is the short bell of the attack.
 
-    Parameters
-    ----------
-    pitch : float
-        MIDI note number.
-    seconds : float
-        How long the key is held.
-    velocity : float
-        From 0 to 1; a harder strike is louder and brighter.
-
-    Returns
-    -------
-    ndarray of shape (samples,)
-        The note with its release.
-
-    Examples
-    --------
-    >>> electric_piano(60, 0.5).shape
-    (27342,)
+    Returns (samples,).
     """
     t, edges = _note_times(seconds)
     phase = 2 * np.pi * float(_hertz(pitch)) * t
@@ -302,20 +234,7 @@ _CONSONANTS: dict[str, _Consonant] = {
 def consonant_seconds(consonant: str) -> float:
     """Tell how long a syllable's consonant lasts before its vowel.
 
-    Parameters
-    ----------
-    consonant : str
-        One of ``m n l d t k s``, or empty.
-
-    Returns
-    -------
-    float
-        In seconds.
-
-    Examples
-    --------
-    >>> consonant_seconds("s")
-    0.025
+    Returns in seconds.
     """
     return _CONSONANTS[consonant].seconds
 
@@ -334,11 +253,6 @@ class Syllable:
         One of ``m n l d t k s``, or empty.
     vowel : str
         One of ``a e i o u``.
-
-    Examples
-    --------
-    >>> Syllable(0, SAMPLE_RATE, 69, "l", "a").pitch
-    69
     """
 
     start: int
@@ -354,23 +268,7 @@ _HOP = 128  # samples between two settings of the voice, 3 ms
 def sing(phrase: Sequence[Syllable], rng: np.random.Generator) -> Signal:
     """Sing a phrase in one breath.
 
-    Parameters
-    ----------
-    phrase : sequence of Syllable
-        In order, each starting where or after the one before stops.
-    rng : numpy.random.Generator
-        Where breath, hiss and the unsteadiness of the voice come from.
-
-    Returns
-    -------
-    ndarray of shape (samples,)
-        The phrase with the release of its last note, dry and mono.
-
-    Examples
-    --------
-    >>> y = sing([Syllable(0, 22050, 69, "l", "a")], np.random.default_rng(0))
-    >>> y.size, float(y[0])
-    (27342, 0.0)
+    Returns (samples,).
     """
     n = phrase[-1].stop + round(_RELEASE_SECONDS * SAMPLE_RATE)
     frames = n // _HOP + 2

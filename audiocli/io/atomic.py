@@ -14,32 +14,7 @@ __all__ = ["publish", "scratch_folder", "write_bytes", "write_whole"]
 
 
 def write_whole(path: Path, fill: Callable[[Path], None], *, overwrite: bool = False) -> None:
-    """Have a file written under a hidden name, and give it its own when it is complete.
-
-    Parameters
-    ----------
-    path : Path
-        The file; folders above it are made.
-    fill : callable
-        Writes the file that it is given, whose name ends like `path`: some writers go by that.
-    overwrite : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    UsageError
-        If the name is taken.
-    AudioCliError
-        If the file cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_whole(Path(folder) / "new" / "a.txt", lambda path: path.touch())
-    ...     [path.name for path in Path(folder).rglob("*.txt")]
-    ['a.txt']
-    """
+    """Have a file written under a hidden name, and give it its own when it is complete."""
     shown = os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
     unique = f"{os.getpid()}.{secrets.token_hex(4)}.part"
     partial = path.parent / f".{path.name[:40]}.{unique}{path.suffix}"  # a name has 255 bytes
@@ -65,30 +40,7 @@ def write_whole(path: Path, fill: Callable[[Path], None], *, overwrite: bool = F
 
 
 def write_bytes(path: Path, data: bytes, *, overwrite: bool = False) -> None:
-    """Write a file whose content is known, as :func:`write_whole` does.
-
-    Parameters
-    ----------
-    path : Path
-        The file; folders above it are made.
-    data : bytes
-        All that it is to hold.
-    overwrite : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    UsageError, AudioCliError
-        As there.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_bytes(Path(folder) / "a.txt", b"whole")
-    ...     (Path(folder) / "a.txt").read_bytes()
-    b'whole'
-    """
+    """Write a file whose content is known, as :func:`write_whole` does."""
 
     def fill(partial: Path) -> None:
         partial.write_bytes(data)
@@ -97,19 +49,7 @@ def write_bytes(path: Path, data: bytes, *, overwrite: bool = False) -> None:
 
 
 def scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    """Make a temporary folder, which is deleted with what is in it when its block is left.
-
-    Raises
-    ------
-    AudioCliError
-        If there is no place for it.
-
-    Examples
-    --------
-    >>> with scratch_folder() as folder:
-    ...     Path(folder).is_dir()
-    True
-    """
+    """Make a temporary folder, which is deleted with what is in it when its block is left."""
     try:
         return tempfile.TemporaryDirectory(prefix="audiocli-")
     except OSError as error:
@@ -120,32 +60,7 @@ def scratch_folder() -> tempfile.TemporaryDirectory[str]:
 
 
 def publish(partial: Path, path: Path, *, overwrite: bool) -> None:
-    """Give a complete file its name, unless another came first.
-
-    Parameters
-    ----------
-    partial : Path
-        The file, complete.
-    path : Path
-        Its name, in the same folder.
-    overwrite : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    FileExistsError
-        If the name was taken meanwhile.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     partial, path = Path(folder) / "a.part", Path(folder) / "a.txt"
-    ...     partial.touch()
-    ...     publish(partial, path, overwrite=False)
-    ...     path.exists()
-    True
-    """
+    """Give a complete file its name, unless another came first."""
     if not overwrite:
         try:
             os.link(partial, path)

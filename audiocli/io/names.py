@@ -28,23 +28,7 @@ _FORMULA = re.compile(r"'*[=+\-@].|'+[=+\-@]", re.DOTALL)
 
 
 def written_name(name: str) -> str:
-    r"""Write a name as results do.
-
-    Parameters
-    ----------
-    name : str
-        A path, as Python has it.
-
-    Returns
-    -------
-    str
-        Text that can be encoded as UTF-8, on one line.
-
-    Examples
-    --------
-    >>> print(written_name("live/a\nb.wav"), written_name("=1.wav"), written_name("\udce9.wav"))
-    live/a\nb.wav ./=1.wav \xe9.wav
-    """
+    r"""Write a name as results do."""
     if os.sep != "/":
         name = name.replace(os.sep, "/")
     text = "".join(map(_written, name))
@@ -63,23 +47,7 @@ def _written(character: str) -> str:
 
 
 def actual_name(text: str) -> str:
-    r"""Give the name that :func:`written_name` wrote.
-
-    Parameters
-    ----------
-    text : str
-        As it is in a result.
-
-    Returns
-    -------
-    str
-        A path that can be opened where the names are as given; ``./`` stays, which changes nothing.
-
-    Examples
-    --------
-    >>> actual_name(r"a\nb.wav")
-    'a\nb.wav'
-    """
+    r"""Give the name that :func:`written_name` wrote."""
     return _ESCAPED.sub(_actual, text)
 
 
@@ -93,63 +61,17 @@ def _actual(match: re.Match[str]) -> str:
 
 
 def cell(text: str) -> str:
-    """Quote a cell of csv where it must be (RFC 4180), and where it would begin a comment.
-
-    Parameters
-    ----------
-    text : str
-        Any text.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> cell("a,b"), cell("C:maj")
-    ('"a,b"', 'C:maj')
-    """
+    """Quote a cell of csv where it must be (RFC 4180), and where it would begin a comment."""
     text = text.replace("\0", "\ufffd")  # readers, Python's 3.10 among them, refuse NUL
     special = any(c in text for c in ',"\r\n') or text.startswith("#")
     return '"' + text.replace('"', '""') + '"' if special else text
 
 
 def words(text: str) -> str:
-    """Make a cell of csv of words, which a spreadsheet is not to take for a formula.
-
-    Parameters
-    ----------
-    text : str
-        Any text but a number.
-
-    Returns
-    -------
-    str
-        With an apostrophe before it if it begins as a formula does, or with such an apostrophe.
-
-    Examples
-    --------
-    >>> words("=1+1"), words("a.wav"), words("-")
-    ("'=1+1", 'a.wav', '-')
-    """
+    """Make a cell of csv of words, which a spreadsheet is not to take for a formula."""
     return cell(f"'{text}" if _FORMULA.match(text) else text)
 
 
 def plain_words(text: str) -> str:
-    """Give the text that :func:`words` made a cell of, once csv is read.
-
-    Parameters
-    ----------
-    text : str
-        The cell, without quotes.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> plain_words("'=1+1"), plain_words("it's")
-    ('=1+1', "it's")
-    """
+    """Give the text that :func:`words` made a cell of, once csv is read."""
     return text[1:] if text[:1] == "'" and _FORMULA.match(text) else text

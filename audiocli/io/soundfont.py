@@ -41,11 +41,6 @@ class Note:
         In seconds.
     pitch, velocity : int
         As in MIDI.
-
-    Examples
-    --------
-    >>> Note(0.5, 1.0, 60, 90).pitch
-    60
     """
 
     start: float
@@ -70,11 +65,6 @@ class Part:
         MIDI volume, 0 to 127.
     name : str
         Of the track it was read from.
-
-    Examples
-    --------
-    >>> Part((Note(0.0, 1.0, 60, 90),)).excerpt(0.5, 2.0).notes
-    ()
     """
 
     notes: tuple[Note, ...]
@@ -117,30 +107,7 @@ class Part:
 
 
 def read_midi(path: Path) -> list[Part]:
-    """Read the tracks of a Standard MIDI file.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    list of Part
-        A part for every track and channel that has notes, in the order of the file.
-
-    Raises
-    ------
-    DataError
-        If it is not a MIDI file.
-
-    Examples
-    --------
-    >>> read_midi(Path("no-such.mid"))
-    Traceback (most recent call last):
-    ...
-    audiocli.errors.DataError: no-such.mid: is not a MIDI file: No such file or directory
-    """
+    """Read the tracks of a Standard MIDI file."""
     try:
         midi = mido.MidiFile(path)
     except (
@@ -215,31 +182,7 @@ def render(
 ) -> NDArray[np.float32]:
     """Play parts through a sound font.
 
-    Parameters
-    ----------
-    parts : sequence of Part
-        At most 15 besides the drums.
-    sound_font : Path
-        An SF2 or SF3 file.
-    sample_rate : int
-        In Hz.
-    reverb, chorus : bool
-        FluidSynth's own.
-
-    Returns
-    -------
-    ndarray, shape (samples,)
-        Mono, scaled to a peak of 0.9, cut two seconds after the last note's end.
-
-    Raises
-    ------
-    UsageError
-        If FluidSynth is not installed or cannot play the sound font.
-
-    Examples
-    --------
-    >>> sorted(_fluidsynth_options(True, False).items())
-    [('-C', '0'), ('-R', '1')]
+    Takes ``sample_rate`` in Hz; returns (samples,).
     """
     program = shutil.which("fluidsynth")
     if program is None:
@@ -297,35 +240,7 @@ def _write_midi(parts: Sequence[Part], path: Path) -> None:
 
 @cache
 def attack_delay(sound_font: Path, program: int, drums: bool = False) -> float:
-    """Measure how long after a note's time it is heard: synthesis and attack.
-
-    Parameters
-    ----------
-    sound_font : Path
-        An SF2 or SF3 file.
-    program : int
-        General MIDI program or kit.
-    drums : bool
-        Whether it is a kit.
-
-    Returns
-    -------
-    float
-        Seconds until a note has a tenth of the level that it peaks at in its first
-        150 ms; the median over a few notes, at most 30 ms.
-
-    Raises
-    ------
-    UsageError
-        As :func:`render`.
-
-    Examples
-    --------
-    >>> attack_delay(Path("no-such.sf2"), 0)  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ...
-    audiocli.errors.UsageError: ...
-    """
+    """Measure how long after a note's time it is heard: synthesis and attack."""
     pitches = (36, 38, 42) if drums else (48, 57, 64, 72)
     notes = tuple(Note(0.5 + k, 1.0 + k, pitch, 90) for k, pitch in enumerate(pitches))
     rate = 44_100
@@ -344,26 +259,7 @@ def onsets_of(
 ) -> NDArray[np.float64]:
     """Say when notes are heard to begin, as an annotator of the rendered sound would.
 
-    Parameters
-    ----------
-    parts : iterable of Part
-        What is rendered.
-    sound_font : Path
-        With which.
-    softest : int
-        Notes below this velocity are left out.
-    merge : float
-        Onsets this close after one, in seconds, are part of it.
-
-    Returns
-    -------
-    ndarray, shape (onsets,)
-        Times in seconds, rising.
-
-    Examples
-    --------
-    >>> onsets_of([], Path("any.sf2")).size
-    0
+    Returns (onsets,).
     """
     times = sorted(
         note.start + max(attack_delay(sound_font, part.program, part.drums) - LABEL_LEAD, 0.0)

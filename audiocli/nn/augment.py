@@ -42,28 +42,7 @@ def excerpt(
 ) -> Signal:
     """Cut a piece at a random place, played faster or slower.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (samples,)
-        Taken as a loop, so every start is as likely (the circular shift of
-        Huang et al. 2014). May be float16.
-    samples : int
-        Length of the piece.
-    rng : numpy.random.Generator
-        Chooses the place and the speed.
-    semitones : float
-        Largest change either way. Resampling moves pitch, formants and
-        tempo together, as other singers and other recordings would.
-
-    Returns
-    -------
-    ndarray, shape (samples,)
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> excerpt(np.ones(100, np.float32), 250, rng, semitones=3).shape
-    (250,)
+    Takes ``signal`` (samples,); returns (samples,).
     """
     ratio = 2 ** (rng.uniform(-semitones, semitones) / 12) if semitones else 1.0
     margin = 32 if semitones else 0  # what the filter of the resampler loses at the ends
@@ -87,31 +66,13 @@ def warp_formants(
     by the stretched envelope over the envelope. It is the length of the vocal tract
     that changes, hence the singer.
 
-    Parameters
-    ----------
-    spectrum : Tensor, shape (batch, bins, frames)
-        Complex spectrum.
-    sample_rate : int
-        In Hz.
-    factor : Tensor, shape (batch,)
-        Formants move to this multiple of their frequency.
-    limit : float
-        No bin is changed by more than this, in dB.
-
-    Returns
-    -------
-    Tensor, shape (batch, bins, frames)
+    Takes ``spectrum`` (batch, bins, frames), ``sample_rate`` in Hz, ``factor`` (batch,); returns
+    (batch, bins, frames).
 
     References
     ----------
     Röbel, Rodet: Efficient spectral envelope estimation and its application
     to pitch shifting and envelope preservation. DAFx 2005.
-
-    Examples
-    --------
-    >>> spectrum = torch.ones(1, 9, 2, dtype=torch.complex64)
-    >>> bool(torch.allclose(warp_formants(spectrum, 16000, torch.ones(1)), spectrum))
-    True
     """
     batch, bins, frames = spectrum.shape
     magnitude = spectrum.abs()
@@ -137,24 +98,7 @@ def warp_formants(
 def equalise(spectrum: Tensor, rng: np.random.Generator, *, decibels: float) -> Tensor:
     """Colour each example with a smooth random frequency response.
 
-    Parameters
-    ----------
-    spectrum : Tensor, shape (batch, ..., bins, frames)
-        Complex spectrum; channels between get the same response.
-    rng : numpy.random.Generator
-        Draws a few cosines over the square root of frequency.
-    decibels : float
-        Standard deviation of the response, about.
-
-    Returns
-    -------
-    Tensor, shape (batch, ..., bins, frames)
-
-    Examples
-    --------
-    >>> spectrum = torch.ones(2, 9, 4, dtype=torch.complex64)
-    >>> equalise(spectrum, np.random.default_rng(0), decibels=3.0).shape
-    torch.Size([2, 9, 4])
+    Takes ``spectrum`` (batch, ..., bins, frames); returns (batch, ..., bins, frames).
     """
     batch, bins = spectrum.shape[0], spectrum.shape[-2]
     orders = np.arange(1, 6)
@@ -177,29 +121,7 @@ def colour(
 ) -> Tensor:
     """Warp the formants and equalise each signal of a batch by chance.
 
-    Parameters
-    ----------
-    audio : Tensor, shape (batch, ..., samples)
-        The signals; channels between are changed alike.
-    stft : Stft
-        The transform to work in.
-    rng : numpy.random.Generator
-        Draws the changes.
-    octaves : float
-        Largest stretch of the formants either way.
-    decibels : float
-        Strength of the equaliser.
-
-    Returns
-    -------
-    Tensor, shape (batch, ..., samples)
-
-    Examples
-    --------
-    >>> from audiocli.nn.frontend import StftConfig
-    >>> rng = np.random.default_rng(0)
-    >>> colour(torch.randn(2, 3000), Stft(StftConfig()), rng, octaves=0.3, decibels=3).shape
-    torch.Size([2, 3000])
+    Takes ``audio`` (batch, ..., samples); returns (batch, ..., samples).
     """
     if not octaves and not decibels:
         return audio
@@ -218,24 +140,7 @@ def colour(
 def background(samples: int, sample_rate: int, rng: np.random.Generator) -> Signal:
     """Make sound in which nothing happens: coloured noise, or the hum of mains.
 
-    Parameters
-    ----------
-    samples : int
-        Length.
-    sample_rate : int
-        In Hz.
-    rng : numpy.random.Generator
-        Draws its kind and its colour.
-
-    Returns
-    -------
-    ndarray, shape (samples,)
-        Peak 1.
-
-    Examples
-    --------
-    >>> background(1000, 8000, np.random.default_rng(0)).shape
-    (1000,)
+    Takes ``sample_rate`` in Hz; returns (samples,).
     """
     if rng.random() < 0.3:
         mains = rng.choice([50.0, 60.0]) * rng.uniform(0.99, 1.01)
@@ -256,22 +161,7 @@ def background(samples: int, sample_rate: int, rng: np.random.Generator) -> Sign
 def compressed(signal: Signal, sample_rate: int, rng: np.random.Generator) -> Signal:
     """Send a signal through Vorbis at a low quality and back.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (samples,)
-    sample_rate : int
-        In Hz.
-    rng : numpy.random.Generator
-        Draws the quality.
-
-    Returns
-    -------
-    ndarray, shape (samples,)
-
-    Examples
-    --------
-    >>> compressed(np.zeros(8000, np.float32), 8000, np.random.default_rng(0)).shape
-    (8000,)
+    Takes ``signal`` (samples,), ``sample_rate`` in Hz; returns (samples,).
     """
     packed = io.BytesIO()
     quality = float(rng.uniform(0.7, 1.0))
@@ -288,24 +178,7 @@ def compressed(signal: Signal, sample_rate: int, rng: np.random.Generator) -> Si
 def crackle(samples: int, sample_rate: int, rng: np.random.Generator) -> Signal:
     """Make clicks as cut samples, bad edits, dust and digital dropouts leave them: no sounds.
 
-    Parameters
-    ----------
-    samples : int
-        Length.
-    sample_rate : int
-        In Hz.
-    rng : numpy.random.Generator
-        Draws how many there are, where, and how loud; each is over in 3 ms.
-
-    Returns
-    -------
-    ndarray, shape (samples,)
-        Peak 1.
-
-    Examples
-    --------
-    >>> crackle(1000, 8000, np.random.default_rng(0)).shape
-    (1000,)
+    Takes ``sample_rate`` in Hz; returns (samples,).
     """
     sound = np.zeros(samples, np.float32)
     longest = max(round(0.003 * sample_rate), 2)
@@ -325,28 +198,7 @@ def filtered(
 ) -> Signal:
     """Play a signal through a random equaliser, in a random room, on a random channel.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (samples,)
-    sample_rate : int
-        In Hz.
-    rng : numpy.random.Generator
-        Draws all of it.
-    decibels : float
-        Standard deviation of the equaliser's response, about.
-    room : float
-        Share of signals that get reverberation; a quarter of them all loses its treble.
-
-    Returns
-    -------
-    ndarray, shape (samples,)
-        Without delay: the direct sound stays where it was.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> filtered(np.ones(4000, np.float32), 8000, rng, decibels=3, room=1.0).shape
-    (4000,)
+    Takes ``signal`` (samples,), ``sample_rate`` in Hz; returns (samples,).
     """
     tail = round(0.8 * sample_rate)
     padded = 1 << (len(signal) + tail - 1).bit_length()

@@ -8,25 +8,7 @@ __all__ = ["render"]
 
 
 def render(config: dict[str, Any]) -> str:
-    """Write a model card in Markdown.
-
-    Parameters
-    ----------
-    config : dict
-        What ``config.json`` holds.
-
-    Returns
-    -------
-    str
-        The text of ``README.md``.
-
-    Examples
-    --------
-    >>> config = {"name": "tiny", "task": "separate", "architecture": "drnn", "parameters": 9,
-    ...           "labels": ["vocals", "accompaniment"]}
-    >>> render(config).splitlines()[0]
-    '# tiny'
-    """
+    """Write a model card in Markdown."""
     training = config.get("training") or {}
     lines = [f"# {config['name']}", ""]
     if config.get("description"):

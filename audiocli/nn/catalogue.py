@@ -29,11 +29,6 @@ class Checkpoint:
         Its SHA-256, or the beginning of it.
     size : int
         In bytes; to show, so nearly is enough.
-
-    Examples
-    --------
-    >>> Checkpoint("https://example.org/v1/vocals-0a1b2c3d.pth", "0a1b2c3d", 9).name
-    'vocals-0a1b2c3d.pth'
     """
 
     url: str
@@ -70,11 +65,6 @@ class Offer:
         What the network must know besides the files.
     task : str
         What it is made for.
-
-    Examples
-    --------
-    >>> CATALOGUE["htdemucs"].megabytes
-    84
     """
 
     name: str
@@ -243,27 +233,7 @@ CATALOGUE: dict[str, Offer] = {offer.name: offer for offer in _OFFERS}
 
 
 def hint(task: str | None, name: str) -> str | None:
-    """Say how to come by a model that is known and not there.
-
-    Parameters
-    ----------
-    task : str or None
-        What it is wanted for; None takes any.
-    name : str
-        As ``--model`` was given it.
-
-    Returns
-    -------
-    str or None
-        A line for the user; None if no such model can be had.
-
-    Examples
-    --------
-    >>> hint("separate", "umxhq")
-    'umxhq: not installed; run: audiocli models install umxhq (142 MB; licence: MIT)'
-    >>> hint("separate", "nothing-like-it") is None
-    True
-    """
+    """Say how to come by a model that is known and not there."""
     kind, _, own = name.rpartition("/")
     offer = CATALOGUE.get(own)
     if offer is None or task not in (None, offer.task) or kind not in ("", offer.task):

@@ -34,14 +34,6 @@ class ChordCRNN(PitchClassNetwork):
         Qualities of a chord.
     octaves, channels, num_circles, dropout
         As in :class:`audiocli.nn.pitch_classes.PitchClassNetwork`.
-
-    Examples
-    --------
-    >>> config = FilterbankConfig(sample_rate=8000, n_ffts=(1024,), hop_length=800, bands=72,
-    ...                           scale="log", fmin=100, fmax=1700, difference=False)
-    >>> network = ChordCRNN(config, octaves=2, channels=[4, 8, 8], num_circles=1)
-    >>> network(torch.randn(3, 16000)).shape
-    torch.Size([3, 218, 21])
     """
 
     changes: Tensor

@@ -32,14 +32,6 @@ class ClipHarmony(PitchClassNetwork, ClipNetwork):
         Logits a clip; 0 for an encoder.
     octaves, channels, num_circles, dropout
         As in :class:`audiocli.nn.pitch_classes.PitchClassNetwork`.
-
-    Examples
-    --------
-    >>> config = FilterbankConfig(sample_rate=8000, n_ffts=(1024,), hop_length=800, bands=72,
-    ...                           scale="log", fmin=100, fmax=1700, difference=False)
-    >>> network = ClipHarmony(config, num_outputs=3, octaves=2, channels=[4, 8, 8], num_circles=1)
-    >>> network(torch.randn(2, 16000)).shape, network.embed(torch.randn(2, 16000)).shape
-    (torch.Size([2, 3]), torch.Size([2, 32, 21]))
     """
 
     def __init__(

@@ -42,12 +42,6 @@ class ClipMLP(ClipNetwork):
         Frames a step.
     dropout : float
         Share of the units dropped in training.
-
-    Examples
-    --------
-    >>> config = FilterbankConfig(bands=16, difference=False)
-    >>> ClipMLP(config, num_outputs=3, num_layers=0)(torch.randn(2, 22050)).shape
-    torch.Size([2, 3])
     """
 
     def __init__(
@@ -95,13 +89,6 @@ class ClipRNN(ClipNetwork):
         Whether they read from the end as well.
     dropout : float
         Share of the units dropped in training.
-
-    Examples
-    --------
-    >>> config = FilterbankConfig(bands=16, difference=False)
-    >>> network = ClipRNN(config, num_outputs=3, hidden_size=4, bidirectional=True)
-    >>> network.embed(torch.randn(2, 22050)).shape
-    torch.Size([2, 8, 51])
     """
 
     def __init__(
@@ -154,13 +141,6 @@ class ClipCNN(ClipNetwork):
         Units a direction, and number, of bidirectional GRU layers; 0 layers is a plain CNN.
     dropout : float
         Share of the pooled features dropped in training.
-
-    Examples
-    --------
-    >>> config = FilterbankConfig(bands=16, difference=False)
-    >>> network = ClipCNN(config, num_outputs=3, channels=[4, 8], num_layers=1, hidden_size=6)
-    >>> network.embed(torch.randn(2, 22050)).shape
-    torch.Size([2, 12, 13])
     """
 
     def __init__(

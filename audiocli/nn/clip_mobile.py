@@ -70,13 +70,6 @@ class ClipMobile(ClipNetwork):
     projection : int
         Numbers that a linear layer without bias makes of mean features where clips are compared,
         see :meth:`compared`; 0 leaves it out.
-
-    Examples
-    --------
-    >>> config = FilterbankConfig(bands=16, difference=False)
-    >>> network = ClipMobile(config, num_outputs=3, channels=[4, 8], strides=[2, 2])
-    >>> network(torch.randn(2, 22050)).shape, network.embed(torch.randn(2, 22050)).shape
-    (torch.Size([2, 3]), torch.Size([2, 8, 13]))
     """
 
     def __init__(

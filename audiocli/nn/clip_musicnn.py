@@ -131,13 +131,6 @@ class ClipMusicnn(ClipNetwork):
         Steps of a long recording that are heard where it is asked for as a whole; 0 is all.
     dropout : float
         Share of the pooled features dropped in training.
-
-    Examples
-    --------
-    >>> config = FilterbankConfig(bands=16, difference=False, n_ffts=[1024])
-    >>> network = ClipMusicnn(config, num_outputs=3, filters=[[4, 3, 2, 2, 2]], units=8, frames=50)
-    >>> network.embed(torch.randn(2, 66150)).shape  # 151 frames
-    torch.Size([2, 8, 3])
     """
 
     alone = True

@@ -34,22 +34,7 @@ SEGMENTS_KEPT = 15
 
 
 def levelled(audio: Tensor) -> Tensor:
-    """Bring audio (batch, samples) to one peak, so that the level of a recording says nothing.
-
-    Parameters
-    ----------
-    audio : Tensor, shape (batch, samples)
-
-    Returns
-    -------
-    Tensor
-        Peaks at 0.5; what is below -60 dB keeps 54 dB of gain at most.
-
-    Examples
-    --------
-    >>> levelled(torch.tensor([[0.125, -0.25]])).tolist()
-    [[0.25, -0.5]]
-    """
+    """Bring audio (batch, samples) to one peak, so that the level of a recording says nothing."""
     # What networks learn from is held in 16 bits. What lies below would be louder than nothing,
     # above 4 kHz of a telephone's recording for one, once the level is raised.
     audio = (audio * 32768).round() / 32768
@@ -59,19 +44,7 @@ def levelled(audio: Tensor) -> Tensor:
 def pool(features: Tensor) -> Tensor:
     """Describe a clip by the mean and the deviation of the features of its steps.
 
-    Parameters
-    ----------
-    features : Tensor, shape (batch, units, steps)
-
-    Returns
-    -------
-    Tensor, shape (batch, 2 * units)
-        A single step has no deviation: nan, for which a head takes what is usual.
-
-    Examples
-    --------
-    >>> pool(torch.tensor([[[1.0, 3.0]]])).tolist()
-    [[2.0, 1.0]]
+    Takes ``features`` (batch, units, steps); returns (batch, 2 * units).
     """
     mean = features.mean(dim=-1)
     if features.shape[-1] == 1:
@@ -104,18 +77,6 @@ class ClipNetwork(FramewiseNetwork):
         For networks that hear each step by itself, and take long over it.
     parts : mapping of str to int
         Where features come from several layers: their names, and how many each gives, in order.
-
-    Examples
-    --------
-    >>> class Bands(ClipNetwork):
-    ...     def __init__(self, frontend):
-    ...         super().__init__(frontend)
-    ...         self.units, self.stride = frontend.channels * frontend.bands, 1
-    ...         self.finish(num_outputs=3, dropout=0.0)
-    ...     def features(self, images):
-    ...         return images.flatten(1, 2)
-    >>> Bands(FilterbankConfig())(torch.zeros(2, 44100)).shape
-    torch.Size([2, 3])
     """
 
     units: int
@@ -192,11 +153,6 @@ class Head(nn.Module):
         Units of the hidden layer; 0 leaves it out.
     dropout : float
         Share of the inputs of each layer dropped in training.
-
-    Examples
-    --------
-    >>> Head(FilterbankConfig(), inputs=8, num_outputs=3)(torch.zeros(2, 8)).shape
-    torch.Size([2, 3])
     """
 
     mean: Tensor
@@ -221,23 +177,7 @@ class Head(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(hidden_size or inputs, num_outputs))
 
     def split(self, sizes: Sequence[int]) -> list[Head]:
-        """Make heads of parts of the input, so many features each, whose logits add up to its own.
-
-        Parameters
-        ----------
-        sizes : sequence of int
-            They add up to the inputs; with more than one there can be no hidden layer.
-
-        Returns
-        -------
-        list of Head
-            With one size, of the whole, this head itself.
-
-        Raises
-        ------
-        ModelError
-            If the head cannot be split so.
-        """
+        """Make a head for each part of the input; their logits add up to the whole head's."""
         if list(sizes) == [len(self.mean)]:
             return [self]
         linear = self.layers[-1]
@@ -279,27 +219,7 @@ def steps_of_stream(
 ) -> Iterator[Audio]:
     """Compute the features of a stream, step by step, in constant memory.
 
-    Parameters
-    ----------
-    network : ClipNetwork
-    blocks : iterable of ndarray, shape (samples,)
-        Mono, at the network's rate.
-    spread : bool
-        Of a long stream, take as many steps as the network's `most` allows, evenly spread, if it
-        sets a limit.
-
-    Yields
-    ------
-    ndarray, shape (steps, units)
-        Step t begins at frame t * stride. Long streams go through the network in segments with
-        some context on each side, if it hears that; each segment is levelled by itself.
-
-    Examples
-    --------
-    >>> from audiocli.nn.models import build
-    >>> network = build("clip-mlp", FilterbankConfig(), {"num_outputs": 2, "hidden_size": 8})
-    >>> [part.shape for part in steps_of_stream(network, [np.zeros(44100, np.float32)])]
-    [(11, 8)]
+    Takes ``blocks`` (samples,); returns (steps, units).
     """
     if spread and network.most:
         yield from _spread(network, blocks)

@@ -103,20 +103,7 @@ _NAMES = {
 def regular_file(file: Path) -> int:
     """Give the size of a file that can be read to its end.
 
-    Parameters
-    ----------
-    file : Path
-        A link is followed.
-
-    Returns
-    -------
-    int
-        In bytes.
-
-    Raises
-    ------
-    ModelError
-        If it is missing, or a folder, a pipe or a device: reading those may never end.
+    Returns in bytes.
     """
     try:
         status = file.stat()
@@ -132,23 +119,7 @@ def regular_file(file: Path) -> int:
 
 
 def read_config(file: Path) -> dict[str, Any]:
-    """Read a configuration and check the types of its fields.
-
-    Parameters
-    ----------
-    file : Path
-        A ``config.json``, which must exist.
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    ModelError
-        If it is no JSON, of a format this version cannot read, or a field is missing, of the
-        wrong type, infinite or nested too deeply.
-    """
+    """Read a configuration and check the types of its fields."""
     if regular_file(file) > LARGEST_BYTES:
         raise ModelError(f"{file}: is larger than {LARGEST_BYTES >> 20} MB, so it is no model's")
     try:

@@ -52,11 +52,6 @@ class Demucs(ExternalNetwork):
         Each with ``class`` (``HDemucs`` or ``HTDemucs``) and its ``arguments``.
     weights : sequence of sequence of float, optional
         For each network a weight for each source; all the same if not given.
-
-    Raises
-    ------
-    ModelError
-        If the package is missing, or the networks do not go together.
     """
 
     def __init__(

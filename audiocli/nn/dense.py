@@ -39,12 +39,6 @@ class MaskingRNN(MaskingNetwork):
     power : float
         Magnitudes enter to this power; 1 in the paper. Below one, quiet
         partials count beside loud ones.
-
-    Examples
-    --------
-    >>> network = MaskingRNN(StftConfig(), hidden_size=16)
-    >>> network(torch.randn(3, 8000)).shape
-    torch.Size([3, 2, 8000])
     """
 
     mean: Tensor

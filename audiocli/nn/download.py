@@ -39,40 +39,7 @@ def fetch(
     mirror: str | None = None,
     progress: Progress = lambda name, done, total: None,
 ) -> Path:
-    """Get a file, whole and checked.
-
-    Parameters
-    ----------
-    file : Checkpoint
-        What to get.
-    folder : Path
-        Where to put it; made if need be.
-    mirror : str, optional
-        A folder or an address that holds the file by its name, in place of the authors'.
-        ``AUDIOCLI_MIRROR`` if it is not given.
-    progress : callable
-        Told how it goes.
-
-    Returns
-    -------
-    Path
-        The file: in `folder`, or where it lies in a mirror that is a folder.
-
-    Raises
-    ------
-    ModelError
-        If it cannot be had, or is not the file that was pinned.
-
-    Examples
-    --------
-    >>> import hashlib, tempfile
-    >>> with tempfile.TemporaryDirectory() as mirror:
-    ...     _ = (Path(mirror) / "a.pth").write_bytes(b"weights")
-    ...     pin = hashlib.sha256(b"weights").hexdigest()
-    ...     wanted = Checkpoint("https://example.org/a.pth", pin, 7)
-    ...     fetch(wanted, Path(mirror) / "new", mirror=mirror).name
-    'a.pth'
-    """
+    """Get a file, whole and checked."""
     mirror = mirror or os.environ.get(MIRROR) or None
     if mirror and "://" not in mirror:
         return _from_folder(file, Path(mirror).expanduser())

@@ -66,11 +66,6 @@ class Exported:
         Name and shape, with the names of free sizes.
     difference : float or None
         The largest from torch; None where onnxruntime is not installed.
-
-    Examples
-    --------
-    >>> Exported(Path("a.onnx"), "pooled (batch, 8)", "logits (batch, 2)", None).difference is None
-    True
     """
 
     path: Path
@@ -103,42 +98,7 @@ class _Module(nn.Module):
 
 
 def export_onnx(entry: registry.ModelEntry, path: Path, *, overwrite: bool = False) -> Exported:
-    """Write a model's core to an ONNX file, and compare it with torch.
-
-    Parameters
-    ----------
-    entry : ModelEntry
-        The model.
-    path : Path
-        The file, ``.onnx``.
-    overwrite : bool
-        Whether a file that is there may be replaced.
-
-    Returns
-    -------
-    Exported
-
-    Raises
-    ------
-    ModelError
-        If the model cannot be exported, or the file computes something else than torch; nothing
-        is written then.
-    UsageError
-        If the package ``onnx`` is missing, the file's name has another ending, or is taken.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> try:
-    ...     import onnx
-    ... except ImportError:
-    ...     pass
-    ... else:
-    ...     with tempfile.TemporaryDirectory() as folder:
-    ...         path = Path(folder) / "a.onnx"
-    ...         exported = export_onnx(registry.find("onsets", "crnn"), path)
-    ...         assert exported.outputs == "logits (batch, 1, frames)"
-    """
+    """Write a model's core to an ONNX file, and compare it with torch."""
     try:
         import onnx
     except ImportError as error:

@@ -40,11 +40,6 @@ class Converted:
         Its sources, in their order.
     sample_rate : int
         In Hz.
-
-    Examples
-    --------
-    >>> Converted({}, {"bias": torch.zeros(2, dtype=torch.float16)}, ["vocals"], 44100).half
-    True
     """
 
     arguments: dict[str, Any]
@@ -68,20 +63,6 @@ class ExternalNetwork(SeparationNetwork):
     ----------
     frontend : WaveformConfig
         Rate of the audio.
-
-    Raises
-    ------
-    ModelError
-        If the front-end is another one.
-
-    Examples
-    --------
-    >>> class Halves(ExternalNetwork):
-    ...     num_sources = 2
-    ...     def stereo(self, audio, sources):
-    ...         return torch.stack([audio / 2 for _ in sources])
-    >>> Halves(WaveformConfig()).separate(torch.ones(1, 5)).shape
-    torch.Size([2, 1, 5])
     """
 
     def __init__(self, frontend: FrontendConfig) -> None:
@@ -112,17 +93,7 @@ class ExternalNetwork(SeparationNetwork):
     def separate(self, audio: Tensor, sources: Sequence[int] | None = None) -> Tensor:
         """Separate one recording.
 
-        Parameters
-        ----------
-        audio : Tensor, shape (channels, samples)
-            Two channels are heard together. Others each by itself, as both channels of a
-            recording without width.
-        sources : sequence of int, optional
-            Give these alone.
-
-        Returns
-        -------
-        Tensor, shape (sources, channels, samples)
+        Takes ``audio`` (channels, samples); returns (sources, channels, samples).
         """
         wanted = range(self.num_sources) if sources is None else sources
         if audio.shape[0] == 2:
@@ -132,33 +103,7 @@ class ExternalNetwork(SeparationNetwork):
 
 
 def require(module: str, extra: str) -> Any:
-    """Import a module of an optional package.
-
-    Parameters
-    ----------
-    module : str
-        With dots, as in ``demucs.htdemucs``.
-    extra : str
-        The optional dependencies of audiocli that bring it.
-
-    Returns
-    -------
-    module
-
-    Raises
-    ------
-    ModelError
-        If it is not installed, or cannot be imported.
-
-    Examples
-    --------
-    >>> require("fractions", "demucs").__name__
-    'fractions'
-    >>> require("no_such_package.net", "demucs")
-    Traceback (most recent call last):
-    ...
-    audiocli.errors.ModelError: package no_such_package is missing: pip install 'audiocli[demucs]'
-    """
+    """Import a module of an optional package."""
     package = module.partition(".")[0]
     try:
         return importlib.import_module(module)
@@ -187,35 +132,7 @@ def _match(words: str) -> str:
 
 
 def read_checkpoint(file: Path, classes: Sequence[type] = ()) -> Any:
-    """Read weights and settings that torch.save wrote, and run nothing of the file's.
-
-    Parameters
-    ----------
-    file : Path
-        An authors' checkpoint. It is a pickle, of which tensors, plain values, fractions and
-        numpy's numbers are taken, and nothing else.
-    classes : sequence of type
-        Classes that it may name besides.
-
-    Returns
-    -------
-    object
-        What was saved.
-
-    Raises
-    ------
-    ModelError
-        If it holds anything else, or is damaged.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     file = Path(folder) / "a.pth"
-    ...     torch.save({"bias": torch.zeros(2), "segment": Fraction(39, 5)}, file)
-    ...     read_checkpoint(file)["segment"]
-    Fraction(39, 5)
-    """
+    """Read weights and settings that torch.save wrote, and run nothing of the file's."""
     try:
         with torch.serialization.safe_globals([*classes, Fraction, *_numpy_numbers()]):
             return torch.load(file, map_location="cpu", weights_only=True)

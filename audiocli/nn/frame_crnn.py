@@ -57,13 +57,6 @@ class FrameCRNN(FramewiseNetwork):
         Whether they read from the end as well.
     dropout : float
         Share of the features dropped in training.
-
-    Examples
-    --------
-    >>> config = FilterbankConfig(bands=16, difference=False)
-    >>> network = FrameCRNN(config, channels=[4, 8], embedding_size=8, hidden_size=4)
-    >>> network(torch.randn(3, 22050)).shape
-    torch.Size([3, 1, 51])
     """
 
     def __init__(
@@ -116,18 +109,8 @@ class FrameCRNN(FramewiseNetwork):
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Go on through a stream.
 
-        Parameters
-        ----------
-        images : Tensor, shape (batch, channels, bands, frames)
-            The next frames, with :attr:`reach` frames before and after them.
-        state : tuple of Tensor, optional
-            What the call before gave.
-
-        Returns
-        -------
-        logits : Tensor, shape (batch, outputs, frames without the reach)
-        state : tuple of Tensor
-            For the next call.
+        Takes ``images`` (batch, channels, bands, frames); returns (batch, outputs, frames without
+        the reach).
         """
         states, state = self._states(images, state)
         with torch.autocast(images.device.type, enabled=False):

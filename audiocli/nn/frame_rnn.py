@@ -34,12 +34,6 @@ class FrameRNN(FramewiseNetwork):
     hidden_size, num_layers, recurrent_layers, cell, nonlinearity, bidirectional, dropout
         As in :class:`audiocli.nn.recurrent.HiddenStack`; Eyben's net is the default: three
         bidirectional LSTM layers of 20 units a direction.
-
-    Examples
-    --------
-    >>> network = FrameRNN(FilterbankConfig())
-    >>> network(torch.randn(3, 22050)).shape
-    torch.Size([3, 1, 51])
     """
 
     def __init__(

@@ -33,14 +33,6 @@ class FramewiseNetwork(nn.Module):
     ----------
     frontend : FilterbankConfig
         What the network listens through.
-
-    Examples
-    --------
-    >>> class Loudness(FramewiseNetwork):
-    ...     def outputs(self, images):
-    ...         return images.mean(dim=(1, 2)).unsqueeze(1)
-    >>> Loudness(FilterbankConfig())(torch.zeros(2, 44100)).shape
-    torch.Size([2, 1, 101])
     """
 
     mean: Tensor
@@ -110,31 +102,7 @@ def in_segments(
 ) -> Iterator[NDArray[np.float32]]:
     """Compute something of every frame of a stream, in constant memory.
 
-    Parameters
-    ----------
-    network : torch.nn.Module
-        Tells where to compute.
-    config : StftConfig or FilterbankConfig
-        Of its front-end: hop and longest window.
-    compute : callable
-        Makes (1, columns, frames) of audio (1, samples) that has half the longest window on each
-        side, say ``network.of_frames``.
-    blocks : iterable of ndarray, shape (samples,)
-        Mono, at the network's rate.
-
-    Yields
-    ------
-    ndarray, shape (frames, columns)
-        Frame t is centred on sample t * hop_length. Long streams go through the network in
-        segments with a few seconds of context on each side.
-
-    Examples
-    --------
-    >>> bank = Filterbank(FilterbankConfig())
-    >>> audio = [np.zeros(44100, np.float32)]
-    >>> compute = lambda heard: bank.frames(heard)[:, 0]
-    >>> [part.shape for part in in_segments(bank, bank.config, compute, audio)]
-    [(101, 40)]
+    Takes ``blocks`` (samples,); returns (frames, columns).
     """
     where = next(iter((*network.parameters(), *network.buffers()))).device
     segment, context = round(SEGMENT * config.frame_rate), round(CONTEXT * config.frame_rate)

@@ -13,22 +13,6 @@ def fuse(network: nn.Module) -> nn.Module:
 
     With fixed statistics a normalisation is a factor and an offset for each channel, which
     the convolution's weights can take in.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-        In evaluation mode; changed in place, and no longer to be trained or saved.
-
-    Returns
-    -------
-    torch.nn.Module
-        The same.
-
-    Examples
-    --------
-    >>> pair = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).eval()
-    >>> fuse(pair)[1]
-    Identity()
     """
     for module in network.modules():
         if not isinstance(module, nn.Sequential):

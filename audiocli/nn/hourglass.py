@@ -91,17 +91,6 @@ class Hourglass(nn.Module):
         Recurrent layers at the narrowest width.
     cell, nonlinearity, bidirectional
         As in :func:`audiocli.nn.recurrent.recurrent_layer`.
-
-    Raises
-    ------
-    ModelError
-        If there is no width, or the last cannot be halved for two directions.
-
-    Examples
-    --------
-    >>> hourglass = Hourglass(2, 3, channels=[4, 8], num_recurrent=1)
-    >>> hourglass(torch.zeros(1, 2, 16, 5)).shape
-    torch.Size([1, 3, 16, 5])
     """
 
     def __init__(
@@ -181,12 +170,6 @@ class ConvolutionalDRNN(MaskingNetwork):
         As in :class:`Hourglass`.
     power : float
         Magnitudes enter to this power.
-
-    Examples
-    --------
-    >>> network = ConvolutionalDRNN(StftConfig(), channels=[4, 8], num_recurrent=1)
-    >>> network(torch.randn(2, 8000)).shape
-    torch.Size([2, 2, 8000])
     """
 
     scale: Tensor

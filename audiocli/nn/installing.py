@@ -22,27 +22,7 @@ DOWNLOADS = ".downloads"
 
 
 def offer(name: str) -> Offer:
-    """Find what can be installed by its name.
-
-    Parameters
-    ----------
-    name : str
-        As ``audiocli models install`` lists it.
-
-    Returns
-    -------
-    Offer
-
-    Raises
-    ------
-    UsageError
-        If there is none of that name.
-
-    Examples
-    --------
-    >>> offer("umxl").licence
-    'CC BY-NC-SA 4.0: not for commercial use'
-    """
+    """Find what can be installed by its name."""
     own = name.rpartition("/")[2]
     if own not in CATALOGUE:
         raise UsageError(f"nothing to install by the name {name!r}: {suggest(own, CATALOGUE)}")
@@ -52,26 +32,7 @@ def offer(name: str) -> Offer:
 def installed(
     wanted: Offer, root: Path | None = None, *, whole: bool = False
 ) -> registry.ModelEntry | None:
-    """Find an installed model.
-
-    Parameters
-    ----------
-    wanted : Offer
-        What is looked for.
-    root : Path, optional
-        Folder of models; the user's cache if not given.
-    whole : bool
-        Read the weights, and find it only if they have the right checksum.
-
-    Returns
-    -------
-    ModelEntry or None
-
-    Examples
-    --------
-    >>> installed(offer("htdemucs"), Path("no-such-folder")) is None
-    True
-    """
+    """Find an installed model."""
     try:
         entry = registry.open_folder(_folder(wanted, root))
         if whole:

@@ -52,11 +52,6 @@ class Memory:
         By layer: the last frames of its input, or the state of its recurrence.
     power, frames : Tensor or None
         Running level, and number of frames that made it.
-
-    Examples
-    --------
-    >>> Memory().layers
-    {}
     """
 
     layers: dict[nn.Module, Any] = field(default_factory=dict)
@@ -133,17 +128,6 @@ class CausalHourglass(nn.Module):
         Channels at each width, from half the number of bands downwards.
     num_recurrent : int
         LSTM layers at the narrowest width.
-
-    Raises
-    ------
-    ModelError
-        If there is no width.
-
-    Examples
-    --------
-    >>> hourglass = CausalHourglass(2, 3, channels=[4, 8], num_recurrent=1)
-    >>> hourglass(torch.zeros(1, 2, 16, 5), None).shape
-    torch.Size([1, 3, 16, 5])
     """
 
     def __init__(
@@ -202,12 +186,6 @@ class LiveDRNN(StereoDRNN):
         As in :class:`audiocli.nn.stereo.StereoDRNN`.
     channels, num_recurrent
         As in :class:`CausalHourglass`.
-
-    Examples
-    --------
-    >>> network = LiveDRNN(LIVE_FRONTEND, channels=[4, 8], num_recurrent=1)
-    >>> network(torch.randn(1, 2, 8000)).shape
-    torch.Size([1, 2, 2, 8000])
     """
 
     hourglass: CausalHourglass  # type: ignore[assignment]  # in the place of the other
@@ -247,18 +225,7 @@ class LiveDRNN(StereoDRNN):
     ) -> Tensor:
         """Estimate the sources of the next frames of a spectrum.
 
-        Parameters
-        ----------
-        spectrum : Tensor, shape (batch, 2, bins, frames)
-            Left and right.
-        memory : Memory or None
-            Of the frames before, and changed by these; None for a spectrum that is whole.
-        sources : sequence of int, optional
-            Give these alone.
-
-        Returns
-        -------
-        Tensor, shape (batch, sources, 2, bins, frames)
+        Takes ``spectrum`` (batch, 2, bins, frames); returns (batch, sources, 2, bins, frames).
         """
         masks = soft_mask(self._outputs(self._band_energy(spectrum), memory))
         middle, side = chosen(masks, sources).float().unbind(dim=2)

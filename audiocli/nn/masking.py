@@ -33,35 +33,14 @@ def soft_mask(outputs: Tensor) -> Tensor:
     The time-frequency mask layer ``|y_i| / sum_j |y_j|``: inside the network, so that
     training sees its effect.
 
-    Parameters
-    ----------
-    outputs : Tensor, shape (batch, sources, bins, frames)
-        What the last layer gives; the sign does not matter.
-
-    Returns
-    -------
-    Tensor, shape (batch, sources, bins, frames)
-        Between 0 and 1.
-
-    Examples
-    --------
-    >>> import torch
-    >>> soft_mask(torch.tensor([3.0, -1.0]).view(1, 2, 1, 1)).flatten().round(decimals=4)
-    tensor([0.7500, 0.2500])
+    Takes ``outputs`` (batch, sources, bins, frames); returns (batch, sources, bins, frames).
     """
     magnitude = outputs.abs() + EPSILON
     return magnitude / magnitude.sum(dim=1, keepdim=True)
 
 
 def chosen(masks: Tensor, sources: Sequence[int] | None) -> Tensor:
-    """Choose some of the sources of masks (batch, sources, ...); None takes all.
-
-    Examples
-    --------
-    >>> import torch
-    >>> chosen(torch.ones(1, 3, 5, 4), [0, 2]).shape
-    torch.Size([1, 2, 5, 4])
-    """
+    """Choose some of the sources of masks (batch, sources, ...); None takes all."""
     return masks if sources is None else masks[:, list(sources)]
 
 
@@ -72,11 +51,6 @@ class SeparationNetwork(nn.Module):
     ----------
     num_sources : int
         Number of signals that it separates into.
-
-    Examples
-    --------
-    >>> issubclass(MaskingNetwork, SeparationNetwork)
-    True
     """
 
     num_sources: int
@@ -90,16 +64,7 @@ class SeparationNetwork(nn.Module):
     def separate(self, audio: Tensor, sources: Sequence[int] | None = None) -> Tensor:
         """Separate one recording.
 
-        Parameters
-        ----------
-        audio : Tensor, shape (channels, samples)
-            Of any number of channels, at a root mean square of about ``LEVEL``.
-        sources : sequence of int, optional
-            Give these alone, which may save time; by default all.
-
-        Returns
-        -------
-        Tensor, shape (sources, channels, samples)
+        Takes ``audio`` (channels, samples); returns (sources, channels, samples).
         """
 
 
@@ -116,16 +81,6 @@ class MaskingNetwork(SeparationNetwork):
         Front-end of analysis and synthesis.
     num_sources : int
         Number of signals to separate into.
-
-    Examples
-    --------
-    >>> import torch
-    >>> class Half(MaskingNetwork):
-    ...     def outputs(self, magnitude):
-    ...         return torch.ones_like(magnitude).unsqueeze(1).repeat(1, 2, 1, 1)
-    >>> audio = torch.randn(1, 3000)
-    >>> bool(torch.allclose(Half(StftConfig())(audio)[:, 0], audio / 2, atol=1e-5))
-    True
     """
 
     def __init__(self, frontend: StftConfig, num_sources: int = 2) -> None:
@@ -160,29 +115,14 @@ class MaskingNetwork(SeparationNetwork):
     def masks(self, spectrum: Tensor) -> Tensor:
         """Compute the masks of a complex mixture spectrum.
 
-        Parameters
-        ----------
-        spectrum : Tensor, shape (batch, bins, frames)
-
-        Returns
-        -------
-        Tensor, shape (batch, sources, bins, frames)
+        Takes ``spectrum`` (batch, bins, frames); returns (batch, sources, bins, frames).
         """
         return soft_mask(self.outputs(spectrum.abs()))
 
     def estimates(self, spectrum: Tensor, sources: Sequence[int] | None = None) -> Tensor:
         """Estimate the sources of a complex mixture spectrum.
 
-        Parameters
-        ----------
-        spectrum : Tensor, shape (batch, bins, frames)
-        sources : sequence of int, optional
-            Give these alone.
-
-        Returns
-        -------
-        Tensor, shape (batch, sources, bins, frames)
-            Complex; they add up to `spectrum`.
+        Takes ``spectrum`` (batch, bins, frames); returns (batch, sources, bins, frames).
         """
         return chosen(self.masks(spectrum), sources).float() * spectrum.unsqueeze(1)
 
@@ -198,16 +138,7 @@ class MaskingNetwork(SeparationNetwork):
     def separate(self, audio: Tensor, sources: Sequence[int] | None = None) -> Tensor:
         """Separate one recording.
 
-        Parameters
-        ----------
-        audio : Tensor, shape (channels, samples)
-            Of any number of channels; here each is separated by itself.
-        sources : sequence of int, optional
-            Give these alone.
-
-        Returns
-        -------
-        Tensor, shape (sources, channels, samples)
+        Takes ``audio`` (channels, samples); returns (sources, channels, samples).
         """
         separated: Tensor = self(audio, sources)
         return separated.transpose(0, 1)

@@ -50,11 +50,6 @@ class OpenUnmix(ExternalNetwork):
         Distance between frames, in samples.
     level : float
         Root mean square at which it hears a recording.
-
-    Raises
-    ------
-    ModelError
-        If the package is missing.
     """
 
     def __init__(

@@ -74,16 +74,6 @@ class PitchClassNetwork(FramewiseNetwork):
         How often pitch classes are related and read through time.
     dropout : float
         Share of features dropped in training.
-
-    Examples
-    --------
-    >>> config = FilterbankConfig(sample_rate=8000, n_ffts=(1024,), hop_length=800, bands=72,
-    ...                           scale="log", fmin=100, fmax=1700, difference=False)
-    >>> class Sums(PitchClassNetwork):
-    ...     def outputs(self, images):
-    ...         return self.circle(self.semitones(images)).sum(dim=2)
-    >>> Sums(config, octaves=2, channels=[4, 8, 8], num_circles=1)(torch.randn(3, 16000)).shape
-    torch.Size([3, 8, 21])
     """
 
     def __init__(

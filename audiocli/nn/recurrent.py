@@ -45,11 +45,6 @@ class ElmanLayer(nn.Module):
         Number of features of x and h.
     nonlinearity : {"relu", "tanh", "sigmoid"}
         f.
-
-    Examples
-    --------
-    >>> ElmanLayer(4, 3, "sigmoid")(torch.zeros(2, 5, 4)).shape
-    torch.Size([2, 5, 3])
     """
 
     def __init__(self, input_size: int, hidden_size: int, nonlinearity: str) -> None:
@@ -105,35 +100,7 @@ def recurrent_layer(
     nonlinearity: str = "tanh",
     bidirectional: bool = False,
 ) -> nn.Module:
-    """Make one recurrent layer.
-
-    Parameters
-    ----------
-    input_size, hidden_size : int
-        Number of features in and out; a bidirectional layer gives twice
-        `hidden_size`.
-    cell : {"rnn", "lstm", "gru"}
-        An Elman network, or one with gates, which has no choice of nonlinearity.
-    nonlinearity : {"relu", "tanh", "sigmoid"}
-        Of the Elman network.
-    bidirectional : bool
-        Whether a second network reads the frames from the end.
-
-    Returns
-    -------
-    torch.nn.Module
-        Takes (batch, frames, features).
-
-    Raises
-    ------
-    ModelError
-        On an unknown cell or nonlinearity.
-
-    Examples
-    --------
-    >>> recurrent_layer(4, 3, cell="lstm", bidirectional=True)(torch.zeros(2, 5, 4)).shape
-    torch.Size([2, 5, 6])
-    """
+    """Make one recurrent layer."""
     _check_names(cell, nonlinearity)
     if cell != "rnn":
         return _Gated(cell, input_size, hidden_size, bidirectional)
@@ -167,17 +134,6 @@ class HiddenStack(nn.Module):
         As in :func:`recurrent_layer`; dense layers use the nonlinearity too.
     dropout : float
         Share of each layer's outputs dropped in training.
-
-    Raises
-    ------
-    ModelError
-        If a recurrent layer is not among the layers, or a name is unknown.
-
-    Examples
-    --------
-    >>> stack = HiddenStack(10, 4, num_layers=3, recurrent_layers=[2])
-    >>> stack(torch.zeros(1, 7, 10)).shape
-    torch.Size([1, 7, 4])
     """
 
     def __init__(

@@ -60,12 +60,6 @@ class StereoDRNN(MaskingNetwork):
     odds : float
         The first source counts so much in the masks, over what the last layer says: below 1 less
         of what is doubtful goes to it.
-
-    Examples
-    --------
-    >>> network = StereoDRNN(FRONTEND, channels=[4, 8], num_recurrent=1)
-    >>> network(torch.randn(1, 2, 8000)).shape
-    torch.Size([1, 2, 2, 8000])
     """
 
     scale: Tensor
@@ -127,16 +121,6 @@ class StereoDRNN(MaskingNetwork):
         """Begin with what a network for one channel has learned.
 
         Its channel becomes the middle; the mask of the side begins as that of the middle.
-
-        Parameters
-        ----------
-        other : ConvolutionalDRNN
-            Of the same channels and recurrent layers, with two sources.
-
-        Raises
-        ------
-        ModelError
-            If its sizes are others.
         """
         weights = other.hourglass.state_dict()
         heard, given = "widen_input.0.0.weight", ("output.weight", "output.bias")
@@ -156,14 +140,7 @@ class StereoDRNN(MaskingNetwork):
     def outputs(self, magnitude: Tensor) -> Tensor:
         """Estimate magnitudes of the sources in middle and side, in bands.
 
-        Parameters
-        ----------
-        magnitude : Tensor, shape (batch, 4, bins, frames)
-            Of middle, side, left and right.
-
-        Returns
-        -------
-        Tensor, shape (batch, sources, 2, bands, frames)
+        Takes ``magnitude`` (batch, 4, bins, frames); returns (batch, sources, 2, bands, frames).
         """
         pooled = [self._pooled(energy) for energy in magnitude.square().unbind(dim=1)]
         return self._outputs(torch.stack(pooled, dim=1))
@@ -171,14 +148,7 @@ class StereoDRNN(MaskingNetwork):
     def masks(self, spectrum: Tensor) -> Tensor:
         """Compute the masks of middle and side of a complex mixture spectrum.
 
-        Parameters
-        ----------
-        spectrum : Tensor, shape (batch, 2, bins, frames)
-            Left and right.
-
-        Returns
-        -------
-        Tensor, shape (batch, sources, 2, bins, frames)
+        Takes ``spectrum`` (batch, 2, bins, frames); returns (batch, sources, 2, bins, frames).
         """
         return self._spread(self._masks(spectrum))
 
@@ -217,16 +187,7 @@ class StereoDRNN(MaskingNetwork):
     def estimates(self, spectrum: Tensor, sources: Sequence[int] | None = None) -> Tensor:
         """Estimate the sources of a complex mixture spectrum.
 
-        Parameters
-        ----------
-        spectrum : Tensor, shape (batch, 2, bins, frames)
-        sources : sequence of int, optional
-            Give these alone.
-
-        Returns
-        -------
-        Tensor, shape (batch, sources, 2, bins, frames)
-            Complex; they add up to `spectrum`.
+        Takes ``spectrum`` (batch, 2, bins, frames); returns (batch, sources, 2, bins, frames).
         """
         middle, side = chosen(self._masks(spectrum), sources).float().unbind(dim=2)
         # What turning to middle and side, masking and turning back comes to.
@@ -238,16 +199,7 @@ class StereoDRNN(MaskingNetwork):
     def separate(self, audio: Tensor, sources: Sequence[int] | None = None) -> Tensor:
         """Separate one recording.
 
-        Parameters
-        ----------
-        audio : Tensor, shape (channels, samples)
-            Two channels are heard together, one or more than two each by itself.
-        sources : sequence of int, optional
-            Give these alone.
-
-        Returns
-        -------
-        Tensor, shape (sources, channels, samples)
+        Takes ``audio`` (channels, samples); returns (sources, channels, samples).
         """
         if len(audio) == 2:
             together: Tensor = self(audio.unsqueeze(0), sources)[0]

@@ -41,12 +41,6 @@ class Recording:
         The two files.
     folder : Path
         Where it was found, as the user gave it.
-
-    Examples
-    --------
-    >>> folder = Path("data")
-    >>> Recording("a", folder / "a.wav", folder / "a.onsets", folder).title
-    'data/a'
     """
 
     name: str
@@ -61,57 +55,12 @@ class Recording:
 
 
 def title(folder: Path, name: str) -> str:
-    """Name a recording without the way that leads to its folder on this machine.
-
-    Parameters
-    ----------
-    folder : Path
-        Where it was found.
-    name : str
-        Its path below the folder, without the extension.
-
-    Returns
-    -------
-    str
-        What patterns are matched with.
-
-    Examples
-    --------
-    >>> title(Path("/home/me/drums"), "rock/a")
-    'drums/rock/a'
-    """
+    """Name a recording without the way that leads to its folder on this machine."""
     return f"{folder.resolve().name}/{name}"
 
 
 def find_recordings(folder: Path, suffixes: Sequence[str]) -> list[Recording]:
-    """Find the annotated recordings in a folder.
-
-    Parameters
-    ----------
-    folder : Path
-        Searched to its depth.
-    suffixes : sequence of str
-        Endings of annotations, the preferred first, say ``[".onsets", ".csv"]``.
-
-    Returns
-    -------
-    list of Recording
-        In natural order; audio without an annotation is left out.
-
-    Raises
-    ------
-    DataError
-        If there is none.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as name:
-    ...     for file in ("a.wav", "a.onsets", "b.wav"):
-    ...         _ = Path(name, file).write_bytes(b"")
-    ...     [recording.name for recording in find_recordings(Path(name), [".onsets"])]
-    ['a']
-    """
+    """Find the annotated recordings in a folder."""
     found: dict[str, Recording] = {}
     for item in find_inputs([str(folder)]):
         if item.problem is not None:
@@ -134,31 +83,7 @@ def find_recordings(folder: Path, suffixes: Sequence[str]) -> list[Recording]:
 
 
 def matching(recordings: Sequence[Each], patterns: Sequence[str], option: str) -> list[Each]:
-    """Take the recordings whose titles match any of the patterns.
-
-    Parameters
-    ----------
-    recordings : sequence of Recording
-    patterns : sequence of str
-        With ``*`` and ``?``, say ``mdb-drums/Z*``; none takes all.
-    option : str
-        What the user gave them by, for the message.
-
-    Returns
-    -------
-    list of Recording
-
-    Raises
-    ------
-    DataError
-        If a pattern matches nothing.
-
-    Examples
-    --------
-    >>> some = [Recording(n, Path(n), Path(n), Path("data")) for n in "abc"]
-    >>> [recording.name for recording in matching(some, ["data/b*"], "--only")]
-    ['b']
-    """
+    """Take the recordings whose titles match any of the patterns."""
     for pattern in patterns:
         if not any(fnmatchcase(recording.title, pattern) for recording in recordings):
             raise DataError(
@@ -173,30 +98,7 @@ def matching(recordings: Sequence[Each], patterns: Sequence[str], option: str) -
 
 
 def split(recordings: Sequence[Each], held_out: Sequence[str]) -> tuple[list[Each], list[Each]]:
-    """Part the recordings to train on from those that choose the best epoch.
-
-    Parameters
-    ----------
-    recordings : sequence of Recording
-    held_out : sequence of str
-        Patterns of the titles to hold out, say ``mdb-drums/Z*``; without any, every tenth
-        recording is held out.
-
-    Returns
-    -------
-    training, dev : list of Recording
-
-    Raises
-    ------
-    DataError
-        If a pattern matches nothing, or nothing is left on one side.
-
-    Examples
-    --------
-    >>> some = [Recording(n, Path(n), Path(n), Path("data")) for n in "abc"]
-    >>> [[r.name for r in part] for part in split(some, ["data/b*"])]
-    [['a', 'c'], ['b']]
-    """
+    """Part the recordings to train on from those that choose the best epoch."""
     chosen = matching(recordings, held_out, "--hold-out") if held_out else recordings[::10]
     dev = list(chosen)
     training = [recording for recording in recordings if recording not in dev]
@@ -214,36 +116,7 @@ def gather(
     held_out: Sequence[str],
     dev: Sequence[Path],
 ) -> tuple[list[Each], list[Each]]:
-    """Find the recordings to train on, and those that choose the best epoch.
-
-    Parameters
-    ----------
-    find : callable
-        Finds the recordings of a folder.
-    data : sequence of Path
-        Folders to train on; one may be named twice, for twice the share.
-    held_out : sequence of str
-        Patterns of recordings in `data` that choose instead.
-    dev : sequence of Path
-        Folders whose recordings choose; with neither, every tenth of `data` does.
-
-    Returns
-    -------
-    training, chosen : list
-        Each recording once.
-
-    Raises
-    ------
-    DataError
-        As :func:`split`, or as `find` does.
-
-    Examples
-    --------
-    >>> def find(folder): return [Recording("a", Path("a"), Path("a"), folder)]
-    >>> one, two = Path("one"), Path("two")
-    >>> [[each.title for each in part] for part in gather(find, [one, one], [], [two])]
-    [['one/a'], ['two/a']]
-    """
+    """Find the recordings to train on, and those that choose the best epoch."""
     training = [each for folder in dict.fromkeys(data) for each in find(folder)]
     chosen = [each for folder in dev for each in find(folder)]
     if held_out or not dev:

@@ -51,11 +51,6 @@ class Evaluation(Generic[Score, Total]):
         Over all that could be scored; None if nothing could.
     summary : Summary
         What failed.
-
-    Examples
-    --------
-    >>> Evaluation([], None, Summary(0, 0, 0, [], 0.0, 0.0)).summary.exit_code
-    0
     """
 
     scores: list[Score]
@@ -76,11 +71,6 @@ class Measured:
     unit : str
     measure : str
         How it was measured, say ``25 ms``.
-
-    Examples
-    --------
-    >>> Measured("F-measure", 93.1, "%", "25 ms").metric
-    'F-measure'
     """
 
     metric: str
@@ -121,26 +111,7 @@ def evaluate_jobs(
     n_jobs: int = 1,
     listener: Callbacks | None = None,
 ) -> Evaluation[Score, Total]:
-    """Score files, each by itself, whatever happens to some of them.
-
-    Parameters
-    ----------
-    jobs : sequence of Job
-        The files.
-    make_scorer : callable
-        Makes, once a process, what takes a job and a progress callback and gives its seconds and
-        its score. With `n_jobs` above 1 it is pickled.
-    total : callable
-        Sums up scores, of which there is at least one.
-    n_jobs : int
-        Worker processes.
-    listener : Callbacks, optional
-        Told how it goes.
-
-    Returns
-    -------
-    Evaluation
-    """
+    """Score files, each by itself, whatever happens to some of them."""
     scores = Collector(listener)
     make_worker = _MakeWorker(make_scorer, n_jobs)
     summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, callbacks=scores)
@@ -156,29 +127,7 @@ def evaluate_each(
     n_jobs: int = 1,
     listener: Callbacks | None = None,
 ) -> Evaluation[Score, Total]:
-    """Score recordings, clips or what else has a title, each by itself.
-
-    Parameters
-    ----------
-    items : mapping of Path to what is scored
-        By the file to read: two folders may have the same name, and with it the same titles.
-    make_scorer : callable
-        Makes, once a process, what takes an item and gives its seconds and its score. With
-        `n_jobs` above 1 it is pickled.
-    total, n_jobs, listener
-        As in :func:`evaluate_jobs`.
-
-    Returns
-    -------
-    Evaluation
-
-    Examples
-    --------
-    >>> from audiocli.tasks.annotated import Recording
-    >>> song = Recording("a", Path("a.wav"), Path("a.lab"), Path("data"))
-    >>> evaluate_each({song.audio: song}, lambda: lambda each: (1.0, each.name), len).total
-    1
-    """
+    """Score recordings, clips or what else has a title, each by itself."""
     jobs = [Job(Input(path, each.title, Path(each.title)), ()) for path, each in items.items()]
     return evaluate_jobs(jobs, _OfEach(items, make_scorer), total, n_jobs=n_jobs, listener=listener)
 
@@ -186,26 +135,7 @@ def evaluate_each(
 def annotated_recordings(
     folders: Sequence[Path], suffixes: Sequence[str], only: Sequence[str]
 ) -> dict[Path, Any]:
-    """Find the annotated recordings to score, by their audio.
-
-    Parameters
-    ----------
-    folders : sequence of Path
-        As for :func:`audiocli.tasks.annotated.find_recordings`.
-    suffixes : sequence of str
-        Endings of annotations, the preferred first.
-    only : sequence of str
-        Patterns of recordings to take; without any, all.
-
-    Returns
-    -------
-    dict of Path to Recording
-
-    Raises
-    ------
-    DataError
-        If there are none, or a pattern means none.
-    """
+    """Find the annotated recordings to score, by their audio."""
     listed = [each for folder in folders for each in find_recordings(folder, suffixes)]
     return {each.audio: each for each in matching(listed, only, "--only")}
 
@@ -215,22 +145,7 @@ def warn_of_late_times(
 ) -> None:
     """Warn of annotations that lie beyond the end of their audio.
 
-    Parameters
-    ----------
-    times : ndarray
-        In seconds, as the annotation has them.
-    seconds : float
-        Length of the audio; 0 if it is not known.
-    what : str
-        What they are, in the plural.
-    grace : float
-        Seconds by which they may be late: editions of a recording differ in their ends.
-
-    Examples
-    --------
-    >>> import pytest
-    >>> with pytest.warns(UserWarning, match="2 of 2 onsets lie beyond the end .* milliseconds"):
-    ...     warn_of_late_times(np.array([500.0, 900.0]), 3.0, "onsets", grace=0.05)
+    Takes ``times`` in seconds.
     """
     late = int((times > seconds + grace).sum())
     if not seconds or not late:
@@ -244,19 +159,7 @@ def warn_of_late_times(
 def record_measures(
     entry: registry.ModelEntry, measures: Sequence[Measured], data: str, *, last: bool = False
 ) -> None:
-    """Write what was measured into a model folder, configuration and card.
-
-    Parameters
-    ----------
-    entry : ModelEntry
-        The model.
-    measures : sequence of Measured
-        The first is the one that a list of models shows.
-    data : str
-        What they were measured on, in words.
-    last : bool
-        Put them behind the scores that are there.
-    """
+    """Write what was measured into a model folder, configuration and card."""
     command = registry.command_line()
     new = [
         {

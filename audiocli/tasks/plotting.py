@@ -55,12 +55,6 @@ class Overview:
         In dB.
     frequencies : ndarray, shape (bands,)
         Centres of the bands, in Hz.
-
-    Examples
-    --------
-    >>> column = np.zeros(1)
-    >>> Overview(1.0, 1.0, column, column, np.zeros((2, 1)), np.array([100.0, 200.0])).seconds
-    1.0
     """
 
     seconds: float
@@ -72,36 +66,7 @@ class Overview:
 
 
 def overview(path: Path, *, name: str | None = None, columns: int = 16_000) -> Overview:
-    """Look over a file, in constant memory whatever its length.
-
-    Parameters
-    ----------
-    path : Path
-        Any audio file.
-    name : str, optional
-        How to call it in messages.
-    columns : int
-        How many columns there are at most.
-
-    Returns
-    -------
-    Overview
-
-    Raises
-    ------
-    AudioError
-        If the file cannot be read.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import soundfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     file = Path(folder) / "a.wav"
-    ...     soundfile.write(file, np.zeros(8000), 8000)
-    ...     overview(file).spectrogram.shape
-    (96, 201)
-    """
+    """Look over a file, in constant memory whatever its length."""
     with AudioReader(path, name=name) as reader:
         rate = reader.info.sample_rate
         length = reader.info.frames or sum(block.shape[1] for block in reader.blocks())
@@ -162,40 +127,7 @@ def plot_onsets(
 ) -> None:
     """Draw waveform, spectrogram and onset strength with the onsets found.
 
-    Parameters
-    ----------
-    path : Path
-        ``.png``, ``.svg`` or ``.pdf``.
-    seen : Overview
-        The recording.
-    times : ndarray, shape (onsets,)
-        In seconds.
-    curve : ndarray, shape (frames,)
-        Onset strength between 0 and 1.
-    frame_rate : float
-        Frames a second of the curve.
-    threshold : float
-        What a peak must reach.
-    title : str
-        Above the picture.
-    overwrite : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    UsageError
-        If the extension is another, matplotlib is not installed, or the file is there.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> column = np.zeros(200)
-    >>> seen = Overview(1.0, 0.005, column, column, np.zeros((9, 201)), np.geomspace(50, 4000, 9))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     picture = Path(folder) / "a.png"
-    ...     plot_onsets(picture, seen, np.array([0.5]), np.zeros(101), 100.0, 0.4)
-    ...     picture.stat().st_size > 10_000
-    True
+    Takes ``times`` (onsets,), ``curve`` (frames,).
     """
     figure, panels = _panels(path, seen, rows=(1.0, 1.7, 0.9))
     loudest = float(seen.spectrogram.max())
@@ -348,37 +280,7 @@ def plot_features(
 ) -> None:
     """Draw features under the spectrogram: one column as a curve, several as an image.
 
-    Parameters
-    ----------
-    path : Path
-        ``.png``, ``.svg`` or ``.pdf``.
-    seen : Overview
-        The recording.
-    curves : mapping of str to ndarray, shape (frames,) or (frames, columns)
-        Features by their labels. Each column of an image has the colours of its own range, so
-        that a large one, such as the first cepstral coefficient, does not hide the others.
-    frame_rate : float
-        Frames a second; the first is at 0.
-    title : str
-        Above the picture.
-    overwrite : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    UsageError
-        If the extension is another, matplotlib is not installed, or the file is there.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> column = np.zeros(200)
-    >>> seen = Overview(1.0, 0.005, column, column, np.zeros((9, 201)), np.geomspace(50, 4000, 9))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     picture = Path(folder) / "a.png"
-    ...     plot_features(picture, seen, {"rms": np.zeros(44), "mfcc": np.zeros((44, 3))}, 43.0)
-    ...     picture.stat().st_size > 10_000
-    True
+    Takes ``curves`` (frames,).
     """
     shaped = {label: values.reshape(len(values), -1) for label, values in curves.items()}
     heights = [1.7 if values.shape[1] > TALL else 0.75 for values in shaped.values()]

@@ -31,27 +31,7 @@ Found = TypeVar("Found", bound=InFolder)
 
 
 def refuse(problems: Sequence[str]) -> None:
-    """Refuse training data for all that is wrong with it, at once.
-
-    Parameters
-    ----------
-    problems : sequence of str
-        A line each; without any, nothing happens.
-
-    Raises
-    ------
-    DataError
-        Naming all of them.
-
-    Examples
-    --------
-    >>> refuse(["a.wav: is empty", "b.wav: is no audio"])
-    Traceback (most recent call last):
-    ...
-    audiocli.errors.DataError: the training data has 2 problems, and nothing was trained:
-      a.wav: is empty
-      b.wav: is no audio
-    """
+    """Refuse training data for all that is wrong with it, at once."""
     if len(problems) == 1:
         raise DataError(problems[0])
     if problems:
@@ -73,38 +53,7 @@ def read_each(
     problems: list[str] | None = None,
     stage: Stage = lambda what, done, total: None,
 ) -> list[tuple[Item, Value]]:
-    """Read all data before training begins, and name all that cannot be read at once.
-
-    Parameters
-    ----------
-    items : sequence
-        Recordings or clips.
-    read : callable
-        Gives what an item holds.
-    name : callable
-        Names an item, for warnings about it.
-    skip : bool
-        Leave out what cannot be read, with a warning each, and go on.
-    problems : list, optional
-        Gets a line for each item that cannot be read, in place of an error or a warning.
-    stage : callable
-        Told how it goes.
-
-    Returns
-    -------
-    list of tuple
-        What could be read, each with its item.
-
-    Raises
-    ------
-    DataError
-        If something could not, unless it is skipped.
-
-    Examples
-    --------
-    >>> read_each(["1", "2"], int, str)
-    [('1', 1), ('2', 2)]
-    """
+    """Read all data before training begins, and name all that cannot be read at once."""
     values: list[tuple[Item, Value]] = []
     wrong: list[str] = []
     for place, item in enumerate(items):
@@ -138,30 +87,7 @@ def read_parts(
     skip: bool = False,
     stage: Stage = lambda what, done, total: None,
 ) -> list[list[Value]]:
-    """Read the parts of a data set, say those to train on and to validate with, as one.
-
-    Parameters
-    ----------
-    parts : sequence of sequences
-        Recordings or clips; one may be in several parts.
-    read, name, skip, stage
-        As in :func:`read_each`.
-
-    Returns
-    -------
-    list of list
-        What could be read of each part.
-
-    Raises
-    ------
-    DataError
-        As :func:`read_each`.
-
-    Examples
-    --------
-    >>> read_parts([["1", "2"], ["2"]], int, str)
-    [[1, 2], [2]]
-    """
+    """Read the parts of a data set, say those to train on and to validate with, as one."""
     items = [(place, item) for place, part in enumerate(parts) for item in part]
     values = read_each(
         items, lambda each: read(each[1]), lambda each: name(each[1]), skip=skip, stage=stage
@@ -170,12 +96,7 @@ def read_parts(
 
 
 def refuse_empty(training: Sequence[object], validation: Sequence[object]) -> None:
-    """Refuse a split of which one side is empty once what cannot be read is left out.
-
-    Raises
-    ------
-    DataError
-    """
+    """Refuse a split of which one side is empty once what cannot be read is left out."""
     if not training or not validation:
         side = "train on" if not training else "validate with"
         raise DataError(f"nothing that can be read is left to {side}; add recordings")

@@ -208,18 +208,7 @@ def gathering(
     kind: Callable[..., Any],
     options: Callable[[Callable[..., None]], Callable[..., None]],
 ) -> Callable[..., None]:
-    """Add options to a command, which gets their values as one typed argument.
-
-    Parameters
-    ----------
-    command : callable
-    name : str
-        Of the argument.
-    kind : dataclass
-        With a field for each option.
-    options : callable
-        Adds them.
-    """
+    """Add options to a command, which gets their values as one typed argument."""
     fields = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
 
     @functools.wraps(command)

@@ -60,36 +60,7 @@ _LOUDEST = 1e10
 
 
 def probe(path: StrPath, *, name: str | None = None) -> AudioInfo:
-    """Tell what an audio file holds without decoding it.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-    name : str, optional
-        How to call the file in messages and in the result; its path if None.
-
-    Returns
-    -------
-    AudioInfo
-        Rate, channels, length, depth and container.
-
-    Raises
-    ------
-    AudioError
-        If the file is missing, unreadable, not audio, empty, visibly truncated, or
-        outside of the limits on rate and channels.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import soundfile as sf
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "a.wav"
-    ...     sf.write(path, np.zeros((800, 2)), 8000)
-    ...     probe(path, name="a.wav").duration
-    0.1
-    """
+    """Tell what an audio file holds without decoding it."""
     with AudioReader(path, name=name) as reader:
         return reader.info
 
@@ -284,34 +255,7 @@ def _in_blocks(chunks: Iterable[Block], frames: int) -> Iterator[Block]:
 
 @contextlib.contextmanager
 def spooled(stream: BinaryIO) -> Iterator[Path]:
-    """Copy a stream, say standard input, to a temporary file, because decoders need to seek.
-
-    Parameters
-    ----------
-    stream : binary file
-        Where an audio file's bytes come from; read to its end in constant memory.
-
-    Yields
-    ------
-    pathlib.Path
-        The file, deleted on leaving.
-
-    Raises
-    ------
-    AudioError
-        If the stream is empty or there is no room for it.
-
-    Examples
-    --------
-    >>> import io
-    >>> import soundfile as sf
-    >>> buffer = io.BytesIO()
-    >>> sf.write(buffer, np.zeros((800, 2)), 8000, format="FLAC")
-    >>> _ = buffer.seek(0)
-    >>> with spooled(buffer) as path:
-    ...     read(path)[0].shape
-    (2, 800)
-    """
+    """Copy a stream, say standard input, to a temporary file, because decoders need to seek."""
     with scratch_folder() as folder:
         path = Path(folder) / "stdin"
         try:

@@ -41,39 +41,7 @@ _JOINED_HEADS = (b"\x01vorbis", b"OpusHead")  # what libsndfile reads link by li
 
 
 def open_decoder(path: str, name: str) -> Decoder:
-    """Open a file with the decoder that reads it whole.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-    name : str
-        How to call it in messages and in what the decoder says of it.
-
-    Returns
-    -------
-    Decoder
-        At the beginning of the file.
-
-    Raises
-    ------
-    AudioError
-        If the file is missing, unreadable, not audio, empty, visibly truncated, or
-        outside of the limits on rate and channels.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import numpy as np
-    >>> import soundfile as sf
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "a.wav")
-    ...     sf.write(path, np.zeros((800, 2)), 8000)
-    ...     decoder = open_decoder(path, "a.wav")
-    ...     decoder.close()
-    >>> decoder.info.container, decoder.promised
-    ('wav', 0.1)
-    """
+    """Open a file with the decoder that reads it whole."""
     _require_file(path, name)
     decoder = _open(Source(os.path.abspath(path), name))  # the other process may be elsewhere
     rate, channels = decoder.info.sample_rate, decoder.info.channels

@@ -36,30 +36,7 @@ FEWEST = 32
 def downmix(blocks: Iterable[Block], sample_rate: int, *, quiet: bool = False) -> Iterator[Block]:
     """Bring a stream to one channel, in constant memory.
 
-    Parameters
-    ----------
-    blocks : iterable of ndarray, shape (channels, samples)
-        All with as many channels.
-    sample_rate : int
-        In Hz.
-    quiet : bool
-        Say nothing of channels that cancel: it has been said.
-
-    Yields
-    ------
-    ndarray, shape (1, samples)
-        For each block one as long, up to a second and a block later.
-
-    Warns
-    -----
-    AudioCliWarning
-        Once, if the channels cancel in their mean.
-
-    Examples
-    --------
-    >>> blocks = [np.array([[0.5] * 4, [0.25] * 4], np.float32)]
-    >>> [part.tolist() for part in downmix(blocks, 8000)]
-    [[[0.375, 0.375, 0.375, 0.375]]]
+    Takes ``blocks`` (channels, samples), ``sample_rate`` in Hz; returns (1, samples).
     """
     mixer: Downmix | None = None
     for block in blocks:
@@ -95,12 +72,6 @@ class Downmix:
         far, and not by all of the second that it is in.
     quiet : bool
         Say nothing of channels that cancel.
-
-    Examples
-    --------
-    >>> mixer = Downmix(2, 8000, live=True)
-    >>> [part.tolist() for part in mixer.push(np.array([[0.5], [0.0]], np.float32))]
-    [[[0.25]]]
     """
 
     def __init__(

@@ -64,12 +64,6 @@ class AudioFormat:
     layout : tuple of str or None
         The speakers of more than two channels, in the order of WAV, as
         :class:`audiocli.io.audio.AudioInfo` has them; None leaves them to the number of channels.
-
-    Examples
-    --------
-    >>> form = AudioFormat("wav", "PCM_24")
-    >>> form.extension, form.bits, form.is_integer
-    ('.wav', 24, True)
     """
 
     container: str
@@ -93,36 +87,7 @@ class AudioFormat:
 
 
 def output_format(container: str | None, bits: int | None, source: AudioInfo) -> AudioFormat:
-    """Choose the format to write, as close to the source's as the request allows.
-
-    Parameters
-    ----------
-    container : str or None
-        'wav', 'flac', 'ogg' or 'mp3'; None keeps wav and flac, and makes all else wav.
-    bits : int or None
-        Bits per sample: 8, 16, 24 or 32 (floating point) in wav, 16 or 24 in flac. None keeps
-        the source's depth where the container can (32-bit integers become floating point in
-        wav, anything above 24 bits becomes 24 in flac) and means 24 for lossy sources.
-    source : AudioInfo
-        The file that the output comes from.
-
-    Returns
-    -------
-    AudioFormat
-        Container, coding and the source's speakers.
-
-    Raises
-    ------
-    UsageError
-        If the container is unknown, or cannot hold these bits, this rate, these channels or
-        these speakers.
-
-    Examples
-    --------
-    >>> source = AudioInfo("a.mp3", 44100, 2, None, None, False, "mp3")
-    >>> output_format(None, None, source)
-    AudioFormat(container='wav', subtype='PCM_24', layout=None)
-    """
+    """Choose the format to write, as close to the source's as the request allows."""
     kept = source.container if source.container in ("wav", "flac") else "wav"
     container = kept if container is None else container
     shown, rate = printable(source.path), source.sample_rate
@@ -243,23 +208,6 @@ class AudioWriter:
     ----------
     frames_written : int
         Samples per channel so far.
-
-    Raises
-    ------
-    AudioError
-        If the file is there already, cannot be written, would pass 4 GiB as a WAV of unknown
-        length, or is given NaN or infinity.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from audiocli.io.audio import probe
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "new" / "a.wav"
-    ...     with AudioWriter(path, 8000, 1, AudioFormat("wav", "PCM_16")) as writer:
-    ...         writer.write(np.zeros((1, 4000), dtype=np.float32))
-    ...     probe(path, name="a.wav").duration
-    0.5
     """
 
     def __init__(
@@ -365,10 +313,7 @@ class AudioWriter:
     def write(self, block: Block) -> None:
         """Append samples.
 
-        Parameters
-        ----------
-        block : ndarray of float32, shape (channels, samples)
-            Full scale at 1.0.
+        Takes ``block`` (channels, samples).
         """
         samples = np.asarray(block, dtype=np.float32)
         if samples.ndim != 2 or samples.shape[0] != self._channels:

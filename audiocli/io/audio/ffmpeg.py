@@ -305,22 +305,7 @@ class _Mp3Decoder:
 
 
 def open_ffmpeg(source: Source) -> Decoder:
-    """Open what libsndfile does not read.
-
-    Parameters
-    ----------
-    source : Source
-
-    Returns
-    -------
-    Decoder
-        At the beginning.
-
-    Raises
-    ------
-    AudioError
-        If it is no audio, empty, or PyAV is not there.
-    """
+    """Open what libsndfile does not read."""
     if source.is_mp3:
         mp3 = scan_mp3(source.path, source.start, None if source.end < 0 else source.end)
         if mp3 is not None and any(run.frames for run in mp3.runs):
@@ -336,22 +321,7 @@ def open_ffmpeg(source: Source) -> Decoder:
 
 
 def import_av(name: str) -> ModuleType:
-    """Import PyAV, whose wheels bring FFmpeg; late, because most files do not need it.
-
-    Parameters
-    ----------
-    name : str
-        Of the file, for the message.
-
-    Returns
-    -------
-    module
-
-    Raises
-    ------
-    AudioError
-        If it cannot be imported.
-    """
+    """Import PyAV, whose wheels bring FFmpeg; late, because most files do not need it."""
     try:
         import av
     except ImportError as error:
@@ -374,14 +344,7 @@ def _speakers(frame: AudioFrame) -> tuple[Layout | None, list[int] | None]:
 def float_samples(frame: AudioFrame) -> Block:
     """Convert a decoded frame of fewer than eight planes to floating point.
 
-    Parameters
-    ----------
-    frame : av.AudioFrame
-
-    Returns
-    -------
-    ndarray of float32, shape (channels, samples)
-        Full scale at 1.0.
+    Returns (channels, samples).
     """
     kind = _PACKED[frame.format.name.removesuffix("p")]
     size = frame.samples * np.dtype(kind).itemsize

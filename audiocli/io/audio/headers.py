@@ -83,35 +83,7 @@ class _StatedSize:
 
 
 def is_longer_than_stated(path: str, name: str) -> bool:
-    """Tell whether audio follows where the header of a WAV or CAF says there is no more.
-
-    Parameters
-    ----------
-    path : str
-        A file of any kind.
-    name : str
-        How to call it in messages.
-
-    Returns
-    -------
-    bool
-        Whether the length was never filled in and the stated one must not be believed;
-        False for other kinds of files.
-
-    Raises
-    ------
-    AudioError
-        If the file is cut, or goes on where every decoder would stop.
-
-    Examples
-    --------
-    >>> import soundfile, tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "a.wav")
-    ...     soundfile.write(path, [0.0] * 800, 8000)
-    ...     is_longer_than_stated(path, "a.wav")
-    False
-    """
+    """Tell whether audio follows where the header of a WAV or CAF says there is no more."""
     size = _stated_size(path)
     if size is None:
         return False
@@ -182,52 +154,13 @@ def _chunks(
 
 
 def holds_mp3_frames(path: str) -> bool:
-    """Tell whether an MP3 frame or an ID3 tag may begin in the first 64 KiB of a file.
-
-    Parameters
-    ----------
-    path : str
-
-    Returns
-    -------
-    bool
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "a.mp3")
-    ...     with open(path, "w") as file:
-    ...         _ = file.write("a text")
-    ...     holds_mp3_frames(path)
-    False
-    """
+    """Tell whether an MP3 frame or an ID3 tag may begin in the first 64 KiB of a file."""
     with open(path, "rb") as file:
         return re.search(rb"ID3|\xff[\xe0-\xff]", file.read(1 << 16)) is not None
 
 
 def read_wav(path: str) -> WavHeader | None:
-    """Read the chunks of a WAV or RF64 up to its samples.
-
-    Parameters
-    ----------
-    path : str
-        A file of any kind.
-
-    Returns
-    -------
-    WavHeader or None
-        None if it is no WAV, or lacks a chunk.
-
-    Examples
-    --------
-    >>> import soundfile, tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "a.wav")
-    ...     soundfile.write(path, [0.0] * 800, 8000)
-    ...     read_wav(path)
-    WavHeader(codec=1, channels=1, mask=None, frames=None, start=44, end=1644)
-    """
+    """Read the chunks of a WAV or RF64 up to its samples."""
     with open(path, "rb") as file:
         total = os.fstat(file.fileno()).st_size
         head = file.read(12)
@@ -251,15 +184,7 @@ def read_wav(path: str) -> WavHeader | None:
 
 
 def state_wav_mask(path: StrPath, mask: int) -> None:
-    """Write the speakers into the header of an extensible WAV or RF64.
-
-    Parameters
-    ----------
-    path : str or path-like
-        A file that libsndfile wrote.
-    mask : int
-        A bit for each speaker.
-    """
+    """Write the speakers into the header of an extensible WAV or RF64."""
     with open(path, "r+b") as file:
         total = os.fstat(file.fileno()).st_size
         for kind, length in _chunks(file, total, "<4sI", start=12, alignment=2):
@@ -272,28 +197,7 @@ def state_wav_mask(path: StrPath, mask: int) -> None:
 
 
 def is_cut(path: str) -> bool:
-    """Tell whether an MP4, Matroska or ASF ends too early by its own headers.
-
-    Parameters
-    ----------
-    path : str
-        A file of any kind.
-
-    Returns
-    -------
-    bool
-        False for other kinds of files.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "a.m4a")
-    ...     with open(path, "wb") as file:
-    ...         _ = file.write(struct.pack(">I4s8sI4s", 16, b"ftyp", b"M4A     ", 900, b"mdat"))
-    ...     is_cut(path)
-    True
-    """
+    """Tell whether an MP4, Matroska or ASF ends too early by its own headers."""
     with open(path, "rb") as file:
         total = os.fstat(file.fileno()).st_size
         head = file.read(4096)
@@ -331,19 +235,5 @@ def _behind_segment(head: bytes, place: int) -> int:
 
 
 def seven_bits(four: bytes) -> int:
-    """Read the size in the header of an ID3 tag: four bytes of seven bits.
-
-    Parameters
-    ----------
-    four : bytes
-
-    Returns
-    -------
-    int
-
-    Examples
-    --------
-    >>> seven_bits(bytes([0, 0, 1, 2]))
-    130
-    """
+    """Read the size in the header of an ID3 tag: four bytes of seven bits."""
     return sum(byte << shift for byte, shift in zip(four, (21, 14, 7, 0), strict=True))

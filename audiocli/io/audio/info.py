@@ -63,11 +63,6 @@ class AudioInfo:
         The speaker of each channel, 'FL', 'FR', 'FC', 'LFE', ... in the order of WAV, which is
         that of the samples; empty where the file says that channels are no speakers; None where
         it leaves that to their number, as mono and stereo files do.
-
-    Examples
-    --------
-    >>> AudioInfo("a.wav", 44100, 2, 66150, 16, False, "wav").duration
-    1.5
     """
 
     path: str
@@ -90,12 +85,6 @@ class SequentialFile(sf.SoundFile):  # type: ignore[misc]  # soundfile has no ty
 
     soundfile seeks after each read and write of a file that can seek, which costs time in
     compressed files and fails in a FLAC of unknown length.
-
-    Examples
-    --------
-    >>> import io
-    >>> SequentialFile(io.BytesIO(), "w", samplerate=8000, channels=1, format="WAV").seekable()
-    False
     """
 
     def seekable(self) -> bool:

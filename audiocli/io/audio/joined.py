@@ -30,31 +30,7 @@ _BEGINNINGS = {
 
 
 def note_of_another(path: str) -> str | None:
-    """Tell whether a second file follows the first in the same file, and is not read.
-
-    Parameters
-    ----------
-    path : str
-        A file of any kind.
-
-    Returns
-    -------
-    str or None
-        A warning.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import soundfile as sf
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "a.wav")
-    ...     sf.write(path, [0.0] * 800, 8000)
-    ...     with open(path, "r+b") as file:
-    ...         content = file.read()
-    ...         _ = file.write(content)
-    ...     note_of_another(path)
-    'another file of its kind follows after 1644 bytes and is not read; split it there'
-    """
+    """Tell whether a second file follows the first in the same file, and is not read."""
     with open(path, "rb") as file:
         head = file.read(12)
     if head[:4] in (b"RIFF", b"FORM"):

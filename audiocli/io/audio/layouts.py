@@ -72,110 +72,29 @@ _NAMES: dict[Layout, str] = {
 
 
 def usual_layout(channels: int) -> Layout:
-    """Give the speakers that FLAC, Vorbis and players take so many channels for.
-
-    Parameters
-    ----------
-    channels : int
-
-    Returns
-    -------
-    tuple of str
-        In the order of WAV; empty for more than eight.
-
-    Examples
-    --------
-    >>> usual_layout(3)
-    ('FL', 'FR', 'FC')
-    """
+    """Give the speakers that FLAC, Vorbis and players take so many channels for."""
     return _USUAL.get(channels, ())
 
 
 def layout_name(layout: Layout) -> str:
-    """Name a layout for a message.
-
-    Parameters
-    ----------
-    layout : tuple of str
-
-    Returns
-    -------
-    str
-        Its usual name, with the speakers.
-
-    Examples
-    --------
-    >>> layout_name(("FL", "FR", "LFE"))
-    '2.1 (FL FR LFE)'
-    """
+    """Name a layout for a message."""
     speakers = " ".join(layout)
     return f"{_NAMES[layout]} ({speakers})" if layout in _NAMES else speakers
 
 
 def layout_of_mask(mask: int, channels: int) -> Layout:
-    """Read a channel mask of WAV.
-
-    Parameters
-    ----------
-    mask : int
-        A bit for each speaker.
-    channels : int
-        How many channels there are.
-
-    Returns
-    -------
-    tuple of str
-        Empty unless the mask names a speaker for each channel.
-
-    Examples
-    --------
-    >>> layout_of_mask(0x7, 3)
-    ('FL', 'FR', 'FC')
-    """
+    """Read a channel mask of WAV."""
     layout = tuple(name for bit, name in enumerate(SPEAKERS) if mask >> bit & 1)
     return layout if len(layout) == channels else ()
 
 
 def mask_of_layout(layout: Layout) -> int:
-    """Make the channel mask of WAV.
-
-    Parameters
-    ----------
-    layout : tuple of str
-
-    Returns
-    -------
-    int
-        A bit for each speaker.
-
-    Examples
-    --------
-    >>> hex(mask_of_layout(("FL", "FR", "FC")))
-    '0x7'
-    """
+    """Make the channel mask of WAV."""
     return sum(1 << SPEAKERS.index(name) for name in layout)
 
 
 def ordered(names: Iterable[str]) -> tuple[Layout, list[int] | None]:
-    """Bring channels of any order into that of WAV.
-
-    Parameters
-    ----------
-    names : iterable of str
-        The speaker of each channel.
-
-    Returns
-    -------
-    layout : tuple of str
-        In the order of WAV; empty if a speaker is not known or comes twice.
-    indices : list of int or None
-        Where each channel of the result comes from; None where nothing moves.
-
-    Examples
-    --------
-    >>> ordered(["FL", "FC", "FR"])
-    (('FL', 'FR', 'FC'), [0, 2, 1])
-    """
+    """Bring channels of any order into that of WAV."""
     given = tuple(names)
     layout = tuple(name for name in SPEAKERS if name in given)
     if len(layout) != len(given):
@@ -186,21 +105,6 @@ def ordered(names: Iterable[str]) -> tuple[Layout, list[int] | None]:
 
 
 def vorbis_indices(channels: int) -> list[int] | None:
-    """Tell how channels in the order of WAV are put into that of Vorbis and Opus.
-
-    Parameters
-    ----------
-    channels : int
-
-    Returns
-    -------
-    list of int or None
-        Which channel comes first, second, ...; None where the order is the same.
-
-    Examples
-    --------
-    >>> vorbis_indices(6)
-    [0, 2, 1, 4, 5, 3]
-    """
+    """Tell how channels in the order of WAV are put into that of Vorbis and Opus."""
     order = VORBIS_ORDER.get(channels)
     return None if order is None else [_USUAL[channels].index(name) for name in order]

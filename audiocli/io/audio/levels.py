@@ -18,13 +18,6 @@ class Level:
     ----------
     sample_rate : int
         In Hz.
-
-    Examples
-    --------
-    >>> level = Level(1000)
-    >>> level.hear(np.full((1, 800), 0.5, np.float32))
-    >>> level.rms, level.peak, level.frames
-    (0.5, 0.5, 800)
     """
 
     def __init__(self, sample_rate: int) -> None:

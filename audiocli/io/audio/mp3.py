@@ -161,19 +161,7 @@ class Mp3:
         return sum(run.frames * run.frame_length / run.sample_rate for run in runs)
 
     def is_read_whole(self, counted: int = 1 << 62) -> bool:
-        """Tell whether libsndfile reads all of it.
-
-        Parameters
-        ----------
-        counted : int
-            Samples per channel by libsndfile, if known.
-
-        Returns
-        -------
-        bool
-            Whether these are frames of one kind with little but tags before and behind, and
-            libsndfile does not count too few.
-        """
+        """Tell whether libsndfile reads all of it."""
         run = self.runs[0]
         behind = self.gaps[-1].end - run.end if self.gaps else 0
         if len(self.runs) > 1 or any(gap.kind in ("zeros", "other") for gap in self.gaps):
@@ -188,15 +176,7 @@ class Mp3:
 def sound_of(part: tuple[Run, ...]) -> tuple[int, int]:
     """Tell where the sound of a part begins, behind the delay, and how long it is.
 
-    Parameters
-    ----------
-    part : tuple of Run
-        What was one file.
-
-    Returns
-    -------
-    start, frames : int
-        In samples per channel.
+    Returns in samples.
     """
     tag, length = part[0].tag, part[0].frame_length
     frames = sum(run.frames for run in part)
@@ -209,31 +189,7 @@ def sound_of(part: tuple[Run, ...]) -> tuple[int, int]:
 
 
 def scan_mp3(path: str, start: int = 0, end: int | None = None) -> Mp3 | None:
-    """Walk through the frames of an MP3.
-
-    Parameters
-    ----------
-    path : str
-    start, end : int
-        Which bytes to look at; all by default.
-
-    Returns
-    -------
-    Mp3 or None
-        None if there are no frames, or only frames of a free bit rate.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import numpy as np
-    >>> import soundfile as sf
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "a.mp3")
-    ...     sf.write(path, np.zeros((11520, 2)), 44100)
-    ...     mp3 = scan_mp3(path)
-    >>> mp3.runs[0].frames == mp3.runs[0].tag.frames, mp3.frames
-    (True, 11520)
-    """
+    """Walk through the frames of an MP3."""
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         scanner = _Scanner(file, size if end is None else min(end, size))
@@ -244,33 +200,12 @@ def scan_mp3(path: str, start: int = 0, end: int | None = None) -> Mp3 | None:
 
 
 def is_mp3_header(header: bytes) -> bool:
-    """Tell whether a frame of MP3 may begin with these four bytes.
-
-    Parameters
-    ----------
-    header : bytes
-
-    Returns
-    -------
-    bool
-    """
+    """Tell whether a frame of MP3 may begin with these four bytes."""
     return frame_size(header) > 0
 
 
 def frames_of(file: BinaryIO, run: Run) -> Iterator[bytes]:
-    """Read the frames of a run that hold sound, one by one.
-
-    Parameters
-    ----------
-    file : binary file
-        The file that was scanned.
-    run : Run
-
-    Yields
-    ------
-    bytes
-        A frame with its header.
-    """
+    """Read the frames of a run that hold sound, one by one."""
     sizes = frame_sizes()
     position, is_tag = run.start, run.tag is not None
     buffer, at = b"", 0

@@ -74,33 +74,7 @@ class _Page:
 
 
 def scan_ogg(path: str) -> Ogg | None:
-    """Walk through the pages of a file.
-
-    Parameters
-    ----------
-    path : str
-        A file of any kind.
-
-    Returns
-    -------
-    Ogg or None
-        None if it does not begin with a page.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import numpy as np
-    >>> import soundfile as sf
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "a.ogg")
-    ...     sf.write(path, np.zeros(8000), 8000)
-    ...     with open(path, "r+b") as file:
-    ...         content = file.read()
-    ...         _ = file.write(content)
-    ...     ogg = scan_ogg(path)
-    >>> len(ogg.links), ogg.notes
-    (2, ())
-    """
+    """Walk through the pages of a file."""
     with open(path, "rb") as file:
         if file.read(4) != b"OggS":
             return None

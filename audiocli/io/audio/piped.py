@@ -35,16 +35,6 @@ class RawAudio:
         Interleaved.
     encoding : str
         One of ``ENCODINGS``.
-
-    Raises
-    ------
-    UsageError
-        On a value that cannot be.
-
-    Examples
-    --------
-    >>> RawAudio().encoding
-    's16le'
     """
 
     sample_rate: int = 44_100
@@ -61,31 +51,7 @@ class RawAudio:
 def open_piped(stream: BinaryIO, raw: RawAudio) -> tuple[RawAudio, Iterator[Audio]]:
     """Read audio from a pipe as it comes: an audio file, or raw samples.
 
-    Parameters
-    ----------
-    stream : binary file
-        Read in small pieces, and never back.
-    raw : RawAudio
-        What the bytes mean if they do not begin like an audio file.
-
-    Returns
-    -------
-    form : RawAudio
-        What the bytes do mean.
-    blocks : iterator of ndarray, shape (channels, samples)
-        Full scale 1.0, as soon as they are there.
-
-    Raises
-    ------
-    AudioError
-        If there is nothing, or an audio file that cannot be decoded without seeking.
-
-    Examples
-    --------
-    >>> import io
-    >>> form, blocks = open_piped(io.BytesIO(bytes(8)), RawAudio())
-    >>> [block.shape for block in blocks]
-    [(1, 4)]
+    Returns (channels, samples).
     """
     start = _exactly(stream, 12)
     if start[:4] == b"RIFF" and start[8:] == b"WAVE":

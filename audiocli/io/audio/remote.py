@@ -49,11 +49,6 @@ class RemoteDecoder:
     Parameters
     ----------
     source : Source
-
-    Raises
-    ------
-    AudioError
-        If it is no audio or empty, PyAV is not there, or the decoder crashes.
     """
 
     def __init__(self, source: Source) -> None:
@@ -144,22 +139,7 @@ class RemoteDecoder:
 
 
 def open_apart(source: Source) -> Decoder:
-    """Open what libsndfile does not read, in a process of its own.
-
-    Parameters
-    ----------
-    source : Source
-
-    Returns
-    -------
-    Decoder
-        At the beginning.
-
-    Raises
-    ------
-    AudioError
-        If it is no audio or empty, PyAV is not there, or the decoder crashes.
-    """
+    """Open what libsndfile does not read, in a process of its own."""
     from audiocli.io.audio.ffmpeg import import_av, open_ffmpeg
 
     if importlib.util.find_spec("av") is None:

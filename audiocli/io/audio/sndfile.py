@@ -24,17 +24,7 @@ _REST = 1 << 17  # samples that another decoder may be asked for where libsndfil
 
 
 def open_sndfile(source: Source) -> SequentialFile | None:
-    """Open a file with libsndfile.
-
-    Parameters
-    ----------
-    source : Source
-
-    Returns
-    -------
-    SequentialFile or None
-        None if it is not one of libsndfile's.
-    """
+    """Open a file with libsndfile."""
     if not source.is_whole:
         target: Any = ByteRange(source.path, source.start, source.end)
     else:

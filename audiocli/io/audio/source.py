@@ -97,17 +97,6 @@ class ByteRange(io.RawIOBase):
     path : str
     start, end : int
         Which bytes; -1 for the end of the file.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "a")
-    ...     with open(path, "wb") as file:
-    ...         _ = file.write(b"0123456789")
-    ...     with ByteRange(path, 2, 6) as part:
-    ...         part.read(3), part.read(3)
-    (b'234', b'5')
     """
 
     def __init__(self, path: str, start: int, end: int = -1) -> None:
@@ -146,22 +135,7 @@ class ByteRange(io.RawIOBase):
 
 
 def changed(info: AudioInfo, done: int, channels: int, sample_rate: int) -> AudioError:
-    """Make the error for a stream that is not of one kind.
-
-    Parameters
-    ----------
-    info : AudioInfo
-        What it was at its beginning.
-    done : int
-        Samples per channel before the change.
-    channels, sample_rate : int
-        What it is from there on.
-
-    Returns
-    -------
-    AudioError
-        To be raised.
-    """
+    """Make the error for a stream that is not of one kind."""
     return AudioError(
         f"{printable(info.path)}: changes from {info.channels} channels at {info.sample_rate} Hz "
         f"to {channels} at {sample_rate} Hz after {done / info.sample_rate:.2f} s; split it there "
@@ -170,39 +144,12 @@ def changed(info: AudioInfo, done: int, channels: int, sample_rate: int) -> Audi
 
 
 def no_audio(name: str) -> AudioError:
-    """Make the error for a file whose length is zero.
-
-    Parameters
-    ----------
-    name : str
-        How to call the file.
-
-    Returns
-    -------
-    AudioError
-        To be raised.
-
-    Examples
-    --------
-    >>> print(no_audio("a.wav"))
-    a.wav: holds no audio (its length is zero); leave it out
-    """
+    """Make the error for a file whose length is zero."""
     return AudioError(f"{printable(name)}: holds no audio (its length is zero); leave it out")
 
 
 def not_audio(name: str) -> AudioError:
-    """Make the error for a file that no decoder knows.
-
-    Parameters
-    ----------
-    name : str
-        How to call the file.
-
-    Returns
-    -------
-    AudioError
-        To be raised.
-    """
+    """Make the error for a file that no decoder knows."""
     return AudioError(
         f"{printable(name)}: is not audio in a format that libsndfile or FFmpeg knows, or is "
         "damaged; expected wav, flac, ogg, opus, mp3, aiff, m4a, ..."

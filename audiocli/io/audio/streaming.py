@@ -43,23 +43,7 @@ T = TypeVar("T")
 def resample(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Iterator[Block]:
     """Change the sample rate of a stream with soxr's high-quality filter.
 
-    Parameters
-    ----------
-    blocks : iterable of ndarray, shape (channels, samples)
-        The stream.
-    source_rate, target_rate : int
-        Rates in Hz. Where they are equal the blocks pass untouched.
-
-    Yields
-    ------
-    ndarray, shape (channels, samples)
-        The stream at the target rate, without delay.
-
-    Examples
-    --------
-    >>> block = np.zeros((2, 44100), np.float32)
-    >>> sum(b.shape[1] for b in resample([block, block], 44100, 16000))
-    32000
+    Takes ``blocks`` (channels, samples); returns (channels, samples).
     """
     if source_rate == target_rate:
         yield from blocks
@@ -82,22 +66,7 @@ def resample(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Ite
 def mono(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Iterator[Block]:
     """Bring a stream to one channel, by :func:`audiocli.io.audio.downmix.downmix`, and to a rate.
 
-    Parameters
-    ----------
-    blocks : iterable of ndarray, shape (channels, samples)
-        The stream.
-    source_rate, target_rate : int
-        As in :func:`resample`.
-
-    Yields
-    ------
-    ndarray, shape (samples,)
-
-    Examples
-    --------
-    >>> block = np.array([[0.5] * 4, [0.25] * 4], np.float32)
-    >>> [part.tolist() for part in mono([block], 8000, 8000)]
-    [[0.375, 0.375, 0.375, 0.375]]
+    Takes ``blocks`` (channels, samples); returns (samples,).
     """
     for block in resample(downmix(blocks, source_rate), source_rate, target_rate):
         yield block[0]
@@ -106,27 +75,7 @@ def mono(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Iterato
 def rechunk(blocks: Iterable[Block], sizes: Iterable[int], channels: int) -> Iterator[Block]:
     """Cut a stream into blocks of the sizes asked for.
 
-    Parameters
-    ----------
-    blocks : iterable of ndarray, shape (channels, samples)
-        The stream.
-    sizes : iterable of int
-        Length of each block to give, in samples. Where the stream ends
-        early the rest is filled with zeros, where it runs on it is dropped:
-        the caller's sizes decide.
-    channels : int
-        Number of channels.
-
-    Yields
-    ------
-    ndarray, shape (channels, size)
-        One block for each size.
-
-    Examples
-    --------
-    >>> blocks = [np.ones((1, 3), np.float32), np.ones((1, 2), np.float32)]
-    >>> [b.shape[1] for b in rechunk(blocks, [1, 3, 2], channels=1)]
-    [1, 3, 2]
+    Takes ``blocks`` (channels, samples); returns (channels, size).
     """
     source = iter(blocks)
     pending = np.zeros((channels, 0), np.float32)
@@ -150,11 +99,6 @@ class Blockwise:
         enough for its recurrent state to settle.
     fade : int
         Over this many samples neighbouring segments are crossfaded.
-
-    Examples
-    --------
-    >>> Blockwise(segment=16000 * 20, context=16000 * 2, fade=4000).fade
-    4000
     """
 
     segment: int
@@ -171,27 +115,7 @@ def overlap_add(
 ) -> Iterator[Block]:
     """Run a function that wants whole signals over a stream, seamlessly.
 
-    Parameters
-    ----------
-    blocks : iterable of ndarray, shape (channels, samples)
-        The stream.
-    process : callable
-        Takes (channels, n) and returns (..., n), sample for sample.
-    cut : Blockwise
-        Segment, context and crossfade. A stream no longer than a segment
-        with its context reaches `process` in one piece.
-
-    Yields
-    ------
-    ndarray, shape (..., samples)
-        The output; all blocks together are as long as the input.
-
-    Examples
-    --------
-    >>> noise = np.random.default_rng(0).normal(size=(1, 1000)).astype(np.float32)
-    >>> out = overlap_add([noise], lambda x: 2 * x, Blockwise(100, 20, 10))
-    >>> bool(np.allclose(np.concatenate(list(out), axis=-1), 2 * noise, atol=1e-6))
-    True
+    Takes ``blocks`` (channels, samples); returns (..., samples).
     """
     ramp = (np.arange(cut.fade, dtype=np.float32) + 0.5) / max(cut.fade, 1)
     reach = cut.segment + cut.fade + cut.context  # heard from the segment's start on
@@ -238,10 +162,6 @@ def give_back_memory() -> None:
     The C library of Linux keeps freed memory in pieces between what is in use. Where large arrays
     come and go beside small ones, for each segment of a stream, these pieces grow by some hundred
     megabytes an hour. Called now and then, this keeps them from it. Elsewhere it does nothing.
-
-    Examples
-    --------
-    >>> give_back_memory()
     """
     trim = _malloc_trim()
     if trim is not None:
@@ -265,31 +185,7 @@ def decoding(
 ) -> Iterator[Iterator[Block]]:
     """Read a file ahead in a thread, and tell how far it is.
 
-    Parameters
-    ----------
-    blocks : iterable of ndarray, shape (channels, samples)
-        A reader's.
-    sample_rate : int
-        In Hz.
-    duration : float, optional
-        Seconds to do, where they are known.
-    progress : callable
-        Told the seconds done and to do after each block is used.
-
-    Yields
-    ------
-    iterator of ndarray, shape (channels, samples)
-        The same blocks, for as long as the context lasts.
-
-    Examples
-    --------
-    >>> told = []
-    >>> tell = lambda done, total: told.append((done, total))
-    >>> with decoding([np.zeros((1, 4000), np.float32)] * 2, 8000, 1.0, tell) as heard:
-    ...     sum(block.shape[1] for block in heard)
-    8000
-    >>> told
-    [(0.5, 1.0), (1.0, 1.0)]
+    Takes ``blocks`` (channels, samples), ``sample_rate`` in Hz; returns (channels, samples).
     """
     ahead = prefetch(blocks)
 
@@ -311,23 +207,6 @@ def prefetch(items: Iterable[T], depth: int = 4) -> Generator[T, None, None]:
 
     Decoding, inference and writing release Python's lock for most of their
     time, so stages that stand on the two sides of a prefetch overlap.
-
-    Parameters
-    ----------
-    items : iterable
-        Advanced in the thread, from the first `next` on.
-    depth : int
-        How many items may wait.
-
-    Yields
-    ------
-    object
-        The items in order. An exception in the thread is raised here.
-
-    Examples
-    --------
-    >>> list(prefetch(range(3)))
-    [0, 1, 2]
     """
     iterator = iter(items)  # here, because nothing in the thread hands on what this may raise
     waiting: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(maxsize=depth)

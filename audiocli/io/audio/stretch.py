@@ -27,11 +27,6 @@ class Stretch:
         Its first sample.
     frames : int
         Its length in samples.
-
-    Examples
-    --------
-    >>> Stretch(100, 50).end
-    150
     """
 
     start: int
@@ -53,13 +48,6 @@ class Loudest:
     ----------
     frames : int
         Length of the window, in samples; at least 1.
-
-    Examples
-    --------
-    >>> loudest = Loudest(3)
-    >>> loudest.hear(np.array([[0.0, 0.1, 0.1, 0.9, 0.8, 0.7, 0.0]], np.float32))
-    >>> loudest.stretch
-    Stretch(start=3, frames=3)
     """
 
     def __init__(self, frames: int) -> None:
@@ -108,20 +96,7 @@ class Loudest:
 def cut(blocks: Iterable[Block], frames: int) -> Iterator[Block]:
     """Let a stream end early.
 
-    Parameters
-    ----------
-    blocks : iterable of ndarray, shape (channels, samples)
-    frames : int
-        Samples to let through.
-
-    Yields
-    ------
-    ndarray, shape (channels, samples)
-
-    Examples
-    --------
-    >>> [block.shape[1] for block in cut([np.zeros((1, 4), np.float32)] * 3, 6)]
-    [4, 2]
+    Takes ``blocks`` (channels, samples); returns (channels, samples).
     """
     left = frames
     for block in blocks:

@@ -40,18 +40,6 @@ class Instants:
         Its sample rate in Hz.
     metadata : mapping
         Anything else worth keeping, such as the model's name; ready for JSON.
-
-    Raises
-    ------
-    ValueError
-        If times are negative or descend, lengths differ, a number is not finite, or a column
-        has a name with a meaning of its own.
-
-    Examples
-    --------
-    >>> onsets = Instants(np.array([0.5, 1.25]), strengths=np.array([0.9, 0.4]), file="a.wav")
-    >>> len(onsets), onsets.table()
-    (2, {'time': [0.5, 1.25], 'strength': [0.9, 0.4]})
     """
 
     kind: ClassVar[str] = "instants"
@@ -79,14 +67,7 @@ class Instants:
         return len(self.times)
 
     def table(self) -> Table:
-        """List what there is to write of each instant.
-
-        Returns
-        -------
-        dict of str to list
-            'time' in seconds, rounded to microseconds, 'strength' if there are strengths, then
-            the further columns; these have six significant digits.
-        """
+        """List what there is to write of each instant."""
         table: Table = {"time": _rounded(self.times)}
         if self.strengths is not None:
             table["strength"] = _significant(self.strengths)
@@ -115,17 +96,6 @@ class Segments:
         Its sample rate in Hz.
     metadata : mapping
         Anything else worth keeping, such as the model's name; ready for JSON.
-
-    Raises
-    ------
-    ValueError
-        If times are negative or descend, lengths differ, or a number is not finite.
-
-    Examples
-    --------
-    >>> chords = Segments(np.array([0.0, 1.5]), np.array([1.5, 4.0]), ["C:maj", "N"], "chord")
-    >>> len(chords), chords.table()["label"]
-    (2, ['C:maj', 'N'])
     """
 
     kind: ClassVar[str] = "segments"
@@ -157,14 +127,7 @@ class Segments:
         return len(self.starts)
 
     def table(self) -> Table:
-        """List what there is to write of each segment.
-
-        Returns
-        -------
-        dict of str to list
-            'start' and 'end' in seconds, rounded to microseconds, 'label', and 'confidence', to
-            six significant digits, if there are confidences.
-        """
+        """List what there is to write of each segment."""
         starts, ends = _rounded(self.starts), _rounded(self.ends)
         for place, following in enumerate(starts[1:]):
             if abs(ends[place] - following) < 1.5 * 10**-_DECIMALS:
@@ -205,11 +168,6 @@ class Options:
         In chordpro: of the song. Default: the file's name without its extension.
     key : str, optional
         In chordpro: such as 'A:min' or 'A minor'.
-
-    Examples
-    --------
-    >>> Options(columns=True).header
-    True
     """
 
     columns: bool = False

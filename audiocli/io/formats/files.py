@@ -35,11 +35,6 @@ class Format:
         What it can write: 'instants', 'segments'.
     joins : bool
         Whether several results may follow one another in one stream.
-
-    Examples
-    --------
-    >>> FORMATS["midi"].extension, FORMATS["txt"].kinds
-    ('.mid', ('instants',))
     """
 
     extensions: tuple[str, ...]
@@ -69,30 +64,7 @@ FORMATS: Mapping[str, Format] = {
 
 
 def find_format(name: str, kind: str | None = None) -> Format:
-    """Look a format up.
-
-    Parameters
-    ----------
-    name : str
-        One of `FORMATS`.
-    kind : {'instants', 'segments'}, optional
-        What it shall write.
-
-    Returns
-    -------
-    Format
-        The format.
-
-    Raises
-    ------
-    UsageError
-        If there is none of that name, or it cannot write that kind.
-
-    Examples
-    --------
-    >>> find_format("csv", "segments").extension
-    '.csv'
-    """
+    """Look a format up."""
     if name not in FORMATS:
         raise UsageError(f"no format is called {name!r}: {suggest(name, FORMATS)}")
     if kind is not None and kind not in FORMATS[name].kinds:
@@ -102,30 +74,7 @@ def find_format(name: str, kind: str | None = None) -> Format:
 
 
 def format_of(path: StrPath, kind: str | None = None) -> str:
-    """Guess a format from the end of a file's name.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-    kind : {'instants', 'segments'}, optional
-        What it shall hold; '.txt' is Audacity's for segments, one time a line for instants.
-
-    Returns
-    -------
-    str
-        The name of a format.
-
-    Raises
-    ------
-    UsageError
-        If no format has that extension.
-
-    Examples
-    --------
-    >>> format_of("a.JAMS"), format_of("a.txt"), format_of("a.txt", "segments")
-    ('jams', 'txt', 'audacity')
-    """
+    """Guess a format from the end of a file's name."""
     suffix = Path(path).suffix.lower()
     for name, form in FORMATS.items():
         if suffix in form.extensions and (kind is None or kind in form.kinds):
@@ -141,37 +90,7 @@ def format_of(path: StrPath, kind: str | None = None) -> str:
 def render(
     results: Annotation | Sequence[Annotation], format: str, options: Options | None = None
 ) -> str | bytes:
-    """Turn results into text, or into bytes where the format is binary.
-
-    Parameters
-    ----------
-    results : Instants or Segments, or sequence of these
-        One result, or those of several files, alike in their columns, for one stream; csv and
-        txt then name the file in each line.
-    format : str
-        One of `FORMATS`.
-    options : Options, optional
-        How to write.
-
-    Returns
-    -------
-    str or bytes
-        Bytes for midi. Text ends in a line break unless it is empty, and can always be
-        encoded as UTF-8.
-
-    Raises
-    ------
-    UsageError
-        If the format is unknown, cannot write this kind, or cannot hold several results.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> print(render(Instants(np.array([0.5, 1.25])), "csv"), end="")
-    time
-    0.500
-    1.250
-    """
+    """Turn results into text, or into bytes where the format is binary."""
     many = [results] if isinstance(results, Instants | Segments) else list(results)
     options = options or Options()
     forms = [find_format(format, one.kind) for one in many]
@@ -201,35 +120,6 @@ def write(
     """Write a file, which appears under its name only once it is complete.
 
     Missing folders are made.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-    results : Instants or Segments, or sequence of these
-        As for `render`.
-    format : str, optional
-        One of `FORMATS`; by default what the extension says.
-    options : Options, optional
-        How to write.
-    overwrite : bool
-        Whether to replace a file that is there already.
-
-    Raises
-    ------
-    UsageError
-        As from `render`, and if the path is taken.
-    AudioCliError
-        If the file cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import numpy as np
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write(Path(folder) / "new" / "a.txt", Instants(np.array([0.5])))
-    ...     print((Path(folder) / "new" / "a.txt").read_text(), end="")
-    0.500
     """
     path = Path(path)
     if format is None:

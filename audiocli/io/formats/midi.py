@@ -35,32 +35,9 @@ Events = Iterator["tuple[int, mido.Message]"]
 def write_midi(annotation: Annotation, options: Options) -> bytes:
     """Make a Standard MIDI file of type 0.
 
-    Parameters
-    ----------
-    annotation : Instants or Segments
-        Instants become wood blocks on channel 10, the stronger the louder. A segment becomes a
-        marker with its label, and the pitches that `options.pitches` finds for it on channel 1.
-    options : Options
-        Of these, `pitches`; segments need it.
-
-    Returns
-    -------
-    bytes
-        The file.
-
-    Raises
-    ------
-    UsageError
-        If there are segments whose labels do not stand for pitches.
-
     References
     ----------
     .. [1] MIDI Manufacturers Association, "Standard MIDI Files 1.0", RP-001, 1996.
-
-    Examples
-    --------
-    >>> write_midi(Instants(np.array([0.5])), Options())[:4]
-    b'MThd'
     """
     import mido
 

@@ -23,44 +23,14 @@ _TIMES = frozenset({"time", "start", "end"})
 def seconds(time: float) -> str:
     """Write a time with at least three decimals, and with up to six where they say something.
 
-    Parameters
-    ----------
-    time : float
-        In seconds.
-
-    Returns
-    -------
-    str
-        Without exponent, with a point.
-
-    Examples
-    --------
-    >>> seconds(1.5), seconds(0.1234567), seconds(2.00025)
-    ('1.500', '0.123457', '2.00025')
+    Takes ``time`` in seconds.
     """
     whole, _, decimals = f"{time:.6f}".partition(".")
     return f"{whole}.{decimals.rstrip('0'):0<3}"
 
 
 def one_line(label: str) -> str:
-    r"""Make a label fit for a format that knows no quotes.
-
-    Parameters
-    ----------
-    label : str
-        Any characters.
-
-    Returns
-    -------
-    str
-        All that cannot be printed, tabs and line breaks among it, and all runs of spaces made
-        one space, and none at the ends.
-
-    Examples
-    --------
-    >>> one_line(" C:maj\t(first\nverse) ")
-    'C:maj (first verse)'
-    """
+    r"""Make a label fit for a format that knows no quotes."""
     return " ".join("".join(c if c.isprintable() else " " for c in label).split())
 
 

@@ -49,32 +49,7 @@ Records = Iterator["tuple[str, Mapping[str, Any]]"]
 def read_instants(path: StrPath, *, namespace: str = "onset") -> NDArray[np.float64]:
     r"""Read points in time.
 
-    Parameters
-    ----------
-    path : str or path-like
-        The file. Of several columns the time is the one so named, else 'start' or 'onset',
-        else the first.
-    namespace : str
-        What to read from a JAMS document.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        In seconds, ascending; empty if there are none.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read, or holds what is not a time from 0 s on.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "a.onsets"
-    ...     _ = path.write_text("# by ear\n1.25\n0.5\n")
-    ...     read_instants(path).tolist()
-    [0.5, 1.25]
+    Returns (n,).
     """
     path = Path(path)
     records = _records(path, ("time",), (namespace,))
@@ -83,36 +58,7 @@ def read_instants(path: StrPath, *, namespace: str = "onset") -> NDArray[np.floa
 
 
 def read_segments(path: StrPath, *, namespace: str | None = None) -> Segments:
-    r"""Read labelled segments.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file, with columns for start, end and label, in this order unless a csv's header
-        says otherwise. Without a label a segment has an empty one.
-    namespace : str, optional
-        What to read from a JAMS document; by default its first annotation that has labels.
-
-    Returns
-    -------
-    Segments
-        In the order of their starts; with confidences if all have one.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read, holds what is not a time from 0 s on, or a segment ends
-        before it starts.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "a.lab"
-    ...     _ = path.write_text("0 1.5 C:maj\n1.5 4 N\n")
-    ...     read_segments(path).table()
-    {'start': [0.0, 1.5], 'end': [1.5, 4.0], 'label': ['C:maj', 'N']}
-    """
+    r"""Read labelled segments."""
     rows = _rows(Path(path), () if namespace is None else (namespace,))
     confidences = [row.confidence for row in rows if row.confidence is not None]
     return Segments(
@@ -129,36 +75,6 @@ def read_sequence(path: StrPath, *, namespaces: Sequence[str], filler: str) -> S
     What annotations made by hand or by other programs have is put right as ``mir_eval`` does it:
     where two segments overlap a little, the later one holds from its start; segments of no length
     are left out; what lies between two segments gets a label of its own.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file, as for :func:`read_segments`.
-    namespaces : sequence of str
-        What to read from a JAMS document, the best first.
-    filler : str
-        Label of a gap of more than a tenth of a second, which is warned of; smaller ones are
-        closed.
-
-    Returns
-    -------
-    Segments
-        Each begins where the one before ends.
-
-    Raises
-    ------
-    DataError
-        As :func:`read_segments`, and if segments of different labels overlap by more than a tenth
-        of a second.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "a.lab"
-    ...     _ = path.write_text("0 2.001 C:maj\n2 2 A:min\n2 4 G:7\n")
-    ...     read_sequence(path, namespaces=["chord"], filler="N").table()
-    {'start': [0.0, 2.0], 'end': [2.0, 4.0], 'label': ['C:maj', 'G:7']}
     """
     kept: list[_Row] = []
     gaps: list[float] = []

@@ -89,27 +89,7 @@ _KEY = re.compile(r"([A-G][#b]{0,3})(?:[: ]?(maj|major|min|minor|m))?")
 
 
 def chord_name(label: str) -> str:
-    """Name a chord as lead sheets do.
-
-    Parameters
-    ----------
-    label : str
-        In Harte's syntax: a root, then after a colon a shorthand, degrees in parentheses, or
-        both, and after a slash the degree of the bass.
-
-    Returns
-    -------
-    str
-        A name with the bass as a note. ``N`` becomes ``N.C.``; a label that cannot be read is
-        left as it is. Roots such as Cb and E# are written as B and F, which ChordPro knows.
-
-    Examples
-    --------
-    >>> [chord_name(label) for label in ("C", "A:min7/b3", "Bb:maj7", "G:sus4(b7)", "C:maj(9)/3")]
-    ['C', 'Am7/C', 'Bbmaj7', 'G7sus4', 'Cadd9/E']
-    >>> chord_name("N"), chord_name("what?")
-    ('N.C.', 'what?')
-    """
+    """Name a chord as lead sheets do."""
     if label == "N":
         return NO_CHORD
     found = _HARTE.fullmatch(label)
@@ -189,30 +169,6 @@ def write_sheet(annotation: Annotation, options: Options) -> str:
     without a change have a point. Chords that begin at one beat share its cell, and what fills
     less than a quarter of it is left out. Where chords sound before the first bar or after the
     last, bars go on at the pace of the others.
-
-    Parameters
-    ----------
-    annotation : Segments
-        Labels in Harte's syntax; a segment that overlaps the next lasts until that begins.
-    options : Options
-        Of these, `bars`, `beats`, `title` and `key`.
-
-    Returns
-    -------
-    str
-        The sheet.
-
-    Examples
-    --------
-    >>> chords = Segments(np.array([0.0, 2.0]), np.array([2.0, 4.0]), ["C:maj", "G:maj/3"])
-    >>> print(write_sheet(chords, Options(key="C:maj", bars=np.array([0.0, 2.0]))), end="")
-    {key: C}
-    <BLANKLINE>
-    {start_of_grid}
-    | C . . . | G/B . . . |
-    {end_of_grid}
-    >>> print(write_sheet(chords, Options()), end="")
-    [C]0:00.0 [G/B]0:02.0
     """
     assert isinstance(annotation, Segments)  # narrows the type; the format is for these alone
     head = list(_directives(annotation, options))

@@ -43,11 +43,6 @@ class Metadata:
         With covers.
     chunks : tuple of (bytes, bytes)
         Of a WAV: names and contents.
-
-    Examples
-    --------
-    >>> bool(Metadata())
-    False
     """
 
     tags: Tags = Tags()
@@ -67,18 +62,7 @@ class Metadata:
         return int(text) if text.isdecimal() else None
 
     def excerpt(self, start: int) -> Metadata:
-        """Give those of a part of the recording.
-
-        Parameters
-        ----------
-        start : int
-            Sample at which the part begins.
-
-        Returns
-        -------
-        Metadata
-            With a later time reference, and without cue points, which would be elsewhere.
-        """
+        """Give those of a part of the recording."""
         reference = self.time_reference
         values = dict(self.tags.values)
         if reference is not None and TIME_REFERENCE in values:
@@ -93,13 +77,7 @@ class Metadata:
         return Metadata(Tags(values, self.tags.covers), tuple(kept))
 
     def write(self, path: Path) -> None:
-        """Put them into a file that was just written; what it cannot hold is warned of.
-
-        Parameters
-        ----------
-        path : Path
-            A wav, flac, ogg, mp3 or other file of this program.
-        """
+        """Put them into a file that was just written; what it cannot hold is warned of."""
         with path.open("rb") as stream:
             head = stream.read(4)
         tags = self.tags
@@ -120,38 +98,7 @@ class Metadata:
 
 
 def read_metadata(path: Path, *, name: str | None = None) -> Metadata:
-    """Read the metadata that go along into other files.
-
-    Parameters
-    ----------
-    path : Path
-        Any audio file.
-    name : str, optional
-        How to call it in messages.
-
-    Returns
-    -------
-    Metadata
-
-    Raises
-    ------
-    AudioError
-        If the file cannot be opened.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import numpy, soundfile
-    >>> from audiocli.io.metadata import Tags, put_tags
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     song, stem = Path(folder) / "a.wav", Path(folder) / "b.flac"
-    ...     for each in (song, stem):
-    ...         soundfile.write(each, numpy.zeros(800), 8000)
-    ...     put_tags(song, Tags({"title": ["Song"]}))
-    ...     read_metadata(song).write(stem)
-    ...     dict(read_metadata(stem).tags.values)
-    {'title': ('Song',)}
-    """
+    """Read the metadata that go along into other files."""
     tags = read_tags(path, name=name)
     with path.open("rb") as stream:
         return Metadata(tags, tuple(_chunks(stream)))

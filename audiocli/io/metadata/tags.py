@@ -64,11 +64,6 @@ class Cover:
         The picture file.
     mime : str
         Its kind: 'image/jpeg', 'image/png', ...
-
-    Examples
-    --------
-    >>> Cover(bytes(4)).mime
-    'image/jpeg'
     """
 
     data: bytes = field(repr=False)
@@ -85,11 +80,6 @@ class Tags:
         By name in lower case: those of ``NAMES``, and any other that the file has.
     covers : tuple of Cover
         The pictures, the front cover first.
-
-    Examples
-    --------
-    >>> Tags({"title": ("Song",)}).values["title"]
-    ('Song',)
     """
 
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -138,36 +128,6 @@ def read_tags(path: Path, *, name: str | None = None) -> Tags:
 
     What speaks of the file and its coding (the encoder, replay gain, ...) is left out, so that
     the rest may be written into another file made of it. Metadata that are damaged are none.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    name : str, optional
-        How to call it in messages.
-
-    Returns
-    -------
-    Tags
-        Nothing in it, where there is nothing.
-
-    Raises
-    ------
-    AudioError
-        If the file cannot be opened.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import mutagen, numpy, soundfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     song = Path(folder) / "a.flac"
-    ...     soundfile.write(song, numpy.zeros(800), 8000)
-    ...     file = mutagen.File(song)
-    ...     file["TITLE"], file["ENCODER"] = "Song", "x"
-    ...     file.save()
-    ...     dict(read_tags(song).values)
-    {'title': ('Song',)}
     """
     from mutagen import MutagenError
 

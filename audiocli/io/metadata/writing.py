@@ -28,40 +28,6 @@ def write_tags(
     The tags are written into a copy under a hidden name. Both are decoded, by every decoder that
     reads the original to its end, and only if all samples are the same the copy gets its name,
     also in place. Permissions stay; the time of the last change is that of the writing.
-
-    Parameters
-    ----------
-    source : Path
-        An mp3, wav, aiff, flac, ogg, opus or m4a file.
-    target : Path
-        Where to write; the source itself to change that. A link to a file stands for the file.
-    tags : Tags
-        They replace those of the same name; all others stay.
-    name : str, optional
-        How to call the source in messages.
-    overwrite : bool
-        Whether another file at the target may be replaced.
-
-    Raises
-    ------
-    AudioError
-        If the file is of another kind or damaged, if its sound would not stay the same, or if
-        it was changed meanwhile.
-    UsageError
-        If the target is there.
-    AudioCliError
-        If it cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import mutagen, numpy, soundfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     song, copy = Path(folder) / "a.flac", Path(folder) / "b.flac"
-    ...     soundfile.write(song, numpy.zeros(800), 8000)
-    ...     write_tags(song, copy, Tags({"genre": ["rock"], "mood": ["happy", "calm"]}))
-    ...     mutagen.File(copy)["mood"]
-    ['happy', 'calm']
     """
     shown = name or printable(os.fspath(source))
     if os.path.exists(target) and os.path.samefile(source, target):
@@ -86,32 +52,6 @@ def put_tags(path: Path, tags: Tags, *, name: str | None = None) -> None:
     """Put tags into a file that this program has just written, before it gets its name.
 
     Nothing is compared: a file that may be odd is for :func:`write_tags`.
-
-    Parameters
-    ----------
-    path : Path
-        The file, of one of ``KINDS``.
-    tags : Tags
-        They replace those of the same name.
-    name : str, optional
-        How to call it in messages.
-
-    Raises
-    ------
-    AudioError
-        If it is of another kind.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import numpy, soundfile
-    >>> from audiocli.io.metadata import read_tags
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     stem = Path(folder) / "a.wav"
-    ...     soundfile.write(stem, numpy.zeros(800), 8000)
-    ...     put_tags(stem, Tags({"title": ["Song"]}))
-    ...     dict(read_tags(stem).values)
-    {'title': ('Song',)}
     """
     _put(path, tags, name or printable(os.fspath(path)))
 

@@ -36,42 +36,6 @@ def write_chords(
 
     The chords are struck on a soft electric piano where they begin, in all channels alike, and
     held until they end.
-
-    Parameters
-    ----------
-    source : Path
-        Any audio file.
-    target : Path
-        ``.wav``, ``.flac``, ``.ogg`` or ``.mp3``; it has the rate, the channels and the length
-        of the source. Where the sum would clip, all of it becomes softer by one gain.
-    chords : Segments
-        They may overlap; what lies behind the end of the recording is not heard.
-    pitches_of : callable
-        Takes a label, gives MIDI pitches (60 is middle C), none for silence.
-    name : str, optional
-        How to call the source in messages.
-    overwrite : bool
-        Whether a file that is there may be replaced.
-    level : float
-        Of a chord when it is struck, in dB over the recording (both as root mean square).
-
-    Raises
-    ------
-    AudioError
-        If the source cannot be read or the target not be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import soundfile
-    >>> chords = Segments(np.array([0.5]), np.array([1.0]), ["A"])
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     song, heard = Path(folder) / "song.wav", Path(folder) / "heard.wav"
-    ...     soundfile.write(song, np.zeros(8000), 8000)
-    ...     write_chords(song, heard, chords, lambda label: [69])
-    ...     audio, _ = soundfile.read(heard)
-    >>> bool(np.abs(audio[:4000]).max() == 0 and np.abs(audio[4000:]).max() > 0.01)
-    True
     """
     pitches = [tuple(pitches_of(label)) for label in chords.labels]
 

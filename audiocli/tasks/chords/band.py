@@ -96,12 +96,6 @@ class Song:
         In seconds.
     bars : ndarray of bool, shape (beats,)
         Which beats begin a bar.
-
-    Examples
-    --------
-    >>> nothing = np.zeros(0)
-    >>> Song("a", (), Segments(nothing, nothing, []), nothing, nothing > 0).seconds
-    0.0
     """
 
     name: str
@@ -126,13 +120,6 @@ class Score:
         A part an instrument.
     chords : Segments
         With labels in Harte's syntax.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> score = made_up(10.0, rng)
-    >>> len(score.parts) > 0, bool(score.chords.ends[-1] >= 10)
-    (True, True)
     """
 
     parts: tuple[Part, ...]
@@ -154,32 +141,12 @@ class Score:
 
 
 def is_song(folder: Path) -> bool:
-    """Say whether a folder is a song's, with notes and chords.
-
-    Examples
-    --------
-    >>> is_song(Path("no-such-folder"))
-    False
-    """
+    """Say whether a folder is a song's, with notes and chords."""
     return (folder / "chord_midi.txt").is_file() and (folder / f"{folder.name}.mid").is_file()
 
 
 def read_song(folder: Path) -> Song:
-    """Read a song's folder.
-
-    Parameters
-    ----------
-    folder : Path
-
-    Returns
-    -------
-    Song
-
-    Raises
-    ------
-    DataError
-        If a file is missing or damaged.
-    """
+    """Read a song's folder."""
     chords = read_segments(folder / "chord_midi.txt")
     try:
         table = np.loadtxt(folder / "beat_midi.txt", ndmin=2)
@@ -195,18 +162,7 @@ def read_song(folder: Path) -> Song:
 
 
 def solo_piano(song: Song, rng: np.random.Generator) -> Score:
-    """Let a piano alone play the song's accompaniment, at times with its tune.
-
-    Parameters
-    ----------
-    song : Song
-    rng : numpy.random.Generator
-        Chooses the piano.
-
-    Returns
-    -------
-    Score
-    """
+    """Let a piano alone play the song's accompaniment, at times with its tune."""
     program = int(rng.choice(PIANOS))
     names = {"PIANO"} if rng.random() < 0.5 else {"PIANO", "MELODY"}
     parts = [part for part in song.parts if part.name in names] or list(song.parts)
@@ -217,19 +173,7 @@ def solo_piano(song: Song, rng: np.random.Generator) -> Score:
 
 
 def arranged(song: Song, rng: np.random.Generator) -> Score:
-    """Give a song a band: its own parts on random instruments, and at times more.
-
-    Parameters
-    ----------
-    song : Song
-    rng : numpy.random.Generator
-        Chooses who plays.
-
-    Returns
-    -------
-    Score
-        Its own parts, with bass, pad, strummed guitar and drums by chance.
-    """
+    """Give a song a band: its own parts on random instruments, and at times more."""
     choices = {"MELODY": (0.85, LEADS), "BRIDGE": (0.8, (*LEADS, *PADS))}
     band = []
     for part in song.parts:
@@ -262,21 +206,6 @@ def single_chords(
 
     In some the third is muted and hardly sounds. A major third is among the overtones of every
     root, so only such examples teach that a faint minor third means more than a clear major one.
-
-    Parameters
-    ----------
-    seconds : float
-        How long it lasts at least.
-    rng : numpy.random.Generator
-    program : int, optional
-        The instrument, of General MIDI and counted from 0; by default one is chosen.
-    muted : float, optional
-        Share of the chords whose third is muted; by default three fifths, in two scores of five.
-
-    Returns
-    -------
-    Score
-        One part.
     """
     chords = _progression(seconds, float(rng.uniform(0.4, 1.2)), rng)
     families = (GUITARS, (*PIANOS, *MALLETS), BOWED_AND_BLOWN)
@@ -301,38 +230,14 @@ def single_chords(
 
 
 def drums_alone(seconds: float, rng: np.random.Generator) -> Score:
-    """Let drums play alone: there is no chord.
-
-    Parameters
-    ----------
-    seconds : float
-        How long it lasts at least.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Score
-        One part.
-    """
+    """Let drums play alone: there is no chord."""
     beats = np.arange(0.0, seconds + 1, 60 / rng.uniform(60, 170))
     part = _played(_drums(beats, np.arange(len(beats)) % 4 == 0, rng), rng)
     return Score((part,), Segments(np.zeros(1), np.array([beats[-1]]), ["N"], "chord"))
 
 
 def made_up(seconds: float, rng: np.random.Generator) -> Score:
-    """Make up a song from chords: every quality on every root, in many voicings.
-
-    Parameters
-    ----------
-    seconds : float
-        How long it lasts at least.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Score
-        One to six parts.
-    """
+    """Make up a song from chords: every quality on every root, in many voicings."""
     beat = 60 / rng.uniform(60, 170)
     chords = _progression(seconds, beat, rng)
     end = float(chords.ends[-1])

@@ -51,24 +51,7 @@ TRIPLE = 1.15
 def find_beats(blocks: Iterable[Audio], sample_rate: int) -> Times:
     """Find the beats of a stream.
 
-    Parameters
-    ----------
-    blocks : iterable of ndarray, shape (channels, samples)
-    sample_rate : int
-        In Hz.
-
-    Returns
-    -------
-    ndarray, shape (beats,)
-        In seconds, rising; empty where nothing repeats, or less than three times something rises.
-
-    Examples
-    --------
-    >>> clicks = np.zeros((1, 22050 * 12), np.float32)
-    >>> clicks[0, :: 22050 * 3 // 5] = 0.9  # 100 a minute
-    >>> beats = find_beats([clicks], 22050)
-    >>> round(float(np.median(np.diff(beats))), 1)
-    0.6
+    Takes ``blocks`` (channels, samples), ``sample_rate`` in Hz; returns (beats,).
     """
     bank = Filterbank(EARS)
 
@@ -98,24 +81,7 @@ def _strokes(envelope: Times) -> int:
 def find_bars(beats: Times, passages: Sequence[Passage]) -> Times:
     """Find which beats begin a bar, from where the chords change.
 
-    Parameters
-    ----------
-    beats : ndarray, shape (beats,)
-        In seconds, rising.
-    passages : sequence of Passage
-        One after another.
-
-    Returns
-    -------
-    ndarray, shape (bars,)
-        Some of the beats.
-
-    Examples
-    --------
-    >>> from audiocli.tasks.chords.labels import Chord
-    >>> passages = [Passage(t, t + 2.0, Chord(int(t) % 12)) for t in np.arange(0.5, 16, 2.0)]
-    >>> find_bars(np.arange(0, 16, 0.5), passages)[:3].tolist()
-    [0.5, 2.5, 4.5]
+    Takes ``beats`` (beats,); returns (bars,).
     """
     if not len(beats):
         return beats

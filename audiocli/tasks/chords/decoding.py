@@ -43,16 +43,6 @@ class Decoder:
     open_fifth : float
         What a root with a fifth and no third costs, in nats a frame, where the vocabulary has it:
         a third that hardly sounds is more frequent than none.
-
-    Raises
-    ------
-    UsageError
-        On an unknown vocabulary or a negative weight.
-
-    Examples
-    --------
-    >>> Decoder(vocabulary="majmin").qualities
-    ('maj', 'min')
     """
 
     vocabulary: str = "full"
@@ -88,11 +78,6 @@ class Outputs:
         Log probabilities of the lowest pitch class; the last is none.
     tones : ndarray, shape (frames, 12)
         Probability that each pitch class sounds.
-
-    Examples
-    --------
-    >>> outputs_of(np.zeros((5, 218), np.float32)).tones.shape
-    (5, 12)
     """
 
     chords: Frames
@@ -111,11 +96,6 @@ class Stretch:
     chord : Chord
     confidence : float
         Mean probability that the network gives the chord's root and quality, from 0 to 1.
-
-    Examples
-    --------
-    >>> Stretch(0, 10, Chord(0), 0.9).chord.label()
-    'C:maj'
     """
 
     start: int
@@ -127,19 +107,7 @@ class Stretch:
 def outputs_of(logits: Frames) -> Outputs:
     """Read the network's logits.
 
-    Parameters
-    ----------
-    logits : ndarray, shape (frames, 12 * qualities + 1 + 13 + 12)
-        As :class:`audiocli.nn.chord_crnn.ChordCRNN` gives them.
-
-    Returns
-    -------
-    Outputs
-
-    Examples
-    --------
-    >>> float(np.exp(outputs_of(np.zeros((1, 218), np.float32)).chords).sum().round(3))
-    1.0
+    Takes ``logits`` (frames, 12 * qualities + 1 + 13 + 12).
     """
     basses = logits.shape[1] - 2 * PITCH_CLASSES - 1
     return Outputs(
@@ -160,22 +128,7 @@ def states_of(chords: Frames, decoder: Decoder) -> Frames:
     In a vocabulary of thirds a chord without one is as major and as minor as what else was heard
     on its root: so a minor chord whose third hardly sounds is still minor.
 
-    Parameters
-    ----------
-    chords : ndarray, shape (frames, 12 * len(QUALITIES) + 1)
-        Log probabilities, see :class:`Outputs`.
-    decoder : Decoder
-        Tells the vocabulary.
-
-    Returns
-    -------
-    ndarray, shape (frames, 12 * len(decoder.qualities) + 1)
-        Log probabilities.
-
-    Examples
-    --------
-    >>> states_of(np.log(np.full((1, 193), 1 / 193)), Decoder("majmin")).shape
-    (1, 25)
+    Takes ``chords`` (frames, 12 * len(QUALITIES); returns (frames, 12 * len(decoder.qualities).
     """
     if decoder.vocabulary == "full":
         return chords
@@ -208,22 +161,7 @@ def _grouping(decoder: Decoder) -> NDArray[np.float64]:
 def transitions(changes: NDArray[np.float64], decoder: Decoder) -> NDArray[np.float64]:
     """Make the log probabilities of changing from each state to each other.
 
-    Parameters
-    ----------
-    changes : ndarray, shape (qualities, 12, qualities)
-        How often a quality was followed, so many semitones up, by a quality.
-    decoder : Decoder
-        Vocabulary, and weight of habit.
-
-    Returns
-    -------
-    ndarray, shape (states, states)
-        From row to column; staying costs nothing, and no chord is left and entered evenly.
-
-    Examples
-    --------
-    >>> transitions(np.ones((16, 12, 16)), Decoder("majmin")).shape
-    (25, 25)
+    Takes ``changes`` (qualities, 12, qualities); returns (states, states).
     """
     grouping = _grouping(decoder)
     joined = np.einsum("qr,qds,st->rdt", grouping, changes, grouping)
@@ -249,31 +187,12 @@ def best_path(
 ) -> Iterator[NDArray[np.int16]]:
     """Find the best path of states while frames come (Viterbi).
 
-    Parameters
-    ----------
-    batches : iterable of ndarray, shape (frames, states)
-        Log probabilities.
-    table : ndarray, shape (states, states)
-        Log probabilities of changes, from row to column.
-    trust : float
-        Weight of the frames' log probabilities.
-
-    Yields
-    ------
-    ndarray of int16, shape (frames,)
-        The states of as many frames as are certain; altogether all of them.
+    Takes ``batches`` (frames, states), ``table`` (states, states); returns (frames,).
 
     References
     ----------
     Viterbi: Error bounds for convolutional codes and an asymptotically optimum decoding
     algorithm. IEEE Trans. Information Theory 13(2), 1967.
-
-    Examples
-    --------
-    >>> frames = np.log([[0.9, 0.1], [0.4, 0.6], [0.9, 0.1]])
-    >>> table = np.array([[0.0, -2.0], [-2.0, 0.0]])
-    >>> np.concatenate(list(best_path([frames], table, 1.0))).tolist()
-    [0, 0, 0]
     """
     states = len(table)
     score: NDArray[np.float64] | None = None
@@ -323,27 +242,7 @@ def decode(
 ) -> Iterator[Stretch]:
     """Turn outputs into stretches of one chord each.
 
-    Parameters
-    ----------
-    batches : iterable of Outputs
-        Frame after frame.
-    changes : ndarray, shape (qualities, 12, qualities)
-        See :func:`transitions`.
-    decoder : Decoder
-
-    Yields
-    ------
-    Stretch
-        One after another without gaps.
-
-    Examples
-    --------
-    >>> logits = np.zeros((20, 218), np.float32)
-    >>> logits[:10, 0] = 9.0  # C:maj
-    >>> logits[10:, 16 * 9 + 1] = 9.0  # A:min
-    >>> found = decode([outputs_of(logits)], np.ones((16, 12, 16)), Decoder())
-    >>> [(stretch.start, stretch.end, stretch.chord.label()) for stretch in found]
-    [(0, 10, 'C:maj'), (10, 20, 'A:min')]
+    Takes ``changes`` (qualities, 12, qualities).
     """
     # Of frames whose states are not yet certain.
     states: list[Frames] = []

@@ -88,21 +88,7 @@ class Score:
 
 
 def total(scores: Sequence[Score]) -> Score:
-    """Average over recordings, each with the weight of its length.
-
-    Parameters
-    ----------
-    scores : sequence of Score
-
-    Returns
-    -------
-    Score
-
-    Examples
-    --------
-    >>> total([Score("a", 3.0, {"root": 1.0}), Score("b", 1.0, {"root": 0.0})]).scores
-    {'root': 0.75}
-    """
+    """Average over recordings, each with the weight of its length."""
     seconds = [score.seconds for score in scores]
     confusion: dict[tuple[str, str], float] = {}
     for score in scores:
@@ -116,25 +102,7 @@ def total(scores: Sequence[Score]) -> Score:
 
 
 def single_chord(reference: Segments, estimate: Segments) -> float | None:
-    """Say whether a recording of one chord was recognised as a whole.
-
-    Parameters
-    ----------
-    reference, estimate : Segments
-
-    Returns
-    -------
-    float or None
-        1 or 0, see :class:`Score`; None if the reference has more chords, or none that is a major
-        or minor triad or has one in it.
-
-    Examples
-    --------
-    >>> reference = Segments(np.array([0.0]), np.array([2.0]), ["C:maj"], "chord")
-    >>> estimate = Segments(np.array([0.0, 1.5]), np.array([1.5, 2.0]), ["N", "C:7"], "chord")
-    >>> single_chord(reference, estimate)
-    1.0
-    """
+    """Say whether a recording of one chord was recognised as a whole."""
     true = {parse(label) for label in reference.labels}
     chord = true.pop()
     if true or not chord or not {(0, 3, 7), (0, 4, 7)} & {_triad(chord)}:
@@ -155,24 +123,7 @@ def _triad(chord: Chord) -> tuple[int, ...]:
 
 
 def confused(reference: Segments, estimate: Segments) -> Confusion:
-    """Measure for how long each quality was taken for which.
-
-    Parameters
-    ----------
-    reference, estimate : Segments
-
-    Returns
-    -------
-    mapping of (str, str) to float
-        As in :class:`Score`.
-
-    Examples
-    --------
-    >>> reference = Segments(np.array([0.0]), np.array([2.0]), ["C:maj"], "chord")
-    >>> estimate = Segments(np.array([0.0, 1.5]), np.array([1.5, 2.0]), ["C:7", "A:min"], "chord")
-    >>> confused(reference, estimate)
-    {('maj', '7'): 1.5, ('maj', 'root'): 0.5}
-    """
+    """Measure for how long each quality was taken for which."""
     edges = np.unique(
         np.concatenate([reference.starts, reference.ends, estimate.starts, estimate.ends])
     )
@@ -306,22 +257,7 @@ def evaluate(
 
 
 def record_scores(model: str, result: Score, data: str) -> None:
-    """Write the total into the model folder, configuration and card.
-
-    Parameters
-    ----------
-    model : str
-        The model's name or folder.
-    result : Score
-        The total of :func:`evaluate`.
-    data : str
-        What it was measured on, in words.
-
-    Raises
-    ------
-    ModelError
-        If there is no such model.
-    """
+    """Write the total into the model folder, configuration and card."""
     measures = [
         Measured(name, round(100 * result.scores[name], 1), "%", "mir_eval.chord, by length")
         for name in NAMES

@@ -78,11 +78,6 @@ class Augmentation:
         Share of examples in which a band of frequencies is silent.
     quiet : float
         Share of examples that hold silence, or noise, and no chord at all.
-
-    Examples
-    --------
-    >>> AUGMENTATIONS["none"].transpose
-    False
     """
 
     transpose: bool = False
@@ -116,11 +111,6 @@ class Excerpts:
         Length of an example.
     batch_size : int
         How many are made at once.
-
-    Examples
-    --------
-    >>> Excerpts(FilterbankConfig(), AUGMENTATIONS["none"], 2.0, 3).frames
-    200
     """
 
     frontend: FilterbankConfig
@@ -149,14 +139,6 @@ class Take:
         The annotation.
     folder : str
         Where it is from.
-
-    Examples
-    --------
-    >>> silence = np.zeros((1, 4, 10), np.float16)
-    >>> none = np.full(10, 12, np.int16)
-    >>> chords = Segments(np.zeros(1), np.ones(1), ["N"], "chord")
-    >>> Take(silence, none, none, none, chords, "data").frames
-    10
     """
 
     images: NDArray[np.float16]
@@ -202,13 +184,7 @@ class Batch:
 
 
 def margin(config: FilterbankConfig) -> int:
-    """How many bands the wider front-end has on each side.
-
-    Examples
-    --------
-    >>> margin(FilterbankConfig(bands=252, scale="log", fmin=32.7, fmax=4200))
-    21
-    """
+    """How many bands the wider front-end has on each side."""
     bands: int = round((SEMITONES + 1) * _per_semitone(config))
     return bands
 
@@ -219,23 +195,7 @@ def _per_semitone(config: FilterbankConfig) -> float:
 
 
 def wider(config: FilterbankConfig) -> FilterbankConfig:
-    """Add bands on both sides, at the same distance from each other.
-
-    Parameters
-    ----------
-    config : FilterbankConfig
-        With log-spaced bands.
-
-    Returns
-    -------
-    FilterbankConfig
-
-    Examples
-    --------
-    >>> config = FilterbankConfig(bands=252, scale="log", fmin=32.7, fmax=4200)
-    >>> wider(config).bands
-    294
-    """
+    """Add bands on both sides, at the same distance from each other."""
     more = margin(config)
     ratio = (config.fmax / config.fmin) ** (1 / (config.bands + 1))
     return replace(
@@ -247,25 +207,7 @@ def wider(config: FilterbankConfig) -> FilterbankConfig:
 
 
 def read_chords(file: Path) -> Segments:
-    """Read the chords of a recording.
-
-    Parameters
-    ----------
-    file : Path
-        An annotation; overlaps and gaps are put right as in
-        :func:`audiocli.io.formats.read_sequence`.
-
-    Returns
-    -------
-    Segments
-        One chord after the other.
-
-    Raises
-    ------
-    DataError
-        If the file is damaged, there is no chord in it, two chords overlap, or a label is not in
-        Harte's syntax.
-    """
+    """Read the chords of a recording."""
     chords = replace(read_sequence(file, namespaces=NAMESPACES, filler="N"), name="chord")
     if not len(chords):
         raise DataError(f"{file}: holds no chords")
@@ -278,27 +220,7 @@ def read_chords(file: Path) -> Segments:
 
 
 def load(recording: Recording, bank: Filterbank, kept: Path | None = None) -> Take:
-    """Listen to a recording and read its chords.
-
-    Parameters
-    ----------
-    recording : Recording
-    bank : Filterbank
-        The wider front-end.
-    kept : Path, optional
-        Folder where what was heard is kept, and read from another time.
-
-    Returns
-    -------
-    Take
-
-    Raises
-    ------
-    AudioError
-        If the audio cannot be read.
-    DataError
-        As :func:`read_chords`.
-    """
+    """Listen to a recording and read its chords."""
     chords = read_chords(recording.annotation)
     file = None if kept is None else kept / f"{_identity(recording, bank.config)}.npy"
     images: NDArray[np.float16]
@@ -360,20 +282,7 @@ def _targets(
 def changes_of(annotations: Iterable[Segments]) -> NDArray[np.float64]:
     """Count which chords follow which, whatever the key.
 
-    Parameters
-    ----------
-    annotations : iterable of Segments
-
-    Returns
-    -------
-    ndarray, shape (qualities, 12, qualities)
-        Shares that add up to 1, none of them zero: (from, semitones up to the root, to).
-
-    Examples
-    --------
-    >>> chords = Segments(np.arange(2.0), np.arange(1.0, 3.0), ["C:maj", "G:7"], "chord")
-    >>> bool(changes_of([chords])[0, 7, 6] == changes_of([chords]).max())
-    True
+    Returns (qualities, 12, qualities).
     """
     names = list(QUALITIES)
     counts = np.full((len(names), PITCH_CLASSES, len(names)), 0.05)
@@ -390,21 +299,7 @@ def changes_of(annotations: Iterable[Segments]) -> NDArray[np.float64]:
 
 
 def examples(groups: Sequence[Sequence[Take]], how: Excerpts, rng: np.random.Generator) -> Batch:
-    """Make a batch.
-
-    Parameters
-    ----------
-    groups : sequence of sequence of Take
-        Each group is drawn from as often as the others.
-    how : Excerpts
-        Length, number and variation.
-    rng : numpy.random.Generator
-        Draws everything.
-
-    Returns
-    -------
-    Batch
-    """
+    """Make a batch."""
     chosen = (groups[int(rng.integers(len(groups)))] for _ in range(how.batch_size))
     drawn = [_example(takes, how, rng) for takes in chosen]
     images = torch.from_numpy(np.stack([each[0] for each in drawn]))

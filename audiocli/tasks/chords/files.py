@@ -273,29 +273,7 @@ def _draw(plot: Path, source: Path, chords: Chords, name: str | None, overwrite:
 
 
 def as_segments(chords: Chords, request: ChordRequest, name: str, model: str = "") -> Segments:
-    """Give chords, or keys, the form that the formats write.
-
-    Parameters
-    ----------
-    chords : Chords
-        As :func:`recognize_file` gives them.
-    request : ChordRequest
-        Whether keys are wanted, or chords as degrees.
-    name : str
-        The recording, as the user named it.
-    model : str
-        The model's name, for the formats that hold it.
-
-    Returns
-    -------
-    Segments
-
-    Examples
-    --------
-    >>> chords = Chords((), np.zeros((12, 0)), 10.0, 0.0)
-    >>> len(as_segments(chords, ChordRequest(), "a.wav"))
-    0
-    """
+    """Give chords, or keys, the form that the formats write."""
     if request.key:
         result = chords.keys()
     else:

@@ -46,11 +46,6 @@ class Key:
     tonic : int
         Pitch class.
     mode : {"major", "minor"}
-
-    Examples
-    --------
-    >>> str(Key(9, "minor")), Key(3, "major").names[10]
-    ('A minor', 'Bb')
     """
 
     tonic: int
@@ -85,11 +80,6 @@ class Passage:
     chord : Chord
     confidence : float
         From 0 to 1.
-
-    Examples
-    --------
-    >>> Passage(0.0, 2.0, Chord(0), 0.9).seconds
-    2.0
     """
 
     start: float
@@ -124,23 +114,7 @@ def _key(index: int) -> Key:
 
 
 def find_key(passages: Sequence[Passage]) -> Key | None:
-    """Find the key that most of the time is in.
-
-    Parameters
-    ----------
-    passages : sequence of Passage
-
-    Returns
-    -------
-    Key or None
-        None where there is no chord.
-
-    Examples
-    --------
-    >>> chords = [Chord(0), Chord(5), Chord(7, "7"), Chord(0)]
-    >>> str(find_key([Passage(i, i + 1.0, chord) for i, chord in enumerate(chords)]))
-    'C major'
-    """
+    """Find the key that most of the time is in."""
     sounding = [passage for passage in passages if passage.chord]
     if not sounding:
         return None
@@ -151,23 +125,7 @@ def find_key(passages: Sequence[Passage]) -> Key | None:
 def find_keys(passages: Sequence[Passage]) -> list[tuple[float, float, Key]]:
     """Find the keys of the sections, and where they change.
 
-    Parameters
-    ----------
-    passages : sequence of Passage
-        One after another.
-
-    Returns
-    -------
-    list of (start, end, Key)
-        In seconds; from the first passage to the last, empty where there is no chord.
-
-    Examples
-    --------
-    >>> first = [Chord(0), Chord(5), Chord(7, "7"), Chord(0)] * 4
-    >>> chords = first + [chord.transposed(2) for chord in first]
-    >>> found = find_keys([Passage(2.0 * i, 2.0 * i + 2, c) for i, c in enumerate(chords)])
-    >>> [(start, end, str(key)) for start, end, key in found]
-    [(0.0, 32.0, 'C major'), (32.0, 64.0, 'D major')]
+    Returns in seconds.
     """
     if not any(passage.chord for passage in passages):
         return []
@@ -202,25 +160,7 @@ _FIGURES = {
 
 
 def roman(chord: Chord, key: Key) -> str:
-    """Write a chord as a degree of a key.
-
-    Parameters
-    ----------
-    chord : Chord
-    key : Key
-
-    Returns
-    -------
-    str
-        A Roman numeral, in capitals with a major third, with its quality; the bass follows a
-        slash, as a degree above the root, as in Harte's syntax. ``N`` is no chord.
-
-    Examples
-    --------
-    >>> key = Key(9, "minor")
-    >>> [roman(chord, key) for chord in (Chord(9, "min"), Chord(4, "7", 4), Chord(11, "hdim7"))]
-    ['i', 'V7/3', 'iiø7']
-    """
+    """Write a chord as a degree of a key."""
     if not chord:
         return "N"
     capital, figure = _FIGURES[chord.quality]

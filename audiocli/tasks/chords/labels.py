@@ -92,12 +92,6 @@ class Chord:
         One of ``QUALITIES``.
     bass : int
         The lowest note, in semitones above the root.
-
-    Examples
-    --------
-    >>> chord = Chord(9, "min7", 3)
-    >>> chord.label(), chord.transposed(3).label(), sorted(chord.pitch_classes)
-    ('A:min7/b3', 'C:min7/b3', [0, 4, 7, 9])
     """
 
     root: int
@@ -142,26 +136,6 @@ def parse(label: str) -> Chord | None:
 
     Ninths and other additions are left out; a chord whose third is in doubt, such as ``C:1``,
     is none that could be recognised.
-
-    Parameters
-    ----------
-    label : str
-        With shorthand, degrees and bass, all optional but the root.
-
-    Returns
-    -------
-    Chord or None
-        None of ``X``, which says that the chord is not known, and of what comes near no quality.
-
-    Raises
-    ------
-    DataError
-        If it is not in this syntax.
-
-    Examples
-    --------
-    >>> parse("A#:maj9/3"), parse("N"), parse("X")
-    (Chord(root=10, quality='maj7', bass=4), Chord(root=-1, quality='maj', bass=0), None)
     """
     from mir_eval import chord as harte
 
@@ -182,46 +156,14 @@ def parse(label: str) -> Chord | None:
 
 
 def reduced(chord: Chord, vocabulary: str) -> Chord:
-    """Say a chord in a smaller vocabulary.
-
-    Parameters
-    ----------
-    chord : Chord
-    vocabulary : str
-        One of ``VOCABULARIES``; only the full one keeps the bass.
-
-    Returns
-    -------
-    Chord
-
-    Examples
-    --------
-    >>> reduced(Chord(0, "hdim7", 3), "majmin")
-    Chord(root=0, quality='min', bass=0)
-    """
+    """Say a chord in a smaller vocabulary."""
     if not chord or vocabulary == "full":
         return chord
     return Chord(chord.root, VOCABULARIES[vocabulary][chord.quality])
 
 
 def pitches_of(label: str) -> list[int]:
-    """Play a chord: its bass in the small octave, the rest in close position around middle C.
-
-    Parameters
-    ----------
-    label : str
-        In Harte's syntax.
-
-    Returns
-    -------
-    list of int
-        MIDI pitches, rising; none for N and X.
-
-    Examples
-    --------
-    >>> pitches_of("C:maj/3"), pitches_of("N")
-    ([52, 55, 60, 64], [])
-    """
+    """Play a chord: its bass in the small octave, the rest in close position around middle C."""
     chord = parse(label)
     if not chord:
         return []
@@ -234,19 +176,7 @@ def pitches_of(label: str) -> list[int]:
 def template(quality: str) -> NDArray[np.float64]:
     """Give a quality on C as a vector of twelve zeros and ones.
 
-    Parameters
-    ----------
-    quality : str
-        One of ``QUALITIES``.
-
-    Returns
-    -------
-    ndarray of float64, shape (12,)
-
-    Examples
-    --------
-    >>> template("5").astype(int).tolist()
-    [1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]
+    Returns (12,).
     """
     vector = np.zeros(12)
     vector[list(QUALITIES[quality])] = 1.0

@@ -56,49 +56,7 @@ def plot_chords(
     Roots a fifth apart have neighbouring hues. A label stands in its block, as on lead sheets,
     if there is room for it.
 
-    Parameters
-    ----------
-    path : Path
-        ``.png``, ``.svg`` or ``.pdf``.
-    seen : Overview
-        The recording.
-    chords : Segments
-        With labels in Harte's syntax, or any others; one that overlaps the next is drawn until
-        that begins.
-    tones : ndarray, shape (12, frames)
-        How strong each pitch class is, from C upwards, between 0 and 1.
-    frame_rate : float
-        Frames a second; the first is at 0.
-    roots : sequence of int
-        Pitch class of each chord's root, from 0 (C) to 11; -1 for none, which is pale grey.
-    keys : Segments, optional
-        Sections with their keys, in words such as 'C major', written over the chords;
-        one that overlaps the next lasts until that begins.
-    shades : sequence of float, optional
-        How dark each chord is, from 0 (as bright as can be) to 1; say 1 for minor ones.
-    title : str
-        Above the picture.
-    overwrite : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    UsageError
-        If the extension is another, matplotlib is not installed, or the file is there.
-    ValueError
-        If roots or shades are not as many as chords, or tones have no twelve rows.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> column = np.zeros(200)
-    >>> seen = Overview(1.0, 0.005, column, column, np.zeros((9, 201)), np.geomspace(50, 4000, 9))
-    >>> chords = Segments(np.array([0.0, 0.6]), np.array([0.6, 1.0]), ["C:maj", "A:min"])
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     picture = Path(folder) / "a.png"
-    ...     plot_chords(picture, seen, chords, np.zeros((12, 11)), 10.0, roots=[0, 9])
-    ...     picture.stat().st_size > 10_000
-    True
+    Takes ``tones`` (12, frames).
     """
     if len(roots) != len(chords) or (shades is not None and len(shades) != len(chords)):
         raise ValueError(f"{len(chords)} chords have as many roots and shades")

@@ -135,25 +135,6 @@ def passages_of(stretches: Iterable[Stretch], frame_rate: float, end: float) -> 
     """Give stretches of frames their times in seconds.
 
     Frame t is centred on t / frame_rate, so a chord begins half a frame before its first one.
-
-    Parameters
-    ----------
-    stretches : iterable of Stretch
-    frame_rate : float
-        Frames a second.
-    end : float
-        Length of the recording, in seconds.
-
-    Returns
-    -------
-    tuple of Passage
-        From 0 to `end`.
-
-    Examples
-    --------
-    >>> from audiocli.tasks.chords.labels import Chord
-    >>> passages_of([Stretch(0, 10, Chord(0), 0.9)], 10.0, 1.2)
-    (Passage(start=0.0, end=1.2, chord=Chord(root=0, quality='maj', bass=0), confidence=0.9),)
     """
     kept = [
         (max(0.0, (each.start - 0.5) / frame_rate), each)
@@ -276,22 +257,7 @@ class ChordRecognizer:
 
 
 def labelled(passages: Sequence[Passage]) -> Segments:
-    """Label passages in the usual spelling, without a key.
-
-    Parameters
-    ----------
-    passages : sequence of Passage
-
-    Returns
-    -------
-    Segments
-
-    Examples
-    --------
-    >>> from audiocli.tasks.chords.labels import Chord
-    >>> labelled([Passage(0.0, 1.0, Chord(1))]).labels
-    ('Db:maj',)
-    """
+    """Label passages in the usual spelling, without a key."""
     return _segments(passages, [each.chord.label() for each in passages])
 
 

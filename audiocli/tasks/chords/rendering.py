@@ -70,22 +70,7 @@ class Piece:
 
 
 def find_songs(folder: Path) -> list[Path]:
-    """Find the songs in a folder, or in itself.
-
-    Parameters
-    ----------
-    folder : Path
-
-    Returns
-    -------
-    list of Path
-        In the order of their names; empty if there is none.
-
-    Examples
-    --------
-    >>> find_songs(Path("no-such-folder"))
-    []
-    """
+    """Find the songs in a folder, or in itself."""
     if is_song(folder):
         return [folder]
     return sorted(path for path in folder.glob("*") if path.is_dir() and is_song(path))
@@ -103,39 +88,7 @@ def pieces(
     clean: bool = False,
     seed: int = 0,
 ) -> list[Piece]:
-    """List what is to be rendered.
-
-    Parameters
-    ----------
-    songs : sequence of Path
-        Folders of songs.
-    output : Path
-        Gets NAME.flac and NAME.lab of each.
-    fonts : sequence of Path
-        Sound fonts, each as often as it stands here.
-    kind : str
-        One of ``KINDS``.
-    made_up_songs : int
-        So many songs made of random chords besides.
-    makers : sequence of callable
-        Make them in turn, given seconds and a random generator.
-    seconds : float, optional
-        Length of the excerpts; None takes whole songs.
-    clean : bool
-        As in :class:`Piece`.
-    seed : int
-        Of everything that is left to chance.
-
-    Returns
-    -------
-    list of Piece
-
-    Examples
-    --------
-    >>> made = pieces([], Path("out"), [Path("a.sf2")], made_up_songs=2)
-    >>> [piece.target.name for piece in made]
-    ['made-up-0000.flac', 'made-up-0001.flac']
-    """
+    """List what is to be rendered."""
     rng = np.random.default_rng(seed)
     sources: list[tuple[str, Make, float | None]] = [
         (song.name, partial(_of_song, song, kind), seconds) for song in songs
@@ -155,27 +108,7 @@ def _of_song(folder: Path, kind: str, rng: np.random.Generator) -> Score:
 
 
 def render_pieces(work: Sequence[Piece], *, n_jobs: int = 1) -> Iterator[Path]:
-    """Render all that is not there yet.
-
-    Parameters
-    ----------
-    work : sequence of Piece
-        As :func:`pieces` lists them.
-    n_jobs : int
-        Worker processes.
-
-    Yields
-    ------
-    Path
-        Each recording, as it is done.
-
-    Raises
-    ------
-    UsageError
-        If FluidSynth is not installed, a font is missing, or there is none.
-    DataError
-        If a song cannot be read.
-    """
+    """Render all that is not there yet."""
     if any(not piece.fonts for piece in work):
         raise UsageError("rendering needs sound fonts: give one or more by --sound-font")
     for folder in {piece.target.parent for piece in work}:

@@ -33,29 +33,7 @@ Scores = dict[str, float]
 
 
 def score_song(reference: Segments, estimate: Segments) -> Scores:
-    """Compare the chords of one recording with the reference, as ``mir_eval.chord.evaluate`` does.
-
-    Parameters
-    ----------
-    reference, estimate : Segments
-        With labels in Harte's syntax, one chord at a time. The estimate is cut or filled up with N
-        to the reference's length.
-
-    Returns
-    -------
-    dict of str to float
-        Each of ``METRICS``, from 0 to 1; NaN where the reference holds nothing that the measure
-        counts, such as X alone.
-
-    Examples
-    --------
-    >>> starts, ends = np.array([0.0, 2.0]), np.array([2.0, 4.0])
-    >>> reference = Segments(starts, ends, ["C:maj", "A:min"], "chord")
-    >>> estimate = Segments(np.array([0.0]), np.array([4.0]), ["C:maj7"], "chord")
-    >>> scores = score_song(reference, estimate)
-    >>> scores["majmin"], scores["sevenths"]
-    (0.5, 0.0)
-    """
+    """Compare the chords of a recording with the reference, as ``mir_eval.chord.evaluate``."""
     from mir_eval import chord as harte
     from mir_eval import util
 
@@ -99,25 +77,7 @@ def _intervals(segments: Segments) -> NDArray[np.float64]:
 
 
 def weighted(scores: Sequence[Scores], seconds: Sequence[float]) -> Scores:
-    """Average over recordings, each with the weight of its length.
-
-    Parameters
-    ----------
-    scores : sequence of dict
-        Of :func:`score_song`.
-    seconds : sequence of float
-        How long each recording's annotation lasts.
-
-    Returns
-    -------
-    dict of str to float
-        Over the recordings for which a measure is defined; NaN where it is for none.
-
-    Examples
-    --------
-    >>> weighted([{"root": 1.0}, {"root": 0.0}, {"root": math.nan}], [3.0, 1.0, 9.0])
-    {'root': 0.75}
-    """
+    """Average over recordings, each with the weight of its length."""
     return {
         metric: _mean([each[metric] for each in scores], np.asarray(seconds))
         for metric in scores[0]

@@ -160,31 +160,7 @@ class Rendering:
 
 
 def rendered(data: Sequence[Path], output: Path, how: Rendering) -> list[Path]:
-    """Render the songs among the data; what holds recordings stays as it is.
-
-    Parameters
-    ----------
-    data : sequence of Path
-        Folders of recordings, or of songs in symbols.
-    output : Path
-        Gets a folder for each of the latter.
-    how : Rendering
-
-    Returns
-    -------
-    list of Path
-        Folders of recordings, in the order of `data`, then that of made-up songs.
-
-    Raises
-    ------
-    UsageError
-        If there are songs and no sound fonts, or FluidSynth is missing.
-
-    Examples
-    --------
-    >>> rendered([Path("recordings")], Path("out"), Rendering())
-    [PosixPath('recordings')]
-    """
+    """Render the songs among the data; what holds recordings stays as it is."""
     folders = []
     for folder in data:
         songs = find_songs(folder)
@@ -203,18 +179,6 @@ def loss(network: ChordCRNN, batch: Batch, smoothing: float = 0.0) -> Tensor:
 
     Cross entropy of the chord, and with less weight of the bass and of each pitch class: they
     teach the shared layers what chords have in common.
-
-    Parameters
-    ----------
-    network : ChordCRNN
-    batch : Batch
-    smoothing : float
-        As in :class:`TrainingConfig`.
-
-    Returns
-    -------
-    Tensor
-        A scalar: the mean over frames whose chord is known.
     """
     logits = network.outputs(network.scaled(batch.images)).float()
     states = 12 * network.num_qualities + 1
@@ -229,21 +193,7 @@ def loss(network: ChordCRNN, batch: Batch, smoothing: float = 0.0) -> Tensor:
 
 
 def score(network: ChordCRNN, takes: Sequence[Take], decoder: Decoder) -> float:
-    """Score a network on recordings, in per cent.
-
-    Parameters
-    ----------
-    network : ChordCRNN
-        In evaluation mode.
-    takes : sequence of Take
-        Held-out recordings, as the wider front-end heard them.
-    decoder : Decoder
-
-    Returns
-    -------
-    float
-        The mean over data sets of the mean of ``CHOSEN_BY``.
-    """
+    """Score a network on recordings, in per cent."""
     config = network.frontend.config
     more = margin(config)
     changes = network.changes.double().cpu().numpy()

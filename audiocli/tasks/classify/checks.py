@@ -23,47 +23,12 @@ NAMED = 5
 
 
 def alike(name: str) -> str:
-    """Give what names have in common that differ only by blanks, case or encoding of accents.
-
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> alike(" Ann  Lee") == alike("ann lee ")
-    True
-    """
+    """Give what names have in common that differ only by blanks, case or encoding of accents."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def one_group_each(clips: Sequence[Clip], column: str | None) -> list[Clip]:
-    """Take spellings of a group that differ by blanks or case alone as one group.
-
-    Parameters
-    ----------
-    clips : sequence of Clip
-    column : str or None
-        Of the groups.
-
-    Returns
-    -------
-    list of Clip
-        Each group is called as the first of its clips calls it. A warning names the others.
-
-    Examples
-    --------
-    >>> import pytest
-    >>> from pathlib import Path
-    >>> clips = [Clip(Path(n), n, Path("d"), ("x",), {"by": n}) for n in ("Ann", "ann ", "Bob")]
-    >>> with pytest.warns(UserWarning, match="'Ann' and 'ann '"):
-    ...     [clip.group("by") for clip in one_group_each(clips, "by")]
-    ['Ann', 'Ann', 'Bob']
-    """
+    """Take spellings of a group that differ by blanks or case alone as one group."""
     if column is None:
         return list(clips)
     spellings: dict[str, list[str]] = {}
@@ -85,17 +50,7 @@ def one_group_each(clips: Sequence[Clip], column: str | None) -> list[Clip]:
 
 
 def undecided(clips: Sequence[Clip]) -> list[str]:
-    """List the files with several labels, in one data set or in two, where each can have one.
-
-    Parameters
-    ----------
-    clips : sequence of Clip
-
-    Returns
-    -------
-    list of str
-        A line each.
-    """
+    """List the files with several labels, in one data set or in two, where each can have one."""
     labels: dict[str, dict[str, None]] = {}
     for clip in clips:
         labels.setdefault(os.path.realpath(clip.path), {}).update(dict.fromkeys(clip.labels))
@@ -111,23 +66,7 @@ def undecided(clips: Sequence[Clip]) -> list[str]:
 def readable(
     clips: Sequence[Clip], *, skip: bool, stage: Stage = lambda what, done, total: None
 ) -> tuple[set[str], list[str]]:
-    """Decode each file once, to know before any work which of them cannot be.
-
-    Parameters
-    ----------
-    clips : sequence of Clip
-    skip : bool
-        Leave those out, with a warning each.
-    stage : callable
-        Told how it goes.
-
-    Returns
-    -------
-    paths : set of str
-        Of the files that can be read.
-    problems : list of str
-        A line for each that cannot, unless it is skipped.
-    """
+    """Decode each file once, to know before any work which of them cannot be."""
     files = list({os.path.realpath(clip.path): clip for clip in clips}.values())
     problems: list[str] = []
     found = read_each(files, _decoded, lambda clip: str(clip.path), problems=problems, stage=stage)
@@ -149,21 +88,7 @@ def _decoded(clip: Clip) -> int:
 def unbalanced_split(
     training: Sequence[Clip], validation: Sequence[Clip], labels: Sequence[str], group: str | None
 ) -> list[str]:
-    """List the classes that a split leaves nothing of to train on, and warn of the contrary.
-
-    Parameters
-    ----------
-    training, validation : sequence of Clip
-    labels : sequence of str
-        That there are to be told apart.
-    group : str or None
-        The column that was kept together, for the message.
-
-    Returns
-    -------
-    list of str
-        A line, or none.
-    """
+    """List the classes that a split leaves nothing of to train on, and warn of the contrary."""
     there = set(label_set(training))
     untrained = [label for label in labels if label not in there]
     unscored = [label for label in labels if label not in set(label_set(validation))]
@@ -186,12 +111,7 @@ def _named(labels: Sequence[str]) -> str:
 
 
 def similar_labels(labels: Sequence[str]) -> None:
-    """Warn of labels that differ by blanks or case alone; they may be meant, as keys C and c are.
-
-    Parameters
-    ----------
-    labels : sequence of str
-    """
+    """Warn of labels that differ by blanks or case alone; keys C and c may be meant."""
     spellings: dict[str, list[str]] = {}
     for label in labels:
         spellings.setdefault(alike(label), []).append(label)

@@ -55,11 +55,6 @@ class Clip:
         One for a classifier; any number for a tagger.
     facts : dict of str to str
         The table's other columns: artist, speaker, fold.
-
-    Examples
-    --------
-    >>> Clip(Path("a.wav"), "a.wav", Path("data"), ("rock",)).labels
-    ('rock',)
     """
 
     path: Path
@@ -99,11 +94,6 @@ class Selection:
     pair_within : str, optional
         The column of the sets, where clips are compared two by two: those of two sets differ by
         more than their labels, so pairs of one set are what counts.
-
-    Examples
-    --------
-    >>> Selection().columns
-    ('label',)
     """
 
     columns: tuple[str, ...] = ("label",)
@@ -120,38 +110,7 @@ class Selection:
 
 
 def find_clips(folder: Path, selection: Selection, *, missing: bool = False) -> list[Clip]:
-    """Find the labelled clips of a folder or a table.
-
-    Parameters
-    ----------
-    folder : Path
-        A folder, or a CSV file whose paths are relative to its own folder.
-    selection : Selection
-        Which columns hold the labels.
-    missing : bool
-        Give clips whose files are missing too; whoever reads them will find out.
-
-    Returns
-    -------
-    list of Clip
-        Clips without a label are left out. Of a file in several rows of a table there is one, with
-        the labels of all of them.
-
-    Raises
-    ------
-    DataError
-        If there are none, a column is missing, or files that the table names.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as name:
-    ...     for label in ("cat", "dog"):
-    ...         Path(name, label).mkdir()
-    ...         _ = Path(name, label, "a.wav").write_bytes(b"")
-    ...     [(clip.name, clip.labels) for clip in find_clips(Path(name), Selection())]
-    [('cat/a.wav', ('cat',)), ('dog/a.wav', ('dog',))]
-    """
+    """Find the labelled clips of a folder or a table."""
     table = folder if folder.is_file() else folder / TABLE
     if table.is_file():
         found = _joined(_listed(table, selection, missing))
@@ -244,25 +203,7 @@ def _in_folders(folder: Path) -> list[Clip]:
 
 
 def label_set(clips: Sequence[Clip], min_clips: int = 1) -> list[str]:
-    """List the labels that enough clips have.
-
-    Parameters
-    ----------
-    clips : sequence of Clip
-    min_clips : int
-        Clips that a label must have.
-
-    Returns
-    -------
-    list of str
-        Sorted.
-
-    Examples
-    --------
-    >>> clip = Clip(Path("a"), "a", Path("d"), ("x", "y"))
-    >>> label_set([clip, replace(clip, labels=("y",))], min_clips=2)
-    ['y']
-    """
+    """List the labels that enough clips have."""
     counts: dict[str, int] = {}
     for clip in clips:
         for label in clip.labels:
@@ -273,21 +214,7 @@ def label_set(clips: Sequence[Clip], min_clips: int = 1) -> list[str]:
 def target_matrix(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.float32]:
     """Mark the labels of clips.
 
-    Parameters
-    ----------
-    clips : sequence of Clip
-    labels : sequence of str
-        In the order of the columns; others are left out.
-
-    Returns
-    -------
-    ndarray of float32, shape (clips, labels)
-        1 where a clip has the label.
-
-    Examples
-    --------
-    >>> target_matrix([Clip(Path("a"), "a", Path("d"), ("x",))], ["x", "y"]).tolist()
-    [[1.0, 0.0]]
+    Returns (clips, labels).
     """
     place = {label: index for index, label in enumerate(labels)}
     targets = np.zeros((len(clips), len(labels)), np.float32)
@@ -299,31 +226,7 @@ def target_matrix(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.fl
 
 
 def select(clips: Sequence[Clip], patterns: Sequence[str], option: str) -> list[Clip]:
-    """Take the clips that any of the patterns means.
-
-    Parameters
-    ----------
-    clips : sequence of Clip
-    patterns : sequence of str
-        Titles as FOLDER/NAME with ``*`` and ``?``, or COLUMN=VALUE, say ``speaker=theo``.
-    option : str
-        What the user gave them by, for the message.
-
-    Returns
-    -------
-    list of Clip
-
-    Raises
-    ------
-    DataError
-        If a pattern means no clip.
-
-    Examples
-    --------
-    >>> some = [Clip(Path(n), n, Path("data"), ("x",), {"fold": n}) for n in "abc"]
-    >>> [clip.name for clip in select(some, ["fold=b", "data/c"], "--only")]
-    ['b', 'c']
-    """
+    """Take the clips that any of the patterns means."""
     taken = []
     for pattern in patterns:
         fitting = [clip for clip in clips if _means(pattern, clip)]
@@ -346,32 +249,7 @@ def _means(pattern: str, clip: Clip) -> bool:
 
 
 def folds(clips: Sequence[Clip], group: str | None, count: int) -> list[list[int]]:
-    """Part clips so that no group is in two parts, and labels are spread evenly.
-
-    Parameters
-    ----------
-    clips : sequence of Clip
-    group : str, optional
-        The column of the groups; without it each clip is one.
-    count : int
-        How many parts.
-
-    Returns
-    -------
-    list of list of int
-        The places of each part's clips. The same clips always give the same parts.
-
-    Raises
-    ------
-    DataError
-        If there are fewer groups than parts.
-
-    Examples
-    --------
-    >>> some = [Clip(Path(n), n, Path("d"), ("x",), {"by": n[0]}) for n in ("a1", "a2", "b1")]
-    >>> folds(some, "by", 2)
-    [[0, 1], [2]]
-    """
+    """Part clips so that no group is in two parts, and labels are spread evenly."""
     groups: dict[str, list[int]] = {}
     for place, clip in enumerate(clips):
         groups.setdefault(clip.group(group), []).append(place)
@@ -394,33 +272,7 @@ def folds(clips: Sequence[Clip], group: str | None, count: int) -> list[list[int
 
 
 def part_of(clips: Sequence[Clip], group: str | None, fold: tuple[int, int]) -> list[Clip]:
-    """Take one of the parts that :func:`folds` makes.
-
-    Parameters
-    ----------
-    clips : sequence of Clip
-    group : str, optional
-        The column of the groups.
-    fold : tuple of int
-        Its place, from 0, and how many parts there are.
-
-    Returns
-    -------
-    list of Clip
-
-    Raises
-    ------
-    UsageError
-        If it is not one of its parts.
-    DataError
-        As :func:`folds`.
-
-    Examples
-    --------
-    >>> some = [Clip(Path(n), n, Path("d"), ("x",), {"by": n[0]}) for n in ("a1", "a2", "b1")]
-    >>> [clip.name for clip in part_of(some, "by", (1, 2))]
-    ['b1']
-    """
+    """Take one of the parts that :func:`folds` makes."""
     place, parts = fold
     if not 0 <= place < parts or parts < 2:
         raise UsageError(f"fold {place} of {parts}: parts are two or more, and count from 0")
@@ -428,23 +280,7 @@ def part_of(clips: Sequence[Clip], group: str | None, fold: tuple[int, int]) -> 
 
 
 def refuse_several(clips: Sequence[Clip], advice: str) -> None:
-    """Refuse clips with several labels where one is needed.
-
-    Parameters
-    ----------
-    clips : sequence of Clip
-    advice : str
-        What to do about it.
-
-    Raises
-    ------
-    DataError
-        Naming the first of them.
-
-    Examples
-    --------
-    >>> refuse_several([Clip(Path("a"), "a", Path("d"), ("x",))], "use --multi-label")
-    """
+    """Refuse clips with several labels where one is needed."""
     for clip in clips:
         if len(clip.labels) > 1:
             labels = "; ".join(clip.labels)

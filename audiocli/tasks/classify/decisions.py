@@ -46,12 +46,6 @@ class Track:
         Why the answer may mean nothing: the recording is not of the kind the model is made for.
     silent : ndarray of bool, shape (segments,)
         Where nothing sounds; none where that was not asked.
-
-    Examples
-    --------
-    >>> row = np.array([[0.25, 0.75]], np.float32)
-    >>> Track("m", "classify", ("a", "b"), row, np.zeros(1), np.ones(1), 1.0, 0.0).best
-    ['b']
     """
 
     model: str
@@ -79,20 +73,7 @@ class Track:
 def probable(logits: Floats, task: str) -> Floats:
     """Turn logits into probabilities.
 
-    Parameters
-    ----------
-    logits : ndarray, shape (..., labels)
-    task : {"classify", "tag"}
-
-    Returns
-    -------
-    ndarray
-        The softmax of a classifier's, the logistic function of a tagger's.
-
-    Examples
-    --------
-    >>> probable(np.zeros((1, 2), np.float32), "classify").tolist()
-    [[0.5, 0.5]]
+    Takes ``logits`` (..., labels).
     """
     if task == "tag":
         likely: Floats = (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)
@@ -105,34 +86,7 @@ def probable(logits: Floats, task: str) -> Floats:
 def decode(
     track: Track, *, top: int | None = None, threshold: float | None = None
 ) -> list[list[tuple[str, float]]]:
-    """Say what each segment is.
-
-    Parameters
-    ----------
-    track : Track
-    top : int, optional
-        So many labels, the best; by default all of a classifier's, and the tags that reach the
-        threshold.
-    threshold : float, optional
-        In place of the model's own.
-
-    Returns
-    -------
-    list of list of tuple
-        For each segment the labels and their probabilities, the best first. Where the best of a
-        classifier is below the threshold, ``unknown`` comes before it. It has no probability, NaN:
-        no model knows how likely it is that something is of none of its classes. Where nothing
-        sounds there is ``silence`` alone, which has none either but where it is a class.
-
-    Examples
-    --------
-    >>> row = np.array([[0.25, 0.75]], np.float32)
-    >>> track = Track("m", "classify", ("a", "b"), row, np.zeros(1), np.ones(1), 1.0, 0.5)
-    >>> decode(track, top=1)
-    [[('b', 0.75)]]
-    >>> decode(track, top=2, threshold=0.8)
-    [[('unknown', nan), ('b', 0.75)]]
-    """
+    """Say what each segment is."""
     limit = track.threshold if threshold is None else threshold
     found = []
     for place, row in enumerate(track.probabilities):
@@ -151,29 +105,7 @@ def decode(
 
 
 def merged(track: Track, *, threshold: float | None = None) -> Segments:
-    """Join neighbouring segments of one label to events.
-
-    Parameters
-    ----------
-    track : Track
-        Of a classifier, or of a tagger: then each tag that reaches the threshold has events.
-    threshold : float, optional
-        In place of the model's own.
-
-    Returns
-    -------
-    Segments
-        With the mean probability of each; what is unknown is left out. Where segments overlap,
-        one ends and the next begins half-way between their middles.
-
-    Examples
-    --------
-    >>> rows = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8]], np.float32)
-    >>> starts = np.arange(3.0)
-    >>> events = merged(Track("m", "classify", ("a", "b"), rows, starts, starts + 1, 3.0, 0.0))
-    >>> events.labels, events.ends.tolist()
-    (('a', 'b'), [2.0, 3.0])
-    """
+    """Join neighbouring segments of one label to events."""
     middle = (track.starts + track.ends) / 2
     edges = np.concatenate([track.starts[:1], (middle[1:] + middle[:-1]) / 2, track.ends[-1:]])
     if len(middle) > 1 and np.allclose(track.starts[1:], track.ends[:-1]):

@@ -43,27 +43,7 @@ class Ear(NamedTuple):
 
 
 def find_ear(text: str) -> Ear:
-    """Find an encoder as a user writes it: a name or a model folder, and at times a part.
-
-    Parameters
-    ----------
-    text : str
-        Such as ``general``, ``runs/mine`` or ``music:peaks``.
-
-    Returns
-    -------
-    Ear
-
-    Raises
-    ------
-    UsageError
-        If there is no such encoder.
-
-    Examples
-    --------
-    >>> find_ear("general").entry.name, find_ear("music:peaks").part
-    ('general', 'peaks')
-    """
+    """Find an encoder as a user writes it: a name or a model folder, and at times a part."""
     name, _, part = text.rpartition(":")
     if not name or len(PurePath(part).parts) > 1:  # a path may have a colon of its own
         return Ear(registry.find("encode", text))
@@ -71,27 +51,7 @@ def find_ear(text: str) -> Ear:
 
 
 def ears_of(entry: registry.ModelEntry) -> list[Ear]:
-    """Find what a model listens through: the encoders it names, or itself.
-
-    Parameters
-    ----------
-    entry : ModelEntry
-        A classifier or tagger.
-
-    Returns
-    -------
-    list of Ear
-
-    Raises
-    ------
-    ModelError
-        If an encoder is missing, or is not the one that the model was trained with.
-
-    Examples
-    --------
-    >>> [str(ear) for ear in ears_of(registry.find("classify", "event"))]
-    ['general']
-    """
+    """Find what a model listens through: the encoders it names, or itself."""
     ears = []
     for named in entry.config.get("encoders") or ():
         try:
@@ -119,26 +79,7 @@ def _beside(entry: registry.ModelEntry, name: str) -> str | None:
 def load_trunk(
     entry: registry.ModelEntry, where: torch.device, *, trainable: bool = False
 ) -> ClipNetwork:
-    """Load the network that listens.
-
-    Parameters
-    ----------
-    entry : ModelEntry
-        An encoder, or a classifier with a trunk of its own.
-    where : torch.device
-        Where it is to run.
-    trainable : bool
-        Leave it as it was trained; by default it is made ready for inference alone.
-
-    Returns
-    -------
-    ClipNetwork
-
-    Raises
-    ------
-    ModelError
-        If it is damaged or of another kind.
-    """
+    """Load the network that listens."""
     network = models.load(entry, where)
     if not isinstance(network, ClipNetwork) or (entry.task != "encode" and network.head is None):
         raise ModelError(
@@ -150,16 +91,7 @@ def load_trunk(
 
 
 def in_step(networks: Sequence[ClipNetwork]) -> bool:
-    """Say whether networks take steps of one length, so that one head can hear them all.
-
-    Parameters
-    ----------
-    networks : sequence of ClipNetwork
-
-    Returns
-    -------
-    bool
-    """
+    """Say whether networks take steps of one length, so that one head can hear them all."""
     steps = {
         (each.frontend.config.sample_rate, each.stride * each.frontend.config.hop_length, each.most)
         for each in networks
@@ -170,26 +102,7 @@ def in_step(networks: Sequence[ClipNetwork]) -> bool:
 def fitting_heads(
     entry: registry.ModelEntry, head: nn.Module | None, ears: Sequence[tuple[Ear, ClipNetwork]]
 ) -> list[Head]:
-    """Give each ear its share of a head: their logits add up to those of the model.
-
-    Parameters
-    ----------
-    entry : ModelEntry
-        The model.
-    head : Module
-        Of all ears together.
-    ears : sequence of tuple
-        What it listens through, and the networks.
-
-    Returns
-    -------
-    list of Head
-
-    Raises
-    ------
-    ModelError
-        If the head does not fit what is said of it, or what it listens through.
-    """
+    """Give each ear its share of a head: their logits add up to those of the model."""
     where = entry.folder / registry.CONFIG
     linear = head.layers[-1] if isinstance(head, Head) else None
     if not isinstance(head, Head) or not isinstance(linear, nn.Linear):

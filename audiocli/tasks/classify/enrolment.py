@@ -85,11 +85,6 @@ class Enrolment:
         A cosine with a centroid below this is nobody's.
     scale : float
         How fast the probability rises with the cosine, around the threshold.
-
-    Examples
-    --------
-    >>> Enrolment(("ann", "bob"), np.eye(2), np.zeros(2), 0.5, 10.0).names
-    ('ann', 'bob')
     """
 
     names: tuple[str, ...]
@@ -108,11 +103,6 @@ class Comparison(NamedTuple):
         Of their vectors, -1 to 1.
     probability : float
         That it is the same speaker, where both cases are as likely before.
-
-    Examples
-    --------
-    >>> Comparison(0.8, 0.95).probability
-    0.95
     """
 
     cosine: float
@@ -126,47 +116,7 @@ def enrol(
     threshold: float | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> Enrolment:
-    """Hear the clips of some people.
-
-    Parameters
-    ----------
-    folder : Path
-        A folder a person, with three clips or more; the folder's name is the person's.
-    encoder : SoundEncoder
-        Makes the vectors.
-    threshold : float, optional
-        Least cosine with a person's centroid. By default what the encoder's configuration states
-        for two clips, carried over to centroids, and where more is needed to tell these people
-        from each other, half-way there.
-    warn : callable, optional
-        Hears of each clip that cannot be read, and is left out.
-
-    Returns
-    -------
-    Enrolment
-
-    Raises
-    ------
-    DataError
-        If there are no people, or too few clips of one.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import soundfile
-    >>> class Loudness:
-    ...     entry = ModelEntry(Path("loudness"), {})
-    ...
-    ...     def stream(self, blocks, sample_rate):
-    ...         return np.array([1.0, np.mean([np.abs(block).mean() for block in blocks])])
-    >>> with tempfile.TemporaryDirectory() as people:
-    ...     for name, level in (("ann", 0.1), ("bob", 0.9)):
-    ...         Path(people, name).mkdir()
-    ...         for take in "123":
-    ...             soundfile.write(Path(people, name, f"{take}.wav"), np.full(800, level), 8000)
-    ...     enrol(Path(people), Loudness()).names
-    ('ann', 'bob')
-    """
+    """Hear the clips of some people."""
     heard = [
         (person.name, _clips(person, encoder, warn or (lambda message: None)))
         for person in _people(folder)
@@ -264,26 +214,7 @@ def _mean(entry: ModelEntry, units: int) -> Vector:
 def directions(vectors: NDArray[Any], entry: ModelEntry) -> Vector:
     """Take off what all vectors of an encoder share, and bring them to length 1.
 
-    Parameters
-    ----------
-    vectors : ndarray, shape (..., units)
-    entry : ModelEntry
-        The encoder.
-
-    Returns
-    -------
-    ndarray of float64
-        Their scalar products are the cosines that are compared.
-
-    Raises
-    ------
-    ModelError
-        If the mean in its configuration is of other vectors.
-
-    Examples
-    --------
-    >>> directions(np.array([3.0, 4.0]), ModelEntry(Path("m"), {})).tolist()
-    [0.6, 0.8]
+    Takes ``vectors`` (..., units).
     """
     return _directions(np.asarray(vectors, np.float64), _mean(entry, np.shape(vectors)[-1]))
 
@@ -327,34 +258,7 @@ def recognise(
 ) -> list[tuple[str, float]]:
     """Say whose clip it is.
 
-    Parameters
-    ----------
-    enrolment : Enrolment
-        The people.
-    vector : ndarray, shape (units,)
-        As the encoder gives it.
-    threshold : float, optional
-        Least cosine, in place of the enrolment's own.
-
-    Returns
-    -------
-    list of (str, float)
-        All people with their probabilities, the best first. Where nobody reaches the threshold,
-        ``unknown`` comes before them; else what is missing to 1 is the probability of somebody
-        else.
-
-    Raises
-    ------
-    ValueError
-        If the vector has another length: it is another encoder's.
-
-    Examples
-    --------
-    >>> people = Enrolment(("ann", "bob"), np.eye(2), np.zeros(2), 0.5, 10.0)
-    >>> recognise(people, np.array([0.2, 3.0]))[0][0]
-    'bob'
-    >>> recognise(people, np.array([-1.0, -1.0]))[0][0]
-    'unknown'
+    Takes ``vector`` (units,).
     """
     if np.shape(vector) != enrolment.mean.shape:
         raise ValueError(f"a vector of shape {np.shape(vector)}, not {enrolment.mean.shape}")
@@ -370,69 +274,14 @@ def recognise(
 
 
 def compare(first: Path, second: Path, encoder: SoundEncoder) -> Comparison:
-    """Compare the speakers of two recordings.
-
-    Parameters
-    ----------
-    first, second : Path
-        Any audio files.
-    encoder : SoundEncoder
-        Makes the vectors.
-
-    Returns
-    -------
-    Comparison
-        The cosine, and the probability that it is the same speaker.
-
-    Raises
-    ------
-    AudioError
-        If a file cannot be read.
-    ModelError
-        If the encoder was not calibrated for this.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import soundfile
-    >>> class Loudness:
-    ...     entry = ModelEntry(Path("loudness"), {"decoder": {"threshold": 0.9, "slope": 50}})
-    ...
-    ...     def stream(self, blocks, sample_rate):
-    ...         return np.array([1.0, np.mean([np.abs(block).mean() for block in blocks])])
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     clip = Path(folder, "a.wav")
-    ...     soundfile.write(clip, np.full(800, 0.5), 8000)
-    ...     round(compare(clip, clip, Loudness()).probability, 2)
-    0.99
-    """
+    """Compare the speakers of two recordings."""
     return compare_vectors(_heard(first, encoder), _heard(second, encoder), encoder.entry)
 
 
 def compare_vectors(one: NDArray[Any], other: NDArray[Any], entry: ModelEntry) -> Comparison:
     """Compare the speakers of two recordings that were heard before.
 
-    Parameters
-    ----------
-    one, other : ndarray, shape (units,)
-        As the encoder gives them.
-    entry : ModelEntry
-        The encoder.
-
-    Returns
-    -------
-    Comparison
-
-    Raises
-    ------
-    ModelError
-        If the encoder was not calibrated for this.
-
-    Examples
-    --------
-    >>> entry = ModelEntry(Path("m"), {"decoder": {"threshold": 0.5, "slope": 10}})
-    >>> compare_vectors(np.array([1.0, 0.0]), np.array([2.0, 0.0]), entry).cosine
-    1.0
+    Takes ``one, other`` (units,).
     """
     decoder = _decoder(entry)
     if not {"threshold", "slope"} <= decoder.keys():

@@ -124,26 +124,7 @@ class Evaluation:
 
 
 def heard_before(entry: ModelEntry, clips: Sequence[Clip]) -> list[Clip]:
-    """Find the clips of groups that a model was trained on, or the encoder it listens through.
-
-    Parameters
-    ----------
-    entry : ModelEntry
-        Its configuration names the groups, and the column they stand in. Where it names no
-        column, or a clip has none of that name, clips are told by their titles.
-    clips : sequence of Clip
-
-    Returns
-    -------
-    list of Clip
-
-    Examples
-    --------
-    >>> training = {"group": "by", "groups": ["ann"]}
-    >>> some = [Clip(Path(n), n, Path("d"), ("x",), {"by": n}) for n in ("ann", "bob")]
-    >>> [clip.name for clip in heard_before(ModelEntry(Path("m"), {"training": training}), some)]
-    ['ann']
-    """
+    """Find the clips of groups that a model was trained on, or the encoder it listens through."""
     sources = _trained(entry)
     return [clip for clip in clips if any(each.heard(clip) for each in sources)]
 
@@ -417,14 +398,7 @@ def verify(
 
 
 def record_scores(result: Evaluation, data: str) -> None:
-    """Write what was measured into the model folder, configuration and card.
-
-    Parameters
-    ----------
-    result : Evaluation
-    data : str
-        What it was measured on, in words.
-    """
+    """Write what was measured into the model folder, configuration and card."""
     numbers: Mapping[str, Any] = result.numbers
     counted = f"{data}; number of clips: {numbers['clips']}"
     if "pairs" in numbers:

@@ -47,11 +47,6 @@ class Augmentation:
     ----------
     Zhang, Cisse, Dauphin, Lopez-Paz: mixup: Beyond empirical risk minimization. ICLR 2018.
     Park et al.: SpecAugment. Interspeech 2019.
-
-    Examples
-    --------
-    >>> AUGMENTATIONS["none"].mix
-    0.0
     """
 
     semitones: float = 0.0
@@ -73,21 +68,7 @@ AUGMENTATIONS = {
 def load(clip: Clip, sample_rate: int) -> NDArray[np.int16]:
     """Read a clip.
 
-    Parameters
-    ----------
-    clip : Clip
-    sample_rate : int
-        Rate wanted, in Hz.
-
-    Returns
-    -------
-    ndarray of int16, shape (samples,)
-        Mono; of what is longer than a minute, the middle.
-
-    Raises
-    ------
-    AudioError
-        If the file cannot be read.
+    Returns (samples,).
     """
     with AudioReader(clip.path) as reader:
         blocks = list(mono(reader.blocks(), reader.info.sample_rate, sample_rate))
@@ -104,26 +85,7 @@ def varied(
 ) -> Signal:
     """Cut a piece of a clip at random, as another recording of it might sound.
 
-    Parameters
-    ----------
-    audio : ndarray of int16, shape (any,)
-    samples : int
-        Length of the piece; a shorter clip stands somewhere in silence.
-    rate : int
-        In Hz.
-    how : Augmentation
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of float32, shape (samples,)
-        Its peak is 1, or it is silent.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> varied(np.ones(500, np.int16), 800, 8000, AUGMENTATIONS["wide"], rng).shape
-    (800,)
+    Takes ``audio`` (any,), ``rate`` in Hz; returns (samples,).
     """
     ratio = 2 ** (rng.uniform(-how.semitones, how.semitones) / 12) if how.semitones else 1.0
     needed = int(np.ceil(samples * ratio))
@@ -162,14 +124,6 @@ class Examples:
     augmentation : Augmentation
     balanced : bool
         Whether each label is drawn as often as the others, or each clip.
-
-    Examples
-    --------
-    >>> clips = [np.ones(800, np.int16), np.ones(400, np.int16)]
-    >>> maker = Examples(clips, np.eye(2, dtype=np.float32), 8000, 0.1, AUGMENTATIONS["wide"])
-    >>> audio, targets = maker.batch(5, np.random.default_rng(0))
-    >>> audio.shape, targets.shape
-    (torch.Size([5, 800]), torch.Size([5, 2]))
     """
 
     audio: Sequence[NDArray[np.int16]]
@@ -211,23 +165,7 @@ class Examples:
 def masked(images: Tensor, largest: float, rng: torch.Generator | None = None) -> Tensor:
     """Blank a stretch of bands and one of frames in each image.
 
-    Parameters
-    ----------
-    images : Tensor, shape (batch, channels, bands, frames)
-    largest : float
-        Largest share of the bands, and of the frames.
-    rng : torch.Generator, optional
-        Draws them.
-
-    Returns
-    -------
-    Tensor
-        Zero there: the mean of what networks hear.
-
-    Examples
-    --------
-    >>> masked(torch.ones(1, 1, 10, 10), 0.0).sum().item()
-    100.0
+    Takes ``images`` (batch, channels, bands, frames).
     """
     for dimension in (2, 3):
         size = images.shape[dimension]

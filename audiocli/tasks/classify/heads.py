@@ -105,31 +105,7 @@ def fit_head(
 ) -> None:
     """Fit a linear head in place, from the weights that it has; the best ones are unique.
 
-    Parameters
-    ----------
-    head : Head
-        Without a hidden layer.
-    pooled : ndarray, shape (examples, inputs)
-    targets : ndarray, shape (examples, labels)
-    task : {"classify", "tag"}
-    penalty : float
-        Half of it times the squared weights is added to the mean cross entropy.
-    weights : ndarray, shape (examples,)
-        What each example counts; their mean should be 1.
-    whiten : float
-        As in :class:`Fitting`.
-    added : sequence of ndarray of int
-        Places of inputs, each of one length, that are added up and then count as one; those of
-        one array alone count as they are. Without any, all count.
-
-    Examples
-    --------
-    >>> from audiocli.nn.frontend import FilterbankConfig
-    >>> head = Head(FilterbankConfig(), inputs=1, num_outputs=2)
-    >>> x, y = np.array([[-1.0], [1.0]], np.float32), np.eye(2, dtype=np.float32)
-    >>> fit_head(head, x, y, "classify", 0.01, np.ones(2, np.float32))
-    >>> head(torch.tensor([[-2.0], [2.0]])).argmax(dim=1).tolist()
-    [0, 1]
+    Takes ``pooled`` (examples, inputs), ``targets`` (examples, labels), ``weights`` (examples,).
     """
     inputs, wanted = torch.from_numpy(pooled), torch.from_numpy(targets)
     share = torch.from_numpy(weights)

@@ -72,13 +72,6 @@ class Split:
         Of each.
     held_out : str
         What judges, in words.
-
-    Examples
-    --------
-    >>> clip = Clip(Path("a"), "a", Path("d"), ("x",))
-    >>> split = Split([clip], [], ["w", "x"], Selection(), [Path("d")], ["CC0"], "nothing")
-    >>> split.targets([clip]).tolist()
-    [[0.0, 1.0]]
     """
 
     training: list[Clip]
@@ -134,47 +127,7 @@ def gather(
     skip_unreadable: bool = False,
     stage: Stage = lambda what, done, total: None,
 ) -> Split:
-    """Find labelled clips and part them, without a group on both sides.
-
-    Parameters
-    ----------
-    data : sequence of Path
-        Folders or tables, see :mod:`audiocli.tasks.classify.clips`.
-    selection : Selection
-        Labels and groups.
-    task : {"classify", "tag"}
-        A classifier's clips have one label each.
-    held_out : sequence of str
-        Patterns of the clips that judge, see :func:`audiocli.tasks.classify.clips.select`.
-    fold : tuple of int, optional
-        Hold out the part of this place, from 0, of so many parts: (place, parts).
-    dev : sequence of Path
-        Folders whose clips judge. With none of the three, the first of ten parts does.
-    licences : sequence of str
-        Of `data`, for the card.
-    open_set : bool
-        Validate with clips of other labels as well: for an encoder that compares.
-    cross_validated : bool
-        The parts are to be held out in turn, so that no class can be held out wholly.
-    skip_unreadable : bool
-        Leave out files that cannot be read, with a warning each; by default they are named
-        together, and refused.
-    stage : callable
-        Told how far reading is.
-
-    Returns
-    -------
-    Split
-
-    Raises
-    ------
-    DataError
-        If there are no clips, or only of one class; if some cannot be read or have several labels;
-        if a class is wholly held out, or nothing is left on one side. What is wrong with the clips
-        is said at once.
-    UsageError
-        If a group is on both sides, or the fold is not one of its parts.
-    """
+    """Find labelled clips and part them, without a group on both sides."""
     clips = [clip for folder in data for clip in find_clips(folder, selection, missing=True)]
     extra = [clip for folder in dev for clip in find_clips(folder, selection, missing=True)]
     tidy = one_group_each([*clips, *extra], selection.group)
@@ -259,19 +212,7 @@ def _refuse_shared(training: Sequence[Clip], judging: Sequence[Clip], group: str
 def refuse_unscorable(truth: Floats, task: str) -> None:
     """Refuse tags that no held-out clip has, or all: no score would choose among networks.
 
-    Parameters
-    ----------
-    truth : ndarray, shape (clips, labels)
-    task : {"classify", "tag"}
-
-    Raises
-    ------
-    DataError
-        If all are like that.
-
-    Examples
-    --------
-    >>> refuse_unscorable(np.eye(2, dtype=np.float32), "tag")
+    Takes ``truth`` (clips, labels).
     """
     share = truth.mean(axis=0)
     if task == "tag" and not ((share > 0) & (share < 1)).any():
@@ -297,19 +238,7 @@ def agreement(logits: Floats, truth: Floats, task: str) -> float:
 def right_answers(truth: Floats, guess: NDArray[np.intp]) -> NDArray[np.intp]:
     """Name the right class of each clip; of several, the one that was guessed.
 
-    Parameters
-    ----------
-    truth : ndarray, shape (clips, labels)
-    guess : ndarray of int, shape (clips,)
-
-    Returns
-    -------
-    ndarray of int, shape (clips,)
-
-    Examples
-    --------
-    >>> right_answers(np.array([[1.0, 1, 0], [1, 1, 0]], np.float32), np.array([1, 2])).tolist()
-    [1, 0]
+    Takes ``truth`` (clips, labels), ``guess`` (clips,); returns (clips,).
     """
     hit = np.take_along_axis(truth, guess[:, np.newaxis], axis=1)[:, 0] > 0
     right: NDArray[np.intp] = np.where(hit, guess, truth.argmax(axis=1))
@@ -321,19 +250,7 @@ def chosen_scores(
 ) -> tuple[dict[str, float], list[dict[str, Any]]]:
     """Calibrate a model on clips it was not trained on, and score it there.
 
-    Parameters
-    ----------
-    logits, truth : ndarray, shape (clips, labels)
-    task : {"classify", "tag"}
-    groups : sequence of str, length clips
-        What belongs together: intervals come from drawing whole groups again.
-
-    Returns
-    -------
-    decoder : dict
-        Temperature and threshold.
-    scores : list of dict
-        Metric, value, unit and measure of each.
+    Takes ``logits, truth`` (clips, labels).
     """
     guess = logits.argmax(axis=1)
     right = right_answers(truth, guess)
@@ -385,21 +302,7 @@ def _score(metric: str, value: float, measure: str) -> dict[str, Any]:
 
 
 def model_card(split: Split, task: str, config: dict[str, Any]) -> Card:
-    """Gather what a configuration says of the training, but for the network and its scores.
-
-    Parameters
-    ----------
-    split : Split
-    task : {"classify", "tag"}
-    config : dict
-        The settings of the run.
-
-    Returns
-    -------
-    Card
-        The groups that were trained on stand in it, so that an evaluation can tell when it meets
-        them again.
-    """
+    """Gather what a configuration says of the training, but for the network and its scores."""
     counts = [sum(clip.folder.resolve() == _home(folder) for clip in split.training)
               for folder in split.data]  # fmt: skip
     minutes = [_minutes(split.training, folder) for folder in split.data]

@@ -39,13 +39,6 @@ class Measure:
         What else there is to know.
     low, high : float
         Of the 95 % interval; NaN without one.
-
-    Examples
-    --------
-    >>> Measure("macro F1", 0.84, "mean over the classes").key
-    'macro_f1'
-    >>> Measure("accuracy", 0.84, "", 0.8, 0.9).interval
-    '95 % interval 80.0 to 90.0'
     """
 
     name: str
@@ -85,11 +78,6 @@ class Scores:
         Those of the confusion matrix: of a classifier, the labels that are there or were answered.
     confusion : ndarray, shape (labels, labels)
         One row a true label, one column an answer.
-
-    Examples
-    --------
-    >>> Scores([]).confusion.shape
-    (0, 0)
     """
 
     measures: list[Measure]
@@ -105,27 +93,7 @@ def score_classes(
 ) -> Scores:
     """Score the likeliest labels.
 
-    Parameters
-    ----------
-    clips : sequence of Clip
-        With a label that the model knows, or several: then any of them is right.
-    probabilities : ndarray, shape (clips, labels)
-    labels : sequence of str
-        What the model knows.
-    groups : sequence of str
-        Of each clip, see :func:`audiocli.tasks.classify.scoring.bootstrap`.
-
-    Returns
-    -------
-    Scores
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> clips = [Clip(Path(n), n, Path("data"), (n,)) for n in ("cat", "dog")]
-    >>> scores = score_classes(clips, np.array([[0.9, 0.1], [0.6, 0.4]]), ["cat", "dog"], "ab")
-    >>> scores.measures[0].value, scores.confusion.tolist()
-    (0.5, [[1, 0], [1, 0]])
+    Takes ``probabilities`` (clips, labels).
     """
     guess = [labels[place] for place in probabilities.argmax(axis=1)]
     truth = [
@@ -176,30 +144,7 @@ def score_tags(
 ) -> Scores:
     """Score the probabilities of tags.
 
-    Parameters
-    ----------
-    clips : sequence of Clip
-        With any number of labels; others than these are left out.
-    probabilities : ndarray, shape (clips, labels)
-    labels : sequence of str
-        The tags to score: those that the data knows as well as the model.
-    threshold : float
-        From which on a tag is given.
-    groups : sequence of str
-        Of each clip.
-
-    Returns
-    -------
-    Scores
-        Without a confusion matrix.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> clips = [Clip(Path(n), n, Path("data"), tuple(n)) for n in ("xy", "x", "y")]
-    >>> said = np.array([[0.9, 0.7], [0.8, 0.1], [0.3, 0.9]])
-    >>> [round(m.value, 2) for m in score_tags(clips, said, ["x", "y"], 0.5, "abc").measures]
-    [1.0, 1.0, 1.0, 0.18]
+    Takes ``probabilities`` (clips, labels).
     """
     truth, given = target_matrix(clips, labels) > 0, probabilities >= threshold
     areas = scoring.roc_auc(truth, probabilities)

@@ -80,43 +80,6 @@ def plot_classes(
     Each class has a row, the darker the more probable; a red line under a cell says that this is
     the answer, and none is where it is unknown. Where segments overlap, each is drawn up to the
     middle of what two share.
-
-    Parameters
-    ----------
-    path : Path
-        ``.png``, ``.svg`` or ``.pdf``.
-    seen : Overview
-        The recording.
-    track : ClassTrack
-        What a model says; of more than 20 labels the strongest are drawn.
-    title : str
-        Above the picture.
-    threshold : float, optional
-        In place of the track's own.
-    descriptions : mapping of str to str, optional
-        Plain words for labels, to stand beside them.
-    overwrite : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    UsageError
-        If the extension is another, matplotlib is not installed, or the file is there.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from types import SimpleNamespace
-    >>> column = np.zeros(200)
-    >>> seen = Overview(1.0, 0.005, column, column, np.zeros((9, 201)), np.geomspace(50, 4000, 9))
-    >>> track = SimpleNamespace(
-    ...     task="classify", labels=("rain", "wind"), probabilities=np.array([[0.9, 0.1]]),
-    ...     starts=np.zeros(1), ends=np.ones(1), threshold=0.4)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     picture = Path(folder) / "a.png"
-    ...     plot_classes(picture, seen, track, "rain.wav")
-    ...     picture.stat().st_size > 10_000
-    True
     """
     rows = _strongest(track.probabilities)
     names = [_name(track.labels[row], descriptions) for row in rows]
@@ -213,37 +176,7 @@ def plot_tags(
     threshold: float | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Draw tags as bars, the most probable first.
-
-    Parameters
-    ----------
-    path : Path
-        ``.png``, ``.svg`` or ``.pdf``.
-    names : sequence of str
-        The tags, in any order; of more than 20 the most probable are drawn.
-    probabilities : sequence of float
-        One for each.
-    title : str
-        Above the picture.
-    threshold : float, optional
-        Drawn as a line; tags below it are pale.
-    overwrite : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    UsageError
-        If the extension is another, matplotlib is not installed, or the file is there.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     picture = Path(folder) / "a.png"
-    ...     plot_tags(picture, ["rock", "guitar"], [0.4, 0.9], "song.mp3", threshold=0.5)
-    ...     picture.stat().st_size > 5_000
-    True
-    """
+    """Draw tags as bars, the most probable first."""
     values = np.asarray(probabilities, np.float64)
     order = np.argsort(-values, kind="stable")[:MOST]
     count = len(order)
@@ -280,32 +213,7 @@ def plot_confusion(
     Counts stand in the cells; the colour is the share of the row. On the right stands how much of
     each row is right.
 
-    Parameters
-    ----------
-    path : Path
-        ``.png``, ``.svg`` or ``.pdf``.
-    matrix : ndarray of int, shape (labels, labels)
-        One row a true label, one column an answer.
-    labels : sequence of str
-        In the order of rows and columns.
-    title : str
-        Above the picture.
-    overwrite : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    UsageError
-        If the extension is another, matplotlib is not installed, or the file is there.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     picture = Path(folder) / "a.png"
-    ...     plot_confusion(picture, np.array([[9, 1], [2, 8]]), ["cat", "dog"], "held-out")
-    ...     picture.stat().st_size > 5_000
-    True
+    Takes ``matrix`` (labels, labels).
     """
     count = len(labels)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)

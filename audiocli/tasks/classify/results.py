@@ -165,31 +165,7 @@ class Result:
 
 
 def destination(target: Path | None, request: ClassifyRequest, *, folder: bool) -> Destination:
-    """Settle the format, and whether the output is a file or a folder.
-
-    Parameters
-    ----------
-    target : Path or None
-        What the user named.
-    request : ClassifyRequest
-        May name the format.
-    folder : bool
-        Whether it must be a folder.
-
-    Returns
-    -------
-    Destination
-
-    Raises
-    ------
-    UsageError
-        If the target is neither a folder nor ends like a format.
-
-    Examples
-    --------
-    >>> destination(Path("results.csv"), ClassifyRequest(), folder=False).form
-    'csv'
-    """
+    """Settle the format, and whether the output is a file or a folder."""
     # Of txt and audacity, which end alike, txt is meant.
     endings = {formats.FORMATS[name].extension: name for name in reversed(FORMATS)}
     suffix = "" if target is None or target.is_dir() else target.suffix.lower()
@@ -209,32 +185,7 @@ def describe(
     meanings: Mapping[str, Mapping[str, str]] | None = None,
     warnings: Sequence[str] = (),
 ) -> Result:
-    """Make of the models' answers what the formats hold.
-
-    Parameters
-    ----------
-    tracks : sequence of Track
-        What the models say of a recording.
-    request : ClassifyRequest
-        What is wanted.
-    file : str
-        How to call the recording.
-    meanings : mapping, optional
-        For each model its labels in plain words, where they need some.
-    warnings : sequence of str
-        What to keep in mind.
-
-    Returns
-    -------
-    Result
-
-    Examples
-    --------
-    >>> row, time = np.array([[0.2, 0.8]], np.float32), np.zeros(1)
-    >>> track = Track("genre", "classify", ("pop", "rock"), row, time, time + 3, 3.0, 0.0)
-    >>> describe([track], ClassifyRequest(), "a.wav").rows[0]["label"]
-    'rock'
-    """
+    """Make of the models' answers what the formats hold."""
     meanings = meanings or {}
     several, along = len(tracks) > 1, request.segment is not None
     text = request.form in (None, "txt")
@@ -329,32 +280,7 @@ def _events(track: Track, plain: Mapping[str, str], threshold: float | None) -> 
 
 
 def render(result: Result, form: str, *, named: bool = True, header: bool = True) -> str:
-    r"""Turn what was found into text.
-
-    Parameters
-    ----------
-    result : Result
-        Of one recording; results of several may follow one another, except in lab, jams and
-        audacity.
-    form : str
-        One of ``FORMATS``, the one that the result was made for.
-    named : bool
-        In txt: name the recording in each line.
-    header : bool
-        In csv: begin with the names of the columns.
-
-    Returns
-    -------
-    str
-        Lines, each with its end.
-
-    Examples
-    --------
-    >>> row, time = np.array([[0.2, 0.8]], np.float32), np.zeros(1)
-    >>> track = Track("genre", "classify", ("pop", "rock"), row, time, time + 3, 3.0, 0.0)
-    >>> render(describe([track], ClassifyRequest("lab"), "a.wav"), "lab")
-    '0.000 3.000 rock\n'
-    """
+    r"""Turn what was found into text."""
     if form in SPANS:
         return str(formats.render(result.events, form))  # bytes are midi's alone
     if form == "json":

@@ -57,11 +57,6 @@ class LabelScores:
         Of those that can be scored; NaN if none can.
     left_out : int
         How many cannot.
-
-    Examples
-    --------
-    >>> LabelScores(np.array([0.5, np.nan]), 0.5, 1).left_out
-    1
     """
 
     values: Array
@@ -76,22 +71,7 @@ def accuracy(truth: Names, guess: Names, weights: Array) -> Array: ...
 def accuracy(truth: Names, guess: Names, weights: Array | None = None) -> float | Array:
     """Compute the share of clips whose label is right.
 
-    Parameters
-    ----------
-    truth, guess : sequence of str or int
-        Labels of the same clips.
-    weights : ndarray, shape (resamples, clips), optional
-        How often each clip counts.
-
-    Returns
-    -------
-    float, or with weights ndarray of shape (resamples,)
-        NaN where there are no clips.
-
-    Examples
-    --------
-    >>> accuracy(["dog", "cat"], ["dog", "cow"])
-    0.5
+    Takes ``weights`` (resamples, clips); returns (resamples,).
     """
     right = np.asarray(truth) == np.asarray(guess)
     weighted = _weights(weights, len(right))
@@ -109,25 +89,7 @@ def macro_f1(
 ) -> float | Array:
     """Compute the mean over the labels of the F1 of each.
 
-    Parameters
-    ----------
-    truth, guess : sequence of str or int
-        Labels of the same clips.
-    weights : ndarray, shape (resamples, clips), optional
-        How often each clip counts.
-    labels : sequence of str or int, optional
-        The labels that count, say without ``unknown``; all by default. One that is neither in
-        the truth nor in the guess is left out.
-
-    Returns
-    -------
-    float, or with weights ndarray of shape (resamples,)
-        NaN where there are no clips.
-
-    Examples
-    --------
-    >>> round(macro_f1(["dog", "cat", "cat"], ["dog", "cat", "dog"]), 4)
-    0.6667
+    Takes ``weights`` (resamples, clips); returns (resamples,).
     """
     true, guessed = np.asarray(truth), np.asarray(guess)
     names = np.unique(np.concatenate([true, guessed]) if labels is None else np.asarray(labels))
@@ -141,27 +103,7 @@ def macro_f1(
 def confusion(truth: Names, guess: Names, labels: Names) -> NDArray[np.int64]:
     """Count how often clips of one label were given another.
 
-    Parameters
-    ----------
-    truth, guess : sequence of str or int
-        Labels of the same clips.
-    labels : sequence of str or int
-        All labels, in the order of rows and columns.
-
-    Returns
-    -------
-    ndarray of int, shape (labels, labels)
-        One row a true label, one column a guess.
-
-    Raises
-    ------
-    ValueError
-        If the truth or the guess holds something else.
-
-    Examples
-    --------
-    >>> confusion(["dog", "cat", "cat"], ["dog", "cat", "dog"], ["cat", "dog"]).tolist()
-    [[1, 1], [0, 1]]
+    Returns (labels, labels).
     """
     places = {label: place for place, label in enumerate(np.asarray(labels).tolist())}
     pairs = [np.asarray(part).tolist() for part in (truth, guess)]
@@ -185,26 +127,8 @@ def roc_auc(
 
     That is how often a clip that has the label scores above one that has not; ties count half.
 
-    Parameters
-    ----------
-    truth : ndarray, shape (clips, labels)
-        Whether a clip has the label.
-    scores : ndarray, shape (clips, labels)
-        More is surer.
-    weights : ndarray, shape (resamples, clips), optional
-        How often each clip counts.
-
-    Returns
-    -------
-    LabelScores, or with weights ndarray of shape (resamples,)
-        With weights the mean over the labels that the resample can score.
-
-    Examples
-    --------
-    >>> truth = np.array([[1, 1], [0, 1], [1, 1]])
-    >>> result = roc_auc(truth, np.array([[0.9, 0.1], [0.5, 0.2], [0.4, 0.3]]))
-    >>> result.mean, result.left_out
-    (0.5, 1)
+    Takes ``truth`` (clips, labels), ``scores`` (clips, labels), ``weights`` (resamples, clips);
+    returns (resamples,).
     """
 
     def area(having: Array, every: Array, below: Array, total: Array) -> Array:
@@ -225,25 +149,8 @@ def average_precision(
 ) -> LabelScores | Array:
     """Compute the area under the precision-recall curve of each label, in steps.
 
-    Parameters
-    ----------
-    truth : ndarray, shape (clips, labels)
-        Whether a clip has the label.
-    scores : ndarray, shape (clips, labels)
-        More is surer.
-    weights : ndarray, shape (resamples, clips), optional
-        How often each clip counts.
-
-    Returns
-    -------
-    LabelScores, or with weights ndarray of shape (resamples,)
-        With weights the mean over the labels that the resample can score.
-
-    Examples
-    --------
-    >>> scores = np.array([[0.9], [0.5], [0.4]])
-    >>> round(average_precision(np.array([[1], [0], [1]]), scores).mean, 4)
-    0.8333
+    Takes ``truth`` (clips, labels), ``scores`` (clips, labels), ``weights`` (resamples, clips);
+    returns (resamples,).
     """
 
     def area(having: Array, every: Array, below: Array, total: Array) -> Array:
@@ -296,28 +203,7 @@ def equal_error_rate(
 ) -> tuple[float, float] | Array:
     """Find where as many pairs are taken for the same by mistake as for different.
 
-    Parameters
-    ----------
-    same_scores, different_scores : ndarray, shape (pairs,)
-        How alike pairs of the same, and of different speakers are; more is more alike.
-    weights : pair of ndarray, shapes (resamples, pairs), optional
-        How often each pair of either kind counts.
-
-    Returns
-    -------
-    rate, threshold : float, or with weights ndarray of shape (resamples,)
-        The error rate, interpolated between scores, and the score from which on a pair is taken
-        for the same. With weights only the rates.
-
-    Raises
-    ------
-    DataError
-        If one kind of pairs is missing.
-
-    Examples
-    --------
-    >>> equal_error_rate([0.9, 0.8, 0.6, 0.3], [0.5, 0.2, 0.1, 0.0])
-    (0.25, 0.4)
+    Takes ``same_scores, different_scores`` (pairs,); returns (resamples,).
     """
     same, different = (np.asarray(part, np.float64) for part in (same_scores, different_scores))
     if not (len(same) and len(different)):
@@ -359,24 +245,7 @@ def calibration_error(
 ) -> float | Array:
     """Compute the expected calibration error in bins of equal width (Guo et al., 2017).
 
-    Parameters
-    ----------
-    confidence : ndarray, shape (clips,) or (clips, labels)
-        Probability of the best label; for tags that of each.
-    right : ndarray of the same shape
-        Whether that label is right; for tags whether the clip has it.
-    weights : ndarray, shape (resamples, clips), optional
-        How often each clip counts.
-
-    Returns
-    -------
-    float, or with weights ndarray of shape (resamples,)
-        Mean distance of confidence and accuracy, 0 to 1; NaN where there are no clips.
-
-    Examples
-    --------
-    >>> float(round(calibration_error(np.full(4, 0.75), np.array([1, 1, 1, 0])), 4))
-    0.0
+    Takes ``confidence`` (clips,), ``weights`` (resamples, clips); returns (resamples,).
     """
     sure = np.asarray(confidence, np.float64)
     sure = sure[:, None] if sure.ndim == 1 else sure
@@ -392,26 +261,7 @@ def calibration_error(
 def fit_temperature(logits: NDArray[Any], truth: NDArray[Any]) -> float:
     """Find the temperature that logits are divided by to make the truth most probable.
 
-    Parameters
-    ----------
-    logits : ndarray, shape (clips, labels)
-        Of clips that did not train the network.
-    truth : ndarray, shape (clips,) or (clips, labels)
-        The places of the true labels, where each clip has one and probabilities are a softmax;
-        or whether each clip has each label, where they are sigmoids.
-
-    Returns
-    -------
-    float
-        Above 1 where the network is too sure of itself.
-
-    Examples
-    --------
-    >>> one, several = np.array([[5.0, 0.0]] * 4), np.full((4, 1), 5.0)
-    >>> round(fit_temperature(one, np.array([0, 0, 0, 1])), 2)  # 5 / log(3)
-    4.55
-    >>> round(fit_temperature(several, np.array([[1], [1], [1], [0]])), 2)
-    4.55
+    Takes ``logits`` (clips, labels), ``truth`` (clips,).
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import logsumexp
@@ -435,30 +285,6 @@ def bootstrap(
     """Estimate the 95 % interval of a measure by drawing whole groups with replacement.
 
     Clips of one artist, speaker or file resemble each other; so groups are drawn, not clips.
-
-    Parameters
-    ----------
-    statistic : callable
-        Takes weights (resamples, clips), how often each clip is drawn, and gives a value for each
-        row; NaN where there is none.
-    groups : sequence of str or int
-        The group of each clip.
-    count : int
-        Number of resamples.
-    seed : int
-        Of the drawing; the same seed gives the same interval.
-
-    Returns
-    -------
-    low, high : float
-        Percentiles 2.5 and 97.5; NaN if there are less than two groups to draw from.
-
-    Examples
-    --------
-    >>> truth, guess = np.repeat([0, 1], 50), np.tile([0, 1], 50)
-    >>> low, high = bootstrap(lambda weights: accuracy(truth, guess, weights), range(100))
-    >>> round(low, 1), round(high, 1)
-    (0.4, 0.6)
     """
     names, places = np.unique(np.asarray(groups), return_inverse=True)
     if len(names) < 2:

@@ -174,28 +174,7 @@ def _without_head(network: ClipNetwork) -> dict[str, Tensor]:
 
 
 def loss(network: ClipNetwork, batch: tuple[Tensor, Tensor], config: TrainingConfig) -> Tensor:
-    """Compute the cross entropy of a network on a batch.
-
-    Parameters
-    ----------
-    network : ClipNetwork
-    batch : tuple of Tensor
-        Audio (batch, samples) and targets (batch, labels), which may be blends.
-    config : TrainingConfig
-        Says what the classes are, and how much of the images is masked.
-
-    Returns
-    -------
-    Tensor
-        A scalar: the mean over the batch.
-
-    Examples
-    --------
-    >>> config = TrainingConfig(architecture="perceptron")
-    >>> batch = torch.randn(3, 8000), torch.eye(2)[[0, 1, 0]]
-    >>> loss(config.build(2), batch, config).shape
-    torch.Size([])
-    """
+    """Compute the cross entropy of a network on a batch."""
     audio, targets = batch
     half = network.frontend.config.n_fft // 2
     images = masked(network.images(F.pad(audio, (half, half))), config.augmentation.mask)
@@ -213,20 +192,7 @@ def loss(network: ClipNetwork, batch: tuple[Tensor, Tensor], config: TrainingCon
 def logits_of(
     network: ClipNetwork, audio: Sequence[NDArray[np.int16]], *, mean_features: bool = False
 ) -> NDArray[np.float32]:
-    """Compute the logits (clips, labels) of whole clips.
-
-    Parameters
-    ----------
-    network : ClipNetwork
-    audio : sequence of ndarray of int16
-        Clips, of any lengths.
-    mean_features : bool
-        Give the mean features (clips, units) instead.
-
-    Returns
-    -------
-    ndarray
-    """
+    """Compute the logits (clips, labels) of whole clips."""
     where = next(network.parameters()).device
     network.eval()
     rows = []

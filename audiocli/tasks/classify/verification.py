@@ -47,11 +47,6 @@ class Verification:
     decoder : dict
         ``threshold``, from which cosine on a pair is taken for one speaker, and ``slope``: their
         difference times this is the log odds of it, both kinds of pairs as likely before.
-
-    Examples
-    --------
-    >>> Verification([], {}, {"threshold": 0.5, "slope": 9.0}).decoder["slope"]
-    9.0
     """
 
     measures: list[Measure]
@@ -70,34 +65,7 @@ class _Trial(NamedTuple):
 def pairs(
     speakers: Sequence[str], most: int = PAIRS, seed: int = 0
 ) -> tuple[tuple[Places, Places], tuple[Places, Places]]:
-    """Pair clips of the same, and of different speakers.
-
-    Parameters
-    ----------
-    speakers : sequence of str
-        Of each clip.
-    most : int
-        Where there are more pairs than this, they are drawn, as many of either kind where there
-        are enough.
-    seed : int
-        Of the drawing.
-
-    Returns
-    -------
-    same, different : tuple of ndarray of int
-        Of each the places of the first and of the second clips; no pair twice.
-
-    Raises
-    ------
-    DataError
-        If there are no pairs of one kind.
-
-    Examples
-    --------
-    >>> same, different = pairs(["ann", "ann", "bob"])
-    >>> [part.tolist() for part in same], [part.tolist() for part in different]
-    ([[0], [1]], [[0, 1], [2, 2]])
-    """
+    """Pair clips of the same, and of different speakers."""
     _, ids = np.unique(np.asarray(speakers), return_inverse=True)
     order = np.argsort(ids, kind="stable")
     # In this order, clips of a speaker stand together: before each are so many of others, and
@@ -139,33 +107,7 @@ def score_pairs(
     The intervals come from drawing speakers again: a pair counts as often as its speakers are
     drawn.
 
-    Parameters
-    ----------
-    directions : ndarray, shape (clips, units)
-        Of length 1.
-    speakers : sequence of str
-        Of each clip.
-    sets : sequence of str, optional
-        Of each clip: only those of one set are paired for what counts. Sets without pairs of both
-        kinds are left out of it.
-    most : int
-        As in :func:`pairs`; of each set.
-
-    Returns
-    -------
-    Verification
-
-    Raises
-    ------
-    DataError
-        If there are no pairs of one kind.
-
-    Examples
-    --------
-    >>> clips = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [-0.6, 0.8]])
-    >>> found = score_pairs(clips, ["ann", "ann", "bob", "bob"])
-    >>> found.measures[0].value, found.numbers
-    (0.0, {'threshold': 0.7, 'pairs': 6, 'same_pairs': 2})
+    Takes ``directions`` (clips, units).
     """
     together = _trial(directions, speakers, np.arange(len(speakers)), most)
     parts: dict[str, _Trial] = {}

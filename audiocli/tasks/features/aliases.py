@@ -122,22 +122,10 @@ ELSEWHERE: Mapping[str, str] = {
 
 
 def canonical(name: str) -> str | None:
-    """Find the name here of what is called otherwise elsewhere; None if there is none.
-
-    Examples
-    --------
-    >>> canonical("zcr"), canonical("Spectral Spread"), canonical("spectralRolloff")
-    ('zero_crossing_rate', 'spectral_bandwidth', 'spectral_rolloff')
-    """
+    """Find the name here of what is called otherwise elsewhere; None if there is none."""
     return ALIASES.get(_key(name))
 
 
 def elsewhere(name: str) -> str | None:
-    """Say where what is no feature here can be had, as the rest of a sentence.
-
-    Examples
-    --------
-    >>> elsewhere("onsets")
-    'is no feature; use `audiocli onsets SONG`'
-    """
+    """Say where what is no feature here can be had, as the rest of a sentence."""
     return ELSEWHERE.get(_key(name))

@@ -48,16 +48,6 @@ class Settings:
         In samples at that rate.
     rolloff : tuple of float
         Of the spectral roll-off: parts of the magnitude, above 0 and up to 1.
-
-    Raises
-    ------
-    UsageError
-        If a value is out of range.
-
-    Examples
-    --------
-    >>> Settings(frame_length=1024, hop_length=256).frame_rate
-    86.1328125
     """
 
     sample_rate: int = RATE
@@ -161,12 +151,6 @@ class Block:
         Of these frames, where a feature needs it.
     memory : dict
         What blocks leave behind for the next one: a spectrum before, the state of a filter.
-
-    Examples
-    --------
-    >>> frames = np.zeros((3, 2048), np.float32)
-    >>> Block(Settings(), frames, frames).power.shape
-    (3, 1025)
     """
 
     settings: Settings

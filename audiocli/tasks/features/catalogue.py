@@ -61,11 +61,6 @@ class Feature:
         measures it, given the sample rate and the speakers.
     silent : bool
         Whether it is defined of digital silence: a level is, a shape of nothing is not.
-
-    Examples
-    --------
-    >>> FEATURES["chroma"].columns(Settings())[:3]
-    ['chroma_c', 'chroma_c_sharp', 'chroma_d']
     """
 
     name: str
@@ -351,29 +346,7 @@ SETS: dict[str, tuple[str, ...]] = {
 
 
 def select(names: Sequence[str]) -> list[Feature]:
-    """Find what names of features and of sets stand for.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Names of ``FEATURES`` and of ``SETS``, or those of other programs in
-        :mod:`audiocli.tasks.features.aliases`, in any order.
-
-    Returns
-    -------
-    list of Feature
-        Each once, in the order of the catalogue.
-
-    Raises
-    ------
-    UsageError
-        If a name is unknown, or none is given.
-
-    Examples
-    --------
-    >>> [feature.name for feature in select(["tempo", "rms"])]
-    ['rms', 'tempo']
-    """
+    """Find what names of features and of sets stand for."""
     wanted: set[str] = set()
     for name in names:
         if name in SETS:

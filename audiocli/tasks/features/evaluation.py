@@ -76,21 +76,7 @@ class Score:
 
 
 def total(scores: Sequence[Score]) -> Score:
-    """Count the frames of all recordings together.
-
-    Parameters
-    ----------
-    scores : sequence of Score
-
-    Returns
-    -------
-    Score
-
-    Examples
-    --------
-    >>> total([Score("a", 1, 2, 1.0, 2.0), Score("b", 3, 2, 0.0, 2.0)]).relative
-    0.25
-    """
+    """Count the frames of all recordings together."""
     return Score(
         "",
         sum(score.frames for score in scores),
@@ -200,22 +186,7 @@ def evaluate(
 
 
 def record_scores(model: str, result: Score, data: str) -> None:
-    """Write the total into the model folder, configuration and card.
-
-    Parameters
-    ----------
-    model : str
-        The model's name or folder.
-    result : Score
-        The total of :func:`evaluate`.
-    data : str
-        What it was measured on, in words.
-
-    Raises
-    ------
-    ModelError
-        If there is no such model.
-    """
+    """Write the total into the model folder, configuration and card."""
     measure = "of log-magnitude spectra, against their distance from the mean"
     error = Measured("relative squared error", round(100 * result.relative, 2), "%", measure)
     entry = registry.find("features", model)

@@ -155,28 +155,7 @@ def describer(
     model: str | None = None,
     device: str = "auto",
 ) -> Callable[[], Describer]:
-    """Choose what describes sound; called, it loads what it needs.
-
-    Parameters
-    ----------
-    names, settings, statistics, basis, model, device
-        As in :func:`extract_files`.
-
-    Returns
-    -------
-    callable
-        Makes an :class:`Extractor`, a ``Basis`` or an ``Embedder``.
-
-    Raises
-    ------
-    UsageError
-        If both a basis and a model are asked for.
-
-    Examples
-    --------
-    >>> describer(["rms"], statistics=["max"])().columns()[0].name
-    'rms_max'
-    """
+    """Choose what describes sound; called, it loads what it needs."""
     if basis is not None and model is not None:
         raise FieldError("{basis} and {model}: choose one of them", "basis", "model")
     if basis is None and model is None:
@@ -189,24 +168,7 @@ def describer(
 
 
 def layout_of(extractor: Describer, *, frames: bool = False) -> Layout:
-    """Give the columns of an extractor's table.
-
-    Parameters
-    ----------
-    extractor : Extractor, Basis or Embedder
-        What makes the features.
-    frames : bool
-        A row a frame, and not a row a file.
-
-    Returns
-    -------
-    Layout
-
-    Examples
-    --------
-    >>> layout_of(Extractor(["rms"], statistics=["mean"])).heading
-    ('file', 'rms_mean')
-    """
+    """Give the columns of an extractor's table."""
     columns = tuple(column.name for column in extractor.columns(frames=frames))
     return Layout(columns, extractor.frame_rate if frames else None)
 
@@ -221,41 +183,7 @@ def extract_file(
 ) -> tuple[float, Floats]:
     """Make the features of a file, which is read in blocks.
 
-    Parameters
-    ----------
-    extractor : Extractor, Basis or Embedder
-        What to make.
-    source : Path
-        Any audio file.
-    name : str, optional
-        How to call it in messages.
-    frames : bool
-        A row a frame, and not a row for the file.
-    progress : callable
-        Told the seconds done and to do.
-
-    Returns
-    -------
-    seconds : float
-        Length of the file.
-    values : ndarray, shape (rows, columns)
-        As :func:`layout_of` names them. Where rows are frames, they are all that is kept of the
-        file.
-
-    Raises
-    ------
-    AudioError
-        If the source cannot be read.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import soundfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     soundfile.write(folder + "/a.wav", np.zeros(8000), 8000)
-    ...     seconds, values = extract_file(Extractor(["common"]), Path(folder) / "a.wav")
-    >>> seconds, values.shape
-    (1.0, (1, 172))
+    Returns (rows, columns).
     """
     with AudioReader(source, name=name) as reader:
         blocks = _Decoded(reader, progress)

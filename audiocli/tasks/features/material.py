@@ -36,11 +36,6 @@ class Sound:
         Where it was found, as the user gave it.
     seconds : float
         Its length.
-
-    Examples
-    --------
-    >>> Sound("a", Path("data/a.wav"), Path("data"), 1.0).title
-    'data/a'
     """
 
     name: str
@@ -55,32 +50,7 @@ class Sound:
 
 
 def find_sounds(folder: Path) -> list[Sound]:
-    """Find the recordings in a folder and all below it.
-
-    Parameters
-    ----------
-    folder : Path
-        Searched to its depth.
-
-    Returns
-    -------
-    list of Sound
-        In natural order. What cannot be read is warned of and left out.
-
-    Raises
-    ------
-    DataError
-        If there is none.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import soundfile
-    >>> with tempfile.TemporaryDirectory() as name:
-    ...     soundfile.write(name + "/a.wav", np.zeros(8000), 8000)
-    ...     [(sound.name, sound.seconds) for sound in find_sounds(Path(name))]
-    [('a', 1.0)]
-    """
+    """Find the recordings in a folder and all below it."""
     found = []
     for item in find_inputs([str(folder)]):
         if item.problem is not None:
@@ -112,17 +82,6 @@ class Excerpts:
         What makes spectra of sound.
     seconds : float
         Length of an excerpt.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import soundfile
-    >>> from audiocli.nn.frontend import FilterbankConfig
-    >>> with tempfile.TemporaryDirectory() as name:
-    ...     soundfile.write(name + "/a.wav", np.zeros(16000), 8000)
-    ...     excerpts = Excerpts([find_sounds(Path(name))], Filterbank(FilterbankConfig()), 0.5)
-    ...     excerpts.frames(100, np.random.default_rng(0)).shape
-    torch.Size([100, 160])
     """
 
     #: A batch is of so many excerpts at least, so that it is a mixture.
@@ -137,17 +96,7 @@ class Excerpts:
     def frames(self, count: int, rng: np.random.Generator) -> Tensor:
         """Draw frames.
 
-        Parameters
-        ----------
-        count : int
-            How many.
-        rng : numpy.random.Generator
-            Draws them.
-
-        Returns
-        -------
-        Tensor, shape (count, channels * bands)
-            Of many recordings, in random order.
+        Returns (count, channels * bands).
         """
         drawn: list[Tensor] = []
         total = 0

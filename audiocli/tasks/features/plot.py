@@ -33,42 +33,8 @@ def plot_basis(
     The bases stand on the left, one a column, on the frequencies of the spectrogram beside them;
     under it their activations, one a row, and the error of the reconstruction.
 
-    Parameters
-    ----------
-    path : Path
-        ``.png``, ``.svg`` or ``.pdf``.
-    seen : Overview
-        The recording.
-    shapes : ndarray, shape (components, bands)
-        The bases as spectra; each is drawn at its own scale.
-    frequencies : ndarray, shape (bands,)
-        Centres of the bands, in Hz.
-    activations : ndarray, shape (frames, components)
-        Each is drawn at its own scale.
-    error : ndarray, shape (frames,)
-        Of the reconstruction, in dB.
-    frame_rate : float
-        Frames a second; the first is at 0.
-    title : str
-        Above the picture.
-    overwrite : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    UsageError
-        If the extension is another, matplotlib is not installed, or the file is there.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> column, hz = np.zeros(200), np.geomspace(50, 4000, 9)
-    >>> seen = Overview(1.0, 0.005, column, column, np.zeros((9, 201)), hz)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     picture = Path(folder) / "a.png"
-    ...     plot_basis(picture, seen, np.eye(3, 9), hz, np.ones((44, 3)), np.ones(44), 43.0)
-    ...     picture.stat().st_size > 10_000
-    True
+    Takes ``shapes`` (components, bands), ``frequencies`` (bands,), ``activations`` (frames,
+    components), ``error`` (frames,).
     """
     figure, panels = _panels(path, seen, rows=(1.7, 1.3, 0.6), side=0.26)
     loudest = float(seen.spectrogram.max())

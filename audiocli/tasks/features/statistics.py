@@ -20,28 +20,7 @@ MOMENTS = ("mean", "std", "min", "max")
 
 
 def check(names: Sequence[str]) -> tuple[str, ...]:
-    """Check names of statistics.
-
-    Parameters
-    ----------
-    names : sequence of str
-        ``mean``, ``std``, ``min``, ``max``, ``median``, or a percentile as ``p10``.
-
-    Returns
-    -------
-    tuple of str
-        Each once.
-
-    Raises
-    ------
-    UsageError
-        If one is unknown, or there is none.
-
-    Examples
-    --------
-    >>> check(["mean", "p2.5"])
-    ('mean', 'p2.5')
-    """
+    """Check names of statistics."""
     for name in names:
         if name not in MOMENTS:
             _percentile(name)
@@ -72,14 +51,6 @@ class Statistics:
         See :func:`check`.
     columns : int
         Number of columns.
-
-    Examples
-    --------
-    >>> statistics = Statistics(["mean", "max"], columns=1)
-    >>> statistics.add(np.array([[1.0], [3.0]]))
-    >>> statistics.add(np.array([[5.0]]))
-    >>> statistics.result()
-    array([[3., 5.]])
     """
 
     def __init__(self, names: Sequence[str], columns: int) -> None:
@@ -95,10 +66,7 @@ class Statistics:
     def add(self, values: Floats) -> None:
         """Take in a block.
 
-        Parameters
-        ----------
-        values : ndarray, shape (frames, columns)
-            Any number of frames, also none.
+        Takes ``values`` (frames, columns).
         """
         if not len(values):
             return
@@ -118,10 +86,7 @@ class Statistics:
     def result(self) -> NDArray[np.float64]:
         """Give the statistics of all that was taken in.
 
-        Returns
-        -------
-        ndarray, shape (columns, statistics)
-            NaN where there was no frame.
+        Returns (columns, statistics).
         """
         found = np.full((len(self._mean), len(self.names)), np.nan)
         if not self._count:

@@ -61,11 +61,6 @@ class Layout:
         Names, besides ``file`` and ``time``.
     frame_rate : float, optional
         Rows a second, where a row is a frame and has its time.
-
-    Examples
-    --------
-    >>> Layout(("rms",), 100.0).heading
-    ('file', 'time', 'rms')
     """
 
     columns: tuple[str, ...]
@@ -87,11 +82,6 @@ class Part:
         Its name in the table.
     values : ndarray, shape (rows, columns)
         One row, or one for each frame.
-
-    Examples
-    --------
-    >>> Part("a.wav", np.zeros((1, 2))).file
-    'a.wav'
     """
 
     file: str
@@ -99,30 +89,7 @@ class Part:
 
 
 def find_form(path: Path | None, form: str | None) -> str:
-    """Settle the format of a table, and that it can be written.
-
-    Parameters
-    ----------
-    path : Path, optional
-        Where the table goes; None for standard output.
-    form : str, optional
-        The format asked for.
-
-    Returns
-    -------
-    str
-        One of ``FORMATS``: the one asked for, else by the path's ending, else csv.
-
-    Raises
-    ------
-    UsageError
-        If it is unknown, cannot be printed, or needs what is not installed.
-
-    Examples
-    --------
-    >>> find_form(Path("a.npz"), None), find_form(None, None)
-    ('npz', 'csv')
-    """
+    """Settle the format of a table, and that it can be written."""
     ending = "csv" if path is None else path.suffix.lower().removeprefix(".")
     form = form or ending
     if form not in FORMATS:
@@ -139,31 +106,7 @@ def find_form(path: Path | None, form: str | None) -> str:
 
 
 def lines(layout: Layout, part: Part | None, form: str) -> Iterator[str]:
-    """Make the lines of a table that is text.
-
-    Parameters
-    ----------
-    layout : Layout
-        The columns.
-    part : Part, optional
-        Rows to write; None for what stands above all rows.
-    form : str
-        One of ``TEXTS``.
-
-    Yields
-    ------
-    str
-        Lines without their ends. Numbers have seven digits, as float32 has, and times up to
-        microseconds.
-
-    Examples
-    --------
-    >>> layout = Layout(("rms_mean",))
-    >>> list(lines(layout, None, "csv"))
-    ['file,rms_mean']
-    >>> list(lines(layout, Part("a.wav", np.array([[0.25]])), "jsonl"))
-    ['{"file": "a.wav", "rms_mean": 0.25}']
-    """
+    """Make the lines of a table that is text."""
     if part is None:
         if form == "csv":
             yield ",".join(layout.heading)
@@ -336,35 +279,7 @@ class TableRows:
 def write(
     path: Path, layout: Layout, parts: Sequence[Part], form: str, *, overwrite: bool = False
 ) -> None:
-    r"""Write a table that is complete or not there.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    layout : Layout
-        The columns.
-    parts : sequence of Part
-        Its rows, in their order.
-    form : str
-        One of ``FORMATS``, see :class:`TableRows`.
-    overwrite : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    UsageError
-        If the file is there already.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "a.csv"
-    ...     write(path, Layout(("rms",)), [Part("a.wav", np.ones((1, 1)))], "csv")
-    ...     path.read_text()
-    'file,rms\na.wav,1\n'
-    """
+    r"""Write a table that is complete or not there."""
     rows = TableRows(layout, form)
     counts = {part.file: len(part.values) for part in parts}
 
@@ -375,37 +290,7 @@ def write(
 
 
 def read(path: Path, layout: Layout, form: str) -> list[Part]:
-    """Read a table back that :func:`write` wrote.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    layout : Layout
-        The columns that it must have.
-    form : str
-        Its format.
-
-    Returns
-    -------
-    list of Part
-        In the order of the table.
-
-    Raises
-    ------
-    UsageError
-        If it is no such table, or has other columns.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> layout = Layout(("rms",))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "a.npz"
-    ...     write(path, layout, [Part("a.wav", np.ones((1, 1)))], "npz")
-    ...     read(path, layout, "npz")
-    [Part(file='a.wav', values=array([[1.]]))]
-    """
+    """Read a table back that :func:`write` wrote."""
     rows = TableRows(layout, form)
     return [rows.values(part) for part in rows.read(path)]
 

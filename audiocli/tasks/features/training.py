@@ -99,26 +99,7 @@ def spectra(
 ) -> FilterbankConfig:
     """Configure the spectra that a basis is learned of, from 30 Hz to half the sample rate.
 
-    Parameters
-    ----------
-    sample_rate : int
-        In Hz.
-    frame : int
-        Samples of a frame.
-    hop : int or None
-        From frame to frame; None is a quarter of a frame.
-    bands : int
-    scale : {"mel", "log", "linear"}
-        Spacing of the bands.
-
-    Returns
-    -------
-    FilterbankConfig
-
-    Examples
-    --------
-    >>> spectra(22_050, 2048, None, 128, "mel") == FRONTEND
-    True
+    Takes ``sample_rate`` in Hz.
     """
     return FilterbankConfig(
         sample_rate, (frame,), hop or max(frame // 4, 1), bands, scale, fmin=30.0,
@@ -129,21 +110,7 @@ def spectra(
 def loss(network: BasisNetwork, frames: Tensor) -> Tensor:
     """Compute the mean squared error of a reconstruction.
 
-    Parameters
-    ----------
-    network : BasisNetwork
-    frames : Tensor, shape (frames, channels * bands)
-        Spectra, scaled as the network's images are.
-
-    Returns
-    -------
-    Tensor
-        A scalar.
-
-    Examples
-    --------
-    >>> loss(TrainingConfig("autoencoder").build(), torch.zeros(4, 128)).item() > 0
-    True
+    Takes ``frames`` (frames, channels * bands).
     """
     return (network.decode(network.encode(frames)) - frames).square().mean()
 
@@ -151,25 +118,7 @@ def loss(network: BasisNetwork, frames: Tensor) -> Tensor:
 def explained(network: BasisNetwork, frames: Tensor) -> float:
     """Compute how much of the variance of spectra a basis gives back.
 
-    Parameters
-    ----------
-    network : BasisNetwork
-    frames : Tensor, shape (frames, channels * bands)
-        Spectra, not scaled.
-
-    Returns
-    -------
-    float
-        In per cent: 100 (1 - e), where e is the squared error of the reconstruction over the
-        squared distance from the mean spectrum of the training data, both summed over all frames
-        and bands.
-
-    Examples
-    --------
-    >>> network = TrainingConfig("kmeans", {"components": 2}).build()
-    >>> _ = network.bases.data.copy_(torch.stack([torch.ones(128), torch.zeros(128)]))
-    >>> round(explained(network, torch.stack([torch.ones(128), 0.5 * torch.ones(128)])))
-    80
+    Takes ``frames`` (frames, channels * bands).
     """
     with torch.inference_mode():
         images = frames.to(network.mean.device).T.reshape(1, *network.mean.shape[:2], -1)

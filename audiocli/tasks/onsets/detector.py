@@ -65,28 +65,7 @@ class Decoder:
 def decode(curve: Curve, frame_rate: float, decoder: Decoder) -> tuple[Times, Curve]:
     """Pick the peaks of a curve of onset strength.
 
-    Parameters
-    ----------
-    curve : ndarray, shape (frames,)
-        Between 0 and 1; frame t is at t / `frame_rate` seconds.
-    frame_rate : float
-        Frames a second.
-    decoder : Decoder
-        Threshold and distances.
-
-    Returns
-    -------
-    times : ndarray, shape (onsets,)
-        In seconds, rising; between frames by the parabola through the peak.
-    strengths : ndarray, shape (onsets,)
-        Height of the peaks.
-
-    Examples
-    --------
-    >>> curve = np.array([0, 0, 0.2, 0.9, 0.2, 0, 0], np.float32)
-    >>> times, strengths = decode(curve, 100.0, Decoder())
-    >>> times.tolist()
-    [0.03]
+    Takes ``curve`` (frames,); returns (onsets,) and (onsets,).
     """
     edged = np.pad(curve.astype(np.float64), 1, constant_values=-1.0)
     left, here, right = edged[:-2], edged[1:-1], edged[2:]
@@ -127,25 +106,7 @@ def _apart(times: Times, indices: Iterable[int], gap: float) -> list[int]:
 def activations(network: FramewiseNetwork, blocks: Iterable[Audio]) -> Iterator[Curve]:
     """Run a network over a stream, in constant memory.
 
-    Parameters
-    ----------
-    network : FramewiseNetwork
-        With one output a frame.
-    blocks : iterable of ndarray, shape (samples,)
-        Mono, at the network's rate.
-
-    Yields
-    ------
-    ndarray, shape (frames,)
-        Onset strength between 0 and 1; frame t is centred on sample t * hop_length. Long streams
-        go through the network in segments with a few seconds of context on each side.
-
-    Examples
-    --------
-    >>> from audiocli.nn.frontend import FilterbankConfig
-    >>> network = models.build("frame-rnn", FilterbankConfig(), {})
-    >>> [curve.shape for curve in activations(network, [np.zeros(44100, np.float32)])]
-    [(101,)]
+    Takes ``blocks`` (samples,); returns (frames,).
     """
     config = network.frontend.config
 

@@ -25,13 +25,6 @@ class Envelope:
     ----------
     hop_length : int
         Samples a value.
-
-    Examples
-    --------
-    >>> envelope = Envelope(100)
-    >>> _ = list(envelope.heard([np.ones(250, np.float32)]))
-    >>> envelope.decibels().round().tolist()
-    [0.0, 0.0, 0.0]
     """
 
     def __init__(self, hop_length: int) -> None:
@@ -61,26 +54,7 @@ class Envelope:
 def rises(envelope: Curve, times: Times, frame_rate: float) -> Curve:
     """Tell by how much the level rises around each onset.
 
-    Parameters
-    ----------
-    envelope : ndarray, shape (frames,)
-        In dB.
-    times : ndarray, shape (onsets,)
-        In seconds.
-    frame_rate : float
-        Values a second of the envelope.
-
-    Returns
-    -------
-    ndarray, shape (onsets,)
-        The highest level in the 50 ms after it less the lowest in the 50 ms before, in dB, 0
-        where it does not rise.
-
-    Examples
-    --------
-    >>> envelope = np.repeat([-60.0, -20.0], 50).astype(np.float32)
-    >>> rises(envelope, np.array([0.5]), 100.0).tolist()
-    [40.0]
+    Takes ``envelope`` (frames,), ``times`` (onsets,); returns (onsets,).
     """
     reach = round(LOOK * frame_rate)
     steps = []
@@ -96,25 +70,7 @@ def rises(envelope: Curve, times: Times, frame_rate: float) -> Curve:
 def backtracked(envelope: Curve, times: Times, frame_rate: float) -> Times:
     """Move onsets back to where the level is lowest before them, to cut there without a click.
 
-    Parameters
-    ----------
-    envelope : ndarray, shape (frames,)
-        In dB.
-    times : ndarray, shape (onsets,)
-        In seconds, rising.
-    frame_rate : float
-        Values a second of the envelope.
-
-    Returns
-    -------
-    ndarray, shape (onsets,)
-        Each at most 100 ms earlier, and not before the onset before it.
-
-    Examples
-    --------
-    >>> envelope = np.array([-20, -30, -60, -40, -10, -10], np.float32)
-    >>> backtracked(envelope, np.array([0.04]), 100.0).tolist()
-    [0.025]
+    Takes ``envelope`` (frames,), ``times`` (onsets,); returns (onsets,).
     """
     moved = []
     earliest = 0.0

@@ -83,40 +83,14 @@ class Score:
 
 
 def total(scores: Sequence[Score]) -> Score:
-    """Count the onsets of all recordings together.
-
-    Parameters
-    ----------
-    scores : sequence of Score
-
-    Returns
-    -------
-    Score
-
-    Examples
-    --------
-    >>> one = Score("a", 1.0, (Match(1, 0, 0), Match(1, 0, 0)))
-    >>> total([one, one]).matches[0].hits
-    2
-    """
+    """Count the onsets of all recordings together."""
     nothing = Match(0, 0, 0)
     sums = [sum((score.matches[i] for score in scores), nothing) for i in range(len(WINDOWS))]
     return Score("", sum(score.seconds for score in scores), tuple(sums))
 
 
 def librosa_onsets(path: Path) -> NDArray[np.float64]:
-    """Detect onsets with librosa's own detector, at its defaults.
-
-    Parameters
-    ----------
-    path : Path
-        Any audio file.
-
-    Returns
-    -------
-    ndarray
-        Times in seconds.
-    """
+    """Detect onsets with librosa's own detector, at its defaults."""
     samples, rate = audio.read(path, mono=True)
     found = import_librosa().onset.onset_detect(y=samples[0], sr=rate, units="time")
     return np.asarray(found, np.float64)
@@ -211,22 +185,7 @@ def evaluate(
 
 
 def record_scores(model: str, result: Score, data: str) -> None:
-    """Write the total into the model folder, configuration and card.
-
-    Parameters
-    ----------
-    model : str
-        The model's name or folder.
-    result : Score
-        The total of :func:`evaluate`.
-    data : str
-        What it was measured on, in words.
-
-    Raises
-    ------
-    ModelError
-        If there is no such model.
-    """
+    """Write the total into the model folder, configuration and card."""
     number = result.matches[0].hits + result.matches[0].misses
     measures = [
         Measured("F-measure", round(100 * found.f_measure, 1), "%", f"{window * 1000:.0f} ms")

@@ -62,11 +62,6 @@ class Augmentation:
         Share of examples driven into saturation, as loud masters are.
     clicks : float
         Share of examples with faint clicks that are no onsets.
-
-    Examples
-    --------
-    >>> AUGMENTATIONS["none"].mix
-    0.0
     """
 
     semitones: float = 0.0
@@ -112,11 +107,6 @@ class Excerpts:
         Length of an example.
     batch_size : int
         How many are made at once.
-
-    Examples
-    --------
-    >>> Excerpts(FilterbankConfig(), AUGMENTATIONS["none"], 0.02, 1.0, 3).samples
-    44100
     """
 
     frontend: FilterbankConfig
@@ -143,11 +133,6 @@ class Take:
         In seconds.
     folder : str
         Which data it belongs to.
-
-    Examples
-    --------
-    >>> Take(np.zeros(8, np.int16), np.array([]), "data").onsets.size
-    0
     """
 
     audio: NDArray[np.int16]
@@ -161,24 +146,7 @@ class Take:
 
 
 def load(recording: Recording, sample_rate: int) -> Take:
-    """Read a recording and its onsets.
-
-    Parameters
-    ----------
-    recording : Recording
-    sample_rate : int
-        Rate wanted, in Hz.
-
-    Returns
-    -------
-    Take
-        Onsets within 30 ms of one before are part of it.
-
-    Raises
-    ------
-    AudioError, DataError
-        If a file cannot be read.
-    """
+    """Read a recording and its onsets."""
     with AudioReader(recording.audio) as reader:
         blocks = list(mono(reader.blocks(), reader.info.sample_rate, sample_rate))
     if not blocks:
@@ -196,28 +164,7 @@ def examples(
 ) -> tuple[Tensor, Tensor]:
     """Make a batch.
 
-    Parameters
-    ----------
-    takes : sequence of sequences of Take
-        Recordings by data set; each set is drawn from as often as the others.
-    form : Excerpts
-        Length, number and variation of the examples.
-    rng : numpy.random.Generator
-        Draws them.
-
-    Returns
-    -------
-    audio : Tensor, shape (batch, samples)
-    targets : Tensor, shape (batch, frames)
-        Between 0 and 1.
-
-    Examples
-    --------
-    >>> take = Take(np.ones(88200, np.int16), np.array([0.5, 1.0]), "data")
-    >>> form = Excerpts(FilterbankConfig(), AUGMENTATIONS["wide"], 0.02, 1.0, 3)
-    >>> audio, targets = examples([[take]], form, np.random.default_rng(0))
-    >>> audio.shape, targets.shape
-    (torch.Size([3, 44100]), torch.Size([3, 101]))
+    Returns (batch, samples) and (batch, frames).
     """
     how, config, samples = form.augmentation, form.frontend, form.samples
     frames = 1 + samples // config.hop_length
@@ -283,32 +230,12 @@ def target_curve(
 ) -> NDArray[np.float32]:
     """Draw the curve that a network is to give.
 
-    Parameters
-    ----------
-    onsets : ndarray, shape (onsets,)
-        In seconds.
-    frames : int
-        Length of the curve.
-    frame_rate : float
-        Frames a second.
-    fuzz : float
-        The curve falls to 0 at this distance from an onset, in seconds; 0 marks the nearest
-        frame alone.
-
-    Returns
-    -------
-    ndarray, shape (frames,)
-        Between 0 and 1.
+    Takes ``onsets`` (onsets,); returns (frames,).
 
     References
     ----------
     Schlüter, Böck: Improved musical onset detection with convolutional neural networks.
     ICASSP 2014 (fuzzier training examples).
-
-    Examples
-    --------
-    >>> target_curve(np.array([0.02]), 5, 100.0, 0.02).tolist()
-    [0.0, 0.5, 1.0, 0.5, 0.0]
     """
     curve = np.zeros(frames, np.float32)
     places = onsets * frame_rate

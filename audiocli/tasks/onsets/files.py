@@ -233,30 +233,7 @@ def detect_file(
 def as_instants(
     onsets: Onsets, name: str, columns: Sequence[str] = (), model: str = ""
 ) -> Instants:
-    """Give onsets the form that the formats write.
-
-    Parameters
-    ----------
-    onsets : Onsets
-        What was detected.
-    name : str
-        The recording, as the user named it.
-    columns : sequence of str
-        Which of ``COLUMNS`` to write beside the times.
-    model : str
-        The model's name, for the formats that hold it.
-
-    Returns
-    -------
-    Instants
-
-    Examples
-    --------
-    >>> none = np.array([])
-    >>> onsets = Onsets(none, none, none, np.zeros(101), 100.0, 1.0)
-    >>> as_instants(onsets, "a.wav", ["strength"]).table()
-    {'time': [], 'strength': []}
-    """
+    """Give onsets the form that the formats write."""
     return Instants(
         onsets.times,
         strengths=onsets.strengths.astype(np.float64) if "strength" in columns else None,
@@ -270,32 +247,7 @@ def as_instants(
 
 
 def write_curve(path: Path, onsets: Onsets, *, overwrite: bool = False) -> None:
-    """Write the curve of onset strength.
-
-    Parameters
-    ----------
-    path : Path
-        ``.csv`` (time and strength of every frame) or ``.npz`` (``times`` and ``strengths``).
-    onsets : Onsets
-        What was detected.
-    overwrite : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    UsageError
-        If the file is there already or its extension is another.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> none = np.array([])
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "curve.csv"
-    ...     write_curve(path, Onsets(none, none, none, np.ones(2), 100.0, 0.01))
-    ...     path.read_text().split()
-    ['time,strength', '0.0000,1.00000', '0.0100,1.00000']
-    """
+    """Write the curve of onset strength."""
     if path.suffix.lower() not in CURVES:
         raise UsageError(f"{path}: must end in {', '.join(CURVES)}")
     times = np.arange(len(onsets.curve)) / onsets.frame_rate

@@ -194,31 +194,7 @@ class OnlineDetector:
 def open_stream(stream: BinaryIO, raw: RawAudio) -> tuple[RawAudio, Iterator[Audio]]:
     """Read mono audio from a pipe as it comes: an audio file, or raw samples.
 
-    Parameters
-    ----------
-    stream : binary file
-        Read in small pieces, and never back.
-    raw : RawAudio
-        What the bytes mean if they do not begin like an audio file.
-
-    Returns
-    -------
-    form : RawAudio
-        What the bytes do mean.
-    blocks : iterator of ndarray, shape (samples,)
-        Mono, full scale 1.0, as soon as they are there.
-
-    Raises
-    ------
-    AudioError
-        If there is nothing, or an audio file that cannot be decoded without seeking.
-
-    Examples
-    --------
-    >>> import io
-    >>> form, blocks = open_stream(io.BytesIO(bytes(8)), RawAudio())
-    >>> [len(block) for block in blocks]
-    [4]
+    Returns (samples,).
     """
     form, blocks = open_piped(stream, raw)
     return form, _mono(blocks, form)

@@ -29,11 +29,6 @@ class Match:
     ----------
     hits, false_alarms, misses : int
         Numbers of onsets.
-
-    Examples
-    --------
-    >>> Match(8, 2, 0).precision
-    0.8
     """
 
     hits: int
@@ -69,23 +64,7 @@ class Match:
 
 
 def f_measure(hits: int, false_alarms: int, misses: int) -> float:
-    """Compute the harmonic mean of precision and recall.
-
-    Parameters
-    ----------
-    hits, false_alarms, misses : int
-        Numbers of onsets.
-
-    Returns
-    -------
-    float
-        Between 0 and 1; 1 where there was nothing to find and nothing was found.
-
-    Examples
-    --------
-    >>> f_measure(8, 2, 2)
-    0.8
-    """
+    """Compute the harmonic mean of precision and recall."""
     total = 2 * hits + false_alarms + misses
     return 2 * hits / total if total else 1.0
 
@@ -93,22 +72,7 @@ def f_measure(hits: int, false_alarms: int, misses: int) -> float:
 def merged(onsets: Times, within: float = MERGE) -> Times:
     """Take onsets that lie close together as one, at the time of the first.
 
-    Parameters
-    ----------
-    onsets : ndarray, shape (onsets,)
-        In seconds, in any order.
-    within : float
-        Distance in seconds.
-
-    Returns
-    -------
-    ndarray
-        Rising.
-
-    Examples
-    --------
-    >>> merged(np.array([1.0, 1.02, 2.0])).tolist()
-    [1.0, 2.0]
+    Takes ``onsets`` (onsets,).
     """
     kept: list[float] = []
     for time in np.sort(onsets):
@@ -122,22 +86,6 @@ def match(reference: Times, detected: Times, window: float) -> Match:
 
     In order of time, each onset takes the first free detection within the window: for points
     on a line with one tolerance this gives as many pairs as there can be.
-
-    Parameters
-    ----------
-    reference, detected : ndarray
-        Times in seconds, rising.
-    window : float
-        Largest distance, in seconds.
-
-    Returns
-    -------
-    Match
-
-    Examples
-    --------
-    >>> match(np.array([1.0, 2.0]), np.array([1.01, 3.0]), 0.025).counts
-    (1, 1, 1)
     """
     hits = i = j = 0
     while i < len(reference) and j < len(detected):

@@ -50,24 +50,7 @@ FRAME = 0.0232  # seconds
 def kept_head(blocks: Iterable[Audio], sample_rate: int) -> tuple[Iterator[Audio], list[Audio]]:
     """Keep the beginning of a stream as it passes.
 
-    Parameters
-    ----------
-    blocks : iterable of ndarray, shape (samples,)
-    sample_rate : int
-        In Hz.
-
-    Returns
-    -------
-    passed : iterator of ndarray
-        The same blocks.
-    head : list of ndarray
-        Once they have passed, the first `HEAD` seconds of them.
-
-    Examples
-    --------
-    >>> passed, head = kept_head([np.zeros(900), np.zeros(900)], 10_000)
-    >>> [len(block) for block in passed], [len(part) for part in head]
-    ([900, 900], [900, 500])
+    Takes ``blocks`` (samples,), ``sample_rate`` in Hz.
     """
     head: list[Audio] = []
     wanted = round(HEAD * sample_rate)
@@ -86,26 +69,7 @@ def kept_head(blocks: Iterable[Audio], sample_rate: int) -> tuple[Iterator[Audio
 def start_curve(network: FramewiseNetwork, head: Audio) -> Curve:
     """Tell how likely an onset is at the start of a recording.
 
-    Parameters
-    ----------
-    network : FramewiseNetwork
-        With one output a frame.
-    head : ndarray, shape (samples,)
-        The first `HEAD` seconds or more at the network's rate; all of it if it is shorter.
-
-    Returns
-    -------
-    ndarray, shape (frames,)
-        Onset strength of the first frames, up to 50 ms; nothing where the recording does not
-        begin like an attack.
-
-    Examples
-    --------
-    >>> from audiocli.nn import models
-    >>> from audiocli.nn.frontend import FilterbankConfig
-    >>> network = models.build("frame-rnn", FilterbankConfig(), {})
-    >>> start_curve(network, np.ones(6000, np.float32)).shape
-    (0,)
+    Takes ``head`` (samples,); returns (frames,).
     """
     config = network.frontend.config
     if not begins_with_attack(head, config.sample_rate):
@@ -125,24 +89,7 @@ def start_curve(network: FramewiseNetwork, head: Audio) -> Curve:
 def begins_with_attack(head: Audio, sample_rate: int) -> bool:
     """Tell whether a recording begins like an attack, and not in the middle of a note.
 
-    Parameters
-    ----------
-    head : ndarray, shape (samples,)
-        Its first `HEAD` seconds or more, or all of it.
-    sample_rate : int
-        In Hz.
-
-    Returns
-    -------
-    bool
-
-    Examples
-    --------
-    >>> t = np.arange(8000) / 44100
-    >>> held = np.sin(2 * np.pi * 440 * t).astype(np.float32)
-    >>> struck = (np.exp(-30 * t) * held).astype(np.float32)
-    >>> begins_with_attack(held, 44100), begins_with_attack(struck, 44100)
-    (False, True)
+    Takes ``head`` (samples,), ``sample_rate`` in Hz.
     """
     sound = np.zeros(round(HEAD * sample_rate))
     kept = head[: len(sound)]

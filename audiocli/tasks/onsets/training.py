@@ -130,28 +130,7 @@ def sizes(
     num_layers: int | None = None,
     channels: Sequence[int] | None = None,
 ) -> dict[str, Any]:
-    """Write sizes as arguments of an architecture; what is None is left to it.
-
-    Parameters
-    ----------
-    architecture : str
-        One of ``ARCHITECTURES``.
-    hidden_size : int, optional
-        Units of a layer and direction.
-    num_layers : int, optional
-        Recurrent layers.
-    channels : sequence of int, optional
-        Of the convolutions.
-
-    Returns
-    -------
-    dict
-
-    Examples
-    --------
-    >>> sizes("blstm", num_layers=2)
-    {'num_layers': 2, 'recurrent_layers': [1, 2]}
-    """
+    """Write sizes as arguments of an architecture; what is None is left to it."""
     given: dict[str, Any] = {"hidden_size": hidden_size, "num_layers": num_layers,
                              "channels": None if channels is None else list(channels)}  # fmt: skip
     if num_layers and ARCHITECTURES[architecture][0] == "frame-rnn":
@@ -160,52 +139,13 @@ def sizes(
 
 
 def loss(network: FramewiseNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:
-    """Compute the cross entropy of a network on a batch.
-
-    Parameters
-    ----------
-    network : FramewiseNetwork
-    batch : tuple of Tensor
-        Audio (batch, samples) and targets (batch, frames).
-
-    Returns
-    -------
-    Tensor
-        A scalar: the mean over frames.
-
-    Examples
-    --------
-    >>> batch = torch.zeros(1, 44100), torch.zeros(1, 101)
-    >>> loss(TrainingConfig(architecture="blstm").build(), batch).item() > 0
-    True
-    """
+    """Compute the cross entropy of a network on a batch."""
     audio, targets = batch
     return F.binary_cross_entropy_with_logits(network(audio)[:, 0].float(), targets)
 
 
 def score(network: FramewiseNetwork, takes: Sequence[Take]) -> tuple[float, float]:
-    """Compute the F-measure at 25 ms, with the threshold that serves best.
-
-    Parameters
-    ----------
-    network : FramewiseNetwork
-        In evaluation mode.
-    takes : sequence of Take
-        Held-out recordings.
-
-    Returns
-    -------
-    f_measure : float
-        The mean over data sets of the F-measure over all their onsets, in per cent.
-    threshold : float
-        With which it is reached.
-
-    Examples
-    --------
-    >>> take = Take(np.zeros(44100, np.int16), np.array([0.5]), "data")
-    >>> score(TrainingConfig(architecture="blstm").build(), [take])[0] >= 0
-    True
-    """
+    """Compute the F-measure at 25 ms, with the threshold that serves best."""
     rate = network.frontend.config.frame_rate
     curves = [np.concatenate(list(activations(network, [take.signal]))) for take in takes]
     folders = sorted({take.folder for take in takes})

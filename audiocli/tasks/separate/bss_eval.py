@@ -60,14 +60,6 @@ class BssEval:
         Source to interference ratio: over what the other sources left.
     sar : ndarray of shape (..., sources), float64
         Sources to artifacts ratio: over what no filtering of the sources explains.
-
-    Examples
-    --------
-    >>> references = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-    >>> estimates = np.array([[1.0, 0.1, 0.0], [0.0, 1.0, 0.01]])
-    >>> scores = bss_eval(references, estimates, filter_length=1)
-    >>> float(scores.sir[0].round(3)), float(scores.sar[1].round(3))
-    (20.0, 40.0)
     """
 
     sdr: NDArray[np.float64]
@@ -84,44 +76,12 @@ def bss_eval(
     are best scored in one call, stacked along a leading axis: most of the work is done
     once for all of them.
 
-    Parameters
-    ----------
-    references : array_like of shape (sources, samples)
-        The true sources, all at one sample rate and at any level.
-    estimates : array_like of shape (..., sources, samples)
-        What to score, at any level.
-    filter_length : int
-        Taps of the filter that is no distortion yet: 512 for BSS Eval version 3, 1 for the
-        gain of version 2.
-
-    Returns
-    -------
-    BssEval
-        Ratios in dB, each of shape (..., sources). A silent estimate, which has nothing of
-        anything, scores nan three times. Where there is no error at all, as in the SAR of an
-        unchanged mixture, rounding decides: some 150 dB for float32, 220 dB or more for
-        float64, or +inf. Where there is nothing of the source it is likewise far below
-        -100 dB, or -inf.
-
-    Raises
-    ------
-    DataError
-        When a reference is silent: nothing is then defined.
-    ValueError
-        When the shapes do not match, a sample is nan or infinite, or filter_length < 1.
+    Takes ``references`` (sources, samples), ``estimates`` (..., sources, samples).
 
     References
     ----------
     Vincent, Gribonval and Févotte 2006, section III.B: version 3 is its decomposition with
     time-invariant filters, version 2 the one with time-invariant gains.
-
-    Examples
-    --------
-    >>> vocals, drums = np.random.default_rng(0).standard_normal((2, 8000))
-    >>> mixture = vocals + 0.1 * drums
-    >>> scores = bss_eval([vocals, drums], [mixture, drums], filter_length=1)
-    >>> float(scores.sdr[0].round())
-    20.0
     """
     true, sets = _checked(references, estimates, filter_length)
     sources, samples = true.shape
@@ -153,23 +113,7 @@ def weighted_mean(values: ArrayLike, lengths: ArrayLike) -> NDArray[np.float64]:
     This makes GSDR, GSIR and GSAR of the scores of clips, and GNSDR of their NSDR, which is
     the SDR of an estimate minus the SDR of the mixture in its place.
 
-    Parameters
-    ----------
-    values : array_like of shape (clips, ...)
-        Scores in dB.
-    lengths : array_like of shape (clips,)
-        The clips' lengths in seconds or samples, all above 0.
-
-    Returns
-    -------
-    ndarray of shape (...), float64
-        The means in dB. No clip is left out: one nan makes its mean nan, an infinite score
-        makes it infinite, and +inf and -inf together make it nan.
-
-    Raises
-    ------
-    ValueError
-        When there is no clip, the numbers of clips differ, or a length is not above 0.
+    Takes ``values`` (clips, ...), ``lengths`` (clips,); returns (...).
 
     References
     ----------
@@ -179,11 +123,6 @@ def weighted_mean(values: ArrayLike, lengths: ArrayLike) -> NDArray[np.float64]:
 
     P.-S. Huang, M. Kim, M. Hasegawa-Johnson and P. Smaragdis, "Singing-voice separation
     from monaural recordings using deep recurrent neural networks", ISMIR 2014.
-
-    Examples
-    --------
-    >>> weighted_mean([[10.0, 4.0], [7.0, 4.0]], lengths=[1.0, 2.0]).tolist()
-    [8.0, 4.0]
     """
     scores = np.asarray(values, dtype=np.float64)
     weights = np.asarray(lengths, dtype=np.float64)

@@ -14,45 +14,14 @@ CLIP = ("rescale", "clamp", "float")
 
 
 def decibels(gain: float) -> float:
-    """Give a factor in dB, to two digits.
-
-    Examples
-    --------
-    >>> decibels(0.5)
-    -6.02
-    """
+    """Give a factor in dB, to two digits."""
     return round(20 * math.log10(gain), 2) + 0.0  # no negative zero
 
 
 def clip_format(
     clip: str, container: str | None, bits: int | None, source: AudioInfo
 ) -> AudioFormat:
-    """Choose the format of stems; see :func:`audiocli.io.audio.output_format`.
-
-    Parameters
-    ----------
-    clip : {"rescale", "clamp", "float"}
-        What is to happen where they would clip; "float" takes floating-point samples.
-    container, bits
-        As in :func:`separate_file`.
-    source : AudioInfo
-        The mixture.
-
-    Returns
-    -------
-    AudioFormat
-
-    Raises
-    ------
-    UsageError
-        If there is no such choice, or the format has no floating-point samples.
-
-    Examples
-    --------
-    >>> source = AudioInfo("a.flac", 44100, 2, None, 16, False, "flac")
-    >>> clip_format("float", None, None, source).subtype
-    'FLOAT'
-    """
+    """Choose the format of stems; see :func:`audiocli.io.audio.output_format`."""
     if clip not in CLIP:
         raise UsageError(f"--clip {clip}: {suggest(clip, CLIP)}")
     if clip != "float":
@@ -68,19 +37,7 @@ def clip_format(
 
 
 def warn_of_clipping(gain: float, clamped: int, remix_gain: float | None) -> None:
-    """Say what a listener would notice of stems or a remix that would have clipped.
-
-    Parameters
-    ----------
-    gain, remix_gain : float
-        Factor on all stems, and on the remix if there is one.
-    clamped : int
-        Samples of the stems that were set to full scale.
-
-    Examples
-    --------
-    >>> warn_of_clipping(1.0, 0, None)
-    """
+    """Say what a listener would notice of stems or a remix that would have clipped."""
     cure = "--clip float keeps the level"
     softer = -decibels(gain)
     if softer > 0:

@@ -67,11 +67,6 @@ class Clip:
         ``/`` on every system and without what tells the sources apart.
     files : tuple of Path
         The vocals and the accompaniment, or its parts; or one stereo file of both.
-
-    Examples
-    --------
-    >>> Clip("a", (Path("set/a.voice.ogg"), Path("set/a.music.ogg"))).name
-    'a'
     """
 
     name: str
@@ -83,32 +78,7 @@ class Clip:
         Files that differ in length by a coder's padding are cut to the shorter; one that is
         mono is repeated over the channels of the other.
 
-        Returns
-        -------
-        sources : ndarray of shape (2, channels, samples), float32
-            In the order of `SOURCES`, full scale at 1.0. A stereo file of both sources
-            makes one channel.
-        sample_rate : int
-            In Hz.
-
-        Raises
-        ------
-        AudioError
-            When a file cannot be read.
-        DataError
-            When two files do not belong together, in rate, channels or length, or one
-            file is not stereo.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> import soundfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     file = Path(folder, "a.wav")
-        ...     soundfile.write(file, np.tile([0.25, 0.5], (800, 1)), 8000)
-        ...     sources, sample_rate = Clip("a", (file,)).load()
-        >>> sources.shape, sources[:, 0, 0].tolist(), sample_rate
-        ((2, 1, 800), [0.5, 0.25], 8000)
+        Returns (2, channels, samples) and in Hz.
         """
         signals, rate = self.load_parts()
         return np.stack([signals[0], signals[1:].sum(axis=0)]), rate
@@ -116,28 +86,7 @@ class Clip:
     def load_parts(self) -> tuple[NDArray[np.float32], int]:
         """Read the vocals and each part of the accompaniment.
 
-        Returns
-        -------
-        signals : ndarray of shape (1 + parts, channels, samples), float32
-            The vocals first; one part where the accompaniment is one file.
-        sample_rate : int
-            In Hz.
-
-        Raises
-        ------
-        AudioError, DataError
-            As for :meth:`load`.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> import soundfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     names = [Path(folder, f"{part}.wav") for part in ("vocals", "drums", "bass")]
-        ...     for name in names:
-        ...         soundfile.write(name, np.zeros(800), 8000)
-        ...     Clip("a", tuple(names)).load_parts()[0].shape
-        (3, 1, 800)
+        Returns (1 + parts, channels, samples) and in Hz.
         """
         if len(self.files) == 1:
             return _load_stereo(self.files[0])
@@ -146,30 +95,7 @@ class Clip:
     def load_mono(self, sample_rate: int) -> NDArray[np.float32]:
         """Read both sources in mono and at a given rate.
 
-        Parameters
-        ----------
-        sample_rate : int
-            In Hz.
-
-        Returns
-        -------
-        ndarray of shape (2, samples), float32
-            In the order of `SOURCES`, channels averaged, full scale at 1.0.
-
-        Raises
-        ------
-        AudioError, DataError
-            As for :meth:`load`.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> import soundfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     file = Path(folder, "a.wav")
-        ...     soundfile.write(file, np.zeros((800, 2)), 8000)
-        ...     Clip("a", (file,)).load_mono(16000).shape
-        (2, 1600)
+        Takes ``sample_rate`` in Hz; returns (2, samples).
         """
         sources, rate = self.load()
         mono: NDArray[np.float32] = sources.mean(axis=1)
@@ -179,34 +105,7 @@ class Clip:
 
 
 def find_clips(folder: Path) -> list[Clip]:
-    """Find the clips in a folder and all folders below it.
-
-    Parameters
-    ----------
-    folder : Path
-        Laid out as the module's documentation says.
-
-    Returns
-    -------
-    list of Clip
-        At least one, sorted by name. A clip of layout 2 is called after the folder that
-        holds its files.
-
-    Raises
-    ------
-    DataError
-        When there is no such folder or no clip in it, a clip lacks a source, or a source
-        is there twice.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for name in ("b.music.ogg", "b.voice.ogg", "a.voice.wav", "a.music.wav"):
-    ...         _ = Path(folder, name).write_bytes(b"")
-    ...     [clip.name for clip in find_clips(Path(folder))]
-    ['a', 'b']
-    """
+    """Find the clips in a folder and all folders below it."""
     root = Path(folder)
     files = _audio_files(root)
     halves: dict[str, dict[int, Path]] = {}
@@ -228,32 +127,12 @@ def find_clips(folder: Path) -> list[Clip]:
 def unit_energy(sources: NDArray[np.float32], *, name: str = "clip") -> NDArray[np.float32]:
     """Scale each source to unit energy, so that their sum is a mixture at 0 dB.
 
-    Parameters
-    ----------
-    sources : ndarray of shape (2, samples), float32
-        In the order of `SOURCES`.
-    name : str
-        What to call the clip in messages.
-
-    Returns
-    -------
-    ndarray of shape (2, samples), float32
-        With a sum of squares of 1 for each source.
-
-    Raises
-    ------
-    DataError
-        When a source is silent.
+    Takes ``sources`` (2, samples); returns (2, samples).
 
     References
     ----------
     P.-S. Huang, M. Kim, M. Hasegawa-Johnson and P. Smaragdis, "Singing-voice separation
     from monaural recordings using deep recurrent neural networks", ISMIR 2014.
-
-    Examples
-    --------
-    >>> unit_energy(np.array([[0.0, 0.5], [3.0, 4.0]], dtype=np.float32)).round(3).tolist()
-    [[0.0, 1.0], [0.6000000238418579, 0.800000011920929]]
     """
     energies = np.square(sources, dtype=np.float64).sum(axis=1, keepdims=True)
     for source, energy in zip(SOURCES, energies[:, 0], strict=True):
@@ -381,23 +260,6 @@ def _load_together(vocals: Path, *others: Path) -> tuple[NDArray[np.float32], in
 def unit_power(sources: NDArray[np.float32], *, name: str = "clip") -> NDArray[np.float32]:
     """Scale each source to a mean square of 1: a mixture at 0 dB at the same level for any length.
 
-    Parameters
-    ----------
-    sources, name
-        As in :func:`unit_energy`.
-
-    Returns
-    -------
-    ndarray, shape (2, samples)
-
-    Raises
-    ------
-    DataError
-        If a source is silent.
-
-    Examples
-    --------
-    >>> unit_power(np.full((2, 5), 0.25, np.float32))[0].tolist()
-    [1.0, 1.0, 1.0, 1.0, 1.0]
+    Returns (2, samples).
     """
     return unit_energy(sources, name=name) * np.float32(sources.shape[1] ** 0.5)

@@ -72,18 +72,6 @@ class ProgrammeLevel:
     ----------
     sample_rate : int
         In Hz.
-
-    Examples
-    --------
-    A second that is 40 dB louder, and a DC offset:
-
-    >>> noise = np.random.default_rng(0).normal(scale=0.01, size=(1, 80_000)).astype(np.float32)
-    >>> quiet, loud = ProgrammeLevel(8000), ProgrammeLevel(8000)
-    >>> quiet.add(noise)
-    >>> noise[:, :8000] *= 100
-    >>> loud.add(noise + np.float32(0.5))
-    >>> bool(abs(20 * np.log10(loud.level / quiet.level)) < 2)
-    True
     """
 
     def __init__(self, sample_rate: int) -> None:
@@ -132,12 +120,6 @@ class Alignment:
         By how many samples the second comes late.
     inverted : bool
         Whether its polarity is the other.
-
-    Examples
-    --------
-    >>> pair = np.array([[0.0, 0.5, 0.0], [0.0, -0.5, 0.0]], np.float32)
-    >>> Alignment(inverted=True).apply(pair)[1].tolist()
-    [-0.0, 0.5, -0.0]
     """
 
     delay: float = 0.0
@@ -165,22 +147,7 @@ class Alignment:
 def alignment(pair: Audio, sample_rate: int) -> Alignment:
     """Find out whether one of two channels is inverted or late.
 
-    Parameters
-    ----------
-    pair : ndarray, shape (2, samples)
-    sample_rate : int
-        In Hz.
-
-    Returns
-    -------
-    Alignment
-        One that changes nothing unless the channels are clearly the same sound.
-
-    Examples
-    --------
-    >>> noise = np.random.default_rng(0).normal(size=20_000).astype(np.float32)
-    >>> alignment(np.stack([noise, -np.roll(noise, 22)]), 44_100)
-    Alignment(delay=22.0, inverted=True)
+    Takes ``pair`` (2, samples), ``sample_rate`` in Hz.
     """
     size = _block_length(sample_rate)
     return _alignment(_spectra(pair, size, round(HOP_SECONDS * sample_rate)), size, sample_rate)
@@ -191,35 +158,8 @@ def conditioned(
 ) -> tuple[Audio, Audio]:
     """Estimate the sources of a segment as if it were a training example.
 
-    Parameters
-    ----------
-    audio : ndarray, shape (channels, samples)
-        A segment of a recording.
-    sample_rate : int
-        In Hz.
-    estimate : callable
-        Takes (channels, samples) at the level `target`; gives (sources, channels, samples), zeros
-        for zeros.
-    target : float
-        The level, as root mean square, of training examples.
-    level : float
-        Of the whole recording, from :class:`ProgrammeLevel`; a segment that is much quieter is
-        not raised all the way.
-
-    Returns
-    -------
-    sources : ndarray, shape (sources, channels, samples)
-        At the level of `audio`; zero in channels that are silent.
-    audio : ndarray, shape (channels, samples)
-        The segment without what lies below 20 Hz.
-
-    Examples
-    --------
-    >>> noise = np.random.default_rng(0).normal(size=(2, 44_100)).astype(np.float32) / 100
-    >>> noise[1] = 0
-    >>> sources, _ = conditioned(noise, 44_100, lambda x: 0.5 * x[np.newaxis], target=1.0)
-    >>> sources.shape, float(np.abs(sources[0, 1]).max())
-    ((1, 2, 44100), 0.0)
+    Takes ``audio`` (channels, samples), ``sample_rate`` in Hz; returns (sources, channels, samples)
+    and (channels, samples).
     """
     if not audio.size:
         return estimate(audio), audio
@@ -252,21 +192,7 @@ def conditioned(
 def infrasound(audio: Audio, sample_rate: int) -> Audio:
     """Give what lies below 20 Hz, without delay.
 
-    Parameters
-    ----------
-    audio : ndarray, shape (channels, samples)
-    sample_rate : int
-        In Hz.
-
-    Returns
-    -------
-    ndarray, shape (channels, samples)
-
-    Examples
-    --------
-    >>> low = infrasound(np.full((1, 8000), 0.25, np.float32), 8000)
-    >>> bool(np.allclose(low, 0.25, atol=1e-4))
-    True
+    Takes ``audio`` (channels, samples), ``sample_rate`` in Hz; returns (channels, samples).
     """
     samples = audio.shape[1]
     # Where a low-pass filter can be short; between the two rates there is no delay.
@@ -290,22 +216,8 @@ def infrasound(audio: Audio, sample_rate: int) -> Audio:
 def muted(source: Audio, mixture: Audio, least: int) -> Audio:
     """Silence a source where its mixture is digitally silent.
 
-    Parameters
-    ----------
-    source : ndarray, shape (..., channels, samples)
-    mixture : ndarray, shape (channels, samples)
-    least : int
-        So many zeros in a row are silence, and fewer the zero crossings of a quiet sound.
-
-    Returns
-    -------
-    ndarray, shape (..., channels, samples)
-
-    Examples
-    --------
-    >>> mixture = np.array([[0.5, 0.0, 0.0, 0.0, 0.5, 0.0, 0.5]], np.float32)
-    >>> muted(np.ones((1, 7), np.float32), mixture, 3).tolist()
-    [[1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]]
+    Takes ``source`` (..., channels, samples), ``mixture`` (channels, samples); returns (...,
+    channels, samples).
     """
     result = source
     for channel, samples in enumerate(mixture):

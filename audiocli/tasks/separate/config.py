@@ -61,11 +61,6 @@ class Augmentation:
         Strength of a random equaliser on each source.
     gain : float
         Standard deviation of the accompaniment's gain, in dB.
-
-    Examples
-    --------
-    >>> AUGMENTATIONS["remix"].semitones
-    0.0
     """
 
     shift: bool = False
@@ -108,16 +103,6 @@ class TrainingConfig:
         Length of an example.
     recipe : FitConfig
         Optimiser and schedule.
-
-    Raises
-    ------
-    UsageError
-        On an unknown name, or examples shorter than a frame.
-
-    Examples
-    --------
-    >>> TrainingConfig(architecture="srnn").loss
-    'mse'
     """
 
     architecture: str = "drnn"
@@ -160,26 +145,7 @@ class TrainingConfig:
 def layers(
     architecture: str, num_layers: int | None, recurrent_layers: Sequence[int]
 ) -> dict[str, Any]:
-    """Write numbers of layers as arguments of an architecture.
-
-    Parameters
-    ----------
-    architecture : str
-        One of ``ARCHITECTURES``.
-    num_layers : int or None
-        Hidden layers; of the convolutional networks, the recurrent ones.
-    recurrent_layers : sequence of int
-        Which of them are recurrent, from 1; none leaves it to the architecture.
-
-    Returns
-    -------
-    dict
-
-    Examples
-    --------
-    >>> layers("conv-drnn", 1, []), layers("drnn", 2, [2])
-    ({'num_recurrent': 1}, {'num_layers': 2, 'recurrent_layers': [2]})
-    """
+    """Write numbers of layers as arguments of an architecture."""
     convolutional = architecture == "conv-drnn" or architecture in STEREO
     given: dict[str, Any] = {}
     if num_layers is not None:

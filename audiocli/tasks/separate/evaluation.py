@@ -126,24 +126,7 @@ class Total:
 def oracle_masks(sources: Sources, stft: Stft) -> dict[str, Sources]:
     """Separate with masks that know the sources.
 
-    Parameters
-    ----------
-    sources : ndarray, shape (2, ..., samples)
-        The true sources.
-    stft : Stft
-        In whose bins to mask.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (2, ..., samples)
-        ``ideal ratio mask`` (|s| over the sum of |s|) and ``Wiener-like mask`` (their squares).
-
-    Examples
-    --------
-    >>> from audiocli.nn.frontend import StftConfig
-    >>> noise = np.random.default_rng(0).normal(size=(2, 4000)).astype(np.float32)
-    >>> [estimate.shape for estimate in oracle_masks(noise, Stft(StftConfig())).values()]
-    [(2, 4000), (2, 4000)]
+    Takes ``sources`` (2, ..., samples); returns (2, ..., samples).
     """
     spectra = stft(torch.from_numpy(sources))
     mixture = spectra.sum(dim=0)
@@ -158,22 +141,7 @@ def oracle_masks(sources: Sources, stft: Stft) -> dict[str, Sources]:
 def band_pass(mixture: Sources, sample_rate: int) -> Sources:
     """Separate by frequency alone: what a network must surpass.
 
-    Parameters
-    ----------
-    mixture : ndarray, shape (..., samples)
-    sample_rate : int
-        In Hz.
-
-    Returns
-    -------
-    ndarray, shape (2, ..., samples)
-        What lies in the band of voices, without delay, and the rest.
-
-    Examples
-    --------
-    >>> noise = np.random.default_rng(0).normal(size=4000).astype(np.float32)
-    >>> band_pass(noise, 16000).shape
-    (2, 4000)
+    Takes ``mixture`` (..., samples), ``sample_rate`` in Hz; returns (2, ..., samples).
     """
     low, high = (min(edge, 0.49 * sample_rate) for edge in VOICE_BAND)
     spectrum = np.fft.rfft(mixture)
@@ -190,39 +158,6 @@ def evaluate_clip(
 
     A long clip is separated as a whole and scored in stretches of 30 s; stretches in which
     a source is silent, whose ratios are not defined, are left out.
-
-    Parameters
-    ----------
-    clip : Clip
-        A stereo clip is separated in stereo, and scored with its channels one behind the other.
-    separator : Separator
-        The model.
-    equal_levels : bool
-        Mix at 0 dB; otherwise at the levels of the files.
-    oracles : bool
-        Score the oracle masks too.
-
-    Returns
-    -------
-    list of ClipScore
-        For each stretch, version, system and source.
-
-    Raises
-    ------
-    DataError
-        If a source is silent: its ratios are then not defined.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import soundfile
-    >>> noise = np.random.default_rng(0).normal(scale=0.1, size=(2, 16000))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for name, signal in zip(SOURCES, noise):
-    ...         soundfile.write(f"{folder}/{name}.wav", signal, 16000)
-    ...     scores = evaluate_clip(find_clips(Path(folder))[0], Separator(), oracles=False)
-    >>> len(scores)
-    12
     """
     sources, rate = clip.load()
     flat = sources.reshape(2, -1)
@@ -284,24 +219,7 @@ def _scored(
 
 
 def totals(scores: Sequence[ClipScore]) -> list[Total]:
-    """Sum up the scores of many clips.
-
-    Parameters
-    ----------
-    scores : sequence of ClipScore
-
-    Returns
-    -------
-    list of Total
-        By version (3 first), source and system.
-
-    Examples
-    --------
-    >>> one = ClipScore("a", 1.0, "network", "vocals", 3, 6.0, 6.0, 9.0, 9.0)
-    >>> two = ClipScore("b", 3.0, "network", "vocals", 3, 10.0, 6.0, 9.0, 9.0)
-    >>> totals([one, two])[0].gnsdr
-    9.0
-    """
+    """Sum up the scores of many clips."""
     groups: dict[tuple[int, str, str], list[ClipScore]] = {}
     for score in scores:
         groups.setdefault((score.version, score.source, score.system), []).append(score)
@@ -410,22 +328,7 @@ def _flat(scores: Sequence[list[ClipScore]]) -> list[ClipScore]:
 
 
 def record_scores(model: str, scores: Sequence[Total], data: str) -> None:
-    """Write the totals of the network into its model folder, configuration and card.
-
-    Parameters
-    ----------
-    model : str
-        The model's name or folder.
-    scores : sequence of Total
-        What :func:`evaluate` gave.
-    data : str
-        What they were measured on, in words.
-
-    Raises
-    ------
-    ModelError
-        If there is no such model.
-    """
+    """Write the totals of the network into its model folder, configuration and card."""
     ours = [total for total in scores if total.system == "network"]
     measures = [
         Measured(f"{total.source} {metric.upper()}", round(getattr(total, metric), 2), "dB",

@@ -42,15 +42,6 @@ class Gate:
         1 changes nothing.
     range_db : float
         By how much it is turned down at most.
-
-    Examples
-    --------
-    A stem 20 dB below its mixture is 8 dB below the threshold, and is turned down by 8 dB more.
-
-    >>> gate = Gate(threshold_db=-12.0, ratio=2.0, range_db=30.0)
-    >>> mixture = np.ones((2, 44100), np.float32)
-    >>> float(np.round(20 * np.log10(gate(mixture / 10, mixture, 44100)[0, 22050])))
-    -28.0
     """
 
     threshold_db: float
@@ -65,15 +56,8 @@ class Gate:
     def __call__(self, stem: Audio, mixture: Audio, sample_rate: int) -> Audio:
         """Turn a stem down where it is too quiet.
 
-        Parameters
-        ----------
-        stem, mixture : ndarray, shape (channels, samples)
-        sample_rate : int
-            In Hz.
-
-        Returns
-        -------
-        ndarray, shape (channels, samples)
+        Takes ``stem, mixture`` (channels, samples), ``sample_rate`` in Hz; returns (channels,
+        samples).
         """
         if not stem.size:
             return stem

@@ -43,11 +43,6 @@ class Leak:
     leak : float
         Energy of that stem relative to the recording's, in dB; -120 is none at all, and NaN
         that of a silent recording.
-
-    Examples
-    --------
-    >>> Leak("a.wav", 30.0, -31.5).leak
-    -31.5
     """
 
     file: str
@@ -60,38 +55,7 @@ Leakage = Evaluation[Leak, Leak]
 
 
 def leak_of(separator: Separator, source: Path, only: str, *, name: str | None = None) -> Leak:
-    """Separate a recording of one source and measure what ends in the others.
-
-    Parameters
-    ----------
-    separator : Separator
-        The model.
-    source : Path
-        The recording.
-    only : {"vocals", "accompaniment"}
-        What it holds.
-    name : str, optional
-        How to call it.
-
-    Returns
-    -------
-    Leak
-
-    Raises
-    ------
-    AudioError
-        If it cannot be read.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from audiocli.demo import write_demo
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = write_demo(Path(folder))
-    ...     music = Path(folder) / "stems" / "accompaniment.wav"
-    ...     leak_of(Separator(), music, "accompaniment").leak < 0
-    True
-    """
+    """Separate a recording of one source and measure what ends in the others."""
     with AudioReader(source, name=name) as reader:
         rate = reader.info.sample_rate
         level = ProgrammeLevel(rate)
@@ -138,34 +102,7 @@ def evaluate_leakage(
     device: str = "auto",
     listener: Callbacks | None = None,
 ) -> Leakage:
-    """Measure how much of the recordings in a folder ends in the wrong stem.
-
-    Parameters
-    ----------
-    folder : Path
-        Recordings of one source.
-    model : str
-        A model's name or folder.
-    only : {"vocals", "accompaniment"}
-        What they hold.
-    every : int
-        Take each so-manyth only.
-    n_jobs : int
-        Worker processes.
-    device : str
-        As in :func:`audiocli.nn.models.device`.
-    listener : Callbacks, optional
-        Hears how it goes.
-
-    Returns
-    -------
-    Leakage
-
-    Raises
-    ------
-    UsageError
-        If `only` is no source, or there is no such model.
-    """
+    """Measure how much of the recordings in a folder ends in the wrong stem."""
     if only not in SOURCES:
         raise UsageError(f"unknown source {only!r}: {suggest(only, SOURCES)}")
     found = find_inputs([str(folder)])[::every]
@@ -182,24 +119,7 @@ def _total(leaks: Sequence[Leak]) -> Leak:
 
 
 def record_leakage(model: str, leakage: Leakage, only: str, data: str) -> None:
-    """Write the mean into a model folder, configuration and card.
-
-    Parameters
-    ----------
-    model : str
-        The model's name or folder.
-    leakage : Leakage
-        What :func:`evaluate_leakage` gave.
-    only : {"vocals", "accompaniment"}
-        What the recordings hold.
-    data : str
-        What they are, in words.
-
-    Raises
-    ------
-    ModelError
-        If there is no such model.
-    """
+    """Write the mean into a model folder, configuration and card."""
     wrong = SOURCES[1 - SOURCES.index(only)]
     if leakage.total is None:
         return

@@ -42,30 +42,6 @@ class LiveSeparator:
         A name or a folder of a model of the architecture ``live-drnn``.
     device : str
         As in :func:`audiocli.nn.models.device`.
-
-    Raises
-    ------
-    ModelError
-        If there is no such model, or it needs the future.
-    UsageError
-        If there are more channels.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from audiocli.nn.live import LIVE_FRONTEND
-    >>> small = {"channels": [2], "num_recurrent": 1}
-    >>> network = models.build("live-drnn", LIVE_FRONTEND, small)
-    >>> config = {"task": "separate", "architecture": "live-drnn", "arguments": small,
-    ...           "labels": list(SOURCES), "decoder": {}, "training": {}, "scores": []}
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     entry = models.save(network, Path(folder) / "live", config)
-    ...     separator = LiveSeparator(44_100, 2, str(entry.folder))
-    >>> separator.feed(np.zeros((2, 5000), np.float32)).shape
-    (2, 2, 3072)
-    >>> separator.finish().shape, round(separator.latency, 3)
-    ((2, 2, 1928), 0.046)
     """
 
     def __init__(
@@ -129,15 +105,7 @@ class LiveSeparator:
     def feed(self, audio: Audio) -> Audio:
         """Take the next samples, and give the stems of those that are final now.
 
-        Parameters
-        ----------
-        audio : ndarray, shape (channels, samples)
-            Of any number of samples.
-
-        Returns
-        -------
-        ndarray, shape (2, channels, samples)
-            Vocals and accompaniment, which add up to the input.
+        Takes ``audio`` (channels, samples); returns (2, channels, samples).
         """
         self.mixture = np.concatenate([self.mixture, audio], axis=1)
         narrow = audio if self._in is None else self._in.resample_chunk(_interleaved(audio)).T
@@ -204,23 +172,7 @@ def separated_bytes(
 ) -> Iterator[bytes]:
     """Give the bytes of one stem while blocks come.
 
-    Parameters
-    ----------
-    separator : LiveSeparator
-    blocks : iterable of ndarray, shape (channels, samples)
-    stem : {"vocals", "accompaniment"}
-    encoding : str
-        One of :data:`audiocli.io.audio.piped.ENCODINGS`; integers clip at full scale.
-
-    Yields
-    ------
-    bytes
-        Interleaved samples.
-
-    Raises
-    ------
-    UsageError
-        If there is no such stem.
+    Takes ``blocks`` (channels, samples).
     """
     if stem not in SOURCES:
         raise UsageError(f"--live has no stem {stem!r}; there are: {', '.join(SOURCES)}")
@@ -232,21 +184,7 @@ def separated_bytes(
 
 
 def wav_header(form: RawAudio) -> bytes:
-    """Make the header of a WAV whose length is not known yet, as FFmpeg writes it into pipes.
-
-    Parameters
-    ----------
-    form : RawAudio
-
-    Returns
-    -------
-    bytes
-
-    Examples
-    --------
-    >>> len(wav_header(RawAudio()))
-    44
-    """
+    """Make the header of a WAV whose length is not known yet, as FFmpeg writes it into pipes."""
     kind = 3 if form.encoding == "f32le" else 1
     width = np.dtype(ENCODINGS[form.encoding][0]).itemsize
     frame = width * form.channels

@@ -31,27 +31,7 @@ SPREADS: dict[int, list[float]] = {
 def spread(pitches: int | None, usual: Sequence[float] | None = None) -> list[float]:
     """Say at which pitches to hear.
 
-    Parameters
-    ----------
-    pitches : {1, 3, 5, 7} or None
-        How many.
-    usual : sequence of float, optional
-        Those where nobody says how many; by default one.
-
-    Returns
-    -------
-    list of float
-        In semitones from the recording's own.
-
-    Raises
-    ------
-    UsageError
-        If there is no such number.
-
-    Examples
-    --------
-    >>> spread(3), spread(None)
-    ([-4.0, 0.0, 4.0], [0.0])
+    Returns in semitones.
     """
     if pitches is not None and pitches not in SPREADS:
         raise UsageError(f"{pitches} pitches: there can be {', '.join(map(str, SPREADS))}")
@@ -63,23 +43,7 @@ def averaged_over_pitches(
 ) -> Audio:
     """Average the outputs of a function for a signal played at several speeds.
 
-    Parameters
-    ----------
-    process : callable
-        Takes (channels, samples) and gives (..., channels, samples) of the same length.
-    audio : ndarray, shape (channels, samples)
-    semitones : sequence of float
-        By how much it is played higher, hence faster; 0 leaves it as it is.
-
-    Returns
-    -------
-    ndarray, shape (..., channels, samples)
-
-    Examples
-    --------
-    >>> noise = np.random.default_rng(0).normal(size=(1, 4000)).astype(np.float32)
-    >>> averaged_over_pitches(lambda x: x / 2, noise, [-1, 0, 1]).shape
-    (1, 4000)
+    Takes ``audio`` (channels, samples); returns (..., channels, samples).
     """
     total = None
     for step in semitones:

@@ -51,14 +51,6 @@ class StemsView:
         In dB; a sine of full scale has 0.
     frequencies : ndarray, shape (bands,)
         Centres of the bands, in Hz.
-
-    Examples
-    --------
-    >>> levels = np.zeros((3, 2, 5), np.float32)
-    >>> levels[2] = -100.0
-    >>> view = StemsView(1.0, 0.0, 0.2, ("mixture", "a", "b"), levels, np.array([100.0, 200.0]))
-    >>> view.loudest, round(float(view.mask("a")[0, 0]), 3)
-    (0.0, 1.0)
     """
 
     seconds: float
@@ -81,16 +73,7 @@ class StemsView:
     def mask(self, stem: str) -> NDArray[np.float64]:
         """Tell how much of each point is a stem's.
 
-        Parameters
-        ----------
-        stem : str
-            One of the names.
-
-        Returns
-        -------
-        ndarray, shape (bands, columns)
-            The stem's magnitude over that of all stems together, from 0 to 1; NaN where the
-            mixture is so soft that its colour is the darkest.
+        Returns (bands, columns).
         """
         magnitudes = 10.0 ** (self.levels[1:].astype(np.float64) / 20)
         share = magnitudes[self.names.index(stem) - 1] / magnitudes.sum(axis=0)
@@ -112,15 +95,6 @@ class StemsViewer:
     columns : int
         How many columns there are at most. Where one stands for more than a window, it shows the
         mean of several.
-
-    Examples
-    --------
-    >>> viewer = StemsViewer(["a", "b"], 8000, 4000)
-    >>> noise = np.random.default_rng(0).normal(size=(2, 4000)).astype(np.float32)
-    >>> viewer.take(noise, np.stack([0.3 * noise, 0.7 * noise]))
-    >>> view = viewer.view()
-    >>> view.levels.shape, round(float(np.nanmean(view.mask("a"))), 2)
-    ((3, 96, 101), 0.3)
     """
 
     def __init__(
@@ -146,10 +120,7 @@ class StemsViewer:
     def take(self, mixture: Audio, stems: Audio) -> None:
         """Take in the next block.
 
-        Parameters
-        ----------
-        mixture : ndarray, shape (channels, samples)
-        stems : ndarray, shape (stems, channels, samples)
+        Takes ``mixture`` (channels, samples), ``stems`` (stems, channels, samples).
         """
         mono = np.concatenate([mixture[None], stems]).mean(axis=1, dtype=np.float32)
         self._look(np.concatenate([self._pending, mono], axis=1))
@@ -172,12 +143,7 @@ class StemsViewer:
         self._loose = magnitudes[..., whole:]
 
     def view(self) -> StemsView:
-        """Give what was seen, once all has passed.
-
-        Returns
-        -------
-        StemsView
-        """
+        """Give what was seen, once all has passed."""
         end = np.zeros((len(self.names), self.window // 2), np.float32)
         self._look(np.concatenate([self._pending, end], axis=1))
         if self._loose.shape[2]:
@@ -205,37 +171,6 @@ def plot_stems(
     """Draw spectrograms of a mixture and its stems in the same colours, and a stem's mask.
 
     A long recording goes on in the next line, as text does; there are four at most.
-
-    Parameters
-    ----------
-    path : Path
-        ``.png``, ``.svg`` or ``.pdf``.
-    view : StemsView
-        What was seen of the recording.
-    masked : str
-        The stem whose mask is drawn.
-    start : float
-        What the time axis begins with, in seconds, where the recording is part of a longer one.
-    title : str
-        Above the picture.
-    overwrite : bool
-        Whether a file that is there may be replaced.
-
-    Raises
-    ------
-    UsageError
-        If the extension is another, matplotlib is not installed, or the file is there.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> names, hertz = ("mixture", "vocals", "accompaniment"), np.geomspace(50, 4000, 9)
-    >>> view = StemsView(1.0, 0.0, 0.1, names, np.zeros((3, 9, 10), np.float32), hertz)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     picture = Path(folder) / "a.png"
-    ...     plot_stems(picture, view)
-    ...     picture.stat().st_size > 10_000
-    True
     """
     count = int(np.clip(math.ceil(view.seconds / LINE_SECONDS - 0.25), 1, MAX_LINES))
     rows = (*(1.25 for _ in view.names), 1.0)

@@ -131,31 +131,7 @@ class SeparationRequest:
 def name_sounds(
     folder: Path, kinds: Sequence[str], request: SeparationRequest, item: Input, namer: Namer
 ) -> dict[str, Path]:
-    """Name the stems of an input and its remix.
-
-    Parameters
-    ----------
-    folder : Path
-        Mirrors the folders given.
-    kinds : sequence of str
-        The stems, and ``remix``.
-    request : SeparationRequest
-        Says the container, and whether it is a preview.
-    item : Input
-        What they are made of.
-    namer : Namer
-        Its template has ``{stem}``.
-
-    Returns
-    -------
-    dict of str to Path
-
-    Examples
-    --------
-    >>> song = Input(Path("song.mp3"), "song.mp3", Path("song.mp3"))
-    >>> name_sounds(Path("out"), ["vocals"], SeparationRequest(), song, Namer(NAME))
-    {'vocals': PosixPath('out/song.vocals.wav')}
-    """
+    """Name the stems of an input and its remix."""
     ext = request.container or container_of(item)
     paths = {kind: namer(folder, item, ext, stem=kind) for kind in kinds}
     if request.preview is None:
@@ -169,25 +145,7 @@ def name_sounds(
 def parse_gains(words: Iterable[str]) -> dict[str, float]:
     """Read gains as they are typed.
 
-    Parameters
-    ----------
-    words : iterable of str
-        ``STEM=DB`` each, with or without the unit.
-
-    Returns
-    -------
-    dict of str to float
-        In dB.
-
-    Raises
-    ------
-    UsageError
-        If one is of another form, or a stem has two.
-
-    Examples
-    --------
-    >>> parse_gains(["vocals=-6dB", "accompaniment=-inf"])
-    {'vocals': -6.0, 'accompaniment': -inf}
+    Returns in dB.
     """
     gains: dict[str, float] = {}
     for word in words:
@@ -206,20 +164,5 @@ def parse_gains(words: Iterable[str]) -> dict[str, float]:
 
 
 def container_of(item: Input) -> str:
-    """Choose the container by the input's name, as the name of the output is chosen.
-
-    Parameters
-    ----------
-    item : Input
-
-    Returns
-    -------
-    str
-        ``flac`` for flac, else ``wav``.
-
-    Examples
-    --------
-    >>> container_of(Input(Path("a.mp3"), "a.mp3", Path("a.mp3")))
-    'wav'
-    """
+    """Choose the container by the input's name, as the name of the output is chosen."""
     return "flac" if item.relative.suffix.lower() == ".flac" else "wav"

@@ -32,20 +32,6 @@ class Remix:
         In dB, by stem; the others have 0.
     frames : int
         Samples per channel that are to come.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from audiocli.io.audio import read
-    >>> info = AudioInfo("a.wav", 8000, 1, 100, 16, False, "wav")
-    >>> mixture, stems = np.ones((1, 100), np.float32), np.full((2, 1, 100), 0.5, np.float32)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "a.remix.wav"
-    ...     with Remix(Path(folder), info, ("vocals", "rest"), {"vocals": -np.inf}, 100) as remix:
-    ...         remix.take(mixture, stems)
-    ...     gain = remix.write(path, AudioFormat("wav", "PCM_16"))
-    ...     float(read(path)[0].max()), gain
-    (0.5, 1.0)
     """
 
     def __init__(
@@ -83,10 +69,7 @@ class Remix:
     def take(self, mixture: Audio, stems: Audio) -> None:
         """Add the next block.
 
-        Parameters
-        ----------
-        mixture : ndarray, shape (channels, samples)
-        stems : ndarray, shape (stems, channels, samples)
+        Takes ``mixture`` (channels, samples), ``stems`` (stems, channels, samples).
         """
         # Beside the mixture only what differs: with equal gains nothing is rounded.
         common = self.factors[-1]
@@ -106,29 +89,7 @@ class Remix:
         rescale: bool = True,
         metadata: Metadata | None = None,
     ) -> float:
-        """Write the remix, once all has been taken in and the file in between is closed.
-
-        Parameters
-        ----------
-        path : Path
-        form : AudioFormat
-        overwrite : bool
-            Whether a file that is there may be replaced.
-        rescale : bool
-            Make all of it softer where it would clip.
-        metadata : Metadata, optional
-            Go into the file.
-
-        Returns
-        -------
-        float
-            The factor on all of it: 1, or less where it would have clipped.
-
-        Raises
-        ------
-        AudioError
-            If it cannot be written.
-        """
+        """Write the remix, once all has been taken in and the file in between is closed."""
         gain = 1 / max(1.0, self.peak) if form.is_integer and rescale else 1.0
         rate, channels = self.info.sample_rate, self.info.channels
         with (

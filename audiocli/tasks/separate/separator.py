@@ -170,22 +170,7 @@ class Separator:
 
 
 def stems_of(entry: registry.ModelEntry) -> tuple[str, ...]:
-    """Tell what a model separates into.
-
-    Parameters
-    ----------
-    entry : ModelEntry
-
-    Returns
-    -------
-    tuple of str
-        The vocals first; last what takes up all that the others leave.
-
-    Examples
-    --------
-    >>> stems_of(registry.find("separate", DEFAULT_MODEL))
-    ('vocals', 'accompaniment')
-    """
+    """Tell what a model separates into."""
     labels = [str(label) for label in entry.config["labels"]]
     order = sorted(labels, key=lambda label: (label in RESTS, label != "vocals"))
     return tuple(order if order[-1] in RESTS else [*order, RESTS[-1]])
@@ -200,26 +185,7 @@ def estimate(
 ) -> Audio:
     """Estimate the sources of a signal at the network's rate.
 
-    Parameters
-    ----------
-    network : SeparationNetwork
-    audio : ndarray, shape (channels, samples)
-    gain : float
-        Brings the signal to the level the network was trained at.
-    sources : sequence of int, optional
-        Give these alone; by default all.
-
-    Returns
-    -------
-    ndarray, shape (sources, channels, samples)
-        At the level of `audio`.
-
-    Examples
-    --------
-    >>> from audiocli.nn.frontend import StftConfig
-    >>> network = models.build("drnn", StftConfig(), {"hidden_size": 4})
-    >>> estimate(network, np.zeros((2, 3000), np.float32)).shape
-    (2, 2, 3000)
+    Takes ``audio`` (channels, samples); returns (sources, channels, samples).
     """
     if gain == 0 or audio.shape[-1] == 0:
         number = network.num_sources if sources is None else len(sources)
@@ -239,21 +205,7 @@ def estimate(
 def decode(mixture: Audio, sources: Audio) -> Audio:
     """Complete estimates to stems that add up to the mixture.
 
-    Parameters
-    ----------
-    mixture : ndarray, shape (channels, samples)
-    sources : ndarray, shape (sources, channels, samples)
-        All but the last stem.
-
-    Returns
-    -------
-    ndarray, shape (sources + 1, channels, samples)
-        The last is what the others leave of the mixture.
-
-    Examples
-    --------
-    >>> vocals = np.full((1, 1, 2), 0.25, np.float32)
-    >>> decode(np.ones((1, 2), np.float32), vocals)[:, 0, 0].tolist()
-    [0.25, 0.75]
+    Takes ``mixture`` (channels, samples), ``sources`` (sources, channels, samples); returns
+    (sources + 1, channels, samples).
     """
     return np.concatenate([sources, (mixture - sources.sum(axis=0))[np.newaxis]])

@@ -60,11 +60,6 @@ class Recording:
         At the network's rate, at unit power where it sounds; float16 saves memory.
     ceiling : float
         Frequency up to which it can hold sound, in Hz.
-
-    Examples
-    --------
-    >>> Recording(np.zeros((1, 10), np.float16), 8000.0).ceiling
-    8000.0
     """
 
     samples: NDArray[np.float16]
@@ -81,11 +76,6 @@ class Song:
         None in a backing alone.
     parts : tuple of Recording
         Together the backing; none in a voice alone.
-
-    Examples
-    --------
-    >>> Song(None, ()).parts
-    ()
     """
 
     voice: Recording | None
@@ -114,11 +104,6 @@ class Variation:
         Share of examples that are limited as loud masters are.
     narrow : float
         Share of examples that lose their highest frequencies, as in codecs and old recordings.
-
-    Examples
-    --------
-    >>> Variation().together
-    0.4
     """
 
     together: float = 0.4
@@ -144,11 +129,6 @@ class Material:
         With only the one or the other.
     rate : int
         Of all of them, in Hz.
-
-    Examples
-    --------
-    >>> Material([], [], [], 44100).rate
-    44100
     """
 
     songs: list[list[Song]]
@@ -170,31 +150,7 @@ class Material:
 def gather_songs(
     data: Iterable[Sequence[Clip]], voices: Sequence[Path], backings: Sequence[Path], rate: int
 ) -> Material:
-    """Read recordings to train on.
-
-    Parameters
-    ----------
-    data : iterable of sequence of Clip
-        Clips with both sources, in one list a folder.
-    voices, backings : sequence of Path
-        Folders of recordings with only a voice, or without any.
-    rate : int
-        The network's, in Hz.
-
-    Returns
-    -------
-    Material
-
-    Raises
-    ------
-    AudioError, DataError
-        If a file cannot be read, or a folder holds none.
-
-    Examples
-    --------
-    >>> gather_songs([], [], [], 44100).songs
-    []
-    """
+    """Read recordings to train on."""
     songs = [[_song(clip, rate) for clip in clips] for clips in data]
     alone = [[Song(_read(file, rate), ()) for file in _files(folder)] for folder in voices]
     without = [[Song(None, (_read(file, rate),)) for file in _files(folder)] for folder in backings]
@@ -243,16 +199,7 @@ def _recording(
 def validation_clip(clip: Clip, rate: int) -> Signal:
     """Read a clip to score a network on.
 
-    Parameters
-    ----------
-    clip : Clip
-    rate : int
-        The network's, in Hz.
-
-    Returns
-    -------
-    ndarray, shape (2, channels, samples)
-        Voice and backing at 0 dB, the mixture at the level that networks hear.
+    Returns (2, channels, samples).
     """
     sources, source_rate = clip.load()
     pair = np.stack([_recording(each, source_rate, rate).samples for each in sources])
@@ -262,29 +209,7 @@ def validation_clip(clip: Clip, rate: int) -> Signal:
 def score(network: MaskingNetwork, clips: Sequence[Signal]) -> float:
     """Compute by how much a network raises the signal-to-noise ratio of the voice.
 
-    Parameters
-    ----------
-    network : MaskingNetwork
-        In evaluation mode.
-    clips : sequence of ndarray, shape (2, channels, samples)
-        As :func:`validation_clip` gives them.
-
-    Returns
-    -------
-    float
-        In dB, the mean of the clips.
-
-    Raises
-    ------
-    ModelError
-        If the network's output is not finite.
-
-    Examples
-    --------
-    >>> from audiocli.nn.stereo import FRONTEND, StereoDRNN
-    >>> noise = np.random.default_rng(0).normal(size=(2, 1, 8000)).astype(np.float32)
-    >>> abs(score(StereoDRNN(FRONTEND, channels=[4], num_recurrent=1).eval(), [noise])) < 5
-    True
+    Takes ``clips`` (2, channels, samples); returns in dB.
     """
     gains = []
     for voice, backing in clips:
@@ -306,34 +231,7 @@ def mixed_songs(
 ) -> Tensor:
     """Make a batch of true sources.
 
-    Parameters
-    ----------
-    material : Material
-        What to mix.
-    variation : Variation
-        How.
-    stft : Stft
-        Transform in which formants are moved and sources equalised.
-    rng : numpy.random.Generator
-        Draws everything.
-    number : int
-        Of examples.
-    seconds : float
-        Length of each.
-
-    Returns
-    -------
-    Tensor, shape (number, 2, 2, samples)
-        Voice and backing in stereo; they add up to a mixture near ``LEVEL``.
-
-    Examples
-    --------
-    >>> from audiocli.nn.stereo import FRONTEND
-    >>> noise = Recording(np.ones((1, 50000), np.float16), 22050.0)
-    >>> material = Material([[Song(noise, (noise,))]], [], [], 44100)
-    >>> rng = np.random.default_rng(0)
-    >>> mixed_songs(material, Variation(), Stft(FRONTEND), rng, number=2, seconds=0.5).shape
-    torch.Size([2, 2, 2, 22050])
+    Returns (number, 2, 2, samples).
     """
     samples = round(seconds * material.rate)
     batch = np.empty((number, 2, 2, samples), np.float32)

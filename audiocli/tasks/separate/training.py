@@ -70,31 +70,7 @@ def examples(
 ) -> Tensor:
     """Make a batch of true sources.
 
-    Parameters
-    ----------
-    clips : sequence of ndarray, shape (2, samples)
-        Vocals and accompaniment at the network's rate, each at unit power.
-    course : TrainingConfig
-        Length, number and variation of the examples.
-    rng : numpy.random.Generator
-        Draws them.
-    stft : Stft
-        Transform in which formants are moved and sources equalised.
-
-    Returns
-    -------
-    Tensor, shape (batch, 2, samples)
-        The mixture of an example is their sum, at a level near ``LEVEL``.
-
-    Examples
-    --------
-    >>> from audiocli.nn.frontend import StftConfig
-    >>> from audiocli.nn.fit import FitConfig
-    >>> clip = np.ones((2, 16000), np.float32)
-    >>> course = TrainingConfig(seconds=0.5, recipe=FitConfig(batch_size=3))
-    >>> rng = np.random.default_rng(0)
-    >>> examples([clip], course, rng, Stft(StftConfig())).shape
-    torch.Size([3, 2, 8000])
+    Takes ``clips`` (2, samples); returns (batch, 2, samples).
     """
     how = course.augmentation
     samples = round(course.seconds * course.frontend.sample_rate)
@@ -120,25 +96,7 @@ def examples(
 def loss(network: MaskingNetwork, batch: Tensor, course: TrainingConfig) -> Tensor:
     """Compute the loss of a network on a batch.
 
-    Parameters
-    ----------
-    network : MaskingNetwork
-        In training.
-    batch : Tensor, shape (batch, 2, samples) or (batch, 2, 2, samples)
-        As :func:`examples` or :func:`audiocli.tasks.separate.songs.mixed_songs` makes it.
-    course : TrainingConfig
-        Which loss, and its gamma.
-
-    Returns
-    -------
-    Tensor
-        A scalar.
-
-    Examples
-    --------
-    >>> course = TrainingConfig(arguments={"hidden_size": 4})
-    >>> loss(course.build(), torch.randn(2, 2, 4000), course).item() > 0
-    True
+    Takes ``batch`` (batch, 2, samples).
     """
     with torch.no_grad():
         sources = network.stft(batch)
@@ -155,29 +113,7 @@ def loss(network: MaskingNetwork, batch: Tensor, course: TrainingConfig) -> Tens
 def score(network: MaskingNetwork, clips: Sequence[Sources]) -> float:
     """Compute the voice GNSDR (BSS Eval 3) in dB on clips mixed at 0 dB.
 
-    Parameters
-    ----------
-    network : MaskingNetwork
-        In evaluation mode.
-    clips : sequence of ndarray, shape (2, samples)
-        As in :func:`examples`.
-
-    Returns
-    -------
-    float
-        Mean improvement over the mixture, weighted by length.
-
-    Raises
-    ------
-    ModelError
-        If the network's output is not finite.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> clip = rng.normal(size=(2, 8000)).astype(np.float32)
-    >>> abs(score(TrainingConfig(arguments={"hidden_size": 4}).build(), [clip])) < 5
-    True
+    Takes ``clips`` (2, samples).
     """
     gains = []
     for clip in clips:
@@ -381,25 +317,7 @@ class _Songs:
 
 
 def begin(network: nn.Module, origin: registry.ModelEntry) -> None:
-    """Fill in the weights of a model to go on from.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-        Gets the weights.
-    origin : ModelEntry
-        Of the same architecture and sizes, or for a stereo network a ``conv-drnn``.
-
-    Raises
-    ------
-    ModelError
-        If it is of another architecture or other sizes.
-
-    Examples
-    --------
-    >>> stereo = TrainingConfig(architecture="stereo-drnn", loss="snr", gamma=0.0).build()
-    >>> begin(stereo, registry.find("separate", "drnn-mir1k"))
-    """
+    """Fill in the weights of a model to go on from."""
     if type(network) is StereoDRNN and origin.config["architecture"] == "conv-drnn":
         other = models.load(origin)
         assert isinstance(other, ConvolutionalDRNN)  # as its configuration says

@@ -59,20 +59,6 @@ class Report:
         The part to embed and to draw; all of it by default.
     gain : float
         Factor on the sounds, for songs that pass full scale.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> info = AudioInfo("a.wav", 8000, 1, 8000, 16, False, "wav")
-    >>> noise = np.random.default_rng(0).normal(0, 0.1, (1, 8000)).astype(np.float32)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     page = Path(folder) / "a.html"
-    ...     about = About("a.wav", "some-model", "MIT", 1.0)
-    ...     with Report(Path(folder), about, ["vocals", "rest"], info, 8000) as report:
-    ...         report.take(noise, np.stack([0.3 * noise, 0.7 * noise]))
-    ...     report.write(page)
-    ...     page.read_text("utf-8").count("<audio")
-    3
     """
 
     def __init__(
@@ -126,10 +112,7 @@ class Report:
     def take(self, mixture: Audio, stems: Audio) -> None:
         """Take in the next block.
 
-        Parameters
-        ----------
-        mixture : ndarray, shape (channels, samples)
-        stems : ndarray, shape (stems, channels, samples)
+        Takes ``mixture`` (channels, samples), ``stems`` (stems, channels, samples).
         """
         for levels, signal in zip(self.levels, (mixture, *stems), strict=True):
             levels.hear(signal)
@@ -145,21 +128,7 @@ class Report:
                 sound.take(signal * self._gain)
 
     def write(self, path: Path, *, overwrite: bool = False) -> None:
-        """Write the page, once all has been taken in and the sounds are complete.
-
-        Parameters
-        ----------
-        path : Path
-        overwrite : bool
-            Whether a file that is there may be replaced.
-
-        Raises
-        ------
-        UsageError
-            If the file is there already.
-        AudioCliError
-            If it cannot be written.
-        """
+        """Write the page, once all has been taken in and the sounds are complete."""
         rate = self.info.sample_rate
         page = fill(
             self.about,

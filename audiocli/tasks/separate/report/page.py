@@ -38,11 +38,6 @@ class About:
         Where in it begins what the page is of, in seconds.
     preview : bool
         Whether that is a part of it.
-
-    Examples
-    --------
-    >>> About("song.mp3", "drnn-mir1k", "for research", 200.0).start
-    0.0
     """
 
     title: str
@@ -63,32 +58,7 @@ def fill(
     view: StemsView,
     whole: StemsView | None,
 ) -> str:
-    """Make the page.
-
-    Parameters
-    ----------
-    about : About
-        Song and model.
-    info : AudioInfo
-        Of the song.
-    seconds : float
-        Length of what was separated.
-    excerpt : tuple of float
-        Where in that begins what is embedded, and how long it is, in seconds.
-    levels : sequence of Levels
-        Of the mixture and of the stems.
-    sounds : sequence of Sound
-        The same signals, finished.
-    view : StemsView
-        What is embedded.
-    whole : StemsView or None
-        All that was separated, where that is more.
-
-    Returns
-    -------
-    str
-        HTML. All text in it that comes from elsewhere is escaped.
-    """
+    """Make the page."""
     start = about.start + excerpt[0]
     parts = {
         "version": __version__,

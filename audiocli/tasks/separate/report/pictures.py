@@ -20,29 +20,7 @@ UNKNOWN = 255  # the index of what has no value: it is transparent
 def image(values: NDArray[np.floating[Any]], limits: tuple[float, float], colours: str) -> str:
     """Make a picture of an array, a pixel a value.
 
-    Parameters
-    ----------
-    values : ndarray, shape (rows, columns)
-        The first row is at the bottom; NaN is transparent.
-    limits : tuple of float
-        The values that have the first and the last colour.
-    colours : str
-        One of matplotlib's colour maps.
-
-    Returns
-    -------
-    str
-        A data URI of a PNG with a palette.
-
-    Raises
-    ------
-    UsageError
-        If matplotlib is not installed.
-
-    Examples
-    --------
-    >>> image(np.zeros((4, 8)), (0, 1), MASK)[:22]
-    'data:image/png;base64,'
+    Takes ``values`` (rows, columns).
     """
     try:
         from matplotlib import colormaps
@@ -65,21 +43,5 @@ def _palette(colours: Any) -> bytes:
 
 
 def gradient(colours: str) -> str:
-    """Make a picture of a colour map, from left to right, for a legend.
-
-    Parameters
-    ----------
-    colours : str
-        One of matplotlib's colour maps.
-
-    Returns
-    -------
-    str
-        A data URI.
-
-    Examples
-    --------
-    >>> gradient(LOUD)[:22]
-    'data:image/png;base64,'
-    """
+    """Make a picture of a colour map, from left to right, for a legend."""
     return image(np.linspace(0, 1, 128)[None], (0, 1), colours)

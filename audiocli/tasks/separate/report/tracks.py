@@ -33,13 +33,6 @@ class Levels:
         In Hz.
     layout : tuple of str, optional
         The speakers of the channels.
-
-    Examples
-    --------
-    >>> levels = Levels(8000)
-    >>> levels.hear(np.full((2, 8000), 0.5, np.float32))
-    >>> round(levels.peak, 2), round(levels.rms, 2), levels.energy
-    (-6.02, -6.02, 4000.0)
     """
 
     def __init__(self, sample_rate: int, layout: Layout | None = None) -> None:
@@ -87,17 +80,6 @@ class Sound:
         Of the stream, in Hz.
     channels : int
         Of the stream; more than two become one.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     sound = Sound(Path(folder) / "a.mp3", 16000, 1)
-    ...     with sound.writer:
-    ...         sound.take(np.zeros((1, 16000), np.float32))
-    ...         sound.end()
-    ...     sound.uri()[:23]
-    'data:audio/mpeg;base64,'
     """
 
     def __init__(self, path: Path, sample_rate: int, channels: int) -> None:
