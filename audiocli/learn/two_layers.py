@@ -161,10 +161,8 @@ def tents(layers: int, x: Array) -> Array:
     return h
 
 
-def run(settings: Settings) -> Lesson:
-    """Solve XOR, grow the width, and compare depths."""
-    rng = np.random.default_rng(settings.seed)
-    torch.manual_seed(settings.seed)
+def solve_xor() -> tuple[list[tuple[int, int, int, int, int]], dict[int, float]]:
+    """Solve XOR by hand, and by training: the share of starts that get there, by units."""
     hand = []
     for x1, x2 in ((0, 0), (0, 1), (1, 0), (1, 1)):
         either, not_both = xor_by_hand(x1, x2)
@@ -176,7 +174,14 @@ def run(settings: Settings) -> Lesson:
         nets = train((units,), corners, answers, 50, 200, classes=True)
         right = ((nets(corners) > 0) == (answers > 0.5)).all(dim=1)
         solved[units] = float(right.float().mean())
+    return hand, solved
 
+
+def run(settings: Settings) -> Lesson:
+    """Solve XOR, grow the width, and compare depths."""
+    rng = np.random.default_rng(settings.seed)
+    torch.manual_seed(settings.seed)
+    hand, solved = solve_xor()
     inputs, targets = spirals(300, settings.turns, rng)
     new_inputs, new_targets = spirals(1000, settings.turns, rng)
     x, y, new_x = (

@@ -27,44 +27,50 @@ def render(config: dict[str, Any]) -> str:
         lines.append(training["note"])
     if training.get("split"):
         lines += ["", f"Split: {training['split']}"]
-    lines += ["", "## Scores", ""]
-    scores = config.get("scores") or []
-    if scores:
-        lines += ["| metric | value | measured by | data |", "|---|---|---|---|"]
-        lines += [
-            f"| {score['metric']} | {score['value']} {score['unit']} | {score['measure']} "
-            f"| {score['data']} |"
-            for score in scores
-        ]
-        lines += ["", "Measured with", "", "```"]
-        lines += dict.fromkeys(score["command"] for score in scores)
-        lines.append("```")
-    else:
-        lines.append("None measured yet.")
-    if training.get("command"):
-        earlier = training.get("earlier", [])
-        runs = [*earlier, training]
-        commands = [run["command"] for run in runs if run.get("command")]
-        lines += ["", "## Train it again", ""]
-        if earlier:
-            lines += ["In this order, each from the model that the one before wrote:", ""]
-        lines += ["```", *commands, "```"]
-        made = [
-            f"{label}: {training[key]}"
-            for key, label in (
-                ("hours", "Hours of training"),
-                ("machine", "Machine"),
-                ("version", "audiocli"),
-                ("commit", "Commit"),
-            )
-            if training.get(key)
-        ]
-        lines += ["", "; ".join(made) + "."] if made else []
+    lines += [*_scores(config.get("scores") or []), *_again(training)]
     if config.get("limits"):
         lines += ["", "## Limits", "", config["limits"]]
     if config.get("source"):
         lines += _source(config["source"])
     return "\n".join(lines) + "\n"
+
+
+def _scores(scores: list[dict[str, Any]]) -> list[str]:
+    """Write the table of scores, with the commands that measured them."""
+    lines = ["", "## Scores", ""]
+    if not scores:
+        return [*lines, "None measured yet."]
+    lines += ["| metric | value | measured by | data |", "|---|---|---|---|"]
+    lines += [
+        f"| {score['metric']} | {score['value']} {score['unit']} | {score['measure']} "
+        f"| {score['data']} |"
+        for score in scores
+    ]
+    commands = dict.fromkeys(score["command"] for score in scores)
+    return [*lines, "", "Measured with", "", "```", *commands, "```"]
+
+
+def _again(training: dict[str, Any]) -> list[str]:
+    """Write the commands that train the model again."""
+    if not training.get("command"):
+        return []
+    earlier = training.get("earlier", [])
+    commands = [run["command"] for run in [*earlier, training] if run.get("command")]
+    lines = ["", "## Train it again", ""]
+    if earlier:
+        lines += ["In this order, each from the model that the one before wrote:", ""]
+    lines += ["```", *commands, "```"]
+    made = [
+        f"{label}: {training[key]}"
+        for key, label in (
+            ("hours", "Hours of training"),
+            ("machine", "Machine"),
+            ("version", "audiocli"),
+            ("commit", "Commit"),
+        )
+        if training.get(key)
+    ]
+    return [*lines, "", "; ".join(made) + "."] if made else lines
 
 
 def _all_data(training: dict[str, Any]) -> list[str]:
