@@ -143,7 +143,7 @@ def draw_masks(separator: Separator, file: Path) -> None:
     sources = soxr.resample(parts.T, SAMPLE_RATE, rate, quality="HQ").T.astype(np.float32)
     mixture = sources.sum(axis=0)
     level = Level(rate)
-    level.hear(mixture[None])
+    level.update(mixture[None])
     with torch.inference_mode():
         spectra = separator.network.stft(torch.from_numpy(np.ascontiguousarray(sources)))
         heard = spectra.sum(dim=0)

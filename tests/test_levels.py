@@ -17,7 +17,7 @@ STRETCH = 400
 def level_of(*blocks: NDArray[np.float32]) -> Level:
     level = Level(RATE)
     for block in blocks:
-        level.hear(block)
+        level.update(block)
     return level
 
 

@@ -15,7 +15,7 @@ def test_it_is_the_loudest_of_all(frames: int, block: int) -> None:
     audio = rng.normal(size=(2, 9001)) * np.repeat(rng.uniform(0, 1, 91), 100)[:9001]
     loudest = Loudest(frames)
     for start in range(0, 9001, block):
-        loudest.hear(audio[:, start : start + block].astype(np.float32))
+        loudest.update(audio[:, start : start + block].astype(np.float32))
     power = np.convolve(np.square(audio).sum(axis=0), np.ones(frames), "valid")
     found = loudest.stretch
     assert found.frames == frames and 0 <= found.start <= 9001 - frames
@@ -25,25 +25,25 @@ def test_it_is_the_loudest_of_all(frames: int, block: int) -> None:
 
 def test_of_equals_the_first_and_of_silence_the_beginning() -> None:
     loudest = Loudest(100)
-    loudest.hear(np.zeros((1, 5000), np.float32))
+    loudest.update(np.zeros((1, 5000), np.float32))
     assert loudest.stretch == Stretch(0, 100)
     beats = np.tile(np.repeat([0.0, 0.5], 100), 20)[None].astype(np.float32)
     loudest = Loudest(100)
-    loudest.hear(beats)
+    loudest.update(beats)
     assert loudest.stretch == Stretch(100, 100)
 
 
 @pytest.mark.parametrize("heard", [1, 99, 100])
 def test_what_is_no_longer_is_taken_whole(heard: int) -> None:
     loudest = Loudest(100)
-    loudest.hear(np.ones((1, heard), np.float32))
+    loudest.update(np.ones((1, heard), np.float32))
     assert loudest.stretch == Stretch(0, heard)
 
 
 def test_memory_does_not_grow() -> None:
     loudest = Loudest(100_000)
     for _ in range(50):
-        loudest.hear(np.ones((1, 30_000), np.float32))
+        loudest.update(np.ones((1, 30_000), np.float32))
     assert len(loudest._before) <= 1002 and len(loudest._rest) <= 100
 
 

@@ -70,16 +70,16 @@ class Summary:
 
 
 class Callbacks:
-    """Is told how a run gets on; override what is of interest. Issues warnings by itself."""
+    """What a run calls as it gets on; override what is of interest. Issues warnings by itself."""
 
     def started(self, total_jobs: int) -> None:
-        """Hear how many jobs there are, before the first."""
+        """Take note of how many jobs there are, before the first."""
 
     def advanced(self, job: Job, done_seconds: float, total_seconds: float | None) -> None:
-        """Hear how far a job is; the first time, at 0, that it was taken up."""
+        """Take note of how far a job is; the first time, with 0, when it starts."""
 
     def finished(self, outcome: Outcome) -> None:
-        """Hear the outcome of each job, in the order of the jobs, as soon as that allows.
+        """Take the outcome of each job, in the order of the jobs, as soon as that allows.
 
         This one issues the job's warnings, which were held back, with the input's name.
         """
@@ -87,16 +87,16 @@ class Callbacks:
             warn(f"{outcome.job.input.name}: {message}")
 
     def closed(self) -> None:
-        """Hear that nothing more will come, however the run ended."""
+        """Take note that nothing more will come, however the run ended."""
 
 
 class Collector(Callbacks):
-    """Keeps the results of what is done, and passes on all it hears.
+    """Keeps the results of the jobs that are done, and passes every call on.
 
     Parameters
     ----------
-    listener : Callbacks, optional
-        Who hears it too.
+    callbacks : Callbacks, optional
+        Called as well.
 
     Attributes
     ----------
@@ -104,27 +104,27 @@ class Collector(Callbacks):
         What the worker made of each job that is done, in the order of the jobs.
     """
 
-    def __init__(self, listener: Callbacks | None = None) -> None:
-        self.listener = listener or Callbacks()
+    def __init__(self, callbacks: Callbacks | None = None) -> None:
+        self.callbacks = callbacks or Callbacks()
         self.values: list[Any] = []
 
     def started(self, total_jobs: int) -> None:
         """Pass on."""
-        self.listener.started(total_jobs)
+        self.callbacks.started(total_jobs)
 
     def advanced(self, job: Job, done_seconds: float, total_seconds: float | None) -> None:
         """Pass on."""
-        self.listener.advanced(job, done_seconds, total_seconds)
+        self.callbacks.advanced(job, done_seconds, total_seconds)
 
     def finished(self, outcome: Outcome) -> None:
         """Keep the result, and pass on."""
         if outcome.status == "done":
             self.values.append(outcome.value)
-        self.listener.finished(outcome)
+        self.callbacks.finished(outcome)
 
     def closed(self) -> None:
         """Pass on."""
-        self.listener.closed()
+        self.callbacks.closed()
 
 
 def run(
@@ -203,8 +203,8 @@ def _run(
 class _Tally:
     """Counts outcomes, and hands them on in the order of the jobs."""
 
-    def __init__(self, listener: Callbacks) -> None:
-        self.listener = listener
+    def __init__(self, callbacks: Callbacks) -> None:
+        self.callbacks = callbacks
         self.started = time.perf_counter()
         self.next = 0
         self.held: dict[int, Outcome] = {}
@@ -229,7 +229,7 @@ class _Tally:
         self.audio_seconds += outcome.audio_seconds
         if outcome.status == "failed":
             self.failures.append(outcome)
-        self.listener.finished(outcome)
+        self.callbacks.finished(outcome)
 
     def summary(self) -> Summary:
         return Summary(

@@ -47,7 +47,7 @@ def write_overlaid(
         info = reader.info
         level = Level(info.sample_rate)
         for block in reader.blocks():
-            level.hear(block)
+            level.update(block)
         layer = make(level, info.sample_rate)
         # One gain for all: what does not fit must not change the song under it.
         gain = 1 / max(1.0, level.peak + layer.peak)

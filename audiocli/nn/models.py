@@ -126,7 +126,7 @@ def build(architecture: str, frontend: FrontendConfig, arguments: dict[str, Any]
     architecture : str
         A registered name.
     frontend : StftConfig, FilterbankConfig or WaveformConfig
-        What it listens through.
+        Configuration of its front-end.
     arguments : dict
         Keyword arguments of the class.
 
@@ -283,8 +283,8 @@ def load(entry: registry.ModelEntry, where: torch.device | str = "cpu") -> nn.Mo
             f"{entry.weights}: {damaged[0]} is not finite, so nothing would come of it; "
             "take the model folder from its source again, or train it anew"
         )
-    listener: Any = network.frontend
-    check_fingerprint(listener, config["frontend_fingerprint"], entry.name)
+    module: Any = network.frontend
+    check_fingerprint(module, config["frontend_fingerprint"], entry.name)
     return network.to(where).eval()
 
 
@@ -311,9 +311,9 @@ def continue_from(network: nn.Module, entry: registry.ModelEntry) -> None:
     >>> continue_from(build(config["architecture"], frontend, config["arguments"]), entry)
     """
     trained = load(entry)
-    listener: Any = network.frontend
-    heard: Any = trained.frontend
-    if type(trained) is not type(network) or heard.config != listener.config:
+    fresh: Any = network.frontend
+    stored: Any = trained.frontend
+    if type(trained) is not type(network) or stored.config != fresh.config:
         raise ModelError(
             f"{entry.name}: cannot be trained on from: its architecture is "
             f"{entry.config['architecture']!r} with another front-end; choose the --arch it has"
@@ -372,13 +372,13 @@ def save(
     partial = folder / ".weights.safetensors.part"
     save_file(weights, partial)
     partial.chmod(0o644)  # safetensors makes files that only their owner can read
-    listener: Any = network.frontend
+    frontend: Any = network.frontend
     complete = {
         "format": registry.FORMAT,
         "name": folder.resolve().name,
         **config,
-        "frontend": to_dict(listener.config),
-        "frontend_fingerprint": fingerprint(listener),
+        "frontend": to_dict(frontend.config),
+        "frontend_fingerprint": fingerprint(frontend),
         "parameters": parameter_count(network),
         "weights_sha256": registry.sha256(partial),
     }

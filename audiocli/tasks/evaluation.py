@@ -109,10 +109,10 @@ def evaluate_jobs(
     total: Callable[[Sequence[Score]], Total],
     *,
     n_jobs: int = 1,
-    listener: Callbacks | None = None,
+    callbacks: Callbacks | None = None,
 ) -> Evaluation[Score, Total]:
     """Score files, each by itself, whatever happens to some of them."""
-    scores = Collector(listener)
+    scores = Collector(callbacks)
     make_worker = _MakeWorker(make_scorer, n_jobs)
     summary = run(jobs, make_worker, settings={}, n_jobs=n_jobs, callbacks=scores)
     values: list[Score] = scores.values
@@ -125,11 +125,13 @@ def evaluate_each(
     total: Callable[[Sequence[Score]], Total],
     *,
     n_jobs: int = 1,
-    listener: Callbacks | None = None,
+    callbacks: Callbacks | None = None,
 ) -> Evaluation[Score, Total]:
     """Score recordings, clips or what else has a title, each by itself."""
     jobs = [Job(Input(path, each.title, Path(each.title)), ()) for path, each in items.items()]
-    return evaluate_jobs(jobs, _OfEach(items, make_scorer), total, n_jobs=n_jobs, listener=listener)
+    return evaluate_jobs(
+        jobs, _OfEach(items, make_scorer), total, n_jobs=n_jobs, callbacks=callbacks
+    )
 
 
 def annotated_recordings(

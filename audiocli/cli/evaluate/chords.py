@@ -54,7 +54,7 @@ def chords(
         found=found,
         n_jobs=evaluating.n_jobs,
         device=evaluating.device,
-        listener=evaluating.reporter(),
+        callbacks=evaluating.reporter(),
     )
     form, total = evaluating.form, evaluation.total
     scores = [*evaluation.scores, *([] if total is None else [total])]

@@ -98,12 +98,12 @@ def classify(
     if verifying:
         result = verify(
             clips.data, clips.model or "voice", choice, n_jobs=evaluating.n_jobs,
-            device=evaluating.device, listener=reporter, warn=warn,
+            device=evaluating.device, callbacks=reporter, warn=warn,
         )  # fmt: skip
     else:
         result = evaluate(
             clips.data, "classify", clips.model or "", choice, n_jobs=evaluating.n_jobs,
-            device=evaluating.device, listener=reporter, warn=warn,
+            device=evaluating.device, callbacks=reporter, warn=warn,
         )  # fmt: skip
     if picture is not None and result.scores.labels:
         from audiocli.tasks.classify.plot import plot_confusion
@@ -129,7 +129,7 @@ def tag(clips: Clips, selecting: Selecting, evaluating: Evaluating) -> None:
 
     result = evaluate(
         clips.data, "tag", clips.model or "music", clips.choice(selecting),
-        n_jobs=evaluating.n_jobs, device=evaluating.device, listener=evaluating.reporter(),
+        n_jobs=evaluating.n_jobs, device=evaluating.device, callbacks=evaluating.reporter(),
         warn=_warner(evaluating),
     )  # fmt: skip
     _close(result, evaluating)

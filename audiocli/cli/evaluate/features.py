@@ -34,7 +34,7 @@ def features(
         only=only,
         n_jobs=evaluating.n_jobs,
         device=evaluating.device,
-        listener=evaluating.reporter(),
+        callbacks=evaluating.reporter(),
     )
     rows = [score.row() for score in evaluation.scores]
     total = evaluation.total

@@ -50,7 +50,7 @@ def onsets(
         threshold=threshold,
         n_jobs=evaluating.n_jobs,
         device=evaluating.device,
-        listener=evaluating.reporter(),
+        callbacks=evaluating.reporter(),
     )
     rows = [score.row() for score in evaluation.scores]
     total = evaluation.total

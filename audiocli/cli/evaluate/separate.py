@@ -63,7 +63,7 @@ def separate(
         pitches=pitches,
         n_jobs=evaluating.n_jobs,
         device=evaluating.device,
-        listener=evaluating.reporter(),
+        callbacks=evaluating.reporter(),
     )
     show_scores(evaluation, evaluating.form)
     if evaluating.record and evaluation.total:
@@ -85,7 +85,7 @@ def _leakage(data: Path, model: str, only: str, every: int, evaluating: Evaluati
         every=every,
         n_jobs=evaluating.n_jobs,
         device=evaluating.device,
-        listener=evaluating.reporter(),
+        callbacks=evaluating.reporter(),
     )
     total = None if leakage.total is None else asdict(leakage.total)
     show_rows([asdict(leak) for leak in leakage.scores], total, evaluating.form)

@@ -28,7 +28,7 @@ class Level:
         self._energy: list[float] = []
         self._samples: list[int] = []
 
-    def hear(self, block: NDArray[np.float32]) -> None:
+    def update(self, block: NDArray[np.float32]) -> None:
         """Take in a block (channels, samples)."""
         if not block.size:
             return

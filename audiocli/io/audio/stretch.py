@@ -56,21 +56,21 @@ class Loudest:
         self.step = max(1, frames // STEPS)
         self.steps = -(-frames // self.step)
         self.frames = frames
-        self._heard = 0  # samples
+        self._taken = 0  # samples
         self._energy = 0.0  # of all of them
         # Energy before each of the last places at which a window may begin.
         self._before: deque[float] = deque([0.0], maxlen=self.steps + 1)
         self._best = (-1.0, 0)  # mean power of a window, and where it begins
         self._rest = np.zeros(0)  # power of the samples after the last whole step
 
-    def hear(self, block: Block) -> None:
+    def update(self, block: Block) -> None:
         """Take in a block (channels, samples)."""
         power = np.square(block, dtype=np.float64).sum(axis=0)
-        self._heard += len(power)
+        self._taken += len(power)
         power = np.concatenate([self._rest, power])
         whole = len(power) - len(power) % self.step
         self._rest = power[whole:]
-        place = self._heard - len(power)
+        place = self._taken - len(power)
         for energy in power[:whole].reshape(-1, self.step).sum(axis=1).tolist():
             self._energy += energy
             self._before.append(self._energy)
@@ -80,14 +80,14 @@ class Loudest:
 
     def _offer(self, energy: float, start: int) -> None:
         """Keep a window if it is louder than the best; of equals the first."""
-        if energy > self._best[0] * (1 + 1e-12) and start + self.frames <= self._heard:
+        if energy > self._best[0] * (1 + 1e-12) and start + self.frames <= self._taken:
             self._best = (energy, start)
 
     @property
     def stretch(self) -> Stretch:
-        """The loudest so far; all that was heard where that is not longer."""
-        if self._heard <= self.frames:
-            return Stretch(0, self._heard)
+        """The loudest so far; all that has come where that is not longer."""
+        if self._taken <= self.frames:
+            return Stretch(0, self._taken)
         if self._best[0] < 0:  # hardly longer than the window, which has had no place yet
             return Stretch(0, self.frames)
         return Stretch(self._best[1], self.frames)

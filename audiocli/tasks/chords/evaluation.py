@@ -207,7 +207,7 @@ def evaluate(
     found: Path | None = None,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Callbacks | None = None,
+    callbacks: Callbacks | None = None,
 ) -> Evaluation[Score, Score]:
     """Score a model, or chords that something else found, on folders of annotated recordings.
 
@@ -227,8 +227,8 @@ def evaluate(
         Worker processes.
     device : str
         As in :func:`audiocli.nn.models.device`.
-    listener : Callbacks, optional
-        Hears how it goes.
+    callbacks : Callbacks, optional
+        Called as the run gets on.
 
     Returns
     -------
@@ -253,7 +253,7 @@ def evaluate(
     """
     recordings = annotated_recordings(folders, ANNOTATIONS, only)
     make_scorer = _MakeScorer(model, vocabulary, change, found, device)
-    return evaluate_each(recordings, make_scorer, total, n_jobs=n_jobs, listener=listener)
+    return evaluate_each(recordings, make_scorer, total, n_jobs=n_jobs, callbacks=callbacks)
 
 
 def record_scores(model: str, result: Score, data: str) -> None:

@@ -242,12 +242,12 @@ class _MakeHearer:
 
 
 def _listened(
-    entry: ModelEntry, clips: Sequence[Clip], n_jobs: int, device: str, listener: Callbacks | None
+    entry: ModelEntry, clips: Sequence[Clip], n_jobs: int, device: str, callbacks: Callbacks | None
 ) -> tuple[dict[Path, Any], Summary]:
     """Hear clips, and keep what the model says of those that could be read."""
     by_path = {clip.path: clip for clip in clips}
     make_hearer = _MakeHearer(entry, device)
-    result = evaluate_each(by_path, make_hearer, len, n_jobs=n_jobs, listener=listener)
+    result = evaluate_each(by_path, make_hearer, len, n_jobs=n_jobs, callbacks=callbacks)
     return dict(result.scores), result.summary
 
 
@@ -259,7 +259,7 @@ def evaluate(
     *,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Callbacks | None = None,
+    callbacks: Callbacks | None = None,
     warn: Warn = _silent,
 ) -> Evaluation:
     """Score a classifier or tagger on labelled clips.
@@ -277,8 +277,8 @@ def evaluate(
         Worker processes.
     device : str
         As in :func:`audiocli.nn.models.device`.
-    listener : Callbacks, optional
-        Hears how it goes.
+    callbacks : Callbacks, optional
+        Called as the run gets on.
     warn : callable
         Hears of clips that are left out, and of those that were trained on.
 
@@ -319,7 +319,7 @@ def evaluate(
     if task == "classify" and not choice.selection.multi_label:
         advice = "use --multi-label, where any of them is right, or evaluate tag"
         refuse_several(material.clips, advice)
-    heard, summary = _listened(entry, material.clips, n_jobs, device, listener)
+    heard, summary = _listened(entry, material.clips, n_jobs, device, callbacks)
     kept = [place for place, clip in enumerate(material.clips) if clip.path in heard]
     clips = [material.clips[place] for place in kept]
     groups = [material.groups[place] for place in kept]
@@ -344,14 +344,14 @@ def verify(
     *,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Callbacks | None = None,
+    callbacks: Callbacks | None = None,
     warn: Warn = _silent,
 ) -> Evaluation:
     """Score how well an encoder tells whether two clips have one label, say one speaker.
 
     Parameters
     ----------
-    data, choice, n_jobs, device, listener, warn
+    data, choice, n_jobs, device, callbacks, warn
         As in :func:`evaluate`.
     model : str
         Name or folder of an encoder.
@@ -387,7 +387,7 @@ def verify(
     material = _material(data, entry, choice, warn)
     refuse_several(material.clips, "choose one column by --label")
     pairs([clip.labels[0] for clip in material.clips])  # to refuse before any work
-    heard, summary = _listened(entry, material.clips, n_jobs, device, listener)
+    heard, summary = _listened(entry, material.clips, n_jobs, device, callbacks)
     clips = [clip for clip in material.clips if clip.path in heard]
     speakers = [clip.labels[0] for clip in clips]
     directions = np.array([heard[clip.path] for clip in clips], np.float64)

@@ -128,7 +128,7 @@ def evaluate(
     only: Sequence[str] = (),
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Callbacks | None = None,
+    callbacks: Callbacks | None = None,
 ) -> Evaluation[Score, Score]:
     """Score a basis on folders of recordings.
 
@@ -144,8 +144,8 @@ def evaluate(
         Worker processes.
     device : str
         As in :func:`audiocli.nn.models.device`.
-    listener : Callbacks, optional
-        Hears how it goes.
+    callbacks : Callbacks, optional
+        Called as the run gets on.
 
     Returns
     -------
@@ -182,7 +182,7 @@ def evaluate(
     titles = {each.item.path: each.title for each in taken}
     jobs = [Job(each.item, ()) for each in taken]
     make_scorer = _MakeScorer(titles, model, device)
-    return evaluate_jobs(jobs, make_scorer, total, n_jobs=n_jobs, listener=listener)
+    return evaluate_jobs(jobs, make_scorer, total, n_jobs=n_jobs, callbacks=callbacks)
 
 
 def record_scores(model: str, result: Score, data: str) -> None:

@@ -153,7 +153,7 @@ class Embedder:
                 blocks = list(blocks)
             level = Level(sample_rate)
             for block in as_blocks(blocks):
-                level.hear(block)
+                level.update(block)
             gain = LEVEL / level.rms if level.rms > SILENCE else 0.0
         mono = downmix(as_blocks(blocks), sample_rate)
         heard = streaming.resample(mono, sample_rate, self.config.sample_rate)

@@ -135,7 +135,7 @@ def evaluate(
     threshold: float | None = None,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Callbacks | None = None,
+    callbacks: Callbacks | None = None,
 ) -> Evaluation[Score, Score]:
     """Score a model, or another detector, on folders of annotated recordings.
 
@@ -155,8 +155,8 @@ def evaluate(
         Worker processes.
     device : str
         As in :func:`audiocli.nn.models.device`.
-    listener : Callbacks, optional
-        Hears how it goes.
+    callbacks : Callbacks, optional
+        Called as the run gets on.
 
     Returns
     -------
@@ -181,7 +181,7 @@ def evaluate(
     """
     recordings = annotated_recordings(folders, ANNOTATIONS, only)
     make_scorer = _MakeScorer(detector, model, threshold, device)
-    return evaluate_each(recordings, make_scorer, total, n_jobs=n_jobs, listener=listener)
+    return evaluate_each(recordings, make_scorer, total, n_jobs=n_jobs, callbacks=callbacks)
 
 
 def record_scores(model: str, result: Score, data: str) -> None:

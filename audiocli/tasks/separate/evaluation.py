@@ -269,7 +269,7 @@ def evaluate(
     pitches: int | None = None,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Callbacks | None = None,
+    callbacks: Callbacks | None = None,
 ) -> Evaluation[ClipScore, list[Total]]:
     """Score a model on a folder of clips.
 
@@ -289,8 +289,8 @@ def evaluate(
         Worker processes.
     device : str
         As in :func:`audiocli.nn.models.device`.
-    listener : Callbacks, optional
-        Hears how it goes.
+    callbacks : Callbacks, optional
+        Called as the run gets on.
 
     Returns
     -------
@@ -318,7 +318,7 @@ def evaluate(
     clips = {clip.name: clip for clip in find_clips(folder)[::every]}
     jobs = [Job(Input(folder / name, name, Path(name)), ()) for name in clips]
     make_scorer = _MakeScorer(clips, model, device, equal_levels, oracles, pitches)
-    found = evaluate_jobs(jobs, make_scorer, _flat, n_jobs=n_jobs, listener=listener)
+    found = evaluate_jobs(jobs, make_scorer, _flat, n_jobs=n_jobs, callbacks=callbacks)
     scores = found.total or []
     return Evaluation(scores, totals(scores) if scores else None, found.summary)
 

@@ -100,7 +100,7 @@ def evaluate_leakage(
     every: int = 1,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Callbacks | None = None,
+    callbacks: Callbacks | None = None,
 ) -> Leakage:
     """Measure how much of the recordings in a folder ends in the wrong stem."""
     if only not in SOURCES:
@@ -108,7 +108,7 @@ def evaluate_leakage(
     found = find_inputs([str(folder)])[::every]
     jobs = [Job(item, ()) for item in found]
     make_scorer = _MakeScorer(model, only, device)
-    return evaluate_jobs(jobs, make_scorer, _total, n_jobs=n_jobs, listener=listener)
+    return evaluate_jobs(jobs, make_scorer, _total, n_jobs=n_jobs, callbacks=callbacks)
 
 
 def _total(leaks: Sequence[Leak]) -> Leak:

@@ -261,14 +261,14 @@ def _survey(reader: AudioReader, path: Path, name: str | None, extras: Extras) -
     for block in reader.blocks(BLOCK):
         level.add(block)
         if loudest is not None:
-            loudest.hear(block)
+            loudest.update(block)
     stretch = Stretch(0, level.frames) if loudest is None else loudest.stretch
     song = _Song(path, name, reader.info, level, stretch, None)
     if extras.report is None or song.seconds <= LONGEST_SECONDS:
         return song
     loudest = Loudest(round(EXCERPT_SECONDS * rate))
     for block in song.blocks(reader):
-        loudest.hear(block)
+        loudest.update(block)
     return _Song(path, name, reader.info, level, stretch, loudest.stretch)
 
 

@@ -182,7 +182,7 @@ def _read(file: Path, rate: int) -> Recording:
 def _level(signal: Signal, rate: int) -> float:
     """Give the root mean square where there is sound."""
     level = Level(rate)
-    level.hear(signal)
+    level.update(signal)
     return level.rms
 
 

@@ -115,7 +115,7 @@ class Report:
         Takes ``mixture`` (channels, samples), ``stems`` (stems, channels, samples).
         """
         for levels, signal in zip(self.levels, (mixture, *stems), strict=True):
-            levels.hear(signal)
+            levels.update(signal)
         if self.whole is not None:
             self.whole.take(mixture, stems)
         first = min(max(self.excerpt.start - self._done, 0), mixture.shape[1])

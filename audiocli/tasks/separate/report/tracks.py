@@ -41,7 +41,7 @@ class Levels:
         self._samples = 0
         self.energy = 0.0
 
-    def hear(self, block: Audio) -> None:
+    def update(self, block: Audio) -> None:
         """Take in a block (channels, samples)."""
         self._meter.add(block)
         self._peak = max(self._peak, float(np.abs(block).max(initial=0.0)))
