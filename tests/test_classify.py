@@ -967,14 +967,14 @@ def test_encoders_are_judged_on_pairs() -> None:
     assert 0.2 < decoder["threshold"] < 0.99 and decoder["slope"] > 1 and "mean" not in decoder
 
 
-def course(**changes: Any) -> TrainingConfig:
-    recipe = FitConfig(epochs=2, steps=3, batch_size=4, learning_rate=0.01, average=0.5)
+def tiny_config(**changes: Any) -> TrainingConfig:
+    fit = FitConfig(epochs=2, steps=3, batch_size=4, learning_rate=0.01, average=0.5)
     values: dict[str, Any] = {
         "architecture": "cnn",
         "arguments": {"channels": [3, 4], "dropout": 0.3},
         "augmentation": AUGMENTATIONS["wide"],
         "seconds": 0.2,
-        "recipe": recipe,
+        "fit": fit,
     }
     return TrainingConfig(**{**values, **changes})
 
@@ -1001,14 +1001,16 @@ def test_a_stopped_training_goes_on(
     split: Split, tmp_path: Path, stopped: int, as_encoder: bool
 ) -> None:
     whole: list[Epoch] = []
-    training.train(split, tmp_path / "net", course(), as_encoder=as_encoder, report=whole.append)
+    training.train(
+        split, tmp_path / "net", tiny_config(), as_encoder=as_encoder, report=whole.append
+    )
     with pytest.raises(KeyboardInterrupt):
-        training.train(split, tmp_path / "on" / "net", course(), as_encoder=as_encoder,
+        training.train(split, tmp_path / "on" / "net", tiny_config(), as_encoder=as_encoder,
                        progress=stop_at(stopped))  # fmt: skip
     torch.rand(5)
     rest: list[Epoch] = []
     entry = training.train(
-        split, tmp_path / "on" / "net", course(), as_encoder=as_encoder, report=rest.append
+        split, tmp_path / "on" / "net", tiny_config(), as_encoder=as_encoder, report=rest.append
     )
     assert [(e.number, e.loss, e.score) for e in rest] == [
         (e.number, e.loss, e.score) for e in whole[2 - len(rest) :]
@@ -1016,15 +1018,15 @@ def test_a_stopped_training_goes_on(
     one, other = (load_file(tmp_path / name / "weights.safetensors") for name in ("net", "on/net"))
     assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
     assert entry.config["task"] == ("encode" if as_encoder else "classify")
-    with pytest.raises(ModelError, match="course differ"):
-        training.train(split, tmp_path / "net", course(seconds=0.5))
+    with pytest.raises(ModelError, match="config differ"):
+        training.train(split, tmp_path / "net", tiny_config(seconds=0.5))
 
 
 def test_keeping_an_encoder_does_not_change_the_training(split: Split, tmp_path: Path) -> None:
     losses = []
     for as_encoder in (False, True):
         told: list[Epoch] = []
-        training.train(split, tmp_path / str(as_encoder), course(), as_encoder=as_encoder,
+        training.train(split, tmp_path / str(as_encoder), tiny_config(), as_encoder=as_encoder,
                        report=told.append)  # fmt: skip
         losses.append([epoch.loss for epoch in told])
     assert losses[0] == losses[1]
@@ -1037,11 +1039,11 @@ def test_keeping_an_encoder_does_not_change_the_training(split: Split, tmp_path:
 
 def test_training_goes_on_from_a_trunk_of_its_own_size(split: Split, tmp_path: Path) -> None:
     """What is written says the sizes it has, so that it can be loaded."""
-    origin = training.train(split, tmp_path / "origin", course(), as_encoder=True)
+    origin = training.train(split, tmp_path / "origin", tiny_config(), as_encoder=True)
     still = FitConfig(
         epochs=1, steps=1, batch_size=2, learning_rate=1e-12, weight_decay=0, average=0
     )
-    on = course(arguments={}, start=str(origin.folder), recipe=still)
+    on = tiny_config(arguments={}, start=str(origin.folder), fit=still)
     entry = training.train(split, tmp_path / "on", on)
     assert entry.config["arguments"]["channels"] == [3, 4]
     assert entry.config["arguments"]["num_outputs"] == 2
@@ -1050,14 +1052,14 @@ def test_training_goes_on_from_a_trunk_of_its_own_size(split: Split, tmp_path: P
         if "running" not in name and "tracked" not in name:
             assert torch.allclose(value, after[name], atol=1e-3), name
     # And from there again, as an encoder.
-    more = course(arguments={}, start=str(entry.folder), recipe=still)
+    more = tiny_config(arguments={}, start=str(entry.folder), fit=still)
     again = training.train(split, tmp_path / "again", more, as_encoder=True)
     assert models.load(again).state_dict().keys() == before.keys()
 
 
 def test_training_goes_on_only_from_what_fits(split: Split, tmp_path: Path, named: Path) -> None:
     origin = str(
-        training.train(split, tmp_path / "origin", course(recipe=FitConfig(1, 1, 2))).folder
+        training.train(split, tmp_path / "origin", tiny_config(fit=FitConfig(1, 1, 2))).folder
     )
     for wrong, error, message in (
         ({"arguments": {"channels": [3, 5]}}, ModelError, "is of other sizes: .*channels"),
@@ -1066,11 +1068,11 @@ def test_training_goes_on_only_from_what_fits(split: Split, tmp_path: Path, name
         ({"start": "origim"}, UsageError, "no model 'origim'"),
     ):
         with pytest.raises(error, match=message):
-            course(**{"start": origin, **wrong}).build(2)
+            tiny_config(**{"start": origin, **wrong}).build(2)
 
 
 def test_an_encoder_that_compares_is_trained_by_margin(split: Split, tmp_path: Path) -> None:
-    entry = training.train(split, tmp_path / "net", course(loss="margin"), as_encoder=True)
+    entry = training.train(split, tmp_path / "net", tiny_config(loss="margin"), as_encoder=True)
     assert entry.config["decoder"].keys() == {"threshold", "slope"}
     assert entry.config["scores"][0]["metric"] == "equal error rate"
 
@@ -1080,4 +1082,4 @@ def test_an_encoder_that_compares_is_trained_by_margin(split: Split, tmp_path: P
 )
 def test_courses_that_cannot_be(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        course(**wrong)
+        tiny_config(**wrong)

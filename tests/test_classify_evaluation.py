@@ -325,10 +325,10 @@ def test_what_the_encoder_was_trained_on_counts_too(tmp_path: Path, data: Path) 
 def test_the_fold_that_training_held_out(run: Run, tmp_path: Path) -> None:
     rows = [(name, name, by) for by in ("ann", "bob", "cat", "dan") for name in ("low", "high")]
     data = listed(tmp_path / "tones", rows)
-    course = training.TrainingConfig(architecture="perceptron", seconds=0.4,
-                             recipe=FitConfig(epochs=2, steps=4, batch_size=4))  # fmt: skip
+    config = training.TrainingConfig(architecture="perceptron", seconds=0.4,
+                             fit=FitConfig(epochs=2, steps=4, batch_size=4))  # fmt: skip
     split = gather([data], Selection(group="by"), "classify", fold=(1, 4))
-    model = training.train(split, tmp_path / "model", course).folder
+    model = training.train(split, tmp_path / "model", config).folder
     words = ("evaluate", "classify", data, "--model", model, "--format", "csv")
     done = run(*words, "--fold", "1/4")  # by the groups of the training
     assert done.status == 0

@@ -60,8 +60,8 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def course(basis: str, components: int = 4, **recipe: float) -> TrainingConfig:
-    values = {"epochs": 2, "steps": 6, "batch_size": 128, **recipe}
+def tiny_config(basis: str, components: int = 4, **fit: float) -> TrainingConfig:
+    values = {"epochs": 2, "steps": 6, "batch_size": 128, **fit}
     return TrainingConfig(basis, {"components": components}, SMALL, 0.5, FitConfig(**values))  # type: ignore[arg-type]  # whole ones are whole
 
 
@@ -69,7 +69,7 @@ def course(basis: str, components: int = 4, **recipe: float) -> TrainingConfig:
 def trained(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     for basis in ("pca", "nmf"):
-        train([music], folder / basis, course(basis), licences=["CC0"], device="cpu")
+        train([music], folder / basis, tiny_config(basis), licences=["CC0"], device="cpu")
     return folder
 
 
@@ -144,12 +144,12 @@ def test_a_file_can_be_read_from_anywhere(tmp_path: Path, ending: str) -> None:
 def test_every_basis_learns(music: Path, tmp_path: Path, basis: str) -> None:
     """Three tones out of six: with eight components little is lost, with two much."""
     steps = {"epochs": 1, "steps": 60, "learning_rate": 0.02} if basis == "autoencoder" else {}
-    entry = train([music], tmp_path / "basis", course(basis, 8, **steps), licences=["CC0"])
+    entry = train([music], tmp_path / "basis", tiny_config(basis, 8, **steps), licences=["CC0"])
     network = models.load(entry)
     assert isinstance(network, BasisNetwork)
     lost = entry.config["scores"][0]["value"]
     assert 0 < lost < (75 if basis in ("kmeans", "autoencoder") else 45)
-    few = train([music], tmp_path / "few", course(basis, 2, **steps))
+    few = train([music], tmp_path / "few", tiny_config(basis, 2, **steps))
     assert few.config["scores"][0]["value"] > lost
     assert network.centre.min() > 0
     assert sorted(file.name for file in entry.folder.iterdir() if file.is_file()) == sorted(
@@ -158,7 +158,7 @@ def test_every_basis_learns(music: Path, tmp_path: Path, basis: str) -> None:
 
 
 def test_the_same_seed_learns_the_same(music: Path, trained: Path, tmp_path: Path) -> None:
-    again = train([music], tmp_path / "pca", course("pca"), licences=["CC0"])
+    again = train([music], tmp_path / "pca", tiny_config("pca"), licences=["CC0"])
     before = registry.open_folder(trained / "pca")
     assert again.config["weights_sha256"] == before.config["weights_sha256"]
 
@@ -213,10 +213,10 @@ def test_an_autoencoder_goes_on_where_it_was_stopped(music: Path, tmp_path: Path
     def stop(epoch: object) -> None:
         raise Stopped
 
-    whole = train([music], tmp_path / "whole", course("autoencoder"))
+    whole = train([music], tmp_path / "whole", tiny_config("autoencoder"))
     with pytest.raises(Stopped):
-        train([music], tmp_path / "parts", course("autoencoder"), report=stop)
-    parts = train([music], tmp_path / "parts", course("autoencoder"))
+        train([music], tmp_path / "parts", tiny_config("autoencoder"), report=stop)
+    parts = train([music], tmp_path / "parts", tiny_config("autoencoder"))
     assert parts.config["weights_sha256"] == whole.config["weights_sha256"]
 
 
@@ -227,11 +227,11 @@ def test_a_stopped_fit_leaves_nothing_and_a_finished_one_is_kept(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train([music], tmp_path / "m", course("kmeans"), report=stop)
+        train([music], tmp_path / "m", tiny_config("kmeans"), report=stop)
     assert not list((tmp_path / "m").iterdir())
-    train([music], tmp_path / "m", course("kmeans"))
+    train([music], tmp_path / "m", tiny_config("kmeans"))
     with pytest.raises(UsageError, match="holds a model already"):
-        train([music], tmp_path / "m", course("kmeans"))
+        train([music], tmp_path / "m", tiny_config("kmeans"))
 
 
 # Use
@@ -289,13 +289,13 @@ def test_a_broken_file_does_not_stop_the_others(
 
 def test_resume_tells_weights_apart(run: Run, music: Path, trained: Path, tmp_path: Path) -> None:
     model = tmp_path / "pca"
-    train([music], model, course("pca"))
+    train([music], model, tiny_config("pca"))
     assert run("features", music, "--basis", "./pca", "-o", "t.csv").status == 0
     done = run("features", music, "--basis", "./pca", "-o", "t.csv", "--resume")
     assert done.status == 0
     for file in model.iterdir():
         os.remove(file)
-    train([music], model, course("pca", seed=7))
+    train([music], model, tiny_config("pca", seed=7))
     done = run("features", music, "--basis", "./pca", "-o", "t.csv", "--resume")
     assert done.status == 2 and "other settings" in done.err
 
@@ -384,7 +384,7 @@ def test_the_error_is_what_it_says(run: Run, music: Path, trained: Path) -> None
 
 
 def test_scores_go_into_the_card(run: Run, music: Path, tmp_path: Path) -> None:
-    train([music], tmp_path / "m", course("pca"))
+    train([music], tmp_path / "m", tiny_config("pca"))
     done = run("evaluate", "features", music, "--basis", "./m", "--only", "music/sub/*",
                "--record", "songs of sub", "--format", "csv")  # fmt: skip
     assert done.status == 0 and len(done.rows) == 5

@@ -40,7 +40,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         loss="snr",
         gamma=0.0,
         seconds=0.5,
-        recipe=FitConfig(epochs=1, steps=4, batch_size=2),
+        fit=FitConfig(epochs=1, steps=4, batch_size=2),
     )
     stems = folder / "demo" / "stems"
     return train([stems], folder / "model", course, dev=stems).folder

@@ -558,9 +558,9 @@ def tiny(architecture: str = "blstm", **changes: object) -> TrainingConfig:
     arguments: dict[str, object] = {"hidden_size": 3}
     if architecture != "blstm":
         arguments = {"hidden_size": 3, "channels": [2], "embedding_size": 4, "num_layers": 1}
-    recipe = FitConfig(epochs=1, steps=1, batch_size=2)
-    course = TrainingConfig(architecture, arguments, seconds=0.5, recipe=recipe)
-    return replace(course, **changes)  # type: ignore[arg-type]
+    fit = FitConfig(epochs=1, steps=1, batch_size=2)
+    config = TrainingConfig(architecture, arguments, seconds=0.5, fit=fit)
+    return replace(config, **changes)  # type: ignore[arg-type]
 
 
 def test_a_folder_may_be_held_out_as_a_whole(tmp_path: Path) -> None:
@@ -576,8 +576,8 @@ def test_a_folder_may_be_held_out_as_a_whole(tmp_path: Path) -> None:
 def test_training_goes_on_from_a_model(tmp_path: Path) -> None:
     one, two = annotated(tmp_path / "one", "ab"), annotated(tmp_path / "two", "cd")
     origin = train([one], tmp_path / "origin", tiny(), licences=["CC0"])
-    still = replace(tiny().recipe, learning_rate=1e-12, weight_decay=0.0, average=0.0)
-    entry = train([two], tmp_path / "on", tiny(recipe=still), start=str(origin.folder))
+    still = replace(tiny().fit, learning_rate=1e-12, weight_decay=0.0, average=0.0)
+    entry = train([two], tmp_path / "on", tiny(fit=still), start=str(origin.folder))
     before, after = (models.load(each).state_dict() for each in (origin, entry))
     for name, value in before.items():  # the input's scale too: it is not calibrated anew
         if "running" not in name and "tracked" not in name:

@@ -95,8 +95,8 @@ def test_train_then_detect_and_score_with_the_result(
     for seed in range(3):
         file = write(tmp_path / "data" / f"{seed}.wav", seed=seed)
         file.with_suffix(".onsets").write_text("".join(f"{time}\n" for time in TRUTH))
-    course = "--epochs 2 --steps 2 --batch-size 2 --seconds 0.6".split()
-    words = ("train", "onsets", "data", "-o", "net", "--arch", arch, *small.split(), *course)
+    schedule = "--epochs 2 --steps 2 --batch-size 2 --seconds 0.6".split()
+    words = ("train", "onsets", "data", "-o", "net", "--arch", arch, *small.split(), *schedule)
     trained = run(*words, "--hold-out", "data/0", "--licence", "CC0")
     assert (trained.status, trained.out) == (0, "net\n"), trained.err
     assert "epoch 2/2" in trained.err and "dev F-measure" in trained.err

@@ -350,7 +350,7 @@ def test_training_learns_and_its_folder_is_a_model(
         arguments={"hidden_size": 48, "power": 0.4},
         loss=loss,
         seconds=1.0,
-        recipe=FitConfig(epochs=2, steps=25, batch_size=4, learning_rate=3e-3, average=0.9),
+        fit=FitConfig(epochs=2, steps=25, batch_size=4, learning_rate=3e-3, average=0.9),
     )
     entry = train([two_songs], tmp_path / "net", course, dev=two_songs, licences=["CC0"])
     score = entry.config["scores"][0]["value"]
@@ -369,7 +369,7 @@ def test_training_goes_on_where_it_was_stopped(two_songs: Path, tmp_path: Path) 
         arguments={"hidden_size": 8, "dropout": 0.2},
         augmentation=AUGMENTATIONS["wide"],
         seconds=0.5,
-        recipe=FitConfig(epochs=3, steps=2, batch_size=2),
+        fit=FitConfig(epochs=3, steps=2, batch_size=2),
     )
     whole = train([two_songs], tmp_path / "whole", course, dev=two_songs)
 
@@ -400,7 +400,7 @@ def test_training_needs_clips(tmp_path: Path, two_songs: Path) -> None:
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_examples_are_as_asked_and_repeatable(name: str) -> None:
     course = TrainingConfig(
-        augmentation=AUGMENTATIONS[name], seconds=0.5, recipe=FitConfig(batch_size=5)
+        augmentation=AUGMENTATIONS[name], seconds=0.5, fit=FitConfig(batch_size=5)
     )
     clips = [np.random.default_rng(i).normal(size=(2, 9000)).astype(np.float32) for i in (1, 2)]
     stft = course.build().stft
@@ -463,7 +463,7 @@ def test_card_names_all_folders_that_the_epoch_was_chosen_on(
 ) -> None:
     other = tmp_path / "other"
     shutil.copytree(two_songs, other)
-    recipe = FitConfig(epochs=1, steps=1, batch_size=1)
-    course = TrainingConfig(arguments={"hidden_size": 4}, seconds=0.5, recipe=recipe)
+    fit = FitConfig(epochs=1, steps=1, batch_size=1)
+    course = TrainingConfig(arguments={"hidden_size": 4}, seconds=0.5, fit=fit)
     split = train([two_songs, other], tmp_path / "net", course).config["training"]["split"]
     assert f"/{two_songs.name}, " in split and split.endswith("/other")

@@ -156,7 +156,9 @@ def described(config: Any, *left_out: str) -> dict[str, Any]:
     >>> described(Validation(1.0), "shown", "scores")
     {'value': 1.0, 'decoder': None}
     """
-    return {key: value for key, value in asdict(config).items() if key not in left_out}
+    values = {key: value for key, value in asdict(config).items() if key not in left_out}
+    # The name that the fit config has had in every config.json so far.
+    return {"recipe" if key == "fit" else key: value for key, value in values.items()}
 
 
 def identity_of(
@@ -167,7 +169,7 @@ def identity_of(
     Parameters
     ----------
     config : dataclass
-        Of the task; its field ``recipe`` is the fit config.
+        Of the task; its field ``fit`` is the fit config.
     data, dev : sequence of str
         The names of what is trained on and of the validation set.
     origin : ModelEntry, optional
@@ -183,7 +185,7 @@ def identity_of(
     True
     """
     start = origin.config["weights_sha256"] if origin else None
-    return {**described(config, "recipe"), "data": [*data], "dev": [*dev], "start": start}
+    return {**described(config, "fit"), "data": [*data], "dev": [*dev], "start": start}
 
 
 def origin_of(task: str | None, start: str | None) -> registry.ModelEntry | None:

@@ -90,7 +90,7 @@ def chords(
         arguments=arguments(channels=channels, num_circles=num_circles),
         augmentation=AUGMENTATIONS[augment],
         seconds=training.seconds,
-        recipe=training.fit_config(),
+        fit=training.fit_config(),
     )
     with Shown(training.epochs, "dev {:.1f} %") as shown:
         entry = train(

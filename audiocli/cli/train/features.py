@@ -82,7 +82,7 @@ def features(
         arguments=arguments(components=components, hidden_size=hidden_size, penalty=penalty),
         frontend=spectra(rate, frame, hop, bands, scale),
         seconds=training.seconds,
-        recipe=training.fit_config(),
+        fit=training.fit_config(),
     )
     with Shown(training.epochs, "held-out variance explained {:.2f} %") as shown:
         entry = train(

@@ -81,7 +81,7 @@ def onsets(
         augmentation=AUGMENTATIONS[augment],
         fuzz=fuzz,
         seconds=training.seconds,
-        recipe=training.fit_config(),
+        fit=training.fit_config(),
     )
     with Shown(training.epochs, "dev F-measure {:.1f} %") as shown:
         entry = train(

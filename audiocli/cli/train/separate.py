@@ -134,7 +134,7 @@ def separate(
         gamma=gamma,
         augmentation=AUGMENTATIONS[augment],
         seconds=training.seconds,
-        recipe=training.fit_config(),
+        fit=training.fit_config(),
     )
     with Shown(training.epochs, "dev {:.2f} dB") as shown:
         entry = train(

@@ -88,7 +88,7 @@ class TrainingConfig:
         Length of an example.
     smoothing : float
         Share of the target that is spread over all chords: annotators disagree.
-    recipe : FitConfig
+    fit : FitConfig
         Optimiser and schedule.
 
     Raises
@@ -107,7 +107,7 @@ class TrainingConfig:
     augmentation: Augmentation = AUGMENTATIONS["wide"]
     seconds: float = 20.0
     smoothing: float = 0.05
-    recipe: FitConfig = field(default_factory=FitConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -124,12 +124,12 @@ class TrainingConfig:
     @property
     def excerpts(self) -> Excerpts:
         """What its examples are like."""
-        return Excerpts(self.frontend, self.augmentation, self.seconds, self.recipe.batch_size)
+        return Excerpts(self.frontend, self.augmentation, self.seconds, self.fit.batch_size)
 
     def build(self) -> ChordCRNN:
         """Make the network with fresh weights."""
         name, frontend, arguments = ARCHITECTURES[self.architecture]
-        torch.manual_seed(self.recipe.seed)
+        torch.manual_seed(self.fit.seed)
         network = models.build(name, frontend, {**arguments, **self.arguments})
         assert isinstance(network, ChordCRNN)  # narrows the type; all of the above are
         return network
@@ -218,7 +218,7 @@ def score(network: ChordCRNN, takes: Sequence[Take], decoder: Decoder) -> float:
 def train(
     data: Sequence[Path],
     output: Path,
-    course: TrainingConfig,
+    config: TrainingConfig,
     *,
     held_out: Sequence[str] = (),
     dev: Sequence[Path] = (),
@@ -243,7 +243,7 @@ def train(
         render; each is drawn from as often as the others, one that is given twice twice as often.
     output : Path
         The model folder; its ``checkpoint`` folder holds what is needed to go on.
-    course : TrainingConfig
+    config : TrainingConfig
         What to train, and how.
     held_out : sequence of str
         Patterns of recordings in `data` that choose the best epoch instead.
@@ -280,33 +280,31 @@ def train(
     UsageError
         If `output` holds a finished model that this would replace.
     ModelError
-        If the checkpoint there is of another course, or training diverges.
+        If the checkpoint there is of another training config, or training diverges.
     """
     registry.refuse_finished(output)
     data = rendered(data, output / "checkpoint" / "rendered", rendering or Rendering())
     found, chosen = gather(partial(find_recordings, suffixes=ANNOTATIONS), data, held_out, dev)
     folder = cache_dir or output / "checkpoint" / "spectra"
-    bank = Filterbank(wider(course.frontend))
+    bank = Filterbank(wider(config.frontend))
     takes, scored = read_parts(
         [found, chosen], lambda each: load(each, bank, folder), lambda each: str(each.annotation),
         skip=skip_unreadable, stage=stage,
     )  # fmt: skip
-    objective = _Objective(course, data, takes, scored, models.device(device))
+    objective = _Objective(config, data, takes, scored, models.device(device))
     origin = origin_of("chords", start)
-    network = course.build()
+    network = config.build()
     if origin is not None:
         models.continue_from(network, origin)
     else:
         network.changes.copy_(torch.from_numpy(changes_of(take.chords for take in takes)))
-        rng = np.random.default_rng(course.recipe.seed)
-        network.calibrate_images(examples(objective.drawn, course.excerpts, rng).images)
+        rng = np.random.default_rng(config.fit.seed)
+        network.calibrate_images(examples(objective.drawn, config.excerpts, rng).images)
     identity = identity_of(
-        course, [each.title for each in found], [each.title for each in chosen], origin
+        config, [each.title for each in found], [each.title for each in chosen], origin
     )
-    card = _card(data, objective.groups, course, licences, chosen_on(dev, held_out))
-    run: Run[ChordCRNN, Batch] = Run(
-        output, card, course.recipe, identity, [origin], report, progress
-    )
+    card = _card(data, objective.groups, config, licences, chosen_on(dev, held_out))
+    run: Run[ChordCRNN, Batch] = Run(output, card, config.fit, identity, [origin], report, progress)
     return run.fit(network, objective, objective.where)
 
 
@@ -315,22 +313,22 @@ class _Objective:
 
     def __init__(
         self,
-        course: TrainingConfig,
+        config: TrainingConfig,
         data: Sequence[Path],
         takes: Sequence[Take],
         scored: Sequence[Take],
         where: torch.device,
     ) -> None:
-        self.course, self.scored, self.where = course, scored, where
+        self.config, self.scored, self.where = config, scored, where
         self.groups = by_folder(takes, data)
         self.drawn = [group for group in self.groups if group]  # of a folder, all may be held out
         refuse_empty(self.drawn, scored)
 
     def batch(self, rng: np.random.Generator) -> Batch:
-        return examples(self.drawn, self.course.excerpts, rng).to(self.where)
+        return examples(self.drawn, self.config.excerpts, rng).to(self.where)
 
     def loss(self, network: ChordCRNN, batch: Batch) -> Tensor:
-        return loss(network, batch, self.course.smoothing)
+        return loss(network, batch, self.config.smoothing)
 
     def validate(self, network: ChordCRNN) -> Validation:
         return Validation(score(network, self.scored, DECODER))
@@ -339,11 +337,11 @@ class _Objective:
 def _card(
     data: Sequence[Path],
     groups: Sequence[Sequence[Take]],
-    course: TrainingConfig,
+    config: TrainingConfig,
     licences: Sequence[str],
     validation: str,
 ) -> Card:
-    name, frontend, arguments = ARCHITECTURES[course.architecture]
+    name, frontend, arguments = ARCHITECTURES[config.architecture]
     licences = licence_of_each(data, licences)
     amounts = [
         (len(group), round(sum(take.frames for take in group) / frontend.frame_rate / 60, 1))
@@ -352,12 +350,12 @@ def _card(
     return Card(
         "chords",
         name,
-        {**arguments, **course.arguments},
+        {**arguments, **config.arguments},
         list(QUALITIES),
         data_sets(data, amounts, licences),
         licences,
         f"the epoch was chosen on {validation}, which were not trained on",
-        described(course, "architecture", "arguments"),
+        described(config, "architecture", "arguments"),
         {
             "metric": f"mean of {', '.join(CHOSEN_BY)}",
             "unit": "%",

@@ -87,7 +87,7 @@ class TrainingConfig:
         among them.
     seconds : float
         Length of an example.
-    recipe : FitConfig
+    fit : FitConfig
         Optimiser and schedule.
 
     Raises
@@ -114,7 +114,7 @@ class TrainingConfig:
     augmentation: Augmentation = AUGMENTATIONS["wide"]
     loss: str = "softmax"
     seconds: float = 4.0
-    recipe: FitConfig = field(default_factory=FitConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -140,7 +140,7 @@ class TrainingConfig:
     def build(self, num_outputs: int) -> ClipNetwork:
         """Make the network, with fresh weights or those of the model to go on from."""
         name = ARCHITECTURES[self.architecture][0]
-        torch.manual_seed(self.recipe.seed)
+        torch.manual_seed(self.fit.seed)
         frontend, trunk = FRONTENDS[self.frontend], None
         if self.start is not None:
             entry = registry.find(None, self.start)
@@ -255,7 +255,7 @@ def train(
     where = models.device(device)
     objective = _Objective(split, config, network.frontend.config.sample_rate, where)
     if config.start is None:
-        rng = np.random.default_rng(config.recipe.seed)
+        rng = np.random.default_rng(config.fit.seed)
         network.calibrate(objective.examples.batch(64, rng)[0])
     origin = origin_of(None, config.start)
     settings = described(config, "task")
@@ -266,9 +266,9 @@ def train(
     run: Run[ClipNetwork, tuple[Tensor, Tensor]] = Run(
         output,
         model_card(split, config.task, settings),
-        config.recipe,
+        config.fit,
         {
-            "course": settings,
+            "config": settings,
             "task": config.task,
             "labels": split.labels,
             "clips": [clip.title for clip in split.training],
@@ -304,7 +304,7 @@ class _Objective:
         self.targets = split.targets(split.dev)
 
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        audio, targets = self.examples.batch(self.config.recipe.batch_size, rng)
+        audio, targets = self.examples.batch(self.config.fit.batch_size, rng)
         return audio.to(self.where), targets.to(self.where)
 
     def loss(self, network: ClipNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:

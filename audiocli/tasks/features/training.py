@@ -54,7 +54,7 @@ class TrainingConfig:
         The spectra.
     seconds : float
         Length of the excerpts that frames are drawn from.
-    recipe : FitConfig
+    fit : FitConfig
         Epochs, steps and frames a batch; the rest of it is for the autoencoder.
 
     Raises
@@ -72,7 +72,7 @@ class TrainingConfig:
     arguments: dict[str, Any] = field(default_factory=dict)
     frontend: FilterbankConfig = FRONTEND
     seconds: float = 2.0
-    recipe: FitConfig = field(default_factory=lambda: FitConfig(epochs=10, batch_size=1024))
+    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=10, batch_size=1024))
 
     def __post_init__(self) -> None:
         if self.basis not in BASES:
@@ -80,15 +80,15 @@ class TrainingConfig:
         if self.seconds <= 0:
             raise UsageError("excerpts are longer than 0 s")
         components = self.arguments.get("components", 32)
-        if self.recipe.batch_size < components:
+        if self.fit.batch_size < components:
             raise UsageError(
-                f"a batch of {self.recipe.batch_size} frames is smaller than the number of "
+                f"a batch of {self.fit.batch_size} frames is smaller than the number of "
                 f"components, {components}; use a larger --batch-size"
             )
 
     def build(self) -> BasisNetwork:
         """Make the network with fresh weights."""
-        torch.manual_seed(self.recipe.seed)
+        torch.manual_seed(self.fit.seed)
         network = models.build(self.basis, self.frontend, self.arguments)
         assert isinstance(network, BasisNetwork)  # narrows the type; all of the above are
         return network
@@ -131,7 +131,7 @@ def explained(network: BasisNetwork, frames: Tensor) -> float:
 def train(
     data: Sequence[Path],
     output: Path,
-    course: TrainingConfig,
+    config: TrainingConfig,
     *,
     held_out: Sequence[str] = (),
     dev: Sequence[Path] = (),
@@ -152,7 +152,7 @@ def train(
         warned of and left out.
     output : Path
         The model folder.
-    course : TrainingConfig
+    config : TrainingConfig
         What to learn, and how.
     held_out : sequence of str
         Patterns of recordings in `data` that score instead.
@@ -177,31 +177,29 @@ def train(
     UsageError
         If `output` holds a finished model that this would replace.
     ModelError
-        If the checkpoint there is of another course, or training diverges.
+        If the checkpoint there is of another training config, or training diverges.
     """
     registry.refuse_finished(output)
-    network = course.build()
+    network = config.build()
     found, chosen = gather(find_sounds, data, held_out, dev)
     groups = by_folder(found, data)
-    bank = Filterbank(course.frontend)
-    rng = np.random.default_rng(course.recipe.seed)
-    excerpts = Excerpts([group for group in groups if group], bank, course.seconds)
+    bank = Filterbank(config.frontend)
+    rng = np.random.default_rng(config.fit.seed)
+    excerpts = Excerpts([group for group in groups if group], bank, config.seconds)
     held_out_groups = by_folder(chosen, [*dict.fromkeys(data), *dev])
-    unheard = Excerpts([group for group in held_out_groups if group], bank, course.seconds)
+    unheard = Excerpts([group for group in held_out_groups if group], bank, config.seconds)
     scored = unheard.frames(SCORING, rng)
-    _calibrate(network, course.basis, excerpts.frames(CALIBRATING, rng))
+    _calibrate(network, config.basis, excerpts.frames(CALIBRATING, rng))
     network.to(models.device(device))
-    card = _card(data, groups, course, licences, chosen_on(dev, held_out))
+    card = _card(data, groups, config, licences, chosen_on(dev, held_out))
     identity = identity_of(
-        course, [sound.title for sound in found], [sound.title for sound in chosen]
+        config, [sound.title for sound in found], [sound.title for sound in chosen]
     )
-    run: Run[BasisNetwork, Tensor] = Run(
-        output, card, course.recipe, identity, [], report, progress
-    )
+    run: Run[BasisNetwork, Tensor] = Run(output, card, config.fit, identity, [], report, progress)
     if isinstance(network, Autoencoder):
-        objective = _Objective(network, excerpts, scored, course.recipe.batch_size)
+        objective = _Objective(network, excerpts, scored, config.fit.batch_size)
         return run.fit(network, objective, models.device(device))
-    _stream(network, excerpts, scored, course, run)
+    _stream(network, excerpts, scored, config, run)
     return registry.open_folder(output)
 
 
@@ -244,56 +242,56 @@ def _stream(
     network: BasisNetwork,
     excerpts: Excerpts,
     scored: Tensor,
-    course: TrainingConfig,
+    config: TrainingConfig,
     run: Run[BasisNetwork, Tensor],
 ) -> None:
     """Fit by scikit-learn, batch after batch, and score after each epoch."""
-    recipe = course.recipe
+    plan = config.fit
     try:  # now, and not when all is done
         run.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{run.output}: cannot be made: {error.strerror}") from error
-    estimator = _estimator(course)
-    rng = np.random.default_rng(recipe.seed + 1)
+    estimator = _estimator(config)
+    rng = np.random.default_rng(plan.seed + 1)
     mean = network.mean.flatten().cpu()
     started = time.monotonic()
     best: tuple[BasisNetwork, Epoch] | None = None
-    for number in range(1, recipe.epochs + 1):
-        for step in range(recipe.steps):
-            frames = excerpts.frames(recipe.batch_size, rng) - mean
+    for number in range(1, plan.epochs + 1):
+        for step in range(plan.steps):
+            frames = excerpts.frames(plan.batch_size, rng) - mean
             with warnings.catch_warnings():  # a batch that has not converged is not the last
                 warnings.simplefilter("ignore")
                 estimator.partial_fit(frames.numpy().astype(np.float64))
-            run.progress(step + 1, recipe.steps)
-        _fill(network, course.basis, estimator, mean)
+            run.progress(step + 1, plan.steps)
+        _fill(network, config.basis, estimator, mean)
         score = explained(network, scored)
         better = best is None or score > best[1].score
         epoch = Epoch(number, 1 - score / 100, score, better, time.monotonic() - started)
         if better:
             best = copy.deepcopy(network), epoch
         run.report(epoch)
-        if recipe.patience and best is not None and number - best[1].number >= recipe.patience:
+        if plan.patience and best is not None and number - best[1].number >= plan.patience:
             break
     assert best is not None  # there is an epoch
     kept, epoch = best
     run.keep(kept, epoch, _validation(epoch.score))
 
 
-def _estimator(course: TrainingConfig) -> Any:
+def _estimator(config: TrainingConfig) -> Any:
     """Make what scikit-learn fits batch by batch."""
     from sklearn import cluster, decomposition  # late: it takes a second
 
-    count = int(course.arguments.get("components", 32))
-    seed, size = course.recipe.seed, course.recipe.batch_size
-    if course.basis == "pca":
+    count = int(config.arguments.get("components", 32))
+    seed, size = config.fit.seed, config.fit.batch_size
+    if config.basis == "pca":
         return decomposition.IncrementalPCA(count)
-    if course.basis == "nmf":
+    if config.basis == "nmf":
         return decomposition.MiniBatchNMF(count, batch_size=size, random_state=seed)
-    if course.basis == "kmeans":
+    if config.basis == "kmeans":
         return cluster.MiniBatchKMeans(count, batch_size=size, n_init=3, random_state=seed)
     return decomposition.MiniBatchDictionaryLearning(
         count,
-        alpha=course.build().penalty,
+        alpha=config.build().penalty,
         batch_size=size,
         fit_algorithm="cd",
         random_state=seed,
@@ -319,7 +317,7 @@ def _fill(network: BasisNetwork, basis: str, estimator: Any, mean: Tensor) -> No
 def _card(
     data: Sequence[Path],
     groups: Sequence[Sequence[Sound]],
-    course: TrainingConfig,
+    config: TrainingConfig,
     licences: Sequence[str],
     validation: str,
 ) -> Card:
@@ -330,13 +328,13 @@ def _card(
     ]
     return Card(
         "features",
-        course.basis,
-        course.arguments,
+        config.basis,
+        config.arguments,
         ["activations"],
         data_sets(data, amounts, licences),
         licences,
         f"the epoch was chosen on frames of {validation}, which were not trained on",
-        described(course, "basis", "arguments", "frontend"),
+        described(config, "basis", "arguments", "frontend"),
         {
             "metric": "relative squared error",
             "unit": "%",

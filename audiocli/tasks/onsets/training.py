@@ -75,7 +75,7 @@ class TrainingConfig:
         nearest frame alone.
     seconds : float
         Length of an example.
-    recipe : FitConfig
+    fit : FitConfig
         Optimiser and schedule.
 
     Raises
@@ -94,7 +94,7 @@ class TrainingConfig:
     augmentation: Augmentation = AUGMENTATIONS["wide"]
     fuzz: float = 0.02
     seconds: float = 5.0
-    recipe: FitConfig = field(default_factory=FitConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -112,13 +112,13 @@ class TrainingConfig:
     def excerpts(self) -> Excerpts:
         """What its examples are like."""
         return Excerpts(
-            self.frontend, self.augmentation, self.fuzz, self.seconds, self.recipe.batch_size
+            self.frontend, self.augmentation, self.fuzz, self.seconds, self.fit.batch_size
         )
 
     def build(self) -> FramewiseNetwork:
         """Make the network with fresh weights."""
         name, frontend, arguments = ARCHITECTURES[self.architecture]
-        torch.manual_seed(self.recipe.seed)
+        torch.manual_seed(self.fit.seed)
         network = models.build(name, frontend, {**arguments, **self.arguments})
         assert isinstance(network, FramewiseNetwork)  # narrows the type; all of the above are
         return network
@@ -163,7 +163,7 @@ def score(network: FramewiseNetwork, takes: Sequence[Take]) -> tuple[float, floa
 def train(
     data: Sequence[Path],
     output: Path,
-    course: TrainingConfig,
+    config: TrainingConfig,
     *,
     held_out: Sequence[str] = (),
     dev: Sequence[Path] = (),
@@ -186,7 +186,7 @@ def train(
         often as the others.
     output : Path
         The model folder; its ``checkpoint`` folder holds what is needed to go on.
-    course : TrainingConfig
+    config : TrainingConfig
         What to train, and how.
     held_out : sequence of str
         Patterns of recordings in `data` that choose the best epoch instead.
@@ -218,29 +218,29 @@ def train(
     UsageError
         If `output` holds a finished model that this would replace.
     ModelError
-        If the checkpoint there is of another course, or training diverges.
+        If the checkpoint there is of another training config, or training diverges.
     """
     registry.refuse_finished(output)
     found, chosen = gather(partial(find_recordings, suffixes=ANNOTATIONS), data, held_out, dev)
-    rate = course.frontend.sample_rate
+    rate = config.frontend.sample_rate
     takes, scored = read_parts(
         [found, chosen], lambda each: load(each, rate), lambda each: str(each.annotation),
         skip=skip_unreadable, stage=stage,
     )  # fmt: skip
-    objective = _Objective(course, data, takes, scored, models.device(device))
+    objective = _Objective(config, data, takes, scored, models.device(device))
     origin = origin_of("onsets", start)
-    network = course.build()
+    network = config.build()
     if origin is not None:
         models.continue_from(network, origin)
     else:
-        rng = np.random.default_rng(course.recipe.seed)
-        network.calibrate(examples(objective.drawn, course.excerpts, rng)[0])
+        rng = np.random.default_rng(config.fit.seed)
+        network.calibrate(examples(objective.drawn, config.excerpts, rng)[0])
     identity = identity_of(
-        course, [each.title for each in found], [each.title for each in chosen], origin
+        config, [each.title for each in found], [each.title for each in chosen], origin
     )
-    card = _card(data, objective.groups, course, licences, chosen_on(dev, held_out))
+    card = _card(data, objective.groups, config, licences, chosen_on(dev, held_out))
     run: Run[FramewiseNetwork, tuple[Tensor, Tensor]] = Run(
-        output, card, course.recipe, identity, [origin], report, progress
+        output, card, config.fit, identity, [origin], report, progress
     )
     return run.fit(network, objective, objective.where)
 
@@ -250,19 +250,19 @@ class _Objective:
 
     def __init__(
         self,
-        course: TrainingConfig,
+        config: TrainingConfig,
         data: Sequence[Path],
         takes: Sequence[Take],
         scored: Sequence[Take],
         where: torch.device,
     ) -> None:
-        self.course, self.scored, self.where = course, scored, where
+        self.config, self.scored, self.where = config, scored, where
         self.groups = by_folder(takes, data)
         self.drawn = [group for group in self.groups if group]  # of a folder, all may be held out
         refuse_empty(self.drawn, scored)
 
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        audio, targets = examples(self.drawn, self.course.excerpts, rng)
+        audio, targets = examples(self.drawn, self.config.excerpts, rng)
         return audio.to(self.where), targets.to(self.where)
 
     def loss(self, network: FramewiseNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -276,11 +276,11 @@ class _Objective:
 def _card(
     data: Sequence[Path],
     groups: Sequence[Sequence[Take]],
-    course: TrainingConfig,
+    config: TrainingConfig,
     licences: Sequence[str],
     validation: str,
 ) -> Card:
-    name, frontend, arguments = ARCHITECTURES[course.architecture]
+    name, frontend, arguments = ARCHITECTURES[config.architecture]
     licences = licence_of_each(data, licences)
     amounts = [
         (len(group), round(sum(len(take.audio) for take in group) / frontend.sample_rate / 60, 1))
@@ -289,12 +289,12 @@ def _card(
     return Card(
         "onsets",
         name,
-        {**arguments, **course.arguments},
+        {**arguments, **config.arguments},
         ["onset"],
         data_sets(data, amounts, licences),
         licences,
         f"the epoch and the threshold were chosen on {validation}, which were not trained on",
-        described(course, "architecture", "arguments"),
+        described(config, "architecture", "arguments"),
         {
             "metric": "F-measure",
             "unit": "%",

@@ -101,7 +101,7 @@ class TrainingConfig:
         How clips are varied.
     seconds : float
         Length of an example.
-    recipe : FitConfig
+    fit : FitConfig
         Optimiser and schedule.
     """
 
@@ -112,7 +112,7 @@ class TrainingConfig:
     gamma: float = 0.05
     augmentation: Augmentation = AUGMENTATIONS["remix"]
     seconds: float = 4.0
-    recipe: FitConfig = field(default_factory=FitConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self) -> None:
         if self.architecture in STEREO and self.frontend == StftConfig():
@@ -136,7 +136,7 @@ class TrainingConfig:
     def build(self) -> MaskingNetwork:
         """Make the network with fresh weights."""
         name, arguments = ARCHITECTURES[self.architecture]
-        torch.manual_seed(self.recipe.seed)
+        torch.manual_seed(self.fit.seed)
         network = models.build(name, self.frontend, {**arguments, **self.arguments})
         assert isinstance(network, MaskingNetwork)  # narrows the type; all of the above are
         return network

@@ -74,7 +74,7 @@ def examples(
     """
     how = course.augmentation
     samples = round(course.seconds * course.frontend.sample_rate)
-    batch = np.empty((course.recipe.batch_size, 2, samples), np.float32)
+    batch = np.empty((course.fit.batch_size, 2, samples), np.float32)
     for example in batch:
         voice = clips[int(rng.integers(len(clips)))]
         music = clips[int(rng.integers(len(clips)))] if how.remix else voice
@@ -195,7 +195,7 @@ def train(
     >>> from audiocli.demo import write_demo
     >>> from audiocli.nn.fit import FitConfig
     >>> small = TrainingConfig(arguments={"hidden_size": 4}, seconds=1.0,
-    ...                recipe=FitConfig(epochs=1, steps=2, batch_size=2))
+    ...                fit=FitConfig(epochs=1, steps=2, batch_size=2))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = write_demo(Path(folder))
     ...     stems = Path(folder) / "stems"
@@ -223,7 +223,7 @@ def train(
     else:
         material = _Clips(course, where, stft, trained_on, held_out, skip_unreadable, stage)
     if origin is None:
-        first = network.stft(material.examples(np.random.default_rng(course.recipe.seed)))
+        first = network.stft(material.examples(np.random.default_rng(course.fit.seed)))
         network.calibrate(first.sum(dim=1).abs())
     names = ", ".join(map(named, data))
     validation = named(dev) if dev is not None else f"every tenth clip of {names}"
@@ -232,7 +232,7 @@ def train(
     identity = identity_of(course, clips, [clip.name for clip in held_out], origin)
     card = _card(folders, material, licences, validation, course)
     run: Run[MaskingNetwork, Tensor] = Run(
-        output, card, course.recipe, identity, [origin], report, progress
+        output, card, course.fit, identity, [origin], report, progress
     )
     return run.fit(network, material, where)
 
@@ -303,7 +303,7 @@ class _Songs:
 
     def examples(self, rng: np.random.Generator) -> Tensor:
         course = self.course
-        number, seconds = course.recipe.batch_size, course.seconds
+        number, seconds = course.fit.batch_size, course.seconds
         return mixed_songs(self.material, SONGS, self.stft, rng, number=number, seconds=seconds)
 
     def batch(self, rng: np.random.Generator) -> Tensor:
