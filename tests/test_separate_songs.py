@@ -96,7 +96,7 @@ def test_what_a_network_for_one_channel_learned_is_taken_over() -> None:
     config = StftConfig(sample_rate=16_000, n_fft=256, hop_length=128)
     mono = ConvolutionalDRNN(config, **SMALL).eval()
     stereo = StereoDRNN(config, bands=[(128, 1)], **SMALL).eval()
-    stereo.adopt(mono)
+    stereo.load_mono(mono)
     audio = torch.randn(1, 4000)
     with torch.no_grad():
         expected = mono(audio)
@@ -104,7 +104,7 @@ def test_what_a_network_for_one_channel_learned_is_taken_over() -> None:
     assert torch.allclose(found[:, :, 0], expected, atol=1e-2)
     assert torch.allclose(found[:, :, 0], found[:, :, 1], atol=1e-6)
     with pytest.raises(ModelError, match="sizes"):
-        stereo.adopt(ConvolutionalDRNN(config, channels=[4, 8], num_recurrent=1))
+        stereo.load_mono(ConvolutionalDRNN(config, channels=[4, 8], num_recurrent=1))
 
 
 def test_odds_weigh_the_first_source_against_the_others() -> None:

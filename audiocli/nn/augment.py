@@ -40,10 +40,7 @@ ENVELOPE_QUEFRENCY = 0.0019
 def excerpt(
     signal: Signal, samples: int, rng: np.random.Generator, *, semitones: float = 0.0
 ) -> Signal:
-    """Cut a piece at a random place, played faster or slower.
-
-    Takes ``signal`` (samples,); returns (samples,).
-    """
+    """Cut an excerpt at a random place, played faster or slower by up to so many semitones."""
     ratio = 2 ** (rng.uniform(-semitones, semitones) / 12) if semitones else 1.0
     margin = 32 if semitones else 0  # what the filter of the resampler loses at the ends
     needed = math.ceil(samples * ratio) + 2 * margin
@@ -64,10 +61,7 @@ def warp_formants(
 
     The envelope is the low-quefrency part of the cepstrum; the spectrum is multiplied
     by the stretched envelope over the envelope. It is the length of the vocal tract
-    that changes, hence the singer.
-
-    Takes ``spectrum`` (batch, bins, frames), ``sample_rate`` in Hz, ``factor`` (batch,); returns
-    (batch, bins, frames).
+    that changes, hence the singer. Spectra are (batch, bins, frames), factors (batch,).
 
     References
     ----------
@@ -96,10 +90,7 @@ def warp_formants(
 
 
 def equalise(spectrum: Tensor, rng: np.random.Generator, *, decibels: float) -> Tensor:
-    """Colour each example with a smooth random frequency response.
-
-    Takes ``spectrum`` (batch, ..., bins, frames); returns (batch, ..., bins, frames).
-    """
+    """Colour each example of (batch, ..., bins, frames) with a smooth random frequency response."""
     batch, bins = spectrum.shape[0], spectrum.shape[-2]
     orders = np.arange(1, 6)
     weight = rng.normal(size=(batch, 5)) / np.sqrt(orders)
@@ -119,10 +110,7 @@ def colour(
     octaves: float = 0.0,
     decibels: float = 0.0,
 ) -> Tensor:
-    """Warp the formants and equalise each signal of a batch by chance.
-
-    Takes ``audio`` (batch, ..., samples); returns (batch, ..., samples).
-    """
+    """Warp the formants of each signal (batch, ..., samples) and equalise it, at random."""
     if not octaves and not decibels:
         return audio
     spectrum = stft(audio)
@@ -138,10 +126,7 @@ def colour(
 
 
 def background(samples: int, sample_rate: int, rng: np.random.Generator) -> Signal:
-    """Make sound in which nothing happens: coloured noise, or the hum of mains.
-
-    Takes ``sample_rate`` in Hz; returns (samples,).
-    """
+    """Make sound without events: coloured noise, or the hum of mains."""
     if rng.random() < 0.3:
         mains = rng.choice([50.0, 60.0]) * rng.uniform(0.99, 1.01)
         time = np.arange(samples) / sample_rate
@@ -159,10 +144,7 @@ def background(samples: int, sample_rate: int, rng: np.random.Generator) -> Sign
 
 
 def compressed(signal: Signal, sample_rate: int, rng: np.random.Generator) -> Signal:
-    """Send a signal through Vorbis at a low quality and back.
-
-    Takes ``signal`` (samples,), ``sample_rate`` in Hz; returns (samples,).
-    """
+    """Send a signal (samples,) through Vorbis at a low quality and back."""
     packed = io.BytesIO()
     quality = float(rng.uniform(0.7, 1.0))
     with soundfile.SoundFile(
@@ -176,10 +158,7 @@ def compressed(signal: Signal, sample_rate: int, rng: np.random.Generator) -> Si
 
 
 def crackle(samples: int, sample_rate: int, rng: np.random.Generator) -> Signal:
-    """Make clicks as cut samples, bad edits, dust and digital dropouts leave them: no sounds.
-
-    Takes ``sample_rate`` in Hz; returns (samples,).
-    """
+    """Make the clicks of cut samples, bad edits, dust and digital dropouts, which are no onsets."""
     sound = np.zeros(samples, np.float32)
     longest = max(round(0.003 * sample_rate), 2)
     time = np.arange(longest) / sample_rate
@@ -196,10 +175,7 @@ def crackle(samples: int, sample_rate: int, rng: np.random.Generator) -> Signal:
 def filtered(
     signal: Signal, sample_rate: int, rng: np.random.Generator, *, decibels: float, room: float
 ) -> Signal:
-    """Play a signal through a random equaliser, in a random room, on a random channel.
-
-    Takes ``signal`` (samples,), ``sample_rate`` in Hz; returns (samples,).
-    """
+    """Send a signal (samples,) through a random equaliser, room and low-pass."""
     tail = round(0.8 * sample_rate)
     padded = 1 << (len(signal) + tail - 1).bit_length()
     frequencies = np.fft.rfftfreq(padded, 1 / sample_rate)

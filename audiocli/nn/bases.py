@@ -1,6 +1,6 @@
 """Bases of spectra learned from data: a frame as a few activations, and back to a spectrum.
 
-Each network hears one frame at a time, as log-magnitude bands x, and gives activations a:
+Each network encodes one frame at a time, given as log-magnitude bands x, into activations a:
 
 - PCA: ``a = W x + b``, the rows of W orthonormal and b = -W m, with m the mean spectrum.
 - NMF: the a >= 0 that minimises ``|x - a W|^2``, with W >= 0.
@@ -47,7 +47,7 @@ class BasisNetwork(FramewiseNetwork):
     Parameters
     ----------
     frontend : FilterbankConfig
-        What it listens through.
+        Its front-end.
     components : int
         Number of activations a frame.
 
@@ -95,9 +95,9 @@ class BasisNetwork(FramewiseNetwork):
             return self.bases.detach().view(-1, *self.mean.shape[:2]) * self.scale[..., 0]
 
     def measured(self, audio: Tensor) -> Tensor:
-        """Compute activations and errors, (batch, components + 2, frames).
+        """Compute activations and errors (batch, components + 2, frames) of audio (batch, samples).
 
-        Takes ``audio`` (batch, samples).
+        The last two rows are the squared error and the squared distance from the centre.
         """
         spectra = self.frontend.frames(audio)
         activations = self.outputs((spectra - self.mean) / self.scale)
@@ -121,7 +121,7 @@ class PCA(_Linear):
     Parameters
     ----------
     frontend : FilterbankConfig
-        What it listens through.
+        Its front-end.
     components : int
         Number of components, at most that of the bands.
     """
@@ -143,7 +143,7 @@ class NMF(_Linear):
     Parameters
     ----------
     frontend : FilterbankConfig
-        What it listens through; its bands are never negative.
+        Its front-end, whose bands are never negative.
     components : int
         Number of parts.
     """
@@ -165,7 +165,7 @@ class Dictionary(_Linear):
     Parameters
     ----------
     frontend : FilterbankConfig
-        What it listens through.
+        Its front-end.
     components : int
         Number of atoms.
     penalty : float
@@ -192,7 +192,7 @@ class KMeans(_Linear):
     Parameters
     ----------
     frontend : FilterbankConfig
-        What it listens through.
+        Its front-end.
     components : int
         Number of centroids, two or more.
     """
@@ -218,12 +218,12 @@ class KMeans(_Linear):
 
 @register("autoencoder")
 class Autoencoder(BasisNetwork):
-    """A network with a narrow middle, trained to give back what it hears.
+    """A network with a narrow middle, trained to reconstruct its input.
 
     Parameters
     ----------
     frontend : FilterbankConfig
-        What it listens through.
+        Its front-end.
     components : int
         Units of the middle, which lie between -1 and 1.
     hidden_size : int
@@ -268,12 +268,11 @@ class Autoencoder(BasisNetwork):
 def sparse_code(
     frames: Tensor, bases: Tensor, penalty: float = 0.0, *, positive: bool = False
 ) -> Tensor:
-    """Find activations by coordinate descent, each frame for itself.
+    """Find the activations of frames (..., size), by coordinate descent, each frame by itself.
 
     Minimises ``|x - a W|^2 / 2 + penalty * |a|_1``, with a >= 0 if `positive`; with that and
-    without a penalty, what the multiplicative updates of Lee and Seung go towards, sooner.
-
-    Takes ``frames`` (..., size), ``bases`` (components, size); returns (..., components).
+    without a penalty, this converges to what the multiplicative updates of Lee and Seung converge
+    to, sooner. Bases are (components, size), activations (..., components).
 
     References
     ----------

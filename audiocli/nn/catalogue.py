@@ -99,11 +99,11 @@ def _unmix(record: int, size: int, *files: tuple[str, str]) -> tuple[Checkpoint,
     return tuple(Checkpoint(f"{root}/{target}-{pin}.pth", pin, size) for target, pin in files)
 
 
-#: Hybrid transformers hear 7.8 seconds, no more and no less: these parts make that up.
+#: Hybrid transformers take 7.8 seconds, no more and no less: these parts make that up.
 _TRANSFORMER = {"segment_seconds": 5.4, "context_seconds": 0.6, "fade_seconds": 1.2}
 #: 44 seconds at a time, as its authors have it.
 _HYBRID = {"segment_seconds": 36.0, "context_seconds": 3.0, "fade_seconds": 2.0}
-#: Recurrent over all that it hears: enough context to settle, and little memory.
+#: Recurrent over the whole input: enough context to settle, and little memory.
 _UNMIX = {"segment_seconds": 30.0, "context_seconds": 4.0, "fade_seconds": 0.5}
 _TARGETS = {"targets": ["vocals", "drums", "bass", "other"]}
 

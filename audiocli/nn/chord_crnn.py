@@ -1,4 +1,4 @@
-"""A network of chords that hears all twelve keys alike.
+"""A network for chords that is transposition-equivariant.
 
 The outputs are structured: the chord itself (a root and a quality, or none), its bass, and the
 pitch classes that sound. What comes before is in :mod:`audiocli.nn.pitch_classes`.

@@ -1,7 +1,7 @@
-"""What a clip sounds like in pitch classes and registers, whatever key it is in.
+"""An encoder of harmony: pitch classes and registers of a clip, whatever its key.
 
-The layers are those of a network of chords (:mod:`audiocli.nn.pitch_classes`): it knows
-which notes sound together and how they move, which other encoders of sounds hear too coarsely.
+The layers are those of a network for chords (:mod:`audiocli.nn.pitch_classes`), which knows
+which notes sound together and how they move: other encoders resolve pitch too coarsely for that.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ class ClipRNN(ClipNetwork):
 
 @register("clip-cnn")
 class ClipCNN(ClipNetwork):
-    """Convolutions, each halving bands and frames, then, if asked for, recurrent layers.
+    """Convolutions, each halving bands and frames, then optional recurrent layers.
 
     Parameters
     ----------

@@ -96,7 +96,7 @@ class ClipMobile(ClipNetwork):
             layers.append(_Convolution(inputs, inputs, 3, stride, inputs))
             layers.append(_Convolution(inputs, outputs, 1, 1, 1))
         self.layers = nn.Sequential(*layers)
-        # The layers up to the third halving, and how many frames to either side they hear.
+        # The layers up to the third halving, and how many frames to either side they depend on.
         self._early, self._halved, reach = 0, 1, 0
         for place, stride in enumerate(strides):
             if self._halved == 8:
@@ -128,14 +128,14 @@ class ClipMobile(ClipNetwork):
         return features
 
     def _in_pieces(self, maps: Tensor) -> Tensor:
-        """Compute the last map of (batch, channels, frames, bands), the large ones bit by bit."""
+        """Compute the last map of (batch, channels, frames, bands), large ones in pieces."""
         early, late = self.layers[: self._early], self.layers[self._early :]
         found = []
         for begin in range(0, maps.shape[2], PIECE):
             first = max(begin - self._reach, 0)
-            heard = early(maps[:, :, first : begin + PIECE + self._reach])
+            piece = early(maps[:, :, first : begin + PIECE + self._reach])
             inner = (begin - first) // self._halved
-            found.append(heard[:, :, inner : inner + PIECE // self._halved])
+            found.append(piece[:, :, inner : inner + PIECE // self._halved])
         last: Tensor = late(torch.cat(found, dim=2))
         return last
 

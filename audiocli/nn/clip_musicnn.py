@@ -90,8 +90,8 @@ class _Branch(nn.Module):
         # Ones stand for the filters that always give the same; zeros around them do not.
         hidden = torch.cat([maps[0], torch.ones_like(maps[0][:, :1])], dim=1)
         for place, (layer, norm) in enumerate(zip(self.middle, self.norms, strict=True)):
-            heard = norm(F.relu(layer(hidden)))
-            hidden = heard + hidden if place else heard
+            output = norm(F.relu(layer(hidden)))
+            hidden = output + hidden if place else output
             maps.append(hidden)
         whole = torch.cat(maps, dim=1)
         peaks = whole.amax(dim=2)
@@ -101,9 +101,9 @@ class _Branch(nn.Module):
 
 @register("clip-musicnn")
 class ClipMusicnn(ClipNetwork):
-    """One musicnn or more, side by side; a step is what they say of three seconds.
+    """One musicnn or more, side by side; a step is three seconds long.
 
-    Each step is heard by itself, brought to one peak level, with nothing on either side. What is
+    Each step is processed by itself, at one peak level, with nothing on either side. What is
     left at the end of a recording is a step if it is half as long or longer; it is repeated to the
     length of a step.
 
@@ -128,7 +128,7 @@ class ClipMusicnn(ClipNetwork):
         Give features in two parts: ``dense``, of the last layer, and ``peaks``, what the channels
         of the last convolution reach within a step.
     most : int
-        Steps of a long recording that are heard where it is asked for as a whole; 0 is all.
+        Steps that are processed of a long recording that is classified as a whole; 0 is all.
     dropout : float
         Share of the pooled features dropped in training.
     """
@@ -166,7 +166,7 @@ class ClipMusicnn(ClipNetwork):
         return max(1, (2 * frames + self.stride) // (2 * self.stride))
 
     def images(self, audio: Tensor) -> Tensor:
-        """Listen to audio (batch, samples) that has half the longest window on each side."""
+        """Compute images of audio (batch, samples) with half the longest window on each side."""
         config, step = self.frontend.config, self.stride * self.frontend.config.hop_length
         total = 1 + (audio.shape[-1] - config.n_fft) // config.hop_length
         images = []

@@ -1,4 +1,4 @@
-"""What the networks share that say something of a whole clip: a class, some tags, who speaks.
+"""Base of the networks that describe a whole clip: its class, its tags, its speaker.
 
 A trunk turns images into features of short steps (batch, units, steps); their mean and their
 deviation over the clip, the pooled features, go through a linear layer to the logits. A trunk
@@ -26,9 +26,9 @@ __all__ = ["ClipNetwork", "Head", "levelled", "pool", "steps_of_stream"]
 
 Audio = NDArray[np.float32]
 
-#: A clip is brought to this peak before a network hears it, unless it is quieter than the floor.
+#: A clip is brought to this peak before it enters a network, unless it is below the floor.
 PEAK, FLOOR = 0.5, 1e-3
-#: Seconds of a long stream that a network hears at once, and on each side besides.
+#: Seconds of a long stream that a network processes at once, and its context on each side.
 SEGMENT, CONTEXT = 20.48, 1.28
 SEGMENTS_KEPT = 15
 
@@ -42,10 +42,7 @@ def levelled(audio: Tensor) -> Tensor:
 
 
 def pool(features: Tensor) -> Tensor:
-    """Describe a clip by the mean and the deviation of the features of its steps.
-
-    Takes ``features`` (batch, units, steps); returns (batch, 2 * units).
-    """
+    """Describe clips by mean and deviation (batch, 2 * units) of features (batch, units, steps)."""
     mean = features.mean(dim=-1)
     if features.shape[-1] == 1:
         return torch.cat([mean, torch.full_like(mean, torch.nan)], dim=-1)
@@ -62,7 +59,7 @@ class ClipNetwork(FramewiseNetwork):
     Parameters
     ----------
     frontend : FilterbankConfig
-        What the network listens through.
+        Configuration of its front-end.
 
     Attributes
     ----------
@@ -71,10 +68,10 @@ class ClipNetwork(FramewiseNetwork):
     stride : int
         Frames a step.
     alone : bool
-        Whether each step is heard by itself, whatever is before and after it.
+        Whether each step is processed by itself, whatever is before and after it.
     most : int
-        Steps that are heard of a recording that is asked for as a whole, evenly spread; 0 is all.
-        For networks that hear each step by itself, and take long over it.
+        Steps that are processed, evenly spread, of a recording that is classified as a whole; 0 is
+        all. For slow networks that process each step by itself.
     parts : mapping of str to int
         Where features come from several layers: their names, and how many each gives, in order.
     """
@@ -121,7 +118,7 @@ class ClipNetwork(FramewiseNetwork):
         return logits
 
     def images(self, audio: Tensor) -> Tensor:
-        """Listen to audio (batch, samples) that has half the longest window on each side."""
+        """Compute images of audio (batch, samples) with half the longest window on each side."""
         return super().images(levelled(audio))
 
     def calibrate(self, audio: Tensor) -> None:
@@ -144,7 +141,7 @@ class Head(nn.Module):
     Parameters
     ----------
     frontend : FilterbankConfig
-        Of the encoder; a head hears through that alone.
+        That of the encoder; a head has none of its own.
     inputs : int
         Pooled features.
     num_outputs : int
@@ -217,9 +214,9 @@ class Head(nn.Module):
 def steps_of_stream(
     network: ClipNetwork, blocks: Iterable[Audio], *, spread: bool = False
 ) -> Iterator[Audio]:
-    """Compute the features of a stream, step by step, in constant memory.
+    """Yield the features (steps, units) of a stream of blocks (samples,), in constant memory.
 
-    Takes ``blocks`` (samples,); returns (steps, units).
+    With `spread`, no more than ``network.most`` steps, evenly spread over the stream.
     """
     if spread and network.most:
         yield from _spread(network, blocks)
@@ -231,9 +228,9 @@ def steps_of_stream(
     buffer = np.zeros(half, np.float32)
     first = begin = samples = 0  # step at the buffer's start, next step to give, samples so far
 
-    def give(end: int, heard: Audio) -> Audio:
+    def give(end: int, inputs: Audio) -> Audio:
         nonlocal buffer, first, begin
-        values = _embedded(network, heard)[begin - first : end - first]
+        values = _embedded(network, inputs)[begin - first : end - first]
         begin, kept = end, max(end - context, 0)
         buffer, first = buffer[(kept - first) * hop :], kept
         if begin % (SEGMENTS_KEPT * segment) == 0:
@@ -252,11 +249,11 @@ def steps_of_stream(
         yield give(total, buffer)
 
 
-def _embedded(network: ClipNetwork, heard: Audio) -> Audio:
+def _embedded(network: ClipNetwork, audio: Audio) -> Audio:
     """Compute the steps (steps, units) of audio that has half a window on each side."""
     where = next(network.buffers()).device
     with torch.inference_mode():
-        computed = network.embed_frames(torch.from_numpy(heard).to(where).unsqueeze(0))
+        computed = network.embed_frames(torch.from_numpy(audio).to(where).unsqueeze(0))
     values: Audio = computed[0].float().cpu().numpy().T
     return values
 
@@ -288,7 +285,7 @@ def _spread(network: ClipNetwork, blocks: Iterable[Audio]) -> Iterator[Audio]:
         while len(buffer) >= length:
             keep(buffer[:length])
             buffer, place = buffer[hop:], place + 1
-            if place % pause == 0:  # so that other networks hear the same stream meanwhile
+            if place % pause == 0:  # so that other networks can process the same stream meanwhile
                 yield np.zeros((0, network.units), np.float32)
     if place < network.steps(1 + samples // config.hop_length):
         keep(np.pad(buffer, (0, half)))

@@ -43,7 +43,8 @@ _DATA = {"name": Text, "clips": Number, "minutes": Number, "licence": Text}
 _TRAINING: dict[str, Any] = {
     "data": Optional(Each(list, _DATA)),
     "split": Optional(Text),
-    "course": Optional((dict,)),
+    "config": Optional((dict,)),
+    "course": Optional((dict,)),  # its name in older models
     "command": Optional(TextOrNone),
     "machine": Optional(TextOrNone),
     "version": Optional(TextOrNone),
@@ -101,10 +102,7 @@ _NAMES = {
 
 
 def regular_file(file: Path) -> int:
-    """Give the size of a file that can be read to its end.
-
-    Returns in bytes.
-    """
+    """Give the size in bytes of a file that can be read to its end."""
     try:
         status = file.stat()
     except (OSError, ValueError) as error:  # a name with NUL is a ValueError
@@ -175,7 +173,7 @@ def _mismatch(value: Any, kind: Any, where: str) -> str | None:
 
 
 def _wanted(where: str, wanted: str, value: Any) -> str:
-    found = "a truth value" if isinstance(value, bool) else _NAMES.get(type(value), "missing")
+    found = "true or false" if isinstance(value, bool) else _NAMES.get(type(value), "missing")
     return f"{where:.80} is {found}, not {wanted}"
 
 

@@ -41,8 +41,8 @@ OVERLAP = 0.25
 class Demucs(ExternalNetwork):
     """One or several networks of the package ``demucs``.
 
-    The networks bring each piece that they hear to a level of their own, so what the
-    package does to the level of a whole song is not repeated here.
+    The networks normalise the level of each segment themselves, so what the package does to the
+    level of a whole recording is not repeated here.
 
     Parameters
     ----------
@@ -147,12 +147,12 @@ def _run(network: Any, audio: Tensor) -> Tensor:
     samples = audio.shape[-1]
     least = int(network.samplerate)  # below a second its layers may run out of samples
     if getattr(network, "use_train_segment", False):
-        # A transformer hears just as much as in training.
+        # A transformer takes just as much as in training.
         least = int(network.segment * network.samplerate)
         if samples > least:
             return _in_pieces(lambda piece: _run(network, piece), audio, least)
-    heard = F.pad(audio, (0, max(0, least - samples)))
-    separated: Tensor = network(heard.unsqueeze(0))[0, ..., :samples]
+    padded = F.pad(audio, (0, max(0, least - samples)))
+    separated: Tensor = network(padded.unsqueeze(0))[0, ..., :samples]
     return separated
 
 

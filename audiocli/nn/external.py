@@ -91,10 +91,7 @@ class ExternalNetwork(SeparationNetwork):
         """Separate two channels (2, samples) into (sources, 2, samples): those asked for."""
 
     def separate(self, audio: Tensor, sources: Sequence[int] | None = None) -> Tensor:
-        """Separate one recording.
-
-        Takes ``audio`` (channels, samples); returns (sources, channels, samples).
-        """
+        """Separate audio (channels, samples) into (sources, channels, samples)."""
         wanted = range(self.num_sources) if sources is None else sources
         if audio.shape[0] == 2:
             return self.stereo(audio, wanted)

@@ -1,7 +1,7 @@
-"""Convolutions that see a neighbourhood in time and frequency, then recurrent layers.
+"""Convolutions over a neighbourhood in time and frequency, then recurrent layers.
 
-The convolutions know what a beginning looks like, at any pitch; the recurrent layers
-know what goes on around it. Without the second direction the network runs on
+The convolutions find what an onset looks like, at any pitch; the recurrent layers
+take in what happens around it. Without the second direction the network runs on
 a stream, block by block, with its state carried along.
 
 References
@@ -107,10 +107,9 @@ class FrameCRNN(FramewiseNetwork):
     def advance(
         self, images: Tensor, state: tuple[Tensor, Tensor] | None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Go on through a stream.
+        """Compute the logits of the next images of a stream, and the state after them.
 
-        Takes ``images`` (batch, channels, bands, frames); returns (batch, outputs, frames without
-        the reach).
+        The frames that convolutions reach for on either side are not in the output.
         """
         states, state = self._states(images, state)
         with torch.autocast(images.device.type, enabled=False):

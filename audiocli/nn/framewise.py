@@ -1,4 +1,4 @@
-"""What the networks share that say something of every frame: onsets, chords, classes in time."""
+"""Base of the networks that describe every frame: onsets, chords, classes along time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["FramewiseNetwork", "in_segments"]
 
 Audio = NDArray[np.float32]
 
-#: Seconds of a long stream that a network hears at once, and on each side besides.
+#: Seconds of a long stream that a network processes at once, and its context on each side.
 SEGMENT, CONTEXT = 20.0, 2.0
 #: After so many segments freed memory goes back; after each one it would cost a fifth of the speed.
 SEGMENTS_KEPT = 15
@@ -32,7 +32,7 @@ class FramewiseNetwork(nn.Module):
     Parameters
     ----------
     frontend : FilterbankConfig
-        What the network listens through.
+        Configuration of its front-end.
     """
 
     mean: Tensor
@@ -72,7 +72,7 @@ class FramewiseNetwork(nn.Module):
         return self.of_frames(nn.functional.pad(audio, (half, half)))
 
     def images(self, audio: Tensor) -> Tensor:
-        """Listen to audio (batch, samples) that has half the longest window on each side."""
+        """Compute images of audio (batch, samples) with half the longest window on each side."""
         with torch.no_grad(), torch.autocast(audio.device.type, enabled=False):
             return self.scaled(self.frontend.frames(audio))
 
@@ -100,21 +100,18 @@ def in_segments(
     compute: Callable[[Tensor], Tensor],
     blocks: Iterable[Audio],
 ) -> Iterator[NDArray[np.float32]]:
-    """Compute something of every frame of a stream, in constant memory.
-
-    Takes ``blocks`` (samples,); returns (frames, columns).
-    """
+    """Yield what `compute` gives for the frames of a stream, (frames, columns)."""
     where = next(iter((*network.parameters(), *network.buffers()))).device
     segment, context = round(SEGMENT * config.frame_rate), round(CONTEXT * config.frame_rate)
     hop, half = config.hop_length, config.n_fft // 2
     buffer = np.zeros(half, np.float32)
     first = begin = samples = 0  # frame at the buffer's start, next frame to give, samples so far
 
-    def give(end: int, heard_to: int) -> NDArray[np.float32]:
+    def give(end: int, input_end: int) -> NDArray[np.float32]:
         nonlocal buffer, first, begin
-        heard = buffer[: (heard_to - first - 1) * hop + config.n_fft]
+        inputs = buffer[: (input_end - first - 1) * hop + config.n_fft]
         with torch.inference_mode():
-            computed = compute(torch.from_numpy(heard).to(where).unsqueeze(0))[0].float()
+            computed = compute(torch.from_numpy(inputs).to(where).unsqueeze(0))[0].float()
             values: NDArray[np.float32] = computed.cpu().numpy().T[begin - first : end - first]
         begin, kept = end, max(end - context, 0)
         buffer, first = buffer[(kept - first) * hop :], kept

@@ -1,7 +1,7 @@
-"""The torch modules that a network listens through.
+"""Front-ends: the transforms inside networks, from audio to what the first layer gets.
 
-The front-end is part of the network, so training and inference cannot hear
-different things. Its configuration is a frozen dataclass that travels in the
+The front-end is part of the network, so training and inference get the same
+input. Its configuration is a frozen dataclass that travels in the
 model's ``config.json``; :func:`fingerprint` pins what it computes.
 """
 

@@ -223,10 +223,7 @@ class LiveDRNN(StereoDRNN):
     def advance(
         self, spectrum: Tensor, memory: Memory | None, sources: Sequence[int] | None = None
     ) -> Tensor:
-        """Estimate the sources of the next frames of a spectrum.
-
-        Takes ``spectrum`` (batch, 2, bins, frames); returns (batch, sources, 2, bins, frames).
-        """
+        """Estimate the sources (batch, sources, 2, bins, frames) of the next frames."""
         masks = soft_mask(self._outputs(self._band_energy(spectrum), memory))
         middle, side = chosen(masks, sources).float().unbind(dim=2)
         same, crossed = self._spread((middle + side) / 2), self._spread((middle - side) / 2)
@@ -265,7 +262,7 @@ class LiveDRNN(StereoDRNN):
     def _running_power(self, energy: Tensor, memory: Memory | None) -> Tensor:
         """Average the power of (batch, channels, bands, frames) up to each frame, over bands.
 
-        The mean of all that sounded at first, later one that forgets.
+        At first the mean of all frames that are no pauses, later one that forgets.
         """
         count = len(energy)
         power = energy.new_zeros(count) if memory is None else memory.power

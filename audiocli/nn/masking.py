@@ -18,7 +18,7 @@ from audiocli.nn.frontend import Stft, StftConfig
 
 __all__ = ["LEVEL", "SILENCE", "MaskingNetwork", "SeparationNetwork", "chosen", "soft_mask"]
 
-#: The level that these networks hear: root mean square of the mixture.
+#: The level of the input of these networks: root mean square of the mixture.
 LEVEL = 1.0
 #: A mixture below this level is silence: float32 does not hold the gain that it would need.
 SILENCE = 1e-30
@@ -30,10 +30,8 @@ EPSILON = 1e-6
 def soft_mask(outputs: Tensor) -> Tensor:
     """Turn output magnitudes into masks that add up to one.
 
-    The time-frequency mask layer ``|y_i| / sum_j |y_j|``: inside the network, so that
-    training sees its effect.
-
-    Takes ``outputs`` (batch, sources, bins, frames); returns (batch, sources, bins, frames).
+    The time-frequency mask layer ``|y_i| / sum_j |y_j|`` over (batch, sources, bins, frames):
+    inside the network, so that training sees its effect.
     """
     magnitude = outputs.abs() + EPSILON
     return magnitude / magnitude.sum(dim=1, keepdim=True)
@@ -62,17 +60,14 @@ class SeparationNetwork(nn.Module):
 
     @abstractmethod
     def separate(self, audio: Tensor, sources: Sequence[int] | None = None) -> Tensor:
-        """Separate one recording.
-
-        Takes ``audio`` (channels, samples); returns (sources, channels, samples).
-        """
+        """Separate audio (channels, samples) into (sources, channels, samples)."""
 
 
 class MaskingNetwork(SeparationNetwork):
     """Base of the networks with a mask layer: audio in, one signal a source out.
 
     A child gives :meth:`outputs`; this class owns the front-end, the mask
-    layer and the way back to audio. Signals are of one channel here; a child that hears
+    layer and the way back to audio. Signals are of one channel here; a child that processes
     several together gives its own :meth:`estimates` and :meth:`separate`.
 
     Parameters
@@ -90,7 +85,7 @@ class MaskingNetwork(SeparationNetwork):
 
     @property
     def frontend(self) -> Stft:
-        """What it listens through."""
+        """The transform that spectra are computed by."""
         return self.stft
 
     @abstractmethod
@@ -113,17 +108,11 @@ class MaskingNetwork(SeparationNetwork):
         """Set fixed statistics of the input from example spectra; most networks have none."""
 
     def masks(self, spectrum: Tensor) -> Tensor:
-        """Compute the masks of a complex mixture spectrum.
-
-        Takes ``spectrum`` (batch, bins, frames); returns (batch, sources, bins, frames).
-        """
+        """Compute the masks (batch, sources, bins, frames) of (batch, bins, frames)."""
         return soft_mask(self.outputs(spectrum.abs()))
 
     def estimates(self, spectrum: Tensor, sources: Sequence[int] | None = None) -> Tensor:
-        """Estimate the sources of a complex mixture spectrum.
-
-        Takes ``spectrum`` (batch, bins, frames); returns (batch, sources, bins, frames).
-        """
+        """Estimate the spectra (batch, sources, bins, frames) of the sources of a mixture."""
         return chosen(self.masks(spectrum), sources).float() * spectrum.unsqueeze(1)
 
     def forward(self, audio: Tensor, sources: Sequence[int] | None = None) -> Tensor:
@@ -136,9 +125,6 @@ class MaskingNetwork(SeparationNetwork):
         return self.stft.config.sample_rate
 
     def separate(self, audio: Tensor, sources: Sequence[int] | None = None) -> Tensor:
-        """Separate one recording.
-
-        Takes ``audio`` (channels, samples); returns (sources, channels, samples).
-        """
+        """Separate audio (channels, samples) into (sources, channels, samples)."""
         separated: Tensor = self(audio, sources)
         return separated.transpose(0, 1)

@@ -25,7 +25,7 @@ __all__ = ["OpenUnmix"]
 
 EXTRA = "openunmix"
 MODULE = "openunmix.model"
-#: It hears recordings at the level of their files. What it is given here is brought from
+#: It was trained on recordings at the level of their files. Its input here is brought from
 #: ``LEVEL`` to this root mean square, about that of a finished song (-16.5 dB of full scale).
 SONG = 0.15
 
@@ -45,11 +45,11 @@ class OpenUnmix(ExternalNetwork):
     bins : int
         Bins of the transform, n_fft / 2 + 1.
     max_bin : int
-        How many of them they hear, from 0 Hz on.
+        How many of them enter the networks, from 0 Hz on.
     n_hop : int
         Distance between frames, in samples.
     level : float
-        Root mean square at which it hears a recording.
+        Root mean square that a recording is brought to.
     """
 
     def __init__(
@@ -119,9 +119,9 @@ class OpenUnmix(ExternalNetwork):
         """Separate two channels (2, samples) into (sources, 2, samples): those asked for."""
         samples = audio.shape[-1]
         # The transform mirrors half a window at each end, for which there must be enough.
-        heard = F.pad(audio, (0, max(0, self.n_fft - samples)))
+        padded = F.pad(audio, (0, max(0, self.n_fft - samples)))
         gain = self.level / LEVEL
-        separated: Tensor = self.separator(gain * heard.unsqueeze(0))[0, ..., :samples] / gain
+        separated: Tensor = self.separator(gain * padded.unsqueeze(0))[0, ..., :samples] / gain
         return separated[list(sources)]  # its filter needs them all
 
 

@@ -1,4 +1,4 @@
-"""What a network hears of pitch classes: all twelve keys alike.
+"""Layers that are transposition-equivariant: they share weights over all twelve pitch classes.
 
 Convolutions over fine bands of a log-frequency spectrogram become semitones, the octaves are
 folded to twelve pitch classes, and from there on every layer shares its weights over the

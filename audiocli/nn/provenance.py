@@ -1,4 +1,4 @@
-"""What a model's configuration says of its making, gathered the same way for every task."""
+"""What a model's configuration says of its training, gathered the same way for every task."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from audiocli.nn import registry
 __all__ = [
     "DataSet",
     "chosen_on",
-    "courses_behind",
     "data_sets",
+    "earlier_runs",
     "licence_of_each",
     "named",
     "training_facts",
@@ -77,11 +77,11 @@ def chosen_on(dev: Sequence[Path], held_out: Sequence[str]) -> str:
     return ", ".join(parts) if parts else "every tenth recording"
 
 
-#: What a model that was trained on from another one keeps of the other one's training.
-KEPT = ("data", "split", "course", "command", "hours", "version", "commit")
+#: What a fine-tuned model keeps of the training of the one before; ``course`` stands in older ones.
+KEPT = ("data", "split", "config", "course", "command", "hours", "version", "commit")
 
 
-def courses_behind(entry: registry.ModelEntry) -> list[dict[str, Any]]:
+def earlier_runs(entry: registry.ModelEntry) -> list[dict[str, Any]]:
     """List the training runs that made a model, the latest last, for one that is fine-tuned."""
     training = entry.config.get("training") or {}
     return [*training.get("earlier", []), {key: training[key] for key in KEPT if key in training}]
@@ -90,7 +90,7 @@ def courses_behind(entry: registry.ModelEntry) -> list[dict[str, Any]]:
 def training_facts(
     data: Sequence[DataSet],
     split: str,
-    course: Mapping[str, Any],
+    config: Mapping[str, Any],
     score: Mapping[str, Any],
     *origins: registry.ModelEntry | None,
 ) -> dict[str, Any]:
@@ -98,12 +98,12 @@ def training_facts(
     command = registry.command_line()
     earlier: list[dict[str, Any]] = []
     for origin in filter(None, origins):
-        earlier += [course for course in courses_behind(origin) if course not in earlier]
+        earlier += [run for run in earlier_runs(origin) if run not in earlier]
     return {
         "training": {
             "data": [asdict(each) for each in data],
             "split": split,
-            "course": dict(course),
+            "config": dict(config),
             "command": command,
             "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
             "version": __version__,

@@ -286,7 +286,7 @@ def find(task: str | None, name: str) -> ModelEntry:
         entry = open_folder(folder)
     else:
         folders = _folders()
-        # One name may stand in several tasks: the task that is asked for comes first.
+        # One name may stand in several tasks: the task that was given comes first.
         fitting = [
             folders[kind, own]
             for kind, own in sorted(folders, key=lambda key: key[0] != task)

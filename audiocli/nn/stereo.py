@@ -2,7 +2,7 @@
 
 Left and right become middle (their sum) and side (their difference), which is how
 recordings are mixed: a lead voice stands in the middle, rooms and choirs in the side. One
-network hears both, and gives each source a mask for the middle and another for the side.
+network processes both, and gives each source a mask for the middle and another for the side.
 
 The bins of a transform at 44.1 kHz are too many for a small network, and most of them lie where
 pitch no longer tells sources apart. So bins are pooled to bands: one by one where partials
@@ -41,7 +41,7 @@ BANDS = ((192, 1), (96, 2), (64, 4), (32, 24))
 
 @register("stereo-drnn")
 class StereoDRNN(MaskingNetwork):
-    """Hourglass around a deep recurrent net that hears two channels at once.
+    """Hourglass around a deep recurrent net for two channels at once.
 
     Parameters
     ----------
@@ -117,18 +117,18 @@ class StereoDRNN(MaskingNetwork):
         """Set the scale of the input from example spectra (batch, ..., bins, frames)."""
         self.scale.copy_((magnitude**self.power).std().clamp(min=1e-5))
 
-    def adopt(self, other: ConvolutionalDRNN) -> None:
-        """Begin with what a network for one channel has learned.
+    def load_mono(self, other: ConvolutionalDRNN) -> None:
+        """Start from the weights of a network for one channel.
 
-        Its channel becomes the middle; the mask of the side begins as that of the middle.
+        Its channel becomes the middle; the mask of the side starts as that of the middle.
         """
         weights = other.hourglass.state_dict()
-        heard, given = "widen_input.0.0.weight", ("output.weight", "output.bias")
-        fresh = torch.zeros_like(self.hourglass.state_dict()[heard])
-        old = weights[heard]
+        first, last = "widen_input.0.0.weight", ("output.weight", "output.bias")
+        fresh = torch.zeros_like(self.hourglass.state_dict()[first])
+        old = weights[first]
         fresh[:, 0], fresh[:, -1] = old[:, 0], old[:, 1]
-        weights[heard] = fresh
-        for name in given:
+        weights[first] = fresh
+        for name in last:
             axis = 1 if name.endswith("weight") else 0
             weights[name] = weights[name].repeat_interleave(2, dim=axis)
         try:
@@ -140,7 +140,7 @@ class StereoDRNN(MaskingNetwork):
     def outputs(self, magnitude: Tensor) -> Tensor:
         """Estimate magnitudes of the sources in middle and side, in bands.
 
-        Takes ``magnitude`` (batch, 4, bins, frames); returns (batch, sources, 2, bands, frames).
+        Of magnitudes (batch, 4, bins, frames) they are (batch, sources, 2, bands, frames).
         """
         pooled = [self._pooled(energy) for energy in magnitude.square().unbind(dim=1)]
         return self._outputs(torch.stack(pooled, dim=1))
@@ -148,7 +148,7 @@ class StereoDRNN(MaskingNetwork):
     def masks(self, spectrum: Tensor) -> Tensor:
         """Compute the masks of middle and side of a complex mixture spectrum.
 
-        Takes ``spectrum`` (batch, 2, bins, frames); returns (batch, sources, 2, bins, frames).
+        Of a spectrum (batch, 2, bins, frames) they are (batch, sources, 2, bins, frames).
         """
         return self._spread(self._masks(spectrum))
 
@@ -167,9 +167,9 @@ class StereoDRNN(MaskingNetwork):
         """Pool the energy of middle, side, left and right to (batch, 4, bands, frames)."""
         left, right = spectrum.unbind(dim=1)
         half = math.sqrt(0.5)
-        heard = ((left + right) * half, (left - right) * half, left, right)
+        channels = ((left + right) * half, (left - right) * half, left, right)
         # Pooled one by one: four spectra at once would not stay in the processor's cache.
-        pooled = [self._pooled(_energy(channel)) for channel in heard]
+        pooled = [self._pooled(_energy(channel)) for channel in channels]
         return torch.stack(pooled, dim=1)
 
     def _outputs(self, energy: Tensor) -> Tensor:
@@ -185,10 +185,7 @@ class StereoDRNN(MaskingNetwork):
         return masks.transpose(-1, -2).index_select(-1, self.band).transpose(-1, -2)
 
     def estimates(self, spectrum: Tensor, sources: Sequence[int] | None = None) -> Tensor:
-        """Estimate the sources of a complex mixture spectrum.
-
-        Takes ``spectrum`` (batch, 2, bins, frames); returns (batch, sources, 2, bins, frames).
-        """
+        """Estimate the spectra (batch, sources, 2, bins, frames) of the sources of a mixture."""
         middle, side = chosen(self._masks(spectrum), sources).float().unbind(dim=2)
         # What turning to middle and side, masking and turning back comes to.
         same, crossed = self._spread((middle + side) / 2), self._spread((middle - side) / 2)
@@ -197,10 +194,7 @@ class StereoDRNN(MaskingNetwork):
         return torch.stack(turned_back, dim=2)
 
     def separate(self, audio: Tensor, sources: Sequence[int] | None = None) -> Tensor:
-        """Separate one recording.
-
-        Takes ``audio`` (channels, samples); returns (sources, channels, samples).
-        """
+        """Separate audio (channels, samples) into (sources, channels, samples)."""
         if len(audio) == 2:
             together: Tensor = self(audio.unsqueeze(0), sources)[0]
             return together
@@ -210,8 +204,8 @@ class StereoDRNN(MaskingNetwork):
     def features(self, magnitude: Tensor) -> Tensor:
         """Compute the channels of the waist, (batch, channels, frames), of mono magnitudes."""
         energy = self._pooled(magnitude.square())
-        heard = torch.stack([2 * energy, torch.zeros_like(energy), energy, energy], dim=1)
-        return self.hourglass.waist(self._input(heard))[0].mean(dim=2)
+        inputs = torch.stack([2 * energy, torch.zeros_like(energy), energy, energy], dim=1)
+        return self.hourglass.waist(self._input(inputs))[0].mean(dim=2)
 
     def _pooled(self, energy: Tensor) -> Tensor:
         """Pool bins (batch, bins, frames) to bands (batch, bands, frames)."""

@@ -29,7 +29,7 @@ from scipy.linalg import eigh
 
 from audiocli.nn import models, registry
 from audiocli.nn.frontend import from_dict
-from audiocli.nn.provenance import courses_behind
+from audiocli.nn.provenance import earlier_runs
 from audiocli.tasks.classify.classifier import Encoder
 from audiocli.tasks.classify.clips import Clip, Selection, find_clips
 from audiocli.tasks.classify.encoders import load_trunk
@@ -97,7 +97,7 @@ def facts(entry: registry.ModelEntry, known: set[str]) -> dict[str, Any]:
         "commit": registry.commit(),
         "group": "person",
         "groups": sorted(known),
-        "earlier": courses_behind(entry),
+        "earlier": earlier_runs(entry),
     }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from audiocli.nn import models, registry
 from audiocli.nn.frontend import from_dict
-from audiocli.nn.provenance import courses_behind
+from audiocli.nn.provenance import earlier_runs
 
 FACTS = {
     "task": "encode",
@@ -44,7 +44,7 @@ def main(model: str, output: str) -> None:
         "split": "trained to recognise chords; not judged here",
         "command": " ".join(["python docs/recipes/start_harmony_encoder.py", *words]),
         "commit": registry.commit(),
-        "earlier": courses_behind(entry),
+        "earlier": earlier_runs(entry),
     }
     config = {**FACTS, "arguments": arguments, "licence": entry.config["licence"]}
     models.save(network, Path(output), {**config, "training": training}, half=True)

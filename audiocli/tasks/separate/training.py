@@ -321,7 +321,7 @@ def begin(network: nn.Module, origin: registry.ModelEntry) -> None:
     if type(network) is StereoDRNN and origin.config["architecture"] == "conv-drnn":
         other = models.load(origin)
         assert isinstance(other, ConvolutionalDRNN)  # as its configuration says
-        network.adopt(other)
+        network.load_mono(other)
     else:
         models.continue_from(network, origin)
 
