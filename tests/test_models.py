@@ -543,12 +543,3 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unknown_devices_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match="use auto, cpu, cuda, cuda:N or mps"):
         models.device(name)
-
-
-def test_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[int] = []
-    monkeypatch.setattr(torch, "set_num_threads", given.append)
-    monkeypatch.setattr("os.cpu_count", lambda: 8)
-    for n_jobs in (1, 2, 3, 16):
-        models.share_processor(n_jobs)
-    assert given == [4, 2, 1]

@@ -35,6 +35,7 @@ class Batch:
     prune: bool
     manifest: Path | None
     jobs: int
+    threads: int | None
     quiet: bool
     verbose: bool
 
@@ -52,6 +53,7 @@ class Batch:
             prune=self.prune,
             manifest=self.manifest,
             n_jobs=self.jobs,
+            threads=self.threads,
         )
 
 
@@ -82,6 +84,7 @@ def batch_options(
                      help="With --resume: remove the results of inputs that are gone."),
         click.option("--manifest", type=click.Path(dir_okay=False, path_type=Path), help=manifest),
         jobs_option,
+        threads_option,
         quiet_option,
         verbose_option,
     ]  # fmt: skip
@@ -106,6 +109,12 @@ jobs_option = click.option(
     show_default=True,
     type=click.IntRange(1),
     help="Worker processes, each with a model of its own.",
+)
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(1),
+    help="Segments that go through a network at once, each on one core. [the cores that "
+    "--jobs leaves, OMP_NUM_THREADS of them, 8 at most]",
 )
 device_option = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."

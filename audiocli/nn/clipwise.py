@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -21,6 +22,7 @@ from audiocli.io.audio.streaming import give_back_memory
 from audiocli.nn.framewise import FramewiseNetwork
 from audiocli.nn.frontend import Filterbank, FilterbankConfig
 from audiocli.nn.models import register
+from audiocli.nn.threads import ordered
 
 __all__ = ["ClipNetwork", "Head", "levelled", "pool", "steps_of_stream"]
 
@@ -221,32 +223,39 @@ def steps_of_stream(
     if spread and network.most:
         yield from _spread(network, blocks)
         return
+    where = next(network.buffers()).device
+
+    def computed(piece: tuple[Audio, int, int]) -> Audio:
+        audio, start, end = piece
+        return _embedded(network, audio)[start:end]
+
+    pieces = _pieces(network, blocks)
+    for number, values in enumerate(ordered(computed, pieces, where), start=1):
+        if number % SEGMENTS_KEPT == 0:
+            give_back_memory()
+        yield values
+
+
+def _pieces(network: ClipNetwork, blocks: Iterable[Audio]) -> Iterator[tuple[Audio, int, int]]:
+    """Cut a stream into segments with context; with each, where the steps wanted begin and end."""
     config = network.frontend.config
     hop, half = config.hop_length * network.stride, config.n_fft // 2
     segment, context = (max(1, round(t * config.sample_rate / hop)) for t in (SEGMENT, CONTEXT))
     context = 0 if network.alone else context
     buffer = np.zeros(half, np.float32)
     first = begin = samples = 0  # step at the buffer's start, next step to give, samples so far
-
-    def give(end: int, inputs: Audio) -> Audio:
-        nonlocal buffer, first, begin
-        values = _embedded(network, inputs)[begin - first : end - first]
-        begin, kept = end, max(end - context, 0)
-        buffer, first = buffer[(kept - first) * hop :], kept
-        if begin % (SEGMENTS_KEPT * segment) == 0:
-            give_back_memory()
-        return values
-
     for block in blocks:
         buffer = np.concatenate([buffer, block])
         samples += len(block)
         while len(buffer) >= (begin + segment + context - first) * hop + config.n_fft:
             length = (begin + segment + context - first) * hop + config.n_fft
-            yield give(begin + segment, buffer[:length])
-    buffer = np.pad(buffer, (0, half))
+            yield buffer[:length], begin - first, begin + segment - first
+            begin += segment
+            kept = max(begin - context, 0)
+            buffer, first = buffer[(kept - first) * hop :], kept
     total = network.steps(1 + samples // config.hop_length)
     if begin < total:
-        yield give(total, buffer)
+        yield np.pad(buffer, (0, half)), begin - first, total - first
 
 
 def _embedded(network: ClipNetwork, audio: Audio) -> Audio:
@@ -289,5 +298,5 @@ def _spread(network: ClipNetwork, blocks: Iterable[Audio]) -> Iterator[Audio]:
                 yield np.zeros((0, network.units), np.float32)
     if place < network.steps(1 + samples // config.hop_length):
         keep(np.pad(buffer, (0, half)))
-    for piece in kept:
-        yield _embedded(network, piece)
+    where = next(network.buffers()).device
+    yield from ordered(partial(_embedded, network), kept, where)

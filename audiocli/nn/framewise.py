@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from audiocli.io.audio.streaming import give_back_memory
 from audiocli.nn.frontend import Filterbank, FilterbankConfig, StftConfig
+from audiocli.nn.threads import ordered
 
 __all__ = ["FramewiseNetwork", "in_segments"]
 
@@ -102,29 +104,49 @@ def in_segments(
 ) -> Iterator[NDArray[np.float32]]:
     """Yield what `compute` gives for the frames of a stream, (frames, columns)."""
     where = next(iter((*network.parameters(), *network.buffers()))).device
+
+    def computed(piece: _Piece) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            audio = torch.from_numpy(piece.audio).to(where).unsqueeze(0)
+            values: NDArray[np.float32] = compute(audio)[0].float().cpu().numpy()
+        return values.T[piece.start : piece.end]
+
+    pieces = _pieces(config, blocks)
+    for number, values in enumerate(ordered(computed, pieces, where), start=1):
+        if number % SEGMENTS_KEPT == 0:
+            give_back_memory()
+        yield values
+
+
+class _Piece(NamedTuple):
+    """What a network gets at once, and which of the frames of that are wanted."""
+
+    audio: Audio
+    start: int
+    end: int
+
+
+def _pieces(config: StftConfig | FilterbankConfig, blocks: Iterable[Audio]) -> Iterator[_Piece]:
+    """Cut a stream into segments with context, each as soon as that is there."""
     segment, context = round(SEGMENT * config.frame_rate), round(CONTEXT * config.frame_rate)
     hop, half = config.hop_length, config.n_fft // 2
     buffer = np.zeros(half, np.float32)
     first = begin = samples = 0  # frame at the buffer's start, next frame to give, samples so far
 
-    def give(end: int, input_end: int) -> NDArray[np.float32]:
+    def cut(end: int, needed_to: int) -> _Piece:
         nonlocal buffer, first, begin
-        inputs = buffer[: (input_end - first - 1) * hop + config.n_fft]
-        with torch.inference_mode():
-            computed = compute(torch.from_numpy(inputs).to(where).unsqueeze(0))[0].float()
-            values: NDArray[np.float32] = computed.cpu().numpy().T[begin - first : end - first]
+        audio = buffer[: (needed_to - first - 1) * hop + config.n_fft]
+        piece = _Piece(audio, begin - first, end - first)
         begin, kept = end, max(end - context, 0)
         buffer, first = buffer[(kept - first) * hop :], kept
-        if begin % (SEGMENTS_KEPT * segment) == 0:
-            give_back_memory()
-        return values
+        return piece
 
     for block in blocks:
         buffer = np.concatenate([buffer, block])
         samples += len(block)
         while first + 1 + (len(buffer) - config.n_fft) // hop >= begin + segment + context:
-            yield give(begin + segment, begin + segment + context)
+            yield cut(begin + segment, begin + segment + context)
     total = 1 + samples // hop
     buffer = np.pad(buffer, (0, half + hop))
     while begin < total:
-        yield give(min(begin + segment, total), min(begin + segment + context, total))
+        yield cut(min(begin + segment, total), min(begin + segment + context, total))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +17,6 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from threadpoolctl import threadpool_limits
 from torch import nn
 
 from audiocli.errors import ModelError, UsageError, suggest
@@ -40,7 +38,6 @@ __all__ = [
     "parameter_count",
     "register",
     "save",
-    "share_processor",
 ]
 
 #: The files that hold registered architectures.
@@ -215,24 +212,6 @@ def device(name: str = "auto") -> torch.device:
         count = torch.cuda.device_count()
         raise UsageError(f"device {name}: this machine has {count} CUDA devices; use --device cpu")
     return torch.device(name)
-
-
-def share_processor(n_jobs: int) -> None:
-    """Give this process its share of the processor's cores.
-
-    Parameters
-    ----------
-    n_jobs : int
-        How many processes work at the same time; 1 leaves torch's own choice.
-
-    Examples
-    --------
-    >>> share_processor(1)
-    """
-    if n_jobs > 1:
-        share = max(1, (os.cpu_count() or 1) // n_jobs)
-        torch.set_num_threads(share)
-        threadpool_limits(share)  # of BLAS, which scipy uses
 
 
 def load(entry: registry.ModelEntry, where: torch.device | str = "cpu") -> nn.Module:

@@ -19,7 +19,7 @@ from audiocli.batch import Callbacks, Collector, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Input, Job
 from audiocli.errors import warn
 from audiocli.nn import registry
-from audiocli.nn.models import share_processor
+from audiocli.nn.threads import share_processor
 from audiocli.tasks.annotated import Titled, find_recordings, matching
 
 __all__ = [

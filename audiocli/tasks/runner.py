@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -62,6 +63,9 @@ class BatchOptions:
         of another command), or the name of a joint file and ``.manifest.jsonl``.
     n_jobs : int
         Worker processes.
+    threads : int, optional
+        Segments of a recording that go through a network at once, each on one core; by default the
+        processes share the cores, or as many as ``OMP_NUM_THREADS`` says.
 
     Examples
     --------
@@ -77,6 +81,7 @@ class BatchOptions:
     prune: bool = False
     manifest: str | Path | None = None
     n_jobs: int = 1
+    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -371,7 +376,9 @@ def run_declared(
     with standard_input(jobs) as ready:
         return run(
             ready,
-            _MakeWorker(task.make_work, task.results, options.n_jobs, task.network),
+            _MakeWorker(
+                task.make_work, task.results, task.network, options.n_jobs, options.threads
+            ),
             settings=task.settings,
             n_jobs=options.n_jobs,
             model_sha256=_sums(task.models),
@@ -391,15 +398,16 @@ class _MakeWorker:
 
     make_work: Callable[[], Work[Any]]
     results: Results | None
-    n_jobs: int
     network: bool
+    n_jobs: int
+    threads: int | None
 
     def __call__(self) -> Worker:
-        if self.network:
-            from audiocli.nn.models import share_processor  # loads torch
-
-            share_processor(self.n_jobs)
         work = self.make_work()
+        if self.network:
+            from audiocli.nn.threads import threads_for, working  # loads torch
+
+            work = _within(partial(working, threads_for(self.n_jobs, self.threads)), work)
 
         def do(job: Job, progress: Progress) -> tuple[float, Any]:
             outputs = dict(zip(job.kinds, job.outputs, strict=True))
@@ -412,6 +420,16 @@ class _MakeWorker:
             return seconds, value
 
         return do
+
+
+def _within(context: Callable[[], AbstractContextManager[None]], work: Work[Any]) -> Work[Any]:
+    """Make a worker do each input within a context."""
+
+    def do(item: Item) -> tuple[float, Any]:
+        with context():
+            return work(item)
+
+    return do
 
 
 def _outputs(task: Declaration[Any], namer: Namer, several: bool, item: Input) -> dict[str, Path]:

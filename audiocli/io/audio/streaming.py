@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import soxr
@@ -38,6 +38,8 @@ Block = NDArray[np.float32]
 #: After so many segments free memory is given back. Each time costs some: it is fetched again.
 GIVEN_BACK = 8
 T = TypeVar("T")
+#: Calls a function on each item, as `map` does.
+Mapped = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 
 def resample(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Iterator[Block]:
@@ -111,22 +113,52 @@ class Blockwise:
 
 
 def overlap_add(
-    blocks: Iterable[Block], process: Callable[[Block], Block], cut: Blockwise
+    blocks: Iterable[Block],
+    process: Callable[[Block], Block],
+    cut: Blockwise,
+    mapped: Mapped = map,
 ) -> Iterator[Block]:
     """Run a function that wants whole signals over a stream, seamlessly.
 
     Takes ``blocks`` (channels, samples); returns (..., samples).
     """
     ramp = (np.arange(cut.fade, dtype=np.float32) + 0.5) / max(cut.fade, 1)
-    reach = cut.segment + cut.fade + cut.context  # heard from the segment's start on
+    tail: Block | None = None  # the faded end of the segment before
+
+    def processed(segment: _Segment) -> tuple[Block, bool]:
+        return process(segment.audio)[..., segment.before :], segment.last
+
+    for number, (out, last) in enumerate(mapped(processed, _segments(blocks, cut)), start=1):
+        if number % GIVEN_BACK == 0:
+            give_back_memory()
+        if tail is not None:
+            out = out.copy()
+            head = min(cut.fade, out.shape[-1])
+            out[..., :head] = out[..., :head] * ramp[:head] + tail[..., :head] * (1 - ramp[:head])
+        if last:
+            yield out
+            return
+        yield out[..., : cut.segment]
+        tail = out[..., cut.segment : cut.segment + cut.fade]
+
+
+class _Segment(NamedTuple):
+    """A piece of a stream, with what surrounds it."""
+
+    audio: Block
+    before: int  # samples of context in front of it, none for the first
+    last: bool
+
+
+def _segments(blocks: Iterable[Block], cut: Blockwise) -> Iterator[_Segment]:
+    """Cut a stream into segments, each as soon as what surrounds it is there."""
+    reach = cut.segment + cut.fade + cut.context  # needed from the segment's start on
     source = iter(blocks)
     buffer = next(source, None)
     if buffer is None:
         return
-    before = 0  # context in front of the segment's start, zero for the first
-    tail: Block | None = None  # the faded end of the segment before
+    before = 0
     ended = False
-    segments = 0
     while True:
         pieces, missing = [buffer], before + reach - buffer.shape[-1]
         while not ended and missing > 0:
@@ -136,20 +168,9 @@ def overlap_add(
                 pieces.append(block)
                 missing -= block.shape[-1]
         buffer = np.concatenate(pieces, axis=-1)
-        heard = buffer[..., : before + reach] if not ended else buffer
-        out = process(heard)[..., before:]
-        segments += 1
-        if segments % GIVEN_BACK == 0:
-            give_back_memory()
-        if tail is not None:
-            out = out.copy()
-            head = min(cut.fade, out.shape[-1])
-            out[..., :head] = out[..., :head] * ramp[:head] + tail[..., :head] * (1 - ramp[:head])
+        yield _Segment(buffer if ended else buffer[..., : before + reach], before, ended)
         if ended:
-            yield out
             return
-        yield out[..., : cut.segment]
-        tail = out[..., cut.segment : cut.segment + cut.fade]
         start = before + cut.segment  # of the next segment, in the buffer
         keep = min(cut.context, start)
         buffer = buffer[..., start - keep :]

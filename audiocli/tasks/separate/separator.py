@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from audiocli.io.audio.streaming import Blockwise, overlap_add, rechunk, resampl
 from audiocli.nn import models, registry
 from audiocli.nn.fusing import fuse
 from audiocli.nn.masking import LEVEL, SeparationNetwork
+from audiocli.nn.threads import ordered
 from audiocli.tasks.separate.conditioning import ProgrammeLevel, conditioned, muted
 from audiocli.tasks.separate.gate import Gate
 from audiocli.tasks.separate.pitches import averaged_over_pitches, spread
@@ -148,7 +150,9 @@ class Separator:
             return taken.reshape(len(taken) * len(audio), audio.shape[1])
 
         narrow = resample(inputs, sample_rate, self.rate)
-        sources = resample(overlap_add(narrow, process, self.cut), self.rate, sample_rate)
+        mapped = partial(ordered, where=next(self.network.parameters()).device)
+        wide = overlap_add(narrow, process, self.cut, mapped)
+        sources = resample(wide, self.rate, sample_rate)
         first = next(mixed, None)
         if first is None:
             return

@@ -342,8 +342,7 @@ def _write(
     rate = song.info.sample_rate
     with ExitStack() as stack:
         reader = stack.enter_context(AudioReader(song.path, name=song.name))
-        # Decoding and each writer have a thread of their own. The network has none: it takes all
-        # processors by itself, and beside it the rest of this loop would only slow it down.
+        # Decoding, each writer and each segment in the network have a thread of their own.
         decoded = prefetch(song.blocks(reader))
         stack.callback(decoded.close)  # or its thread would read on from a closed file
         pairs = _pairs(separator, decoded, rate, song.level.level)
