@@ -69,7 +69,7 @@ def rise_network() -> FrameRNN:
 
 
 def random_network(*, bidirectional: bool) -> FrameCRNN:
-    """Random weights, but a lively curve: what holds must hold whatever it detects."""
+    """Random weights, but lively activations: what holds must hold whatever it detects."""
     torch.manual_seed(3)
     arguments = {**SMALL_ARGUMENTS, "bidirectional": bidirectional}
     network = models.build("frame-crnn", SMALL, arguments)

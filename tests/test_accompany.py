@@ -32,7 +32,7 @@ def segments(*spans: tuple[float, float, str]) -> Segments:
     return Segments(np.array(starts, float), np.array(ends, float), labels, "chord")
 
 
-def heard(
+def played(
     folder: Path,
     song: np.ndarray,
     rate: int,
@@ -56,7 +56,7 @@ def rms(audio: np.ndarray) -> float:
 @pytest.mark.parametrize("rate", [4000, 8000, 44_100, 96_000])
 def test_pitches_sound_from_start_to_end_at_any_rate(tmp_path: Path, rate: int) -> None:
     chords = segments((0.5, 2.0, "A"), (2.0, 3.0, "N"))
-    audio = heard(tmp_path, np.zeros((1, 3 * rate), np.float32), rate, chords)[0]
+    audio = played(tmp_path, np.zeros((1, 3 * rate), np.float32), rate, chords)[0]
     assert not audio[: rate // 2].any()
     assert not audio[round((2.0 + RELEASE) * rate) + 1 :].any()
     part = audio[round(0.55 * rate) : round(1.95 * rate)]
@@ -71,17 +71,17 @@ def test_pitches_sound_from_start_to_end_at_any_rate(tmp_path: Path, rate: int) 
 def test_a_chord_is_softer_than_the_song_by_its_level(tmp_path: Path) -> None:
     song = tone(3.0, 1) * np.float32(0.4)
     for level, chord in [(-9.0, "A"), (-9.0, "low"), (-20.0, "A")]:
-        added = heard(tmp_path, song, 44_100, segments((1.0, 2.0, chord)), level=level) - song
+        added = played(tmp_path, song, 44_100, segments((1.0, 2.0, chord)), level=level) - song
         struck = rms(added[:, 44_100 + 900 : 44_100 + 4500])
         assert 20 * np.log10(struck / rms(song)) == pytest.approx(level, abs=1.5)
-    quiet = heard(tmp_path, 0 * song, 44_100, segments((1.0, 2.0, "A")))
+    quiet = played(tmp_path, 0 * song, 44_100, segments((1.0, 2.0, "A")))
     assert rms(quiet[:, 45_000:48_600]) == pytest.approx(QUIETEST * 10 ** (-6 / 20), rel=0.2)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
 def test_the_song_beside_the_chords_is_the_same(tmp_path: Path, channels: int) -> None:
     song = tone(1.0, channels) * np.float32(0.2)
-    audio = heard(tmp_path, song, 44_100, segments((0.25, 0.5, "A")))
+    audio = played(tmp_path, song, 44_100, segments((0.25, 0.5, "A")))
     assert audio.shape == song.shape
     first, last = 11_025, round((0.5 + RELEASE) * 44_100) + 1
     np.testing.assert_array_equal(audio[:, :first], song[:, :first])
@@ -92,7 +92,7 @@ def test_the_song_beside_the_chords_is_the_same(tmp_path: Path, channels: int) -
 
 def test_one_gain_for_all_where_a_chord_would_clip(tmp_path: Path) -> None:
     song = tone(1.0, 1) * np.float32(1.98)
-    audio = heard(tmp_path, song, 44_100, segments((0.5, 0.8, "A")))
+    audio = played(tmp_path, song, 44_100, segments((0.5, 0.8, "A")))
     assert np.abs(audio).max() <= 1
     gains = audio[:, 1000:20_000:7] / song[:, 1000:20_000:7]
     assert np.ptp(gains) < 1e-3 and 0 < gains.mean() < 1
@@ -100,7 +100,7 @@ def test_one_gain_for_all_where_a_chord_would_clip(tmp_path: Path) -> None:
 
 def test_nothing_clicks(tmp_path: Path) -> None:
     chords = segments((0.0, 0.4, "low"), (0.4, 0.404, "A"), (0.404, 0.8, "low"), (0.8, 9.0, "A"))
-    audio = heard(tmp_path, np.zeros((1, 44_100), np.float32), 44_100, chords)[0]
+    audio = played(tmp_path, np.zeros((1, 44_100), np.float32), 44_100, chords)[0]
     # A step of a sample has a second difference as large as itself, a tone a tiny one.
     bend = np.abs(np.diff(np.concatenate([[0.0], audio, [0.0]]), 2))
     assert np.abs(audio).max() > 0.02
@@ -111,7 +111,7 @@ def test_nothing_clicks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".flac", ".ogg", ".mp3"])
 def test_other_formats_have_the_length_of_the_source(tmp_path: Path, suffix: str) -> None:
     song = tone(0.7, 2) * np.float32(0.1)
-    audio = heard(tmp_path, song, 44_100, segments((0.1, 0.5, "A")), suffix)
+    audio = played(tmp_path, song, 44_100, segments((0.1, 0.5, "A")), suffix)
     assert audio.shape == (2, 30_870)
 
 
@@ -119,7 +119,7 @@ def test_no_chords_change_nothing(tmp_path: Path) -> None:
     song = tone(0.5, 2)
     for chords in (segments(), segments((0, 0.5, "N")), segments((0.2, 0.2, "A")),
                    segments((7, 8, "A")), segments((0.45, 0.5, "A"))):  # fmt: skip
-        np.testing.assert_array_equal(heard(tmp_path, song, 44_100, chords), song)
+        np.testing.assert_array_equal(played(tmp_path, song, 44_100, chords), song)
 
 
 def test_tones_that_the_rate_cannot_hold_are_left_out(tmp_path: Path) -> None:

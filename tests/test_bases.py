@@ -254,7 +254,7 @@ def test_segments_of_a_stream_are_those_of_the_whole(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(framewise, "SEGMENT", 0.3)
     monkeypatch.setattr(framewise, "CONTEXT", 0.1)
     blocks = np.array_split(audio, [1, 700, 9000])
-    parts = list(in_segments(bank, CONFIG, lambda heard: bank.frames(heard)[:, 0], blocks))
+    parts = list(in_segments(bank, CONFIG, lambda audio: bank.frames(audio)[:, 0], blocks))
     assert len(parts) > 5
     np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-5)
 

@@ -146,8 +146,8 @@ def test_a_chord_is_played_with_its_tones_and_its_bass_lowest(chord: Chord) -> N
 def test_what_the_network_is_sure_of_is_what_comes_out(chords: list[Chord]) -> None:
     found = list(decode([outputs_of(logits(*chords))], EVEN, Decoder()))
     joined = [c for k, c in enumerate(chords) if k == 0 or c != chords[k - 1]]
-    assert [stretch.chord for stretch in found] == joined
-    assert [stretch.start for stretch in found][1:] == [stretch.end for stretch in found][:-1]
+    assert [segment.chord for segment in found] == joined
+    assert [segment.start for segment in found][1:] == [segment.end for segment in found][:-1]
     assert found[-1].end == 20 * len(chords)
 
 
@@ -162,10 +162,10 @@ def test_the_bass_makes_an_inversion_only_in_the_full_vocabulary() -> None:
 def test_an_open_fifth_must_be_more_likely_than_a_third_by_what_it_costs(
     advantage: float, expected: str
 ) -> None:
-    heard = np.zeros((20, 218), np.float32)
+    inputs = np.zeros((20, 218), np.float32)
     for quality, height in (("min", 9.0), ("5", 9.0 + advantage)):
-        heard[:, 5 * len(QUALITIES) + list(QUALITIES).index(quality)] = height
-    (found,) = decode([outputs_of(heard)], EVEN, Decoder(open_fifth=0.7))
+        inputs[:, 5 * len(QUALITIES) + list(QUALITIES).index(quality)] = height
+    (found,) = decode([outputs_of(inputs)], EVEN, Decoder(open_fifth=0.7))
     assert found.chord.quality == expected
     # What it costs is no matter of confidence.
     odds = 1 / (1 + np.exp(-advantage if expected == "5" else advantage))
@@ -387,9 +387,9 @@ def take_of(folder: Path) -> Take:
 def test_a_recording_is_heard_as_the_network_would(recorded: Path) -> None:
     take = take_of(recorded)
     audio, _ = soundfile.read(recorded / "a.wav", dtype="float32")
-    heard = Filterbank(FINE)(torch.from_numpy(audio)).numpy()
+    inputs = Filterbank(FINE)(torch.from_numpy(audio)).numpy()
     more = margin(FINE)
-    np.testing.assert_allclose(take.images[:, more:-more], heard, atol=0.01)
+    np.testing.assert_allclose(take.images[:, more:-more], inputs, atol=0.01)
     assert take.frames == len(take.roots) == 44
     assert take.roots[[0, 21]].tolist() == [0, 0] and take.roots[[22, 43]].tolist() == [9, 9]
     assert take.basses[30] == 0 and take.qualities[30] == list(QUALITIES).index("min")
@@ -464,16 +464,16 @@ def test_wrong_numbers_of_bands_are_refused() -> None:
 
 
 def test_scores_of_the_truth_are_perfect() -> None:
-    truth = segments((0, 1, "N"), (1, 3, "C:maj7"), (3, 4.5, "A:min/b3"))
-    scores = score_song(truth, truth)
+    reference = segments((0, 1, "N"), (1, 3, "C:maj7"), (3, 4.5, "A:min/b3"))
+    scores = score_song(reference, reference)
     assert set(scores) == set(METRICS)
     assert all(value == pytest.approx(1.0) for value in scores.values())
 
 
 def test_scores_count_seconds() -> None:
-    truth = segments((0, 2, "C:maj"), (2, 6, "G:7"), (6, 8, "A:min"))
+    reference = segments((0, 2, "C:maj"), (2, 6, "G:7"), (6, 8, "A:min"))
     found = segments((0, 2, "C:maj7"), (2, 5, "G:maj"), (5, 8, "A:min"))
-    scores = score_song(truth, found)
+    scores = score_song(reference, found)
     assert scores["root"] == pytest.approx(7 / 8)
     assert scores["majmin"] == pytest.approx(7 / 8)
     assert scores["sevenths"] == pytest.approx(2 / 8)
@@ -507,20 +507,20 @@ def test_what_cannot_be_scored_counts_for_nothing() -> None:
 
 
 def test_confusion_counts_seconds() -> None:
-    truth = segments((0, 2, "C:maj"), (2, 4, "N"), (4, 5, "X"))
+    reference = segments((0, 2, "C:maj"), (2, 4, "N"), (4, 5, "X"))
     found = segments((0, 1, "C:min"), (1, 3, "D:maj"), (3, 5, "N"))
-    assert confused(truth, found) == {
+    assert confused(reference, found) == {
         ("maj", "min"): 1.0, ("maj", "root"): 1.0, ("N", "maj"): 1.0, ("N", "N"): 1.0,
     }  # fmt: skip
 
 
 def test_single_chords_are_judged_as_a_whole() -> None:
-    truth = segments((0, 2, "A:min"))
-    assert single_chord(truth, segments((0, 1.2, "N"), (1.2, 2, "A:min7/b3"))) == 1.0
-    assert single_chord(truth, segments((0, 0.9, "A:min"), (0.9, 2, "A:maj"))) == 0.0
-    assert single_chord(truth, segments((0, 2, "N"))) == 0.0
-    assert single_chord(segments((0, 1, "C:maj"), (1, 2, "D:maj")), truth) is None
-    assert single_chord(segments((0, 1, "C:sus4")), truth) is None
+    reference = segments((0, 2, "A:min"))
+    assert single_chord(reference, segments((0, 1.2, "N"), (1.2, 2, "A:min7/b3"))) == 1.0
+    assert single_chord(reference, segments((0, 0.9, "A:min"), (0.9, 2, "A:maj"))) == 0.0
+    assert single_chord(reference, segments((0, 2, "N"))) == 0.0
+    assert single_chord(segments((0, 1, "C:maj"), (1, 2, "D:maj")), reference) is None
+    assert single_chord(segments((0, 1, "C:sus4")), reference) is None
 
 
 def test_outputs_are_split_in_three() -> None:

@@ -15,13 +15,13 @@ from audiocli.io.formats import read_segments
 from audiocli.io.soundfont import Part
 from audiocli.tasks.chords import rendering
 from audiocli.tasks.chords.band import (
-    arranged,
     drums_alone,
     is_song,
-    made_up,
+    random_song,
     read_song,
     single_chords,
     solo_piano,
+    with_band,
 )
 from audiocli.tasks.chords.labels import QUALITIES, parse
 from audiocli.tasks.chords.rendering import find_songs, pieces, render_pieces
@@ -77,49 +77,52 @@ def test_songs_without_readable_beats_are_refused(song: Path) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_band_plays_the_chords(song: Path, seed: int) -> None:
-    score = arranged(read_song(song), np.random.default_rng(seed))
-    assert len(score.parts) <= 15 and score.chords.labels[0] == "C:maj"
-    for part in (*harmony(score.parts, "HELD"), *harmony(score.parts, "STRUCK")):
+    piece = with_band(read_song(song), np.random.default_rng(seed))
+    assert len(piece.parts) <= 15 and piece.chords.labels[0] == "C:maj"
+    for part in (*harmony(piece.parts, "HELD"), *harmony(piece.parts, "STRUCK")):
         for note in part.notes:
-            chord = parse(score.chords.labels[int((note.start + 0.05) // 2)])
+            chord = parse(piece.chords.labels[int((note.start + 0.05) // 2)])
             assert chord and note.pitch % 12 in chord.pitch_classes
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_made_up_songs_play_their_labels(seed: int) -> None:
-    score = made_up(20.0, np.random.default_rng(seed))
-    assert score.chords.ends[-1] >= 20
-    np.testing.assert_allclose(score.chords.starts[1:], score.chords.ends[:-1])
+def test_random_songs_play_their_labels(seed: int) -> None:
+    piece = random_song(20.0, np.random.default_rng(seed))
+    assert piece.chords.ends[-1] >= 20
+    np.testing.assert_allclose(piece.chords.starts[1:], piece.chords.ends[:-1])
     for name in ("HELD", "STRUCK", "BROKEN"):
-        for part in harmony(score.parts, name):
+        for part in harmony(piece.parts, name):
             for note in part.notes:
                 middle = (note.start + min(note.end, note.start + 0.1)) / 2
-                index = int(np.searchsorted(score.chords.starts, middle, side="right")) - 1
-                near = [score.chords.labels[max(index - 1, 0)], score.chords.labels[index]]
+                index = int(np.searchsorted(piece.chords.starts, middle, side="right")) - 1
+                near = [
+                    piece.chords.labels[max(index - 1, 0)],
+                    piece.chords.labels[index],
+                ]
                 tones = {tone for label in near for tone in parse(label).pitch_classes}  # type: ignore[union-attr]
                 assert note.pitch % 12 in tones
-    assert all(note.end > note.start for part in score.parts for note in part.notes)
+    assert all(note.end > note.start for part in piece.parts for note in part.notes)
 
 
-def test_made_up_songs_have_every_quality_on_every_root() -> None:
+def test_random_songs_have_every_quality_on_every_root() -> None:
     rng = np.random.default_rng(0)
-    seen = {parse(label) for _ in range(60) for label in made_up(60.0, rng).chords.labels}
+    seen = {parse(label) for _ in range(60) for label in random_song(60.0, rng).chords.labels}
     assert {chord.quality for chord in seen if chord} == QUALITIES.keys()
     assert {chord.root for chord in seen if chord} == set(range(12))
     assert any(chord.bass for chord in seen if chord) and any(not chord for chord in seen)
 
 
 def test_drums_alone_are_no_chord() -> None:
-    score = drums_alone(10.0, np.random.default_rng(0))
-    assert score.parts[0].drums and score.chords.labels == ("N",) and score.chords.ends[0] >= 10
+    piece = drums_alone(10.0, np.random.default_rng(0))
+    assert piece.parts[0].drums and piece.chords.labels == ("N",) and piece.chords.ends[0] >= 10
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_single_chords_are_struck_once_each(seed: int) -> None:
-    score = single_chords(20.0, np.random.default_rng(seed))
-    notes = score.parts[0].notes
+    piece = single_chords(20.0, np.random.default_rng(seed))
+    notes = piece.parts[0].notes
     for start, end, label in zip(
-        score.chords.starts, score.chords.ends, score.chords.labels, strict=True
+        piece.chords.starts, piece.chords.ends, piece.chords.labels, strict=True
     ):
         struck = [note for note in notes if start <= note.start < end]
         chord = parse(label)
@@ -130,30 +133,34 @@ def test_single_chords_are_struck_once_each(seed: int) -> None:
 
 @pytest.mark.parametrize(("muted", "low", "high"), [(0.0, 0.85, 1.15), (1.0, 0.3, 0.7)])
 def test_muted_thirds_are_softer(muted: float, low: float, high: float) -> None:
-    score = single_chords(120.0, np.random.default_rng(1), muted=muted)
+    piece = single_chords(120.0, np.random.default_rng(1), muted=muted)
     thirds, others = [], []
     for start, end, label in zip(
-        score.chords.starts, score.chords.ends, score.chords.labels, strict=True
+        piece.chords.starts, piece.chords.ends, piece.chords.labels, strict=True
     ):
         chord = parse(label)
         assert chord is not None
         if chord and chord.quality in ("maj", "min"):
             third = (chord.root + (4 if chord.quality == "maj" else 3)) % 12
-            for note in score.parts[0].notes:
+            for note in piece.parts[0].notes:
                 if start <= note.start < end:
                     (thirds if note.pitch % 12 == third else others).append(note.velocity)
     assert low < np.mean(thirds) / np.mean(others) < high
 
 
 def test_a_piano_is_alone(song: Path) -> None:
-    score = solo_piano(read_song(song), np.random.default_rng(0))
-    assert score.parts and all(part.program < 8 and not part.drums for part in score.parts)
+    piece = solo_piano(read_song(song), np.random.default_rng(0))
+    assert piece.parts and all(part.program < 8 and not part.drums for part in piece.parts)
 
 
 def test_excerpts_keep_notes_and_chords_together(song: Path) -> None:
-    score = solo_piano(read_song(song), np.random.default_rng(0)).excerpt(3.0, 7.0)
-    assert [*score.chords.starts] == [0.0, 1.0, 3.0] and [*score.chords.ends] == [1.0, 3.0, 4.0]
-    assert score.chords.labels == ("A:min", "C:maj", "A:min")
+    piece = solo_piano(read_song(song), np.random.default_rng(0)).excerpt(3.0, 7.0)
+    assert [*piece.chords.starts] == [0.0, 1.0, 3.0] and [*piece.chords.ends] == [
+        1.0,
+        3.0,
+        4.0,
+    ]
+    assert piece.chords.labels == ("A:min", "C:maj", "A:min")
 
 
 def test_rendering_needs_fonts(song: Path, tmp_path: Path) -> None:
@@ -171,7 +178,7 @@ def test_rendered_pieces_are_whole_and_made_once(
         return np.full(sample_rate * 3, 0.5, np.float32)
 
     monkeypatch.setattr(rendering, "render", play)
-    work = pieces([song], tmp_path / "out", [Path("a.sf2")], made_up_songs=1, seconds=4.0)
+    work = pieces([song], tmp_path / "out", [Path("a.sf2")], random_songs=1, seconds=4.0)
     paths = list(render_pieces(work))
     assert [path.name for path in paths] == ["001.flac", "made-up-0000.flac"]
     chords = read_segments(tmp_path / "out/001.lab")

@@ -206,10 +206,10 @@ def test_a_broken_file_fails_alone(run: Run, song: Path, model: Path) -> None:
 
 
 def test_pictures_and_played_chords(run: Run, song: Path, model: Path) -> None:
-    done = run("chords", song.name, "--model", model, "--plot", "--click", "heard.flac")
+    done = run("chords", song.name, "--model", model, "--plot", "--click", "chords.flac")
     assert done.status == 0
     assert (song.parent / "song.chords.png").read_bytes().startswith(b"\x89PNG")
-    info = soundfile.info(song.parent / "heard.flac")
+    info = soundfile.info(song.parent / "chords.flac")
     assert (info.samplerate, info.frames) == (RATE, 4 * RATE)
     again = run("chords", song.name, "--model", model, "--plot")
     assert again.status == 2

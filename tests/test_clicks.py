@@ -23,30 +23,30 @@ def clicked(
     source, target = tmp_path / "song.wav", tmp_path / f"clicks{suffix}"
     soundfile.write(source, song.T, rate, subtype="FLOAT")
     write_clicks(source, target, np.array(times), overwrite=True)
-    heard, its_rate = soundfile.read(target, dtype="float32", always_2d=True)
+    clicks, its_rate = soundfile.read(target, dtype="float32", always_2d=True)
     assert its_rate == rate
-    return np.asarray(heard.T)
+    return np.asarray(clicks.T)
 
 
 @pytest.mark.parametrize("rate", [4000, 8000, 44_100, 96_000])
-def test_clicks_are_heard_over_silence_at_any_rate(tmp_path: Path, rate: int) -> None:
-    heard = clicked(tmp_path, np.zeros((1, rate), np.float32), rate, [0.25, 0.5])[0]
+def test_clicks_are_clicks_over_silence_at_any_rate(tmp_path: Path, rate: int) -> None:
+    clicks = clicked(tmp_path, np.zeros((1, rate), np.float32), rate, [0.25, 0.5])[0]
     for time in (0.25, 0.5):
         first = round(time * rate)
-        assert not heard[first - round(0.1 * rate) : first].any()
-        assert np.abs(heard[first : first + round(0.005 * rate)]).max() > QUIETEST / 2
-        assert not heard[first + round(LENGTH * rate) : first + round(0.2 * rate)].any()
+        assert not clicks[first - round(0.1 * rate) : first].any()
+        assert np.abs(clicks[first : first + round(0.005 * rate)]).max() > QUIETEST / 2
+        assert not clicks[first + round(LENGTH * rate) : first + round(0.2 * rate)].any()
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
 def test_the_song_under_the_clicks_is_the_same(tmp_path: Path, channels: int) -> None:
     song = tone(1.0, channels) * np.float32(0.2)
-    heard = clicked(tmp_path, song, 44_100, [0.5])
-    assert heard.shape == song.shape
+    clicks = clicked(tmp_path, song, 44_100, [0.5])
+    assert clicks.shape == song.shape
     first, last = 22_050, 22_050 + round(LENGTH * 44_100)
-    np.testing.assert_array_equal(heard[:, :first], song[:, :first])
-    np.testing.assert_array_equal(heard[:, last:], song[:, last:])
-    added = heard[:, first:last] - song[:, first:last]
+    np.testing.assert_array_equal(clicks[:, :first], song[:, :first])
+    np.testing.assert_array_equal(clicks[:, last:], song[:, last:])
+    added = clicks[:, first:last] - song[:, first:last]
     # In all channels alike, and well above what is there.
     np.testing.assert_allclose(added, np.repeat(added[:1], channels, axis=0), atol=1e-6)
     assert np.abs(added).max() > 2 * np.sqrt(np.mean(song**2))
@@ -54,9 +54,9 @@ def test_the_song_under_the_clicks_is_the_same(tmp_path: Path, channels: int) ->
 
 def test_one_gain_for_all_where_a_click_would_clip(tmp_path: Path) -> None:
     song = tone(1.0, 1) * np.float32(1.98)
-    heard = clicked(tmp_path, song, 44_100, [0.5])
-    assert np.abs(heard).max() <= 1
-    gains = heard[:, 1000:20_000:7] / song[:, 1000:20_000:7]
+    clicks = clicked(tmp_path, song, 44_100, [0.5])
+    assert np.abs(clicks).max() <= 1
+    gains = clicks[:, 1000:20_000:7] / song[:, 1000:20_000:7]
     assert np.ptp(gains) < 1e-3 and 0 < gains.mean() < 0.5
 
 
@@ -64,17 +64,17 @@ def test_one_gain_for_all_where_a_click_would_clip(tmp_path: Path) -> None:
 def test_other_formats_have_the_length_of_the_source(
     tmp_path: Path, suffix: str, exact: bool
 ) -> None:
-    heard = clicked(tmp_path, tone(0.7, 2) * np.float32(0.1), 44_100, [0.3], suffix)
-    assert heard.shape == (2, 30_870)
-    peak = int(np.abs(heard).max(axis=0).argmax())
+    clicks = clicked(tmp_path, tone(0.7, 2) * np.float32(0.1), 44_100, [0.3], suffix)
+    assert clicks.shape == (2, 30_870)
+    peak = int(np.abs(clicks).max(axis=0).argmax())
     assert peak == pytest.approx(0.3 * 44_100, abs=50 if exact else 100)
 
 
 def test_clicks_at_the_edges(tmp_path: Path) -> None:
-    heard = clicked(tmp_path, np.zeros((1, 8000), np.float32), 8000, [0.0, 0.9999, 1.0, 2.0])[0]
-    assert len(heard) == 8000
-    assert np.abs(heard[:40]).max() > 0.02
-    assert not heard[400:7990].any()
+    clicks = clicked(tmp_path, np.zeros((1, 8000), np.float32), 8000, [0.0, 0.9999, 1.0, 2.0])[0]
+    assert len(clicks) == 8000
+    assert np.abs(clicks[:40]).max() > 0.02
+    assert not clicks[400:7990].any()
 
 
 @given(

@@ -330,12 +330,12 @@ def test_formats_are_settled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_files_are_read_in_blocks_and_told_of(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.repeat(SOUND, 2, axis=0).T, RATE, "FLOAT")
-    heard: list[float] = []
+    reported: list[float] = []
     extractor = Extractor(["common"])
     seconds, values = extract_file(
-        extractor, tmp_path / "a.wav", progress=lambda done, total: heard.append(done)
+        extractor, tmp_path / "a.wav", progress=lambda done, total: reported.append(done)
     )
-    assert seconds == 12 and heard[-1] == 12 and len(heard) > 2
+    assert seconds == 12 and reported[-1] == 12 and len(reported) > 2
     expected = list(extractor.summary([SOUND], RATE).values())
     np.testing.assert_allclose(values[0], expected, rtol=1e-5, atol=1e-5)
 

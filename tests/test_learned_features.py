@@ -21,9 +21,9 @@ from audiocli.nn.fit import FitConfig
 from audiocli.nn.frontend import Filterbank, FilterbankConfig, StftConfig
 from audiocli.tasks.features import training
 from audiocli.tasks.features.evaluation import evaluate
+from audiocli.tasks.features.excerpts import Excerpts, find_sounds
 from audiocli.tasks.features.files import extract_files
 from audiocli.tasks.features.learned import Basis, Embedder
-from audiocli.tasks.features.material import Excerpts, find_sounds
 from audiocli.tasks.features.training import BASES, TrainingConfig, explained, train
 
 RATE = 8000
@@ -335,11 +335,11 @@ def test_memory_does_not_grow_with_the_recording(
     monkeypatch.setattr(framewise, "SEGMENT", 1.0)
     basis = Basis(str(trained / "pca"), device="cpu")
     sizes: list[int] = []
-    heard = basis.network.embed_frames
+    embed_frames = basis.network.embed_frames
 
     def spy(audio: torch.Tensor) -> torch.Tensor:
         sizes.append(audio.shape[-1])
-        return heard(audio)
+        return embed_frames(audio)
 
     monkeypatch.setattr(basis.network, "embed_frames", spy)
     blocks = (chord(1.0, number)[None] for number in range(30))

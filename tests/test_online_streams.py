@@ -32,7 +32,7 @@ class Pipe(io.RawIOBase):
         return len(piece)
 
 
-def heard(data: bytes) -> np.ndarray:
+def read_stream(data: bytes) -> np.ndarray:
     form, blocks = open_stream(io.BufferedReader(Pipe(data)), RawAudio())
     assert form.sample_rate == RATE
     return np.concatenate(list(blocks))
@@ -54,13 +54,13 @@ def encoded(form: str, subtype: str) -> bytes:
     ],
 )  # fmt: skip
 def test_files_come_through_a_pipe(form: str, subtype: str, tolerance: float) -> None:
-    found = heard(encoded(form, subtype))
+    found = read_stream(encoded(form, subtype))
     np.testing.assert_allclose(found, SOUND.mean(axis=1), atol=tolerance)
 
 
 @pytest.mark.parametrize(("form", "subtype"), [("MP3", "MPEG_LAYER_III"), ("OGG", "VORBIS")])
 def test_lossy_files_come_through_a_pipe(form: str, subtype: str) -> None:
-    found = heard(encoded(form, subtype))
+    found = read_stream(encoded(form, subtype))
     assert abs(len(found) - len(SOUND)) < 3000
     assert 0.05 < found.std() < 0.5
 
@@ -76,4 +76,4 @@ def test_lossy_files_come_through_a_pipe(form: str, subtype: str) -> None:
 )
 def test_what_cannot_be_decoded_is_said(data: bytes) -> None:
     with pytest.raises(AudioError, match="standard input"):
-        heard(data)
+        read_stream(data)

@@ -80,7 +80,7 @@ def test_a_loop_has_all_its_strokes() -> None:
             assert np.abs(times - expected).min() < 0.025
     found = detector("crnn")(loop, RATE)
     assert found.saliences[0] > 60  # from the silence before the recording
-    assert found.curve[0] == pytest.approx(found.strengths[0])
+    assert found.activations[0] == pytest.approx(found.strengths[0])
 
 
 def test_whatever_blocks_it_comes_in() -> None:

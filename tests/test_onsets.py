@@ -45,9 +45,9 @@ from audiocli.tasks.onsets import (
 )
 from audiocli.tasks.onsets.envelope import Envelope, backtracked, rises
 from audiocli.tasks.onsets.evaluation import evaluate, record_scores
-from audiocli.tasks.onsets.files import write_curve
+from audiocli.tasks.onsets.files import write_activations
 from audiocli.tasks.onsets.scoring import Match, f_measure, match, merged
-from audiocli.tasks.onsets.start import start_curve
+from audiocli.tasks.onsets.start import start_activations
 from audiocli.tasks.onsets.training import TrainingConfig, train
 
 
@@ -190,12 +190,12 @@ def test_short_streams_have_a_frame_at_every_hop(samples: int) -> None:
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
 def test_sounds_are_found_when_they_begin(rise: OnsetDetector, rate: int) -> None:
-    truth = [0.25, 0.5, 0.9, 1.37]
-    found = rise(np.repeat(bursts(truth, 2.0, rate), 2, axis=0), rate)
-    assert found.times.tolist() == pytest.approx(truth, abs=0.012)
+    reference = [0.25, 0.5, 0.9, 1.37]
+    found = rise(np.repeat(bursts(reference, 2.0, rate), 2, axis=0), rate)
+    assert found.times.tolist() == pytest.approx(reference, abs=0.012)
     assert found.seconds == pytest.approx(2.0, abs=1e-3)
     assert np.all(found.saliences > 20)
-    assert len(found.curve) == 201
+    assert len(found.activations) == 201
 
 
 def test_silence_has_no_onsets(rise: OnsetDetector) -> None:
@@ -221,11 +221,11 @@ def test_a_stream_is_detected_as_in_one_piece(rise: OnsetDetector) -> None:
 
 
 def test_backtracked_onsets_stand_before_the_sound(rise: OnsetDetector) -> None:
-    truth = np.array([0.3, 0.7, 1.1])
-    audio = bursts(truth.tolist(), 1.5)
+    reference = np.array([0.3, 0.7, 1.1])
+    audio = bursts(reference.tolist(), 1.5)
     audio += np.random.default_rng(1).uniform(-1e-4, 1e-4, audio.shape).astype(np.float32)
     moved = rise(audio, RATE, backtrack=True).times
-    assert np.all(moved <= truth) and np.all(moved > truth - 0.11)
+    assert np.all(moved <= reference) and np.all(moved > reference - 0.11)
 
 
 def test_wrong_models_are_refused(tmp_path: Path) -> None:
@@ -250,8 +250,8 @@ def test_wrong_models_are_refused(tmp_path: Path) -> None:
 def test_envelope_of_blocks_is_that_of_one_piece(sizes: list[int], samples: int) -> None:
     audio = np.random.default_rng(0).normal(size=samples).astype(np.float32)
     envelope = Envelope(100)
-    heard = list(envelope.heard(pieces(audio, sizes)))
-    assert np.array_equal(np.concatenate([np.zeros(0), *heard]), audio)
+    passed = list(envelope.measured(pieces(audio, sizes)))
+    assert np.array_equal(np.concatenate([np.zeros(0), *passed]), audio)
     assert envelope.samples == samples
     hops = np.split(audio.astype(np.float64), range(100, samples, 100)) if samples else []
     wanted = [10 * np.log10(np.mean(hop**2)) for hop in hops]
@@ -260,7 +260,7 @@ def test_envelope_of_blocks_is_that_of_one_piece(sizes: list[int], samples: int)
 
 def test_silence_is_100_db_down() -> None:
     envelope = Envelope(10)
-    list(envelope.heard([np.zeros(25, np.float32)]))
+    list(envelope.measured([np.zeros(25, np.float32)]))
     assert envelope.decibels().tolist() == [-100.0, -100.0, -100.0]
 
 
@@ -338,7 +338,7 @@ def test_onsets_close_together_are_one() -> None:
 
 def offline_curve(network: FramewiseNetwork, audio: np.ndarray) -> np.ndarray:
     curve = np.concatenate(list(activations(network, [audio])))
-    start = start_curve(network, audio)[: len(curve)]
+    start = start_activations(network, audio)[: len(curve)]
     curve[: len(start)] = np.maximum(curve[: len(start)], start)
     return curve
 
@@ -388,12 +388,12 @@ def test_online_at_another_rate(causal: str) -> None:
 def test_an_onset_is_given_out_as_soon_as_it_is_certain(causal: str) -> None:
     audio = bursts([0.2, 0.6, 0.7, 1.2, 1.5], 2.0)[0]
     online = OnlineDetector(RATE, causal, device="cpu")
-    heard, given_out = 0, 0
+    processed, given_out = 0, 0
     for block in pieces(audio, [441]):
-        heard += len(block)
+        processed += len(block)
         for time, _ in online.feed(block):
             given_out += 1
-            assert heard / RATE - time <= online.latency + 0.0151
+            assert processed / RATE - time <= online.latency + 0.0151
     assert given_out > 3
     assert online.latency < 0.1
 
@@ -417,7 +417,7 @@ class Trickle(io.BytesIO):
     read1 = read
 
 
-def heard(stream: io.BytesIO, raw: RawAudio | None = None) -> tuple[RawAudio, np.ndarray]:
+def read_stream(stream: io.BytesIO, raw: RawAudio | None = None) -> tuple[RawAudio, np.ndarray]:
     form, blocks = open_stream(stream, raw or RawAudio())
     return form, np.concatenate([np.zeros(0, np.float32), *blocks])
 
@@ -434,7 +434,7 @@ def test_wav_from_a_pipe(pipe: type[io.BytesIO], form: str, subtype: str, encodi
     file = io.BytesIO()
     soundfile.write(file, SIGNAL, 22_050, format=form, subtype=subtype)
     # What is stated of the pipe does not matter where there is a header.
-    said, audio = heard(pipe(file.getvalue()), RawAudio(8000, 1, "s16le"))
+    said, audio = read_stream(pipe(file.getvalue()), RawAudio(8000, 1, "s16le"))
     assert said == RawAudio(22_050, 2, encoding)
     np.testing.assert_allclose(audio, SIGNAL.mean(axis=1), atol=4e-5)
 
@@ -450,7 +450,7 @@ def test_raw_audio_from_a_pipe(
 ) -> None:
     data = (SIGNAL.astype(np.float64) * scale).astype(dtype).tobytes() + bytes(extra)
     raw = RawAudio(16_000, 2, encoding)
-    said, audio = heard(pipe(data), raw)
+    said, audio = read_stream(pipe(data), raw)
     assert said == raw
     assert len(audio) == 500  # a part of a frame at the end is no sample
     np.testing.assert_allclose(audio, SIGNAL.mean(axis=1), atol=4e-5)
@@ -466,14 +466,14 @@ def wav(
 
 @pytest.mark.parametrize("size", [0, 0x7FFF0000, 0x80000000, 0xFFFFFFFF])
 def test_wav_whose_length_was_not_known(size: int) -> None:
-    assert len(heard(io.BytesIO(wav(bytes(20_000), size)))[1]) == 10_000
+    assert len(read_stream(io.BytesIO(wav(bytes(20_000), size)))[1]) == 10_000
 
 
 @pytest.mark.parametrize("pipe", [io.BytesIO, Trickle])
 def test_what_follows_the_samples_is_no_sound(pipe: type[io.BytesIO]) -> None:
     tags = b"LIST" + struct.pack("<I", 4000) + b"\x7f" * 4000
     odd = b"note" + struct.pack("<I", 3) + b"abc\0"
-    _, audio = heard(pipe(wav(bytes(30_000), 30_000, before=odd, after=tags)))
+    _, audio = read_stream(pipe(wav(bytes(30_000), 30_000, before=odd, after=tags)))
     assert len(audio) == 15_000 and not audio.any()
 
 
@@ -484,12 +484,12 @@ def test_truncated_headers_are_named(end: int) -> None:
 
 
 def test_other_kinds_of_wav_are_decoded() -> None:
-    assert len(heard(io.BytesIO(wav(bytes(3000), 3000, bits=24)))[1]) == 1000
+    assert len(read_stream(io.BytesIO(wav(bytes(3000), 3000, bits=24)))[1]) == 1000
 
 
 @pytest.mark.parametrize("data", [b"R", b"RIFF", b"RIFFabcdWAV"])
 def test_a_few_bytes_are_raw(data: bytes) -> None:
-    form, audio = heard(io.BytesIO(data))
+    form, audio = read_stream(io.BytesIO(data))
     assert form == RawAudio() and len(audio) == len(data) // 2
 
 
@@ -516,14 +516,14 @@ def test_results_have_the_columns_asked_for() -> None:
 def test_curves_are_written_in_known_formats_only(tmp_path: Path) -> None:
     none = np.zeros(0)
     onsets = Onsets(none, none, none, np.linspace(0, 1, 5, dtype=np.float32), 100.0, 0.05)
-    write_curve(tmp_path / "a.npz", onsets)
+    write_activations(tmp_path / "a.npz", onsets)
     with np.load(tmp_path / "a.npz") as stored:
-        assert np.array_equal(stored["strengths"], onsets.curve)
+        assert np.array_equal(stored["strengths"], onsets.activations)
         assert stored["times"].tolist() == [0.0, 0.01, 0.02, 0.03, 0.04]
     with pytest.raises(UsageError, match="exists already"):
-        write_curve(tmp_path / "a.npz", onsets)
+        write_activations(tmp_path / "a.npz", onsets)
     with pytest.raises(UsageError, match=r"must end in \.csv, \.npz"):
-        write_curve(tmp_path / "a.txt", onsets)
+        write_activations(tmp_path / "a.txt", onsets)
 
 
 def annotated(folder: Path, names: str, times: tuple[float, ...] = (0.2, 0.5, 0.8)) -> Path:
@@ -612,7 +612,7 @@ def test_courses_that_cannot_be() -> None:
 
 
 def test_the_online_architecture_needs_no_future() -> None:
-    """What is heard later than its convolutions reach does not change what it said."""
+    """Input that comes later than its convolutions reach does not change earlier activations."""
     network = tiny("online").build().eval()
     assert isinstance(network.frontend.config, FilterbankConfig)
     audio = torch.randn(1, RATE, generator=torch.Generator().manual_seed(0))

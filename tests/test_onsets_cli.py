@@ -30,7 +30,7 @@ from audiocli.tasks.onsets.evaluation import DETECTORS
 from audiocli.tasks.onsets.examples import AUGMENTATIONS
 from audiocli.tasks.onsets.training import ARCHITECTURES
 
-TRUTH = [0.2, 0.45, 0.8]
+REFERENCE = [0.2, 0.45, 0.8]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def write(path: Path, *, seed: int = 0, channels: int = 1, rate: int = RATE) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    sound = np.repeat(bursts(TRUTH, 1.0, rate, seed=seed), channels, axis=0)
+    sound = np.repeat(bursts(REFERENCE, 1.0, rate, seed=seed), channels, axis=0)
     soundfile.write(path, sound.T, rate)
     return path
 
@@ -64,7 +64,7 @@ def songs(tmp_path: Path) -> list[str]:
 
 
 def near(times: list[float] | np.ndarray) -> bool:
-    return list(times) == pytest.approx(TRUTH, abs=0.012)
+    return list(times) == pytest.approx(REFERENCE, abs=0.012)
 
 
 def names(folder: Path) -> list[str]:
@@ -94,7 +94,7 @@ def test_train_then_detect_and_score_with_the_result(
 ) -> None:
     for seed in range(3):
         file = write(tmp_path / "data" / f"{seed}.wav", seed=seed)
-        file.with_suffix(".onsets").write_text("".join(f"{time}\n" for time in TRUTH))
+        file.with_suffix(".onsets").write_text("".join(f"{time}\n" for time in REFERENCE))
     schedule = "--epochs 2 --steps 2 --batch-size 2 --seconds 0.6".split()
     words = ("train", "onsets", "data", "-o", "net", "--arch", arch, *small.split(), *schedule)
     trained = run(*words, "--hold-out", "data/0", "--licence", "CC0")
@@ -128,7 +128,7 @@ def test_several_files_are_named(run: Run, songs: list[str], model: Path) -> Non
     done = run("onsets", *songs, "--model", model, "-q")
     assert done.status == 0 and done.err == ""
     rows = [line.split("\t") for line in done.out.splitlines()]
-    assert [name for _, name in rows] == [name for name in songs for _ in TRUTH]
+    assert [name for _, name in rows] == [name for name in songs for _ in REFERENCE]
     assert all(near([float(time) for time, name in rows if name == each]) for each in songs)
 
 
@@ -283,14 +283,14 @@ def test_plot_takes_a_picture_or_nothing(run: Run, song: Path, model: Path, tmp_
     assert refused.status == 2 and ".png, .svg, .pdf" in refused.err
 
 
-def test_products_of_several_files(run: Run, songs: list[str], model: Path, tmp_path: Path) -> None:
+def test_exports_of_several_files(run: Run, songs: list[str], model: Path, tmp_path: Path) -> None:
     words = ("onsets", *songs, "--model", model, "-q")
-    products = ("--plot", "pics/", "--click", "heard", "--activations", "curves")
-    assert run(*words, *products, "-o", "out").status == 0
+    exports = ("--plot", "pics/", "--click", "clicks", "--activations", "frames")
+    assert run(*words, *exports, "-o", "out").status == 0
     for folder, ending in (
         ("pics", ".png"),
-        ("heard", ".clicks.wav"),
-        ("curves", ".activations.csv"),
+        ("clicks", ".clicks.wav"),
+        ("frames", ".activations.csv"),
     ):
         assert names(tmp_path / folder) == [f"a{ending}", f"b{ending}", f"c{ending}"]
 
@@ -317,7 +317,7 @@ def test_activations(run: Run, song: Path, model: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose(table[:, 0], stored["times"], atol=1e-6)
         np.testing.assert_allclose(table[:, 1], stored["strengths"], atol=1e-5)
         peak = stored["times"][np.argmax(stored["strengths"])]
-    assert min(abs(peak - time) for time in TRUTH) < 0.015
+    assert min(abs(peak - time) for time in REFERENCE) < 0.015
 
 
 def test_columns(run: Run, song: Path, model: Path) -> None:
@@ -428,8 +428,8 @@ def test_names_that_are_no_text(run: Run, model: Path, tmp_path: Path) -> None:
     name = os.fsdecode(b"bad\xff.wav")
     write(tmp_path / "song.wav").rename(tmp_path / name)
     for form in ("csv", "json"):
-        products = ("--plot", "p.png", "--click", "c.wav", "--activations", "a.npz", "--overwrite")
-        done = run("onsets", name, "--model", model, "--format", form, *products)
+        exports = ("--plot", "p.png", "--click", "c.wav", "--activations", "a.npz", "--overwrite")
+        done = run("onsets", name, "--model", model, "--format", form, *exports)
         assert done.status == 0, done.err
     assert (tmp_path / "p.png").exists()
 
@@ -438,7 +438,7 @@ def test_names_that_are_no_text(run: Run, model: Path, tmp_path: Path) -> None:
 def data(tmp_path: Path) -> Path:
     for seed, name in enumerate(("drums/one", "drums/two", "other")):
         file = write(tmp_path / "data" / f"{name}.wav", seed=seed)
-        file.with_suffix(".onsets").write_text("".join(f"{time}\n" for time in TRUTH))
+        file.with_suffix(".onsets").write_text("".join(f"{time}\n" for time in REFERENCE))
     return tmp_path / "data"
 
 

@@ -71,9 +71,9 @@ def test_columns_farther_apart_than_the_window_do_not_drift(tmp_path: Path, colu
     audio[:, 450_000:] = np.random.default_rng(0).uniform(-0.5, 0.5, 150_000)
     seen = looked(tmp_path, audio, 44_100, columns=columns)
     assert seen.spectrogram.shape[1] == 1 + 600_000 // round(seen.step * 44_100)
-    heard = seen.spectrogram.mean(axis=0) > -100
+    covered = seen.spectrogram.mean(axis=0) > -100
     place = 450_000 / 44_100 / seen.step
-    assert int(heard.argmax()) == pytest.approx(place, abs=1.2) and heard[-2:].any()
+    assert int(covered.argmax()) == pytest.approx(place, abs=1.2) and covered[-2:].any()
 
 
 def test_silence_can_be_drawn(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What every shipped chord recogniser must do: hear the demo and plain chords, in any key."""
+"""What every shipped chord recogniser must do: recognise the demo and plain chords, in any key."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def longest(recognizer: ChordRecognizer, audio: np.ndarray, rate: int = RATE) ->
 def test_the_demo_is_heard(recognizer: ChordRecognizer) -> None:
     song = demo_song()
     starts, ends, labels = zip(*((c.start, c.end, c.label) for c in song.chords), strict=True)
-    truth = Segments(np.array(starts), np.array(ends), labels, "chord")
+    reference = Segments(np.array(starts), np.array(ends), labels, "chord")
     chords = recognizer(song.mixture.astype(np.float32) / 32768, SAMPLE_RATE)
-    scores = score_song(truth, chords.segments())
+    scores = score_song(reference, chords.segments())
     assert scores["majmin"] >= 0.95 and scores["root"] >= 0.95
     assert str(chords.key) == "C major"
 

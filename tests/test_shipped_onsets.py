@@ -1,4 +1,4 @@
-"""What every shipped onset detector must do: hear the demo, and nothing in noise."""
+"""What every shipped onset detector must do: detect those of the demo, and none in noise."""
 
 from __future__ import annotations
 

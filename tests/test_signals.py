@@ -54,8 +54,8 @@ def loaded(name: str) -> Any:
 
 #: Every entry that takes several channels: from audio and rate to something to compare.
 ENTRIES: dict[str, Callable[[Any, Any], Any]] = {
-    "OnsetDetector": lambda a, r: loaded("onsets")(a, r).curve,
-    "OnsetDetector.stream": lambda a, r: loaded("onsets").stream([a], r).curve,
+    "OnsetDetector": lambda a, r: loaded("onsets")(a, r).activations,
+    "OnsetDetector.stream": lambda a, r: loaded("onsets").stream([a], r).activations,
     "ChordRecognizer": lambda a, r: loaded("chords")(a, r).tones,
     "ChordRecognizer.stream": lambda a, r: loaded("chords").stream([a], r).tones,
     "Classifier.stream": lambda a, r: loaded("classify").stream([a], r)[0].probabilities,

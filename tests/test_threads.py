@@ -34,7 +34,7 @@ def separated(audio: Audio) -> Audio:
 
 
 def onsets(audio: Audio) -> Audio:
-    return audiocli.OnsetDetector(device="cpu")(audio, RATE).curve
+    return audiocli.OnsetDetector(device="cpu")(audio, RATE).activations
 
 
 def chords(audio: Audio) -> NDArray[np.float16]:

@@ -55,7 +55,7 @@ class Recording:
 
 
 def title(folder: Path, name: str) -> str:
-    """Name a recording without the way that leads to its folder on this machine."""
+    """Name a recording by its folder and its path below it, the same on every machine."""
     return f"{folder.resolve().name}/{name}"
 
 
@@ -98,7 +98,7 @@ def matching(recordings: Sequence[Each], patterns: Sequence[str], option: str) -
 
 
 def split(recordings: Sequence[Each], held_out: Sequence[str]) -> tuple[list[Each], list[Each]]:
-    """Part the recordings to train on from those that choose the best epoch."""
+    """Split recordings into a training set and a validation set."""
     chosen = matching(recordings, held_out, "--hold-out") if held_out else recordings[::10]
     dev = list(chosen)
     training = [recording for recording in recordings if recording not in dev]
@@ -116,7 +116,7 @@ def gather(
     held_out: Sequence[str],
     dev: Sequence[Path],
 ) -> tuple[list[Each], list[Each]]:
-    """Find the recordings to train on, and those that choose the best epoch."""
+    """Find the recordings of the training set and of the validation set."""
     training = [each for folder in dict.fromkeys(data) for each in find(folder)]
     chosen = [each for folder in dev for each in find(folder)]
     if held_out or not dev:

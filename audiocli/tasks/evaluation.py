@@ -1,6 +1,6 @@
 """One evaluation, whatever the task: score each recording, sum up, write it into a model.
 
-A task gives what scores a recording and how scores add up. What is the same for all stands here:
+A task brings what scores a recording and how scores add up. What all tasks share stands here:
 workers, progress, a recording that fails, no total where nothing could be scored, and the entry
 in the model's configuration and card.
 """
@@ -60,7 +60,7 @@ class Evaluation(Generic[Score, Total]):
 
 @dataclass(frozen=True)
 class Measured:
-    """A number for a model's card.
+    """A score for a model card.
 
     Parameters
     ----------
@@ -145,10 +145,7 @@ def annotated_recordings(
 def warn_of_late_times(
     times: NDArray[np.float64], seconds: float, what: str, *, grace: float
 ) -> None:
-    """Warn of annotations that lie beyond the end of their audio.
-
-    Takes ``times`` in seconds.
-    """
+    """Warn of annotations that lie beyond the end of their audio; all times are in seconds."""
     late = int((times > seconds + grace).sum())
     if not seconds or not late:
         return
@@ -161,7 +158,7 @@ def warn_of_late_times(
 def record_measures(
     entry: registry.ModelEntry, measures: Sequence[Measured], data: str, *, last: bool = False
 ) -> None:
-    """Write what was measured into a model folder, configuration and card."""
+    """Write scores into a model folder, configuration and card."""
     command = registry.command_line()
     new = [
         {

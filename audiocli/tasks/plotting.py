@@ -1,4 +1,4 @@
-"""Pictures of what the analyses find, one figure function a task.
+"""Figures of results, and what all figures share.
 
 Matplotlib is loaded when a picture is drawn, and without its global state, so
 that pictures can be drawn in worker processes and where there is no screen.
@@ -41,7 +41,7 @@ WAVE, MARK, CURVE = "#4c6a92", "#d1495b", "#22577a"
 
 @dataclass(frozen=True)
 class Overview:
-    """What of a recording fits on a picture.
+    """A recording reduced to what a figure can show.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class Overview:
 
 
 def overview(path: Path, *, name: str | None = None, columns: int = 16_000) -> Overview:
-    """Look over a file, in constant memory whatever its length."""
+    """Read a file for a figure, in constant memory whatever its length."""
     with AudioReader(path, name=name) as reader:
         rate = reader.info.sample_rate
         length = reader.info.frames or sum(block.shape[1] for block in reader.blocks())
@@ -85,9 +85,9 @@ def overview(path: Path, *, name: str | None = None, columns: int = 16_000) -> O
                 count = min(count, len(audio) // hop)
             if count < 1:
                 return audio
-            heard = torch.from_numpy(audio[: (count - 1) * hop + WINDOW])
+            covered = torch.from_numpy(audio[: (count - 1) * hop + WINDOW])
             with torch.inference_mode():
-                images.append(bank.frames(heard.unsqueeze(0))[0, 0].numpy())
+                images.append(bank.frames(covered.unsqueeze(0))[0, 0].numpy())
             return audio[count * hop :]
 
         for block in downmix(reader.blocks(), rate, quiet=True):
@@ -118,23 +118,20 @@ def plot_onsets(
     path: Path,
     seen: Overview,
     times: Array,
-    curve: NDArray[np.float32],
+    activations: NDArray[np.float32],
     frame_rate: float,
     threshold: float,
     *,
     title: str = "",
     overwrite: bool = False,
 ) -> None:
-    """Draw waveform, spectrogram and onset strength with the onsets found.
-
-    Takes ``times`` (onsets,), ``curve`` (frames,).
-    """
+    """Draw waveform, spectrogram and activations (frames,) with the onsets that were detected."""
     figure, panels = _panels(path, seen, rows=(1.0, 1.7, 0.9))
     loudest = float(seen.spectrogram.max())
     for (start, end), (wave, image, strength) in panels:
         _draw_wave(wave, seen, start, end)
         _draw_spectrogram(image, seen, start, end, loudest)
-        _draw_area(strength, curve, frame_rate, (start, end))
+        _draw_area(strength, activations, frame_rate, (start, end))
         strength.axhline(threshold, color="0.35", linewidth=0.8, linestyle="--")
         strength.set(ylim=(0, 1.05), yticks=[0, 0.5, 1], ylabel="onset\nstrength")
         here = times[(times >= start) & (times < end)]
@@ -251,10 +248,7 @@ def _save(figure: Figure, path: Path, title: str, *, overwrite: bool) -> None:
 
 
 def _plain(text: str) -> str:
-    """Keep matplotlib from reading more into a text, such as a file's name, than there is.
-
-    It may be no text at all, and a dollar sign in it is no mathematics.
-    """
+    """Escape what matplotlib would read as mathematics, and bytes that are no text."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("$", r"\$")
 
 
@@ -278,10 +272,7 @@ def plot_features(
     title: str = "",
     overwrite: bool = False,
 ) -> None:
-    """Draw features under the spectrogram: one column as a curve, several as an image.
-
-    Takes ``curves`` (frames,).
-    """
+    """Draw features under the spectrogram: one column as a curve, several as an image."""
     shaped = {label: values.reshape(len(values), -1) for label, values in curves.items()}
     heights = [1.7 if values.shape[1] > TALL else 0.75 for values in shaped.values()]
     figure, panels = _panels(path, seen, rows=(1.7, *heights))
@@ -297,7 +288,7 @@ def plot_features(
 def _draw_area(
     axis: Axes, curve: NDArray[np.floating[Any]], frame_rate: float, span: tuple[float, float]
 ) -> None:
-    """Draw a curve of frames above what lies under it."""
+    """Draw a curve of frames with the area below it filled."""
     shown = _frames(span, frame_rate, len(curve))
     place = np.arange(shown.start, shown.stop) / frame_rate
     axis.fill_between(place, curve[shown], color=CURVE, alpha=0.35, linewidth=0)

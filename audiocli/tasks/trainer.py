@@ -1,6 +1,6 @@
-"""One training run, whatever the task: what it reads, starts from, keeps, and says of itself.
+"""One training run, whatever the task: from its data to a model folder with a card.
 
-A task gives examples, a loss function, a score and its own facts, as an :class:`Objective` and a
+A task brings examples, a loss function, a score and its own facts, as an :class:`Objective` and a
 :class:`Card`. What is the same for all stands here: data that cannot be read is named all at
 once, a run starts from fresh weights or from those of another model, goes on from its checkpoint,
 and writes its best epoch as a model folder that says how it was made.
@@ -38,7 +38,7 @@ Batch = TypeVar("Batch")
 
 @dataclass(frozen=True)
 class Validation:
-    """What a network is worth on the validation set.
+    """How a network scores on the validation set.
 
     Parameters
     ----------
@@ -288,7 +288,7 @@ class Run(Generic[Network, Batch]):
         return registry.open_folder(self.output)
 
     def keep(self, network: Network, epoch: Epoch, found: Validation) -> None:
-        """Write the model folder of an epoch that is better than those before."""
+        """Write the model folder of an epoch with the best score so far."""
         facts = self._facts
         facts["training"] |= {"hours": round(epoch.seconds / 3600, 2), "epoch": epoch.number}
         value = found.value if found.shown is None else found.shown

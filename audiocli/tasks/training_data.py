@@ -13,9 +13,9 @@ __all__ = ["Stage", "by_folder", "read_each", "read_parts", "refuse", "refuse_em
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
-#: Told what a run is at, and how much of it is done, of how much.
+#: Called with the stage of a run, how much of it is done, and of how much.
 Stage = Callable[[str, int, int], None]
-#: So many problems are listed; of more, the number is told.
+#: How many problems are listed one by one; of the rest only the number is given.
 LISTED = 30
 
 

@@ -15,13 +15,13 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from audiocli.tasks.chords.band import drums_alone, made_up, single_chords
+from audiocli.tasks.chords.band import drums_alone, random_song, single_chords
 from audiocli.tasks.chords.rendering import Piece, find_songs, pieces, render_pieces
 
 LAST_TRAINED = 700
-BANDS = (made_up,)
+BANDS = (random_song,)
 MUTED = (partial(single_chords, muted=0.8),)
-SINGLE = (made_up, single_chords, single_chords, single_chords) * 3 + (drums_alone,)
+SINGLE = (random_song, single_chords, single_chords, single_chords) * 3 + (drums_alone,)
 
 
 def plan(data: Path, output: Path, fonts: list[Path], unseen: list[Path]) -> list[Piece]:
@@ -33,9 +33,9 @@ def plan(data: Path, output: Path, fonts: list[Path], unseen: list[Path]) -> lis
         *pieces(kept[::2], output / "unseen/band", unseen, seconds=None, seed=1),
         *pieces(kept[1::5], output / "unseen/piano", unseen, kind="piano", seconds=None, seed=2),
         *pieces(trained[::2], output / "band", fonts, seed=3),
-        *pieces([], output / "made-up", fonts, made_up_songs=900, makers=BANDS, seed=4),
-        *pieces([], output / "single", fonts, made_up_songs=324, makers=SINGLE, seed=7),
-        *pieces([], output / "muted", fonts, made_up_songs=90, makers=MUTED, seed=8),
+        *pieces([], output / "made-up", fonts, random_songs=900, makers=BANDS, seed=4),
+        *pieces([], output / "single", fonts, random_songs=324, makers=SINGLE, seed=7),
+        *pieces([], output / "muted", fonts, random_songs=90, makers=MUTED, seed=8),
         *pieces(trained[1::2], output / "band", fonts, seed=5),
         *pieces(trained[::5], output / "piano", fonts, kind="piano", seed=6),
     ]

@@ -51,7 +51,7 @@ def chords(
         only=only,
         vocabulary=vocabulary,
         change=change,
-        found=found,
+        estimates=found,
         n_jobs=evaluating.n_jobs,
         device=evaluating.device,
         callbacks=evaluating.reporter(),

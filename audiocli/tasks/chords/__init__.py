@@ -1,10 +1,11 @@
 """Recognise chords: their roots, qualities and basses, and the keys they are in.
 
 A log-frequency spectrogram goes through a network whose layers share their weights over the
-twelve pitch classes, so every key is heard alike (:mod:`audiocli.nn.chord_crnn`). It says for
-each frame how likely each chord is; the best path through these, with what changes are usual,
-gives the chords (:mod:`~audiocli.tasks.chords.decoding`). The bass is judged over the whole
-chord, the key over a section.
+twelve pitch classes, so that it is transposition-equivariant (:mod:`audiocli.nn.chord_crnn`). It
+estimates for each frame how likely each chord is. The best path through these probabilities,
+weighted by how usual each change of chord is, gives the chords
+(:mod:`~audiocli.tasks.chords.decoding`). The bass is decided over the whole chord, the key over a
+section.
 
 Units: times in seconds; labels in Harte's syntax, such as ``A:min7/b3``, and ``N`` for no chord.
 

@@ -1,4 +1,4 @@
-"""Write a recording with its chords played beside it, to hear whether they are right."""
+"""Write a recording with its chords played beside it, to check them by ear."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def write_chords(
     """
     pitches = [tuple(pitches_of(label)) for label in chords.labels]
 
-    def make(heard: Level, rate: int) -> Layer:
-        loudness = max(heard.rms, QUIETEST) * 10 ** (level / 20)
+    def make(recording: Level, rate: int) -> Layer:
+        loudness = max(recording.rms, QUIETEST) * 10 ** (level / 20)
         # The last chord is let go before the recording ends: cut off, it would click.
-        latest = max(heard.frames / rate - RELEASE, 0.0)
+        latest = max(recording.frames / rate - RELEASE, 0.0)
         spans = zip(chords.starts.tolist(), chords.ends.tolist(), pitches, strict=True)
         strikes = [
             _Strike(start, min(end, latest), notes, rate, loudness)
@@ -50,7 +50,7 @@ def write_chords(
             if notes and min(end, latest) > start
         ]
         samples = _playing(strikes, rate)
-        return Layer(_peak(samples, heard.frames), samples)
+        return Layer(_peak(samples, recording.frames), samples)
 
     write_overlaid(source, target, make, name=name, overwrite=overwrite)
 
@@ -67,17 +67,17 @@ class _Strike:
 
     @property
     def over(self) -> float:
-        """When nothing of it sounds any more."""
+        """When its last sound has died away."""
         return self.end + RELEASE
 
     @property
     def gain(self) -> float:
-        """Of each tone: several together are as loud as one."""
+        """Amplitude of each tone, such that all together are as loud as one."""
         power = len(self.pitches) * np.square(PARTIALS).sum() / 2
         return float(self.loudness / np.sqrt(power))
 
     def sound(self, first: int, end: int) -> NDArray[np.float64]:
-        """Give a range of samples of the recording that lies within its time."""
+        """Compute its samples in a range of the recording that lies within its time."""
         t = np.arange(first, end) / self.rate - self.start
         dying = np.exp(-t / DECAY)
         envelope = SUSTAIN + (1 - SUSTAIN) * dying
@@ -96,7 +96,7 @@ def _rise(share: NDArray[np.float64]) -> NDArray[np.float64]:
 def _tone(
     hertz: float, t: NDArray[np.float64], dying: NDArray[np.float64], rate: int
 ) -> NDArray[np.float64]:
-    """Add up the partials that the sample rate can hold; the upper ones die first."""
+    """Add up the partials below the Nyquist frequency; the upper ones die away first."""
     phase = 2 * np.pi * hertz * t
     sine, below = np.sin(phase), np.zeros_like(t)
     step, rest = 2 * dying * np.cos(phase), dying**2
@@ -111,21 +111,21 @@ def _tone(
 
 
 def _peak(samples: Callable[[int, int], Audio], frames: int, block: int = 65_536) -> float:
-    """Find the highest sample; the sum of what all tones could reach would be far above it."""
+    """Find the highest sample; the sum of all amplitudes would be far above it."""
     starts = range(0, frames, block)
     peaks = (np.abs(samples(first, min(first + block, frames))).max() for first in starts)
     return float(max(peaks, default=0.0))
 
 
 def _playing(strikes: Sequence[_Strike], rate: int) -> Callable[[int, int], Audio]:
-    """Give what sounds of the chords in a range of samples."""
+    """Return a function that computes any range of samples of the chords."""
     starts = np.array([strike.start for strike in strikes])
     overs = np.array([strike.over for strike in strikes])
 
     def samples(first: int, end: int) -> Audio:
         sound = np.zeros(end - first)
-        heard = (starts < end / rate) & (overs > first / rate)
-        for strike in (strikes[index] for index in np.flatnonzero(heard).tolist()):
+        sounding = (starts < end / rate) & (overs > first / rate)
+        for strike in (strikes[index] for index in np.flatnonzero(sounding).tolist()):
             here = max(int(np.ceil(strike.start * rate)), first)
             stop = min(int(np.ceil(strike.over * rate)), end)
             sound[here - first : stop - first] += strike.sound(here, stop)

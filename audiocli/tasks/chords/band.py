@@ -1,7 +1,7 @@
-"""Songs to render: a band for the symbols of a song, and songs made up from chords alone.
+"""Songs to render: bands for the melodies and chords of MIDI songs, and songs of random chords.
 
-What a recogniser is to hear in training: every chord on many instruments, in many voicings,
-under tunes and over drums, with the truth at hand because it was there first.
+A recogniser trains on every chord on many instruments, in many voicings, under tunes and over
+drums; the reference annotations are what the arrangement was made from.
 
 A song's folder is as in POP909: ``NNN.mid`` with tracks MELODY, BRIDGE and PIANO,
 ``chord_midi.txt`` (start, end and label) and ``beat_midi.txt`` (time, and twice whether it begins
@@ -27,12 +27,12 @@ from audiocli.io.soundfont import Note, Part, read_midi
 from audiocli.tasks.chords.labels import QUALITIES, Chord, parse
 
 __all__ = [
-    "Score",
-    "Song",
-    "arranged",
+    "Arrangement",
+    "MidiSong",
+    "with_band",
     "drums_alone",
     "is_song",
-    "made_up",
+    "random_song",
     "read_song",
     "single_chords",
     "solo_piano",
@@ -55,7 +55,7 @@ KICK, SNARE, STICK, CLAP, CLOSED, OPEN, CRASH, RIDE, TAMBOURINE, SHAKER = (
     36, 38, 37, 39, 42, 46, 49, 51, 54, 70
 )  # fmt: skip
 
-#: How often made-up songs have each quality: the common ones most, the rare ones often enough.
+#: How often random songs have each quality: the common ones most, the rare ones often enough.
 WEIGHTS = {"maj": 4.0, "min": 4.0, "7": 2.5, "maj7": 2.5, "min7": 2.5, "sus4": 1.5, "dim": 1.2,
            "sus2": 1.0, "aug": 1.0, "hdim7": 1.2, "dim7": 1.0, "maj6": 0.8, "min6": 0.8,
            "minmaj7": 0.6, "sus4(b7)": 1.0, "5": 0.6}  # fmt: skip
@@ -81,8 +81,8 @@ SCALES = {"maj": (0, 2, 4, 5, 7, 9, 11), "min": (0, 2, 3, 5, 7, 8, 10)}
 
 
 @dataclass(frozen=True)
-class Song:
-    """A song in symbols.
+class MidiSong:
+    """A song as MIDI parts with its chords and beats.
 
     Parameters
     ----------
@@ -111,8 +111,8 @@ class Song:
 
 
 @dataclass(frozen=True)
-class Score:
-    """What is to be played, and what is true of it.
+class Arrangement:
+    """What is to be played, and its reference annotation.
 
     Parameters
     ----------
@@ -125,11 +125,11 @@ class Score:
     parts: tuple[Part, ...]
     chords: Segments
 
-    def excerpt(self, start: float, end: float) -> Score:
+    def excerpt(self, start: float, end: float) -> Arrangement:
         """Keep what begins between two times, and count time from the first."""
         chords = self.chords
         kept = (chords.ends > start) & (chords.starts < end)
-        return Score(
+        return Arrangement(
             tuple(part.excerpt(start, end) for part in self.parts),
             Segments(
                 np.maximum(chords.starts[kept] - start, 0.0),
@@ -141,18 +141,18 @@ class Score:
 
 
 def is_song(folder: Path) -> bool:
-    """Say whether a folder is a song's, with notes and chords."""
+    """Tell whether a folder holds a song, with notes and chords."""
     return (folder / "chord_midi.txt").is_file() and (folder / f"{folder.name}.mid").is_file()
 
 
-def read_song(folder: Path) -> Song:
+def read_song(folder: Path) -> MidiSong:
     """Read a song's folder."""
     chords = read_segments(folder / "chord_midi.txt")
     try:
         table = np.loadtxt(folder / "beat_midi.txt", ndmin=2)
     except (OSError, ValueError) as error:
         raise DataError(f"{folder / 'beat_midi.txt'}: cannot be read: {error}") from error
-    return Song(
+    return MidiSong(
         folder.name,
         tuple(read_midi(folder / f"{folder.name}.mid")),
         replace(chords, name="chord"),
@@ -161,18 +161,18 @@ def read_song(folder: Path) -> Song:
     )
 
 
-def solo_piano(song: Song, rng: np.random.Generator) -> Score:
+def solo_piano(song: MidiSong, rng: np.random.Generator) -> Arrangement:
     """Let a piano alone play the song's accompaniment, at times with its tune."""
     program = int(rng.choice(PIANOS))
     names = {"PIANO"} if rng.random() < 0.5 else {"PIANO", "MELODY"}
     parts = [part for part in song.parts if part.name in names] or list(song.parts)
-    return Score(
+    return Arrangement(
         tuple(_played(replace(part, program=program, drums=False), rng) for part in parts),
         song.chords,
     )
 
 
-def arranged(song: Song, rng: np.random.Generator) -> Score:
+def with_band(song: MidiSong, rng: np.random.Generator) -> Arrangement:
     """Give a song a band: its own parts on random instruments, and at times more."""
     choices = {"MELODY": (0.85, LEADS), "BRIDGE": (0.8, (*LEADS, *PADS))}
     band = []
@@ -192,7 +192,7 @@ def arranged(song: Song, rng: np.random.Generator) -> Score:
     band = [_played(part, rng) for part in band]
     if rng.random() < 0.7:
         band.append(_drums(song.beats, song.bars, rng))
-    return Score(tuple(part for part in band if part.notes), song.chords)
+    return Arrangement(tuple(part for part in band if part.notes), song.chords)
 
 
 def single_chords(
@@ -201,7 +201,7 @@ def single_chords(
     *,
     program: int | None = None,
     muted: float | None = None,
-) -> Score:
+) -> Arrangement:
     """Let one instrument, most often a guitar, play chords one by one, and let each ring.
 
     In some the third is muted and hardly sounds. A major third is among the overtones of every
@@ -226,18 +226,18 @@ def single_chords(
             notes.append(
                 Note(begin, max(begin + 0.05, start + rings * (end - start)), pitch, velocity)
             )
-    return Score((Part(tuple(notes), program, name="SINGLE"),), chords)
+    return Arrangement((Part(tuple(notes), program, name="SINGLE"),), chords)
 
 
-def drums_alone(seconds: float, rng: np.random.Generator) -> Score:
+def drums_alone(seconds: float, rng: np.random.Generator) -> Arrangement:
     """Let drums play alone: there is no chord."""
     beats = np.arange(0.0, seconds + 1, 60 / rng.uniform(60, 170))
     part = _played(_drums(beats, np.arange(len(beats)) % 4 == 0, rng), rng)
-    return Score((part,), Segments(np.zeros(1), np.array([beats[-1]]), ["N"], "chord"))
+    return Arrangement((part,), Segments(np.zeros(1), np.array([beats[-1]]), ["N"], "chord"))
 
 
-def made_up(seconds: float, rng: np.random.Generator) -> Score:
-    """Make up a song from chords: every quality on every root, in many voicings."""
+def random_song(seconds: float, rng: np.random.Generator) -> Arrangement:
+    """Make a song of random chords: every quality on every root, in many voicings."""
     beat = 60 / rng.uniform(60, 170)
     chords = _progression(seconds, beat, rng)
     end = float(chords.ends[-1])
@@ -255,20 +255,20 @@ def made_up(seconds: float, rng: np.random.Generator) -> Score:
     band = [_played(part, rng) for part in band]
     if rng.random() < 0.5:
         band.append(_drums(beats, bars, rng))
-    return Score(tuple(part for part in band if part.notes), chords)
+    return Arrangement(tuple(part for part in band if part.notes), chords)
 
 
 Harmony = Sequence[tuple[float, float, Chord]]
 
 
 def _harmony(chords: Segments) -> list[tuple[float, float, Chord]]:
-    """List the stretches in which there is a chord, and which."""
+    """List the segments with a chord: start, end and chord."""
     triples = zip(chords.starts.tolist(), chords.ends.tolist(), chords.labels, strict=True)
     return [(start, end, chord) for start, end, label in triples if (chord := parse(label))]
 
 
 def _beat(beats: NDArray[np.float64]) -> float:
-    """Give how long a beat lasts, in seconds."""
+    """Median length of a beat, in seconds."""
     return float(np.median(np.diff(beats))) if len(beats) > 1 else 0.5
 
 

@@ -35,7 +35,7 @@ __all__ = ["find_bars", "find_beats"]
 Audio = NDArray[np.float32]
 Times = NDArray[np.float64]
 
-EARS = FilterbankConfig(
+FRONTEND = FilterbankConfig(
     sample_rate=22_050, n_ffts=(1024,), hop_length=441, bands=60, fmin=30.0, fmax=10_000.0
 )
 USUAL_TEMPO = 100.0  # beats a minute
@@ -49,40 +49,38 @@ TRIPLE = 1.15
 
 
 def find_beats(blocks: Iterable[Audio], sample_rate: int) -> Times:
-    """Find the beats of a stream.
+    """Find the beats of a stream of blocks (channels, samples), in seconds."""
+    bank = Filterbank(FRONTEND)
 
-    Takes ``blocks`` (channels, samples), ``sample_rate`` in Hz; returns (beats,).
-    """
-    bank = Filterbank(EARS)
+    def rises(audio: Tensor) -> Tensor:
+        return bank.frames(audio)[:, 1].mean(dim=1, keepdim=True)
 
-    def rises(heard: Tensor) -> Tensor:
-        return bank.frames(heard)[:, 1].mean(dim=1, keepdim=True)
-
-    parts = list(in_segments(bank, EARS, rises, mono(blocks, sample_rate, EARS.sample_rate)))
+    parts = list(
+        in_segments(bank, FRONTEND, rises, mono(blocks, sample_rate, FRONTEND.sample_rate))
+    )
     envelope = np.concatenate(parts)[:, 0].astype(np.float64)
-    pace = tempo(envelope, EARS.sample_rate, EARS.hop_length, start_bpm=USUAL_TEMPO)
+    pace = tempo(envelope, FRONTEND.sample_rate, FRONTEND.hop_length, start_bpm=USUAL_TEMPO)
     if not math.isfinite(pace) or _strokes(envelope) < FEWEST:
         return np.array([])
     _, frames = import_librosa().beat.beat_track(
         onset_envelope=envelope,
-        sr=EARS.sample_rate,
-        hop_length=EARS.hop_length,
+        sr=FRONTEND.sample_rate,
+        hop_length=FRONTEND.hop_length,
         bpm=pace,
         trim=False,
     )
-    return np.asarray(frames, np.float64) / EARS.frame_rate
+    return np.asarray(frames, np.float64) / FRONTEND.frame_rate
 
 
 def _strokes(envelope: Times) -> int:
     """Count what stands out of the envelope: hum, noise and a single stroke beat no time."""
-    return len(pick_onsets(envelope, EARS.sample_rate, EARS.hop_length, threshold=STANDS_OUT))
+    return len(
+        pick_onsets(envelope, FRONTEND.sample_rate, FRONTEND.hop_length, threshold=STANDS_OUT)
+    )
 
 
 def find_bars(beats: Times, passages: Sequence[Passage]) -> Times:
-    """Find which beats begin a bar, from where the chords change.
-
-    Takes ``beats`` (beats,); returns (bars,).
-    """
+    """Find which beats begin a bar, from where the chords change."""
     if not len(beats):
         return beats
     changes = np.array([each.start for each in passages[1:]])
@@ -99,7 +97,7 @@ def find_bars(beats: Times, passages: Sequence[Passage]) -> Times:
 def _counted(changes: NDArray[np.intp], beats_a_bar: int) -> tuple[NDArray[np.bool_], float]:
     """Count beats so that chords change on first ones; a bar cut short costs a few of them.
 
-    Returns which beats are first, and how many more chords change there than chance would put.
+    Returns which beats are first, and how many more chords change there than by chance.
     """
     places = np.zeros((len(changes), beats_a_bar), np.float32)
     places[:, 0] = changes * (1 - 1 / beats_a_bar)

@@ -1,4 +1,4 @@
-"""From what the network says of each frame to a sequence of chords.
+"""From the network's outputs for each frame to a sequence of chords.
 
 The network's outputs are read as log probabilities of states: every root with every quality of
 the vocabulary, and no chord. The best path through them (Viterbi) is found while frames come:
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from audiocli.errors import UsageError, suggest
 from audiocli.tasks.chords.labels import NO_CHORD, QUALITIES, VOCABULARIES, Chord
 
-__all__ = ["Decoder", "Outputs", "Stretch", "best_path", "decode", "outputs_of", "states_of"]
+__all__ = ["Decoder", "Outputs", "FrameSegment", "best_path", "decode", "outputs_of", "states_of"]
 
 Frames = NDArray[np.float32]
 PITCH_CLASSES = 12
@@ -36,8 +36,8 @@ class Decoder:
     habit : float
         Weight of which changes are usual, from 0 to 1.
     trust : float
-        Weight of the network's log probabilities; neighbouring frames hear the same sound, so
-        it is below 1.
+        Weight of the network's log probabilities; neighbouring frames share most of
+        their input, so it is below 1.
     inversion : float
         What a bass other than the root costs, in nats a frame on average.
     open_fifth : float
@@ -68,7 +68,7 @@ class Decoder:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the network says of each frame.
+    """The network's outputs for each frame.
 
     Parameters
     ----------
@@ -86,8 +86,8 @@ class Outputs:
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """A stretch of frames with one chord.
+class FrameSegment:
+    """A segment of frames with one chord.
 
     Parameters
     ----------
@@ -105,10 +105,7 @@ class Stretch:
 
 
 def outputs_of(logits: Frames) -> Outputs:
-    """Read the network's logits.
-
-    Takes ``logits`` (frames, 12 * qualities + 1 + 13 + 12).
-    """
+    """Turn logits (frames, 12 * qualities + 1 + 13 + 12) into probabilities."""
     basses = logits.shape[1] - 2 * PITCH_CLASSES - 1
     return Outputs(
         _log_softmax(logits[:, :basses]),
@@ -123,12 +120,10 @@ def _log_softmax(logits: Frames) -> Frames:
 
 
 def states_of(chords: Frames, decoder: Decoder) -> Frames:
-    """Add up the probabilities of what is one chord in a vocabulary.
+    """Add up the probabilities of qualities that are one quality in the decoder's vocabulary.
 
-    In a vocabulary of thirds a chord without one is as major and as minor as what else was heard
-    on its root: so a minor chord whose third hardly sounds is still minor.
-
-    Takes ``chords`` (frames, 12 * len(QUALITIES); returns (frames, 12 * len(decoder.qualities).
+    In a vocabulary of thirds a chord without one is as major and as minor as the other chords on
+    its root: so a minor chord whose third hardly sounds is still minor.
     """
     if decoder.vocabulary == "full":
         return chords
@@ -159,10 +154,7 @@ def _grouping(decoder: Decoder) -> NDArray[np.float64]:
 
 
 def transitions(changes: NDArray[np.float64], decoder: Decoder) -> NDArray[np.float64]:
-    """Make the log probabilities of changing from each state to each other.
-
-    Takes ``changes`` (qualities, 12, qualities); returns (states, states).
-    """
+    """Compute the log probabilities (states, states) of changing from each state to each other."""
     grouping = _grouping(decoder)
     joined = np.einsum("qr,qds,st->rdt", grouping, changes, grouping)
     joined = joined / joined.sum() + 1e-5
@@ -185,9 +177,7 @@ def transitions(changes: NDArray[np.float64], decoder: Decoder) -> NDArray[np.fl
 def best_path(
     batches: Iterable[Frames], table: NDArray[np.float64], trust: float
 ) -> Iterator[NDArray[np.int16]]:
-    """Find the best path of states while frames come (Viterbi).
-
-    Takes ``batches`` (frames, states), ``table`` (states, states); returns (frames,).
+    """Find the best path of states of batches (frames, states), while they come (Viterbi).
 
     References
     ----------
@@ -239,50 +229,47 @@ def _certain(back: list[NDArray[np.int16]]) -> NDArray[np.int16]:
 
 def decode(
     batches: Iterable[Outputs], changes: NDArray[np.float64], decoder: Decoder
-) -> Iterator[Stretch]:
-    """Turn outputs into stretches of one chord each.
-
-    Takes ``changes`` (qualities, 12, qualities).
-    """
+) -> Iterator[FrameSegment]:
+    """Turn outputs into segments of one chord each, with counts of changes of chord."""
     # Of frames whose states are not yet certain.
     states: list[Frames] = []
     basses: list[Frames] = []
     each = [decoder.open_fifth * (quality == "5") for quality in decoder.qualities]
     costs = np.array([*each * PITCH_CLASSES, 0.0], np.float32)
 
-    def heard() -> Iterator[Frames]:
+    def scored() -> Iterator[Frames]:
         for outputs in batches:
             states.append(states_of(outputs.chords, decoder))
             basses.append(outputs.basses)
             yield states[-1] - costs
 
     state, begin, done = -1, 0, 0
-    sums = np.zeros(PITCH_CLASSES + 2)  # of the stretch: log probabilities of basses, confidence
-    for path in best_path(heard(), transitions(changes, decoder), decoder.trust):
+    sums = np.zeros(PITCH_CLASSES + 2)  # of the segment: log probabilities of basses, confidence
+    for path in best_path(scored(), transitions(changes, decoder), decoder.trust):
         probabilities, lowest = np.concatenate(states), np.concatenate(basses)
         edges = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
         for first, last in zip(edges, edges[1:], strict=False):
             if path[first] != state:
                 if state >= 0:
-                    yield _stretch(begin, done + first, state, sums, decoder)
+                    yield _segment(begin, done + first, state, sums, decoder)
                 state, begin, sums = int(path[first]), done + first, np.zeros(PITCH_CLASSES + 2)
             sums[:-1] += lowest[first:last].sum(axis=0)
             sums[-1] += np.exp(probabilities[first:last, state]).sum()
         done += len(path)
         states[:], basses[:] = [probabilities[len(path) :]], [lowest[len(path) :]]
     if state >= 0:
-        yield _stretch(begin, done, state, sums, decoder)
+        yield _segment(begin, done, state, sums, decoder)
 
 
-def _stretch(
+def _segment(
     begin: int, end: int, state: int, sums: NDArray[np.float64], decoder: Decoder
-) -> Stretch:
-    """Make a chord of a state, with the bass that its frames tell of."""
+) -> FrameSegment:
+    """Make a chord of a state, with the bass that is likeliest over its frames."""
     long = end - begin
     confidence = min(float(sums[-1]) / long, 1.0)
     root, index = divmod(state, len(decoder.qualities))
     if root == PITCH_CLASSES:
-        return Stretch(begin, end, NO_CHORD, confidence)
+        return FrameSegment(begin, end, NO_CHORD, confidence)
     quality = decoder.qualities[index]
     bass = 0
     if decoder.vocabulary == "full":
@@ -290,4 +277,4 @@ def _stretch(
         means = [sums[(root + step) % PITCH_CLASSES] / long for step in steps]
         means[1:] = [mean - decoder.inversion for mean in means[1:]]
         bass = steps[int(np.argmax(means))]
-    return Stretch(begin, end, Chord(root, quality, bass), confidence)
+    return FrameSegment(begin, end, Chord(root, quality, bass), confidence)

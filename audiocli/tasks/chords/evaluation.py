@@ -51,12 +51,12 @@ class Score:
     scores : dict of str to float
         Each of ``METRICS``, from 0 to 1.
     confusion : mapping of (str, str) to float
-        Seconds in which a true quality was taken for another or itself; "N" is no chord, and
+        Seconds in which each reference quality was taken for which; "N" is no chord, and
         "root" stands for every quality on another root.
     count : int
         Recordings.
     single : float, optional
-        Of recordings that hold a single chord, the share in which what was found for longest,
+        Of recordings that hold a single chord, the share in which the estimate that lasts longest,
         silence aside, is this chord as a major or minor triad. None where there are more chords.
 
     Examples
@@ -102,16 +102,16 @@ def total(scores: Sequence[Score]) -> Score:
 
 
 def single_chord(reference: Segments, estimate: Segments) -> float | None:
-    """Say whether a recording of one chord was recognised as a whole."""
-    true = {parse(label) for label in reference.labels}
-    chord = true.pop()
-    if true or not chord or not {(0, 3, 7), (0, 4, 7)} & {_triad(chord)}:
+    """Score a recording of a single chord, 0 or 1; None if it has more than one."""
+    annotated = {parse(label) for label in reference.labels}
+    chord = annotated.pop()
+    if annotated or not chord or not {(0, 3, 7), (0, 4, 7)} & {_triad(chord)}:
         return None
     lasting: dict[Chord, float] = {}
     for start, end, label in zip(estimate.starts, estimate.ends, estimate.labels, strict=True):
-        guess = parse(label)
-        if guess:
-            triad = reduced(guess, "majmin")
+        found = parse(label)
+        if found:
+            triad = reduced(found, "majmin")
             lasting[triad] = lasting.get(triad, 0.0) + float(end - start)
     return float(
         bool(lasting) and max(lasting, key=lasting.__getitem__) == reduced(chord, "majmin")
@@ -123,20 +123,20 @@ def _triad(chord: Chord) -> tuple[int, ...]:
 
 
 def confused(reference: Segments, estimate: Segments) -> Confusion:
-    """Measure for how long each quality was taken for which."""
+    """Measure for how many seconds each reference quality was taken for which."""
     edges = np.unique(
         np.concatenate([reference.starts, reference.ends, estimate.starts, estimate.ends])
     )
     result: dict[tuple[str, str], float] = {}
     for start, end in zip(edges, edges[1:], strict=False):
         labels = [_label_at(each, (start + end) / 2) for each in (reference, estimate)]
-        true, guess = (None if label is None else parse(label) for label in labels)
-        if true is None or guess is None:
+        right, found = (None if label is None else parse(label) for label in labels)
+        if right is None or found is None:
             continue
-        name = guess.quality if guess else "N"
-        if true and guess and true.root != guess.root:
+        name = found.quality if found else "N"
+        if right and found and right.root != found.root:
             name = "root"
-        pair = (true.quality if true else "N", name)
+        pair = (right.quality if right else "N", name)
         result[pair] = result.get(pair, 0.0) + float(end - start)
     return result
 
@@ -157,11 +157,11 @@ class _MakeScorer:
     model: str
     vocabulary: str | None
     change: float | None
-    found: Path | None
+    estimates: Path | None
     device: str
 
     def __call__(self) -> Callable[[Recording], tuple[float, Score]]:
-        recognize = self._of_model() if self.found is None else self._of_files(self.found)
+        recognize = self._of_model() if self.estimates is None else self._of_files(self.estimates)
 
         def score(recording: Recording) -> tuple[float, Score]:
             reference, estimate = read_chords(recording.annotation), recognize(recording)
@@ -204,12 +204,12 @@ def evaluate(
     only: Sequence[str] = (),
     vocabulary: str | None = None,
     change: float | None = None,
-    found: Path | None = None,
+    estimates: Path | None = None,
     n_jobs: int = 1,
     device: str = "auto",
     callbacks: Callbacks | None = None,
 ) -> Evaluation[Score, Score]:
-    """Score a model, or chords that something else found, on folders of annotated recordings.
+    """Score a model, or the estimates of another, on folders of annotated recordings.
 
     Parameters
     ----------
@@ -221,7 +221,7 @@ def evaluate(
         Patterns of recordings to take, say ``songs/7*``; without any, all.
     vocabulary, change : optional
         As in :class:`ChordRecognizer`.
-    found : Path, optional
+    estimates : Path, optional
         A folder with NAME.lab of each recording, to score in place of a model.
     n_jobs : int
         Worker processes.
@@ -252,7 +252,7 @@ def evaluate(
     True
     """
     recordings = annotated_recordings(folders, ANNOTATIONS, only)
-    make_scorer = _MakeScorer(model, vocabulary, change, found, device)
+    make_scorer = _MakeScorer(model, vocabulary, change, estimates, device)
     return evaluate_each(recordings, make_scorer, total, n_jobs=n_jobs, callbacks=callbacks)
 
 

@@ -1,8 +1,8 @@
-"""What the chord recognisers are trained on: what recordings sound like, and examples of it.
+"""What the chord recognisers are trained on: spectrograms, and examples cut from them.
 
-Recordings are heard once, through a front-end some bands wider than the network's. An example is
-cut from that: moved along the bands it is in another key or another tuning, multiplied by
-a curve it is another equaliser's, and noise adds to it as power adds.
+Recordings go once through a front-end some bands wider than the network's. An example is cut from
+its output: shifted along the bands it is in another key or another tuning, multiplied by a curve
+it has gone through an equaliser, and noise adds to it as power adds.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ GRACE = 1.0
 NAMESPACES = ("chord", "chord_harte")
 #: In targets: a frame whose chord is not known, which counts for nothing.
 UNKNOWN = -100
-#: Frames after a recording's end of which nobody knows whether its last chord goes on.
+#: Frames after a recording's end in which its last chord may go on: unknown.
 LINGERS = 15
 SEMITONES = 6  # the farthest that examples are transposed
 PITCH_CLASSES = 12
@@ -60,14 +60,14 @@ PITCH_CLASSES = 12
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How recordings are varied from example to example.
+    """Random changes to training examples.
 
     Parameters
     ----------
     transpose : bool
         Into any of the twelve keys.
     detune : float
-        By up to so many semitones more, either way.
+        By up to this many semitones more, either way.
     gain : float
         Level, down to this many dB below the recording's.
     decibels : float
@@ -104,9 +104,9 @@ class Excerpts:
     Parameters
     ----------
     frontend : FilterbankConfig
-        Of the network that is to hear them.
+        Of the network that is trained on them.
     augmentation : Augmentation
-        How recordings are varied.
+        Random changes to them.
     seconds : float
         Length of an example.
     batch_size : int
@@ -126,14 +126,14 @@ class Excerpts:
 
 @dataclass(frozen=True)
 class Take:
-    """A recording as it is heard, in memory.
+    """A recording in memory, as the front-end's output.
 
     Parameters
     ----------
     images : ndarray of float16, shape (channels, bands, frames)
-        Through the wider front-end, see :func:`wider`.
+        Output of the wider front-end, see :func:`wider`.
     roots, qualities, basses : ndarray of int16, shape (frames,)
-        Root and bass as pitch classes, 12 for none, ``UNKNOWN`` where nobody knows; the quality
+        Root and bass as pitch classes, 12 for none, ``UNKNOWN`` where not annotated; the quality
         as its place in ``QUALITIES``.
     chords : Segments
         The annotation.
@@ -156,18 +156,18 @@ class Take:
 
 @dataclass(frozen=True)
 class Batch:
-    """Examples and what is true of them.
+    """Examples with their targets.
 
     Parameters
     ----------
     images : Tensor, shape (batch, channels, bands, frames)
-        As the network's front-end would hear them.
+        As the network's front-end would give them.
     chords : Tensor of int64, shape (batch, frames)
         Number of the state, root by root; ``UNKNOWN`` counts for nothing.
     basses : Tensor of int64, shape (batch, frames)
         Pitch class of the lowest note, or 12.
     tones : Tensor, shape (batch, 12, frames)
-        1 where a pitch class belongs to the chord; NaN where nobody knows.
+        1 where a pitch class belongs to the chord; NaN where unknown.
     """
 
     images: Tensor
@@ -219,15 +219,15 @@ def read_chords(file: Path) -> Segments:
     return chords
 
 
-def load(recording: Recording, bank: Filterbank, kept: Path | None = None) -> Take:
-    """Listen to a recording and read its chords."""
+def load(recording: Recording, bank: Filterbank, cache: Path | None = None) -> Take:
+    """Read a recording's chords and its spectrogram, computed or from the cache folder."""
     chords = read_chords(recording.annotation)
-    file = None if kept is None else kept / f"{_identity(recording, bank.config)}.npy"
+    file = None if cache is None else cache / f"{_identity(recording, bank.config)}.npy"
     images: NDArray[np.float16]
     if file is not None and file.exists():
         images = open_memmap(file, mode="r")
     else:
-        images = _listen(recording, bank)
+        images = _spectrogram(recording, bank)
         if file is not None:
             write_whole(file, lambda part: np.save(part, images), overwrite=True)
     seconds = images.shape[-1] / bank.config.frame_rate
@@ -241,17 +241,17 @@ def load(recording: Recording, bank: Filterbank, kept: Path | None = None) -> Ta
 
 
 def _identity(recording: Recording, config: FilterbankConfig) -> str:
-    """Name what is heard of a recording, by its file and the front-end."""
+    """Name a cached spectrogram by its recording and the front-end."""
     status = recording.audio.stat()
     facts = [str(recording.audio.resolve()), status.st_size, status.st_mtime_ns, repr(config)]
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
 
-def _listen(recording: Recording, bank: Filterbank) -> NDArray[np.float16]:
+def _spectrogram(recording: Recording, bank: Filterbank) -> NDArray[np.float16]:
     config = bank.config
 
-    def flat(heard: Tensor) -> Tensor:
-        return bank.frames(heard).flatten(1, 2)
+    def flat(audio: Tensor) -> Tensor:
+        return bank.frames(audio).flatten(1, 2)
 
     with AudioReader(recording.audio) as reader:
         blocks = mono(reader.blocks(1 << 16), reader.info.sample_rate, config.sample_rate)
@@ -280,10 +280,7 @@ def _targets(
 
 
 def changes_of(annotations: Iterable[Segments]) -> NDArray[np.float64]:
-    """Count which chords follow which, whatever the key.
-
-    Returns (qualities, 12, qualities).
-    """
+    """Count which chords follow which in any key: shares (qualities, 12, qualities)."""
     names = list(QUALITIES)
     counts = np.full((len(names), PITCH_CLASSES, len(names)), 0.05)
     for chords in annotations:
@@ -322,11 +319,11 @@ def _example(
     frames = how.frames
     channels = takes[0].images.shape[0]
     wide = np.zeros((channels, config.bands + 2 * margin(config), frames), np.float16)
-    truth = np.full((3, frames), UNKNOWN, np.int16)
-    truth[1] = 0  # a quality there must be, where nobody asks for it too
+    target = np.full((3, frames), UNKNOWN, np.int16)
+    target[1] = 0  # an index is needed even where it does not count
     filled = 0
     if rng.random() < how.augmentation.quiet:
-        truth[0] = truth[2] = PITCH_CLASSES
+        target[0] = target[2] = PITCH_CLASSES
         filled = frames
     while filled < frames:
         take = takes[int(rng.integers(len(takes)))]
@@ -334,11 +331,11 @@ def _example(
         long = min(take.frames - start, frames - filled)
         here, there = slice(filled, filled + long), slice(start, start + long)
         wide[..., here] = take.images[..., there]
-        truth[:, here] = take.roots[there], take.qualities[there], take.basses[there]
+        target[:, here] = take.roots[there], take.qualities[there], take.basses[there]
         filled += long
         if filled < frames and rng.random() < 0.3:  # the rest is silence
             # For a moment the chord may still be meant; afterwards there is none.
-            truth[0, filled + LINGERS :] = truth[2, filled + LINGERS :] = PITCH_CLASSES
+            target[0, filled + LINGERS :] = target[2, filled + LINGERS :] = PITCH_CLASSES
             break
     semitones = int(rng.integers(-SEMITONES, SEMITONES)) if how.augmentation.transpose else 0
     detune = rng.uniform(-1, 1) * how.augmentation.detune
@@ -347,11 +344,11 @@ def _example(
     share = np.float32(moved - np.floor(moved))  # between a band and the one below it
     upper = wide[:, first : first + config.bands].astype(np.float32)
     lower = wide[:, first - 1 : first - 1 + config.bands].astype(np.float32)
-    known = truth[0] >= 0
+    known = target[0] >= 0
     for row in (0, 2):
-        sounding = known & (truth[row] < PITCH_CLASSES)
-        truth[row, sounding] = (truth[row, sounding] + semitones) % PITCH_CLASSES
-    return (1 - share) * upper + share * lower, truth
+        sounding = known & (target[row] < PITCH_CLASSES)
+        target[row, sounding] = (target[row, sounding] + semitones) % PITCH_CLASSES
+    return (1 - share) * upper + share * lower, target
 
 
 def _states(roots: NDArray[np.int64], qualities: NDArray[np.int64]) -> NDArray[np.int64]:

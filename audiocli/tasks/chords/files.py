@@ -1,4 +1,4 @@
-"""Recognise chords in files, one or many, and write what was asked for."""
+"""Recognise chords in files, one or many, and write the results."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NAMED = {"midi": "plays chords", "chordpro": "is a sheet of chords", "jams": "kn
 
 @dataclass(frozen=True)
 class ChordRequest:
-    """What is asked of chord recognition.
+    """What chord recognition is to do.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class ChordRequest:
     simplify : bool
         Major and minor triads only, without inversions.
     transpose : int
-        Move all chords and keys by so many semitones.
+        Semitones by which all chords and keys are moved.
     roman : bool
         Write them as degrees of the key.
     key : bool
@@ -70,7 +70,7 @@ class ChordRequest:
     Raises
     ------
     FieldError
-        If degrees of keys are asked for, or by a format that cannot hold what is asked for.
+        If keys are to be written as degrees, or the format cannot hold degrees or keys.
 
     Examples
     --------
@@ -103,7 +103,7 @@ class ChordRequest:
             )
 
     def of(self, chords: Chords) -> Chords:
-        """Change the chords as was asked."""
+        """Transpose and simplify chords as requested."""
         if self.transpose:
             chords = chords.transposed(self.transpose)
         return chords.simplified() if self.simplify else chords
@@ -119,7 +119,7 @@ class ChordRequest:
         return made
 
     def make_work(self) -> Work[Segments]:
-        """Load the model, and make what recognises the chords of a file."""
+        """Load the model; return the function that recognises the chords of a file."""
         recognizer = ChordRecognizer(
             self.model, device=self.device, vocabulary=self.vocabulary, change=self.change
         )
@@ -170,7 +170,7 @@ class ChordResults(AnnotationResults):
 
 
 def declare(request: ChordRequest, output: Path | None) -> Declaration[Segments]:
-    """Say what a request comes to: see :mod:`audiocli.tasks.runner`."""
+    """Turn a request into a declaration: see :mod:`audiocli.tasks.runner`."""
     models.device(request.device)
     place = settle(output, request.form, Segments.kind, "lab")
     # the lines of a sheet are of bars
@@ -200,7 +200,7 @@ def recognize_file(
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> Chords:
-    """Recognise the chords of a file, in constant memory, and write what shows them.
+    """Recognise the chords of a file, in constant memory, and write the exports.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def recognize_file(
     name : str, optional
         How to call it in messages and in the picture.
     plot, click : Path, optional
-        Where to write a picture, and the song with the chords played.
+        Where to write a picture, and the recording with the chords played.
     overwrite : bool
         Whether files that are there may be replaced.
     progress : callable
@@ -243,7 +243,7 @@ def recognize_file(
         rate = info.sample_rate
         with decoding(reader.blocks(BLOCK), rate, info.duration, progress) as blocks:
             found = recognizer.stream(blocks, rate)
-    if click is not None:  # as the recording sounds, whatever is asked for on paper
+    if click is not None:  # as the recording sounds, however the chords are written
         write_chords(source, click, found.segments(), pitches_of, name=name, overwrite=overwrite)
     request = request or ChordRequest()
     chords = request.of(found)
@@ -273,7 +273,7 @@ def _draw(plot: Path, source: Path, chords: Chords, name: str | None, overwrite:
 
 
 def as_segments(chords: Chords, request: ChordRequest, name: str, model: str = "") -> Segments:
-    """Give chords, or keys, the form that the formats write."""
+    """Convert chords, or their keys, to the ``Segments`` that the formats write."""
     if request.key:
         result = chords.keys()
     else:
@@ -307,7 +307,7 @@ def recognize_files(
         A file for the chords of all inputs, if it ends like one of the formats, or else a folder
         that mirrors the folders given. Without it only the callbacks are told of them.
     request : ChordRequest, optional
-        What is asked for.
+        What to recognise, and how to write it.
     options : BatchOptions, optional
         How the run goes.
     callbacks : Callbacks, optional
@@ -323,7 +323,7 @@ def recognize_files(
     Raises
     ------
     UsageError
-        If the request cannot be carried out as asked; nothing was written then.
+        If the request cannot be carried out; nothing was written then.
     ModelError
         If the model cannot be loaded.
 

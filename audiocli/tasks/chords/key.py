@@ -1,6 +1,6 @@
 """The key that chords are in, from section to section, and chords as degrees of a key.
 
-A key is judged by how well the tones of the chords fit its scale, after profiles that were
+A key is rated by how well the tones of the chords fit its scale, after profiles that were
 counted in a corpus, and by how long its tonic triad and its dominant sound. Sections are the best
 path through the 24 keys.
 
@@ -53,7 +53,7 @@ class Key:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the twelve pitch classes are called in it."""
+        """Names of the twelve pitch classes in this key."""
         return FLATS if self.tonic in WITH_FLATS[self.mode] else SHARPS
 
     def __str__(self) -> str:
@@ -65,13 +65,13 @@ class Key:
         return f"{self.names[self.tonic]}:{self.mode}"
 
     def transposed(self, semitones: int) -> Key:
-        """Move it by so many semitones."""
+        """Transpose it."""
         return Key((self.tonic + semitones) % 12, self.mode)
 
 
 @dataclass(frozen=True)
 class Passage:
-    """A stretch of time with one chord.
+    """A segment of time with one chord.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def _key(index: int) -> Key:
 
 
 def find_key(passages: Sequence[Passage]) -> Key | None:
-    """Find the key that most of the time is in."""
+    """Find the key that fits best over the whole recording."""
     sounding = [passage for passage in passages if passage.chord]
     if not sounding:
         return None
@@ -123,10 +123,7 @@ def find_key(passages: Sequence[Passage]) -> Key | None:
 
 
 def find_keys(passages: Sequence[Passage]) -> list[tuple[float, float, Key]]:
-    """Find the keys of the sections, and where they change.
-
-    Returns in seconds.
-    """
+    """Find the sections in one key each: start and end in seconds, and the key."""
     if not any(passage.chord for passage in passages):
         return []
     frames = np.stack(

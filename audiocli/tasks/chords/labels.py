@@ -123,7 +123,7 @@ class Chord:
         return frozenset((self.root + step) % 12 for step in steps)
 
     def transposed(self, semitones: int) -> Chord:
-        """Move it by so many semitones."""
+        """Transpose it."""
         return replace(self, root=(self.root + semitones) % 12) if self else self
 
 
@@ -132,10 +132,10 @@ NO_CHORD = Chord(-1)
 
 @cache
 def parse(label: str) -> Chord | None:
-    """Read a label in Harte's syntax as the nearest chord there is.
+    """Read a label in Harte's syntax as the nearest chord of ``QUALITIES``.
 
-    Ninths and other additions are left out; a chord whose third is in doubt, such as ``C:1``,
-    is none that could be recognised.
+    Ninths and other additions are left out; a label that contains no such chord, as
+    ``C:1``, is None, and so is ``X``.
     """
     from mir_eval import chord as harte
 
@@ -156,14 +156,14 @@ def parse(label: str) -> Chord | None:
 
 
 def reduced(chord: Chord, vocabulary: str) -> Chord:
-    """Say a chord in a smaller vocabulary."""
+    """Map a chord to a smaller vocabulary."""
     if not chord or vocabulary == "full":
         return chord
     return Chord(chord.root, VOCABULARIES[vocabulary][chord.quality])
 
 
 def pitches_of(label: str) -> list[int]:
-    """Play a chord: its bass in the small octave, the rest in close position around middle C."""
+    """Voice a chord in MIDI pitches: the bass below, the rest in close position around middle C."""
     chord = parse(label)
     if not chord:
         return []
@@ -174,10 +174,7 @@ def pitches_of(label: str) -> list[int]:
 
 
 def template(quality: str) -> NDArray[np.float64]:
-    """Give a quality on C as a vector of twelve zeros and ones.
-
-    Returns (12,).
-    """
+    """Quality on C as a vector of twelve zeros and ones."""
     vector = np.zeros(12)
     vector[list(QUALITIES[quality])] = 1.0
     return vector

@@ -1,4 +1,4 @@
-"""The picture of chords: a track of coloured blocks over the pitch classes that were heard."""
+"""The picture of chords: a track of coloured blocks above the pitch classes that sound."""
 
 from __future__ import annotations
 
@@ -51,12 +51,10 @@ def plot_chords(
     title: str = "",
     overwrite: bool = False,
 ) -> None:
-    """Draw chords as coloured blocks over the pitch classes that were heard.
+    """Draw chords as coloured blocks above the pitch classes that sound.
 
     Roots a fifth apart have neighbouring hues. A label stands in its block, as on lead sheets,
     if there is room for it.
-
-    Takes ``tones`` (12, frames).
     """
     if len(roots) != len(chords) or (shades is not None and len(shades) != len(chords)):
         raise ValueError(f"{len(chords)} chords have as many roots and shades")

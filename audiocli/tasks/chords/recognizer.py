@@ -1,4 +1,4 @@
-"""Recognise chords: the loaded model, and what it finds in a signal."""
+"""Recognise chords: the loaded model, and the chords of a recording."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audiocli.io.formats import Segments
 from audiocli.nn import models, registry
 from audiocli.nn.chord_crnn import ChordCRNN
 from audiocli.nn.framewise import in_segments
-from audiocli.tasks.chords.decoding import Decoder, Outputs, Stretch, decode, outputs_of
+from audiocli.tasks.chords.decoding import Decoder, FrameSegment, Outputs, decode, outputs_of
 from audiocli.tasks.chords.key import Key, Passage, find_key, find_keys, roman
 from audiocli.tasks.chords.labels import USUAL, reduced
 
@@ -43,7 +43,7 @@ class Chords:
     seconds : float
         Length of the recording.
     beats, bars : ndarray of float64
-        When they begin, in seconds, where they were asked for.
+        When they begin, in seconds, if the request has `beats`.
 
     Examples
     --------
@@ -67,7 +67,7 @@ class Chords:
 
     @property
     def key(self) -> Key | None:
-        """The key that most of it is in; None where there is no chord."""
+        """The key that fits best over the whole; None where there is no chord."""
         return find_key(self.passages)
 
     def keys(self) -> Segments:
@@ -81,12 +81,12 @@ class Chords:
         )
 
     def transposed(self, semitones: int) -> Chords:
-        """Move every chord by so many semitones."""
+        """Transpose every chord."""
         moved = (replace(each, chord=each.chord.transposed(semitones)) for each in self.passages)
         return replace(self, passages=tuple(moved), tones=np.roll(self.tones, semitones, axis=0))
 
     def simplified(self) -> Chords:
-        """Make every chord a major or minor triad on its root, and join what is then one."""
+        """Reduce every chord to a major or minor triad, and join neighbours that are then equal."""
         joined: list[Passage] = []
         for each in self.passages:
             chord = reduced(each.chord, "majmin")
@@ -131,14 +131,16 @@ class Chords:
         return _segments(self.passages, labels)
 
 
-def passages_of(stretches: Iterable[Stretch], frame_rate: float, end: float) -> tuple[Passage, ...]:
-    """Give stretches of frames their times in seconds.
+def passages_of(
+    segments: Iterable[FrameSegment], frame_rate: float, end: float
+) -> tuple[Passage, ...]:
+    """Convert segments of frames to times in seconds.
 
     Frame t is centred on t / frame_rate, so a chord begins half a frame before its first one.
     """
     kept = [
         (max(0.0, (each.start - 0.5) / frame_rate), each)
-        for each in stretches
+        for each in segments
         if each.start == 0 or (each.start - 0.5) / frame_rate < end
     ]
     ends = [start for start, _ in kept[1:]] + [end]
@@ -225,7 +227,7 @@ class ChordRecognizer:
     def stream(self, blocks: Iterable[Audio], sample_rate: int) -> Chords:
         """Recognise the chords of a stream of blocks (channels, samples).
 
-        What is kept of it, twelve numbers a frame and the chords, is a thousandth of the audio.
+        What is kept, twelve numbers a frame and the chords, is a few thousandths of the audio.
         """
         rate, checked = as_rate(sample_rate), as_blocks(blocks, "audio")
         samples = 0
@@ -237,19 +239,19 @@ class ChordRecognizer:
                 samples += len(block)
                 yield block
 
-        def heard() -> Iterator[Outputs]:
+        def outputs() -> Iterator[Outputs]:
             config = self.network.frontend.config
             for logits in in_segments(self.network, config, self.network.of_frames, counted()):
-                outputs = outputs_of(logits)
-                tones.append(outputs.tones.astype(np.float16))
-                yield outputs
+                found = outputs_of(logits)
+                tones.append(found.tones.astype(np.float16))
+                yield found
 
         changes = self.network.changes.double().cpu().numpy()
-        stretches = list(decode(heard(), changes, self.decoder))
+        segments = list(decode(outputs(), changes, self.decoder))
         seconds = samples / self.rate
         frame_rate = self.network.frontend.config.frame_rate
         return Chords(
-            passages_of(stretches, frame_rate, seconds),
+            passages_of(segments, frame_rate, seconds),
             np.concatenate(tones).T,
             frame_rate,
             seconds,

@@ -1,4 +1,4 @@
-"""Render songs in symbols to recordings with chords beside them, to train on."""
+"""Render MIDI songs to recordings with chords beside them, to train on."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from audiocli.io.atomic import write_whole
 from audiocli.io.soundfont import render
 from audiocli.nn.augment import background, compressed, filtered
 from audiocli.tasks.chords.band import (
-    Score,
-    arranged,
+    Arrangement,
     drums_alone,
     is_song,
-    made_up,
+    random_song,
     read_song,
     single_chords,
     solo_piano,
+    with_band,
 )
 
 __all__ = ["KINDS", "Piece", "find_songs", "pieces", "render_pieces"]
@@ -34,16 +34,16 @@ RATE = 22_050
 #: What becomes of a song: a band's recording, or a piano's.
 KINDS = ("band", "piano")
 
-#: Songs made up take turns: most have many parts, some are chords struck one by one, and to
+#: Random songs take turns: most have many parts, some are chords struck one by one, and to
 #: one in eighteen there are drums alone.
-MADE_UP = (single_chords, made_up, made_up) * 5 + (single_chords, made_up, drums_alone)
+RANDOM = (single_chords, random_song, random_song) * 5 + (single_chords, random_song, drums_alone)
 
-Make = Callable[[np.random.Generator], Score]
+Make = Callable[[np.random.Generator], Arrangement]
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Something to render.
+    """One song to render.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Piece:
     fonts : tuple of Path
         Sound fonts to choose from.
     make : callable
-        Makes the score with the random generator given.
+        Makes the arrangement with the random generator given.
     seconds : float, optional
         Length of the excerpt; by default the whole song.
     clean : bool
@@ -82,20 +82,20 @@ def pieces(
     fonts: Sequence[Path],
     *,
     kind: str = "band",
-    made_up_songs: int = 0,
-    makers: Sequence[Callable[[float, np.random.Generator], Score]] = MADE_UP,
+    random_songs: int = 0,
+    makers: Sequence[Callable[[float, np.random.Generator], Arrangement]] = RANDOM,
     seconds: float | None = 120.0,
     clean: bool = False,
     seed: int = 0,
 ) -> list[Piece]:
-    """List what is to be rendered."""
+    """List the songs that are to be rendered."""
     rng = np.random.default_rng(seed)
     sources: list[tuple[str, Make, float | None]] = [
         (song.name, partial(_of_song, song, kind), seconds) for song in songs
     ]
     sources += [
         (f"made-up-{index:04}", partial(makers[index % len(makers)], 60.0), None)
-        for index in range(made_up_songs)
+        for index in range(random_songs)
     ]
     return [
         Piece(output / f"{name}.flac", int(rng.integers(1 << 30)), tuple(fonts), make, long, clean)
@@ -103,12 +103,12 @@ def pieces(
     ]
 
 
-def _of_song(folder: Path, kind: str, rng: np.random.Generator) -> Score:
-    return {"band": arranged, "piano": solo_piano}[kind](read_song(folder), rng)
+def _of_song(folder: Path, kind: str, rng: np.random.Generator) -> Arrangement:
+    return {"band": with_band, "piano": solo_piano}[kind](read_song(folder), rng)
 
 
 def render_pieces(work: Sequence[Piece], *, n_jobs: int = 1) -> Iterator[Path]:
-    """Render all that is not there yet."""
+    """Render the pieces whose recordings are not there yet."""
     if any(not piece.fonts for piece in work):
         raise UsageError("rendering needs sound fonts: give one or more by --sound-font")
     for folder in {piece.target.parent for piece in work}:
@@ -126,12 +126,12 @@ def _produce(piece: Piece) -> Path:
         return piece.target
     rng = np.random.default_rng(piece.seed)
     font = piece.fonts[int(rng.integers(len(piece.fonts)))]
-    score = piece.make(rng)
+    arrangement = piece.make(rng)
     if piece.seconds is not None:
-        end = float(score.chords.ends.max(initial=0.0))
+        end = float(arrangement.chords.ends.max(initial=0.0))
         start = float(rng.uniform(0, max(0.0, end - piece.seconds)))
-        score = score.excerpt(start, start + piece.seconds)
-    parts = [part for part in score.parts if part.notes]
+        arrangement = arrangement.excerpt(start, start + piece.seconds)
+    parts = [part for part in arrangement.parts if part.notes]
     if not parts:
         raise DataError(f"{piece.target.stem}: has no notes to render")
     audio = render(
@@ -143,7 +143,7 @@ def _produce(piece: Piece) -> Path:
     )
     if not piece.clean:
         audio = _recorded(audio, rng)
-    annotation = replace(score.chords, file=None)
+    annotation = replace(arrangement.chords, file=None)
     formats.write(piece.target.with_suffix(".lab"), annotation, "lab", overwrite=True)
     audio = np.clip(audio, -1, 1)
     write_whole(piece.target, lambda part: soundfile.write(part, audio, RATE, "PCM_16"))
@@ -151,7 +151,7 @@ def _produce(piece: Piece) -> Path:
 
 
 def _recorded(audio: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Send a rendering through a room, a mixing desk and a codec."""
+    """Add room, equaliser, saturation, noise and a codec to a rendering, each at random."""
     audio = filtered(audio, RATE, rng, decibels=3.0, room=0.4)
     audio = audio / max(float(np.abs(audio).max()), 1e-6)
     if rng.random() < 0.3:  # as loud masters are

@@ -1,4 +1,4 @@
-"""How good chords are: the measures of MIREX, by ``mir_eval``.
+"""Score chords by the measures of MIREX, with ``mir_eval``.
 
 References
 ----------
@@ -39,21 +39,22 @@ def score_song(reference: Segments, estimate: Segments) -> Scores:
 
     span = _intervals(reference)
     begin, end = float(span.min()), float(span.max())
-    guesses, guessed = util.adjust_intervals(
+    intervals, labels = util.adjust_intervals(
         _intervals(estimate), list(estimate.labels), begin, end, harte.NO_CHORD, harte.NO_CHORD
     )
-    lasting = guesses[:, 1] > guesses[:, 0]  # what begins where the reference ends has no length
-    guesses, guessed = guesses[lasting], list(itertools.compress(guessed, lasting))
+    # What begins where the reference ends has no length.
+    lasting = intervals[:, 1] > intervals[:, 0]
+    intervals, labels = intervals[lasting], list(itertools.compress(labels, lasting))
     merged = [
-        harte.merge_chord_intervals(intervals, labels)
-        for intervals, labels in ((span, list(reference.labels)), (guesses, guessed))
+        harte.merge_chord_intervals(*each)
+        for each in ((span, list(reference.labels)), (intervals, labels))
     ]
-    intervals, true, guessed = util.merge_labeled_intervals(
-        span, list(reference.labels), guesses, guessed
+    common, right, found = util.merge_labeled_intervals(
+        span, list(reference.labels), intervals, labels
     )
-    durations = util.intervals_to_durations(intervals)
+    durations = util.intervals_to_durations(common)
     scores = {
-        metric: _recall(getattr(harte, metric)(true, guessed), durations)
+        metric: _recall(getattr(harte, metric)(right, found), durations)
         for metric in METRICS
         if metric not in SEGMENTATION
     }
@@ -64,7 +65,7 @@ def score_song(reference: Segments, estimate: Segments) -> Scores:
 
 
 def _recall(right: NDArray[np.float64], durations: NDArray[np.float64]) -> float:
-    """Average what can be compared, by its length; NaN where nothing can, which is not 0."""
+    """Mean over what can be compared, weighted by length; NaN where nothing can be."""
     from mir_eval.chord import weighted_accuracy
 
     if not ((right >= 0) & (durations > 0)).any():

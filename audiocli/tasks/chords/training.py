@@ -61,7 +61,7 @@ def _semitone_bank(octaves: int, per_semitone: int, **others: Any) -> Filterbank
     )  # fmt: skip
 
 
-#: Windows of 0.19 s, to place a change, and of 0.74 s, to part the semitones of the bass.
+#: Windows of 0.19 s, to place a change, and of 0.74 s, to resolve the semitones of the bass.
 FINE = _semitone_bank(7, 3, sample_rate=22_050, n_ffts=(4096, 16_384), hop_length=2048)
 ARCHITECTURES: dict[str, tuple[str, FilterbankConfig, dict[str, Any]]] = {
     "crnn": ("chord-crnn", FINE, {}),
@@ -74,7 +74,7 @@ CHOSEN_BY = ("root", "majmin", "sevenths", "mirex")
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that makes a training run, so that it can be run again.
+    """Everything that defines a training run, so that it can be repeated.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class TrainingConfig:
     arguments : dict
         More arguments of the architecture, over those of the name.
     augmentation : Augmentation
-        How recordings are varied.
+        Random changes to examples.
     seconds : float
         Length of an example.
     smoothing : float
@@ -118,12 +118,12 @@ class TrainingConfig:
 
     @property
     def frontend(self) -> FilterbankConfig:
-        """What the network listens through."""
+        """Front-end of the network."""
         return ARCHITECTURES[self.architecture][1]
 
     @property
     def excerpts(self) -> Excerpts:
-        """What its examples are like."""
+        """Length and augmentation of its examples."""
         return Excerpts(self.frontend, self.augmentation, self.seconds, self.fit.batch_size)
 
     def build(self) -> ChordCRNN:
@@ -137,7 +137,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class Rendering:
-    """How songs in symbols become recordings.
+    """How MIDI songs become recordings.
 
     Parameters
     ----------
@@ -145,8 +145,8 @@ class Rendering:
         Sound fonts.
     kind : str
         One of :data:`audiocli.tasks.chords.rendering.KINDS`.
-    made_up : int
-        So many songs of random chords besides.
+    random_songs : int
+        How many songs of random chords to add, as a folder of their own.
 
     Examples
     --------
@@ -156,7 +156,7 @@ class Rendering:
 
     fonts: tuple[Path, ...] = ()
     kind: str = "band"
-    made_up: int = 0
+    random_songs: int = 0
 
 
 def rendered(data: Sequence[Path], output: Path, how: Rendering) -> list[Path]:
@@ -168,27 +168,27 @@ def rendered(data: Sequence[Path], output: Path, how: Rendering) -> list[Path]:
             folder = output / folder.resolve().name
             list(render_pieces(pieces(songs, folder, how.fonts, kind=how.kind)))
         folders.append(folder)
-    if how.made_up:
+    if how.random_songs:
         folders.append(output / "made-up")
-        list(render_pieces(pieces([], folders[-1], how.fonts, made_up_songs=how.made_up)))
+        list(render_pieces(pieces([], folders[-1], how.fonts, random_songs=how.random_songs)))
     return folders
 
 
 def loss(network: ChordCRNN, batch: Batch, smoothing: float = 0.0) -> Tensor:
     """Compute the loss of a network on a batch.
 
-    Cross entropy of the chord, and with less weight of the bass and of each pitch class: they
-    teach the shared layers what chords have in common.
+    Cross entropy of the chord, and with less weight of the bass and of each pitch class, which
+    teaches the shared layers what chords have in common.
     """
     logits = network.outputs(network.scaled(batch.images)).float()
     states = 12 * network.num_qualities + 1
     chords, basses, tones = torch.split(logits, [states, 13, 12], dim=1)
     known = ~batch.tones.isnan()
-    heard = F.binary_cross_entropy_with_logits(tones[known], batch.tones[known])
+    sounding = F.binary_cross_entropy_with_logits(tones[known], batch.tones[known])
     return (
         F.cross_entropy(chords, batch.chords, ignore_index=UNKNOWN, label_smoothing=smoothing)
         + 0.3 * F.cross_entropy(basses, batch.basses, ignore_index=UNKNOWN)
-        + 0.5 * heard
+        + 0.5 * sounding
     )
 
 
@@ -203,9 +203,9 @@ def score(network: ChordCRNN, takes: Sequence[Take], decoder: Decoder) -> float:
         images = torch.from_numpy(take.images[:, more : more + config.bands].astype(np.float32))
         with torch.inference_mode():
             logits = network.outputs(network.scaled(images.unsqueeze(0).to(where)))[0].T
-        stretches = decode([outputs_of(logits.float().cpu().numpy())], changes, decoder)
+        segments = decode([outputs_of(logits.float().cpu().numpy())], changes, decoder)
         end = float(take.chords.ends.max())
-        found = labelled(passages_of(stretches, config.frame_rate, end))
+        found = labelled(passages_of(segments, config.frame_rate, end))
         results.setdefault(take.folder, []).append((score_song(take.chords, found), end))
     means = []
     for scored in results.values():
@@ -246,18 +246,18 @@ def train(
     config : TrainingConfig
         What to train, and how.
     held_out : sequence of str
-        Patterns of recordings in `data` that choose the best epoch instead.
+        Patterns of recordings in `data` that are the validation set instead.
     dev : sequence of Path
-        Folders whose recordings choose the best epoch; with neither, every tenth of `data` does.
+        Folders of the validation set; with neither, it is every tenth recording of `data`.
     licences : sequence of str
         Of the folders in `data`, in their order, for the card.
     rendering : Rendering, optional
-        How songs in symbols become recordings.
+        How MIDI songs become recordings.
     cache_dir : Path, optional
         Where to keep the output of the front-end, for other runs on the same recordings; by
         default in the checkpoint.
     start : str, optional
-        A model of the same architecture and sizes to go on from, by its name or folder.
+        A model of the same architecture and sizes to fine-tune, by its name or folder.
     skip_unreadable : bool
         Leave out recordings that cannot be read, with a warning each; by default they are named
         together, and refused.

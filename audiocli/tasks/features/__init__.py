@@ -1,7 +1,7 @@
-"""Features of sound: what describes a frame or a file in a few numbers.
+"""Features: what describes a frame or a file in a few numbers.
 
-Every feature of :mod:`audiocli.dsp`, gathered in one pass over a file: sound is averaged to mono,
-brought to 22050 Hz, cut into frames of 2048 samples every 512 (93 and 23 ms), and each frame is
+Every feature of :mod:`audiocli.dsp`, computed in one pass over a file: audio is averaged to mono,
+resampled to 22050 Hz, cut into frames of 2048 samples every 512 (93 and 23 ms), and each frame is
 transformed once. A table has one row a file, with statistics over its frames, or one a frame.
 
 Units stand in the catalogue, which ``audiocli features --describe`` prints. Silence has defined
@@ -12,7 +12,7 @@ Known deviations from librosa, each because a stream cannot know the rest of the
 contrast have no ``top_db``; chroma is for A4 = 440 Hz and not for the tuning of the file. Deltas
 repeat the first and the last frame, as HTK does, in the place of extrapolating.
 
-Limits: features are of the mix of the channels; above half the rate nothing is heard.
+Limits: features are of the mean of the channels; what lies above half the rate is cut off.
 
 References
 ----------

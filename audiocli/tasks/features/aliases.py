@@ -74,7 +74,7 @@ ALIASES: Mapping[str, str] = {
 }
 
 _NOT_HERE = "is not here; --set {0} is the nearest"
-#: What people ask for and is not here, and what to take instead.
+#: Names that are no feature here, and what to use instead.
 ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(
         ("egemaps", "gemaps", "compare2016", "emobase", "opensmile"),
@@ -122,10 +122,10 @@ ELSEWHERE: Mapping[str, str] = {
 
 
 def canonical(name: str) -> str | None:
-    """Find the name here of what is called otherwise elsewhere; None if there is none."""
+    """Find the name that a feature has here by one that it has elsewhere; None if there is none."""
     return ALIASES.get(_key(name))
 
 
 def elsewhere(name: str) -> str | None:
-    """Say where what is no feature here can be had, as the rest of a sentence."""
+    """Say what to use for a name that is no feature here, as the rest of a sentence."""
     return ELSEWHERE.get(_key(name))

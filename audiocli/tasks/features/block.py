@@ -1,4 +1,4 @@
-"""What features share: settings, and the intermediates of a block of frames, each made once."""
+"""What features share: settings, and intermediate results of a block of frames, computed once."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ CPP_RANGE = (60.0, 1000.0 / 3.0)  # Hz
 
 @dataclass(frozen=True)
 class Settings:
-    """How sound is heard, before any feature; what follows from that is derived here, once.
+    """Sample rate and frames of the analysis; what follows from them is derived here, once.
 
     Parameters
     ----------
     sample_rate : int
-        All sound is brought to this rate, in Hz.
+        All audio is resampled to this rate, in Hz.
     frame_length, hop_length : int
         In samples at that rate.
     rolloff : tuple of float
@@ -85,22 +85,22 @@ class Settings:
 
     @cached_property
     def window(self) -> Floats:
-        """Hann's."""
+        """Hann window."""
         return hann(self.frame_length)
 
     @cached_property
     def frequencies(self) -> Floats:
-        """Of the bins, in Hz."""
+        """Frequencies of the bins, in Hz."""
         return frequencies(self.n_fft, self.sample_rate)
 
     @cached_property
     def mel_filters(self) -> Floats:
-        """Slaney's, (128, bins)."""
+        """Slaney's mel filterbank, (128, bins)."""
         return mel_filterbank(self.sample_rate, self.n_fft, N_MELS)
 
     @cached_property
     def chroma_filters(self) -> Floats:
-        """For A4 = 440 Hz, (12, bins)."""
+        """Chroma filterbank for A4 = 440 Hz, (12, bins)."""
         return chroma_filters(self.sample_rate, self.n_fft)
 
     @cached_property
@@ -115,13 +115,13 @@ class Settings:
 
     @property
     def f0_range(self) -> tuple[float, float]:
-        """Of the pitch, in Hz: two periods fit into a frame."""
+        """Range of the pitch, in Hz: two periods fit into a frame."""
         lowest = 2.1 * self.sample_rate / (self.frame_length - 4)
         return max(F0_RANGE[0], lowest), min(F0_RANGE[1], self.sample_rate / 4)
 
     @property
     def cpp_range(self) -> tuple[float, float]:
-        """Of the pitch of the cepstral peak, in Hz: a period fits into half a frame."""
+        """Range of the pitch of the cepstral peak, in Hz: a period fits into half a frame."""
         return max(CPP_RANGE[0], 2.0 * self.sample_rate / self.n_fft + 0.1), CPP_RANGE[1]
 
     @property
@@ -137,12 +137,12 @@ class Settings:
 
 @dataclass
 class Block:
-    """Consecutive frames, and what is made of them: whatever a feature asks for is made once.
+    """Consecutive frames and what is computed from them, each once when a feature needs it.
 
     Parameters
     ----------
     settings : Settings
-        How the sound is heard.
+        Sample rate and frames.
     frames : ndarray, shape (frames, frame_length)
         The waveform, continued with zeros.
     edges : ndarray, shape (frames, frame_length)
@@ -160,19 +160,19 @@ class Block:
     memory: dict[str, Any] = field(default_factory=dict)
 
     def before(self, name: str, rows: Floats) -> Floats | None:
-        """Give the last row of the block before, and keep that of this block."""
+        """Return the last row of the block before, and keep that of this block."""
         previous: Floats | None = self.memory.get(name)
         self.memory[name] = rows[-1].copy()
         return previous
 
     @cached_property
     def power(self) -> Floats:
-        """Spectra, (frames, bins)."""
+        """Power spectra, (frames, bins)."""
         return power_spectrum(self.frames, self.settings.window, self.settings.n_fft)
 
     @cached_property
     def magnitude(self) -> Floats:
-        """Spectra, (frames, bins)."""
+        """Magnitude spectra, (frames, bins)."""
         return np.sqrt(self.power)
 
     @cached_property
@@ -182,7 +182,7 @@ class Block:
 
     @cached_property
     def shape(self) -> Shape:
-        """Moments of the magnitude."""
+        """Moments of the magnitude spectra."""
         return shape(self.magnitude, self.settings.frequencies)
 
     @cached_property
@@ -209,7 +209,7 @@ class Block:
 
     @cached_property
     def voiced_probability(self) -> Floats:
-        """How likely each frame, heard by itself, has a pitch, (frames,)."""
+        """Probability that each frame by itself has a pitch, (frames,)."""
         assert self.pitch is not None  # as for f0
         return self.pitch.probability
 
@@ -220,12 +220,12 @@ class Block:
 
     @cached_property
     def predictor(self) -> LinearPrediction:
-        """Of the frames under the window."""
+        """Linear prediction of the windowed frames."""
         return lpc(self.frames * self.settings.window, LPC_ORDER)
 
     @cached_property
     def voice(self) -> LinearPrediction:
-        """For formants: of the frames under the window, with their high frequencies raised."""
+        """Linear prediction of the windowed frames after pre-emphasis, for formants."""
         raised = self.frames.copy()
         raised[:, 1:] -= np.float32(PRE_EMPHASIS) * self.frames[:, :-1]
         return lpc(raised * self.settings.window, self.settings.formant_order)

@@ -81,7 +81,7 @@ class Feature:
 
     @property
     def whole(self) -> bool:
-        """Whether it is of a whole file, and no frame has it."""
+        """Whether it is defined for a whole file only."""
         return self.summarise is not None or self.meter is not None
 
     def columns(self, settings: Settings) -> list[str]:
@@ -112,7 +112,7 @@ def _frequencies_of_lines(block: Block) -> Floats:
 
 
 def _tempo(envelope: Floats, settings: Settings) -> float:
-    """Give the tempo where there is something to beat it."""
+    """Tempo, or NaN where too few onsets tell it."""
     beaten = _is_beaten(envelope, settings)
     return rhythm.tempo(envelope, settings.sample_rate, settings.hop_length) if beaten else math.nan
 
@@ -125,7 +125,7 @@ def _pulse_clarity(envelope: Floats, settings: Settings) -> float:
 
 
 def _is_beaten(envelope: Floats, settings: Settings) -> bool:
-    """Tell whether there are two intervals: what only hums repeats as well, but beats nothing."""
+    """Tell whether there are two intervals between onsets: a hum is periodic without any."""
     onsets = rhythm.pick_onsets(envelope, settings.sample_rate, settings.hop_length)
     return len(onsets) >= FEWEST_ONSETS
 
@@ -346,7 +346,7 @@ SETS: dict[str, tuple[str, ...]] = {
 
 
 def select(names: Sequence[str]) -> list[Feature]:
-    """Find what names of features and of sets stand for."""
+    """Find the features that names of features and sets stand for."""
     wanted: set[str] = set()
     for name in names:
         if name in SETS:

@@ -1,8 +1,8 @@
-"""Score learned bases: how much of the spectra of recordings they give back.
+"""Score learned bases: how well they reconstruct the spectra of recordings.
 
-With x the log-magnitude spectrum of a frame as the network hears it, y its reconstruction and m
+With x the log-magnitude spectrum of a frame as the front-end gives it, y its reconstruction and m
 the mean spectrum of the training data, the relative error is ``sum |x - y|^2 / sum |x - m|^2``
-over the frames of a file, or of all: 0 is perfect, and 1 is no better than always saying m. One
+over the frames of a file, or of all: 0 is perfect, and 1 is no better than m for every frame. One
 minus this is the variance explained, about the mean of the training data. The error in dB is
 ``20 sqrt(mean (x - y)^2)`` over frames and bands: x is a logarithm to base 10.
 """
@@ -28,7 +28,7 @@ __all__ = ["Score", "evaluate", "record_scores", "total"]
 
 @dataclass(frozen=True)
 class Score:
-    """How much of a recording, or of all, a basis gives back.
+    """How well a basis reconstructs a recording, or all.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""From a stream of sound to features: one pass, one transform, constant memory."""
+"""From a stream of audio to features: one pass, one transform, constant memory."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ __all__ = ["PLOTTED", "STATISTICS", "Column", "Describer", "Extractor"]
 Floats = NDArray[np.floating[Any]]
 
 STATISTICS = ("mean", "std")
-#: Seconds of sound that are worked on at a time, so that what lies between stays in the cache.
+#: Seconds of audio processed at a time, so that intermediate results stay in the cache.
 BLOCK_SECONDS = 5.0
 DELTA_WIDTH = 9
-#: What peaks at this or less is silence: -140 dB, below the last of 24 bits.
+#: A peak of this or less is silence: -140 dB, below the last of 24 bits.
 SILENT = 1e-7
 #: How many features fit on a picture.
 PLOTTED = 12
@@ -69,7 +69,7 @@ class Column:
 
 
 class Describer(Protocol):
-    """What describes frames and files by numbers: by features made by hand, or learned ones."""
+    """What computes features of frames and files: hand-made ones, or learned ones."""
 
     #: Whether its products of matrices are so small that threads would wait for each other.
     single_threaded: bool
@@ -86,15 +86,15 @@ class Describer(Protocol):
         """Describe the columns of the table."""
 
     def check_frames(self, *, plot: bool) -> None:
-        """Refuse frames, or a picture, where that cannot be."""
+        """Refuse frames, or a picture, if the features chosen have none."""
 
     def frames(self, blocks: Iterable[Floats], sample_rate: int) -> Iterator[Floats]:
-        """Make the features of frames, some seconds at a time."""
+        """Compute the features of frames, some seconds at a time."""
 
     def summary(
         self, blocks: Iterable[Floats], sample_rate: int, *, layout: Layout | None = None
     ) -> dict[str, float]:
-        """Make the row of a file."""
+        """Compute the row of a file."""
 
     def draw(
         self,
@@ -110,7 +110,7 @@ class Describer(Protocol):
 
 
 class Extractor:
-    """Makes features of sound, in an array or a stream.
+    """Computes features of audio, in an array or a stream.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ class Extractor:
         self._try()
 
     def _try(self) -> None:
-        """Hear a moment of silence: what these settings do not allow is refused here."""
+        """Process a moment of silence, so that what these settings do not allow is refused here."""
         for _ in self._stream([np.zeros((1, 1), np.float32)], self.settings.sample_rate):
             pass
 
@@ -303,7 +303,7 @@ class Extractor:
         return row if peak > SILENT else self._of_silence(row)
 
     def _of_silence(self, row: dict[str, float]) -> dict[str, float]:
-        """Leave of a row what is defined of silence."""
+        """Set what is not defined for silence to NaN."""
         defined = {
             column
             for feature in self.features
@@ -343,7 +343,7 @@ class Extractor:
         plot_features(path, seen, curves, self.frame_rate, title=title, overwrite=overwrite)
 
     def _statistics(self, voiced: bool) -> tuple[list[Feature], Statistics]:
-        """Make the statistics of features that are of voiced frames only, or of the others."""
+        """Set up statistics of the features of voiced frames only, or of the others."""
         features = [f for f in self._framewise if f.voiced == voiced]
         columns = sum(len(f.columns(self.settings)) for f in features)
         return features, Statistics(self.statistics, columns)
@@ -364,14 +364,14 @@ class Extractor:
         return row
 
     def _stream(self, blocks: Iterable[Floats], sample_rate: int) -> Iterator[Floats]:
-        """Give all that is computed, (frames, columns), deltas last."""
+        """Compute all features, (frames, columns), deltas last."""
         mono = downmix(blocks, sample_rate)
-        heard = streaming.resample(mono, sample_rate, self.settings.sample_rate)
-        computed = (self._compute(block) for block in self._blocks(heard))
+        resampled = streaming.resample(mono, sample_rate, self.settings.sample_rate)
+        computed = (self._compute(block) for block in self._blocks(resampled))
         yield from self._with_deltas(computed) if self._deltas else computed
 
     def _blocks(self, mono: Iterable[Floats]) -> Iterator[Block]:
-        """Cut sound into frames, with their pitch where it is needed."""
+        """Cut audio into frames, with their pitch where it is needed."""
         settings = self.settings
         framers = Framer(settings.framing), Framer(settings.framing, "edge")
         memory: dict[str, Any] = {}
@@ -389,7 +389,7 @@ class Extractor:
     def _pitches(
         self, pairs: Iterable[tuple[Floats, Floats]]
     ) -> Iterator[tuple[Floats, Floats, Pitch | None]]:
-        """Follow the pitch; frames wait, as views of the sound, until theirs is decided."""
+        """Track the pitch; frames wait, as views of the audio, until theirs is decided."""
         if not self._pitched:
             yield from ((frames, edges, None) for frames, edges in pairs)
             return
@@ -417,7 +417,7 @@ class Extractor:
         yield from ready(tracker.finish())
 
     def _compute(self, block: Block) -> Floats:
-        """Make the features of a block, (frames, columns)."""
+        """Compute the features of a block, (frames, columns)."""
         width = sum(len(f.columns(self.settings)) for f in self._computed)
         values = np.empty((len(block.frames), width), np.float32)
         for feature in self._computed:
@@ -427,7 +427,7 @@ class Extractor:
         return values
 
     def _with_deltas(self, computed: Iterable[Floats]) -> Iterator[Floats]:
-        """Put slopes beside the features, which come half a width late for that."""
+        """Append deltas to the features, which are delayed by half a width for that."""
         half = DELTA_WIDTH // 2
         kept: Floats | None = None
         for values in computed:
@@ -439,7 +439,7 @@ class Extractor:
             yield self._sloped(np.concatenate([kept, np.repeat(kept[-1:], half, axis=0)]))
 
     def _sloped(self, values: Floats) -> Floats:
-        """Give the frames that have four more on both sides, with their slopes."""
+        """Frames that have four more on both sides, with their deltas."""
         half = DELTA_WIDTH // 2
         slopes = [
             delta(values[:, self._places[f.delta_of]], DELTA_WIDTH, f.order, mode="valid")
@@ -453,7 +453,7 @@ def _which(feature: Feature) -> str:
 
 
 def _gathered(blocks: Iterable[Floats], size: int) -> Iterator[Floats]:
-    """Cut a stream, (1, samples) at a time, into (size,) and what is left, always alike."""
+    """Cut a stream of blocks (1, samples) into pieces (size,) and a rest, whatever the blocks."""
     parts: list[Floats] = []
     held = 0
     for block in blocks:

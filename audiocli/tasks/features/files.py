@@ -34,7 +34,7 @@ BLOCK = 1 << 16
 
 @dataclass(frozen=True)
 class FeatureRequest:
-    """What is asked of the extraction of features.
+    """What feature extraction is to do.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class FeatureRequest:
     device: str = "auto"
 
     def make(self) -> Describer:
-        """Load what describes sound: an :class:`Extractor`, a ``Basis`` or an ``Embedder``."""
+        """Load an :class:`Extractor`, a ``Basis`` or an ``Embedder``."""
         return describer(
             self.names,
             self.settings,
@@ -87,7 +87,7 @@ class FeatureRequest:
         )()
 
     def make_work(self) -> Work[Part]:
-        """Make what extracts the features of a file."""
+        """Load the extractor; return the function that computes the features of a file."""
         import threadpoolctl
 
         made = self.make()
@@ -110,7 +110,7 @@ class FeatureRequest:
 
 
 def declare(request: FeatureRequest, output: Path | None) -> Declaration[Part]:
-    """Say what a request comes to: see :mod:`audiocli.tasks.runner`."""
+    """Turn a request into a declaration: see :mod:`audiocli.tasks.runner`."""
     extractor = request.make()
     columns = extractor.columns(frames=request.frames)
     layout = layout_of(extractor, frames=request.frames)
@@ -155,7 +155,7 @@ def describer(
     model: str | None = None,
     device: str = "auto",
 ) -> Callable[[], Describer]:
-    """Choose what describes sound; called, it loads what it needs."""
+    """Choose the extractor; the result loads it when it is called."""
     if basis is not None and model is not None:
         raise FieldError("{basis} and {model}: choose one of them", "basis", "model")
     if basis is None and model is None:
@@ -168,7 +168,7 @@ def describer(
 
 
 def layout_of(extractor: Describer, *, frames: bool = False) -> Layout:
-    """Give the columns of an extractor's table."""
+    """Columns of an extractor's table."""
     columns = tuple(column.name for column in extractor.columns(frames=frames))
     return Layout(columns, extractor.frame_rate if frames else None)
 
@@ -181,10 +181,7 @@ def extract_file(
     frames: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> tuple[float, Floats]:
-    """Make the features of a file, which is read in blocks.
-
-    Returns (rows, columns).
-    """
+    """Compute the features of a file in blocks: its seconds, and values (rows, columns)."""
     with AudioReader(source, name=name) as reader:
         blocks = _Decoded(reader, progress)
         rate = reader.info.sample_rate
@@ -197,7 +194,7 @@ def extract_file(
 
 
 class _Decoded:
-    """The blocks of a file, as often as they are asked for."""
+    """The blocks of a file, read anew for each iteration."""
 
     def __init__(self, reader: AudioReader, progress: Progress) -> None:
         self.reader = reader
@@ -252,7 +249,7 @@ def extract_files(
     output : str or Path, optional
         The table. Without it only the callbacks are told of the rows.
     request : FeatureRequest, optional
-        What is asked for.
+        What to compute, and how.
     options : BatchOptions, optional
         How the run goes. To resume is to keep the rows of a table that is there, and to add those
         of files that are not in it yet or have changed since.
@@ -269,7 +266,7 @@ def extract_files(
     Raises
     ------
     UsageError
-        If the request cannot be carried out as asked; nothing was written then.
+        If the request cannot be carried out; nothing was written then.
     ModelError
         If the basis or model cannot be loaded.
 

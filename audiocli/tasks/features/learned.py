@@ -1,4 +1,4 @@
-"""Features learned from data: what a network makes of each frame, in constant memory."""
+"""Features learned from data: hidden layers of networks, frame by frame, in constant memory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Floats = NDArray[np.floating[Any]]
 
 
 class Embedder:
-    """Makes features of sound by a network: its last hidden layer, frame by frame.
+    """Embeds audio with a network: its last hidden layer, frame by frame.
 
     Of a basis of spectra these are the activations of its components; of an encoder of clips the
     features of its steps, which last several frames. Of a separation network
@@ -99,7 +99,7 @@ class Embedder:
         return {"weights_sha256": self.entry.config["weights_sha256"]}
 
     def check_frames(self, *, plot: bool) -> None:
-        """Every learned feature is one of frames, and fits on a picture."""
+        """Refuse nothing: every learned feature has frames and can be drawn."""
 
     def columns(self, *, frames: bool = False) -> list[Column]:
         """Describe the columns of the table, as :meth:`Extractor.columns` does."""
@@ -132,8 +132,8 @@ class Embedder:
         Parameters
         ----------
         blocks : iterable of ndarray, shape (channels, samples)
-            Sound, full scale 1.0; channels are averaged. A separation network hears it at the
-            level of its training, which takes a first pass: an iterator is held in memory then.
+            Audio, full scale 1.0; channels are averaged. A separation network gets it at the level
+            of its training, which takes a first pass: an iterator is then held in memory.
         sample_rate : int
             Of the sound, in Hz.
 
@@ -156,8 +156,8 @@ class Embedder:
                 level.update(block)
             gain = LEVEL / level.rms if level.rms > SILENCE else 0.0
         mono = downmix(as_blocks(blocks), sample_rate)
-        heard = streaming.resample(mono, sample_rate, self.config.sample_rate)
-        levelled = (np.float32(gain) * block[0] for block in heard)
+        resampled = streaming.resample(mono, sample_rate, self.config.sample_rate)
+        levelled = (np.float32(gain) * block[0] for block in resampled)
         if isinstance(self.network, ClipNetwork):
             yield from steps_of_stream(self.network, levelled)
         else:
@@ -207,7 +207,7 @@ class Embedder:
 
 
 class Basis(Embedder):
-    """Makes features of sound by a learned basis of spectra, and tells how much is lost.
+    """Projects audio on a learned basis of spectra, and measures how much is lost.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The picture of a learned basis: its spectra, its activations in a recording, what is lost."""
+"""The figure of a learned basis: its spectra, its activations in a recording, its error."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def plot_basis(
     title: str = "",
     overwrite: bool = False,
 ) -> None:
-    """Draw what a learned basis makes of a recording.
+    """Draw a learned basis and its activations in a recording.
 
     The bases stand on the left, one a column, on the frequencies of the spectrogram beside them;
     under it their activations, one a row, and the error of the reconstruction.

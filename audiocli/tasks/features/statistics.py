@@ -64,10 +64,7 @@ class Statistics:
         self._kept: list[Floats] = []
 
     def add(self, values: Floats) -> None:
-        """Take in a block.
-
-        Takes ``values`` (frames, columns).
-        """
+        """Add a block (frames, columns)."""
         if not len(values):
             return
         if self._percentiles:
@@ -84,10 +81,7 @@ class Statistics:
         np.maximum(self._max, values.max(axis=0), out=self._max)
 
     def result(self) -> NDArray[np.float64]:
-        """Give the statistics of all that was taken in.
-
-        Returns (columns, statistics).
-        """
+        """Statistics of all blocks so far, (columns, statistics)."""
         found = np.full((len(self._mean), len(self.names)), np.nan)
         if not self._count:
             return found

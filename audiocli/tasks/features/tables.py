@@ -53,7 +53,7 @@ ROWS_AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class Layout:
-    """What stands in the columns.
+    """The columns of a table.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class Part:
 
 
 def find_form(path: Path | None, form: str | None) -> str:
-    """Settle the format of a table, and that it can be written."""
+    """Choose the format of a table, and check that it can be written."""
     ending = "csv" if path is None else path.suffix.lower().removeprefix(".")
     form = form or ending
     if form not in FORMATS:
@@ -179,7 +179,7 @@ class TableRows:
     made_with: Mapping[str, Any] = field(default_factory=dict)
 
     def begin(self, known: Sequence[str]) -> None:
-        """Names are in the rows, so there is nothing to hear of."""
+        """Do nothing: the names are in the rows."""
 
     def part(self, value: Part, name: str) -> joint.Part:
         """Make rows of the features of a recording."""
@@ -187,7 +187,7 @@ class TableRows:
         return joint.Part(name, rows.tobytes(), len(rows))
 
     def renamed(self, part: joint.Part, name: str) -> joint.Part:
-        """Give the rows another name."""
+        """Return the rows under another name."""
         return joint.Part(name, part.data, part.rows)
 
     def read(self, path: Path) -> Iterator[joint.Part]:
@@ -219,7 +219,7 @@ class TableRows:
             ) from error
 
     def values(self, part: joint.Part) -> Part:
-        """Give the rows as numbers."""
+        """Convert the rows to numbers."""
         table = np.frombuffer(part.data, np.float64)
         return Part(part.name, table.reshape(part.rows, len(self.layout.columns)))
 
@@ -279,7 +279,7 @@ class TableRows:
 def write(
     path: Path, layout: Layout, parts: Sequence[Part], form: str, *, overwrite: bool = False
 ) -> None:
-    r"""Write a table that is complete or not there."""
+    """Write a table that is complete or not there."""
     rows = TableRows(layout, form)
     counts = {part.file: len(part.values) for part in parts}
 
@@ -366,7 +366,7 @@ def _read_npz(path: Path, stream: IO[bytes]) -> Pieces:
 
 
 def _array_rows(stream: IO[bytes]) -> Iterator[Any]:
-    """Give the rows of an array, of which some are read at once."""
+    """Read the rows of an array, some thousands at once."""
     version = np.lib.format.read_magic(stream)
     reading = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
     shape, fortran, kind = reading[version[0]](stream)

@@ -1,7 +1,7 @@
 """Learn bases of spectra: streaming fits by scikit-learn, and an autoencoder by our own loop.
 
-Frames are drawn at random from recordings on disk, batch after batch; none is kept. What is
-learned goes into a network of :mod:`audiocli.nn.bases`, and that into a model folder.
+Frames are drawn at random from recordings on disk, batch after batch; none is kept. The basis
+goes into a network of :mod:`audiocli.nn.bases`, and that into a model folder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from audiocli.nn.fit import Epoch, FitConfig
 from audiocli.nn.frontend import Filterbank, FilterbankConfig
 from audiocli.nn.provenance import chosen_on, data_sets, licence_of_each
 from audiocli.tasks.annotated import gather
-from audiocli.tasks.features.material import Excerpts, Sound, find_sounds
+from audiocli.tasks.features.excerpts import Excerpts, Sound, find_sounds
 from audiocli.tasks.trainer import Card, Run, Validation, described, identity_of
 from audiocli.tasks.training_data import by_folder
 
@@ -41,7 +41,7 @@ CALIBRATING, SCORING = 16_384, 16_384
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that makes a training run, so that it can be run again.
+    """Everything that defines a training run, so that it can be repeated.
 
     Parameters
     ----------
@@ -97,10 +97,7 @@ class TrainingConfig:
 def spectra(
     sample_rate: int, frame: int, hop: int | None, bands: int, scale: str
 ) -> FilterbankConfig:
-    """Configure the spectra that a basis is learned of, from 30 Hz to half the sample rate.
-
-    Takes ``sample_rate`` in Hz.
-    """
+    """Configure the spectra for a basis, from 30 Hz to half the sample rate in Hz."""
     return FilterbankConfig(
         sample_rate, (frame,), hop or max(frame // 4, 1), bands, scale, fmin=30.0,
         fmax=sample_rate / 2, difference=False,
@@ -108,18 +105,12 @@ def spectra(
 
 
 def loss(network: BasisNetwork, frames: Tensor) -> Tensor:
-    """Compute the mean squared error of a reconstruction.
-
-    Takes ``frames`` (frames, channels * bands).
-    """
+    """Mean squared error of the reconstruction of frames (frames, channels * bands)."""
     return (network.decode(network.encode(frames)) - frames).square().mean()
 
 
 def explained(network: BasisNetwork, frames: Tensor) -> float:
-    """Compute how much of the variance of spectra a basis gives back.
-
-    Takes ``frames`` (frames, channels * bands).
-    """
+    """Variance of frames (frames, channels * bands) that a basis explains, in per cent."""
     with torch.inference_mode():
         images = frames.to(network.mean.device).T.reshape(1, *network.mean.shape[:2], -1)
         activations = network.outputs((images - network.mean) / network.scale)
@@ -155,9 +146,9 @@ def train(
     config : TrainingConfig
         What to learn, and how.
     held_out : sequence of str
-        Patterns of recordings in `data` that score instead.
+        Patterns of recordings in `data` that are the validation set instead.
     dev : sequence of Path
-        Folders whose recordings score; with neither, every tenth of `data` does.
+        Folders of the validation set; with neither, it is every tenth recording of `data`.
     licences : sequence of str
         Of the folders in `data`, in their order, for the card.
     device : str
@@ -187,8 +178,8 @@ def train(
     rng = np.random.default_rng(config.fit.seed)
     excerpts = Excerpts([group for group in groups if group], bank, config.seconds)
     held_out_groups = by_folder(chosen, [*dict.fromkeys(data), *dev])
-    unheard = Excerpts([group for group in held_out_groups if group], bank, config.seconds)
-    scored = unheard.frames(SCORING, rng)
+    validation = Excerpts([group for group in held_out_groups if group], bank, config.seconds)
+    scored = validation.frames(SCORING, rng)
     _calibrate(network, config.basis, excerpts.frames(CALIBRATING, rng))
     network.to(models.device(device))
     card = _card(data, groups, config, licences, chosen_on(dev, held_out))
@@ -228,7 +219,7 @@ def _validation(percent: float) -> Validation:
 
 
 def _calibrate(network: BasisNetwork, basis: str, frames: Tensor) -> None:
-    """Set the mean spectrum, and what a basis takes off its input, from frames."""
+    """Set the mean spectrum and the scale of a network from frames."""
     mean = frames.mean(dim=0).view_as(network.mean)
     network.centre.copy_(mean)
     if basis in ("pca", "dictionary", "autoencoder"):
@@ -299,11 +290,11 @@ def _estimator(config: TrainingConfig) -> Any:
 
 
 def _fill(network: BasisNetwork, basis: str, estimator: Any, mean: Tensor) -> None:
-    """Put what was learned into the network, low spectra first; of PCA, those that vary most."""
+    """Copy the components into the network, low spectra first; of PCA, those that vary most."""
     learned = estimator.cluster_centers_ if basis == "kmeans" else estimator.components_
     rows: NDArray[np.float64] = np.asarray(learned, np.float64)
     if basis == "pca":
-        # Its own mean is over all that was heard; the one of before was of some frames.
+        # Its own mean is over all frames of the training; the one before was of a few.
         shift = torch.from_numpy(estimator.mean_).float()
         network.mean.copy_((mean + shift).view_as(network.mean))
     else:

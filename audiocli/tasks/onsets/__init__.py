@@ -1,18 +1,18 @@
 """Detect onsets: the times at which notes, syllables and strokes begin.
 
-A network listens to log-magnitude spectrograms and gives, a hundred times a second, how likely
-an onset is (Eyben et al. 2010; Schlüter and Böck 2014); the peaks of that curve above a
+A network analyses log-magnitude spectrograms and estimates, a hundred times a second, how likely
+an onset is (Eyben et al. 2010; Schlüter and Böck 2014); the peaks of these activations above a
 threshold are the onsets.
 
-Units: times are seconds from the first sample; curves have values between 0 and 1, the frame t of
-which is centred on sample t * hop_length.
+Units: times are seconds from the first sample; activations lie between 0 and 1, and frame t is
+centred on sample t * hop_length.
 
-Known deviations from the papers: the models hear the channels' mean; peaks are placed between
+Known deviations from the papers: the input is the mean of the channels; peaks are placed between
 frames by a parabola; the network of Eyben et al. is trained by AdamW on rendered and real music
 and on targets that fall off over 20 ms (Schlüter and Böck's fuzzier examples); it has one logistic
 output in the place of two under a softmax, which is the same function.
 
-Limits: one onset in 30 ms; an onset in a mixture is found as far as it can be heard there; what
+Limits: one onset in 30 ms; an onset in a mixture is found only where it is not masked; what
 has no beginning, such as wind or a siren, has no onsets.
 
 References

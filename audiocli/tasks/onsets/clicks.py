@@ -1,4 +1,4 @@
-"""Write a recording with clicks, to hear whether the times found are right."""
+"""Write a recording with a click at each onset, to check them by ear."""
 
 from __future__ import annotations
 

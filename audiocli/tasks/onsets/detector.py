@@ -16,12 +16,12 @@ from audiocli.io.audio.streaming import mono
 from audiocli.nn import models, registry
 from audiocli.nn.framewise import FramewiseNetwork, in_segments
 from audiocli.tasks.onsets.envelope import Envelope, backtracked, rises
-from audiocli.tasks.onsets.start import kept_head, start_curve
+from audiocli.tasks.onsets.start import kept_head, start_activations
 
 __all__ = ["DEFAULT_MODEL", "Decoder", "OnsetDetector", "Onsets", "activations", "decode"]
 
 Audio = NDArray[np.float32]
-Curve = NDArray[np.float32]
+Activations = NDArray[np.float32]
 Times = NDArray[np.float64]
 
 DEFAULT_MODEL = "crnn"
@@ -29,7 +29,7 @@ DEFAULT_MODEL = "crnn"
 
 @dataclass(frozen=True)
 class Decoder:
-    """How a curve of onset strength becomes onsets.
+    """How activations become onsets.
 
     Parameters
     ----------
@@ -62,16 +62,15 @@ class Decoder:
             raise UsageError("combine and min-gap are seconds, 0 or more")
 
 
-def decode(curve: Curve, frame_rate: float, decoder: Decoder) -> tuple[Times, Curve]:
-    """Pick the peaks of a curve of onset strength.
-
-    Takes ``curve`` (frames,); returns (onsets,) and (onsets,).
-    """
-    edged = np.pad(curve.astype(np.float64), 1, constant_values=-1.0)
+def decode(
+    activations: Activations, frame_rate: float, decoder: Decoder
+) -> tuple[Times, Activations]:
+    """Pick the peaks of activations (frames,): the times and strengths of onsets."""
+    edged = np.pad(activations.astype(np.float64), 1, constant_values=-1.0)
     left, here, right = edged[:-2], edged[1:-1], edged[2:]
     peaks = np.flatnonzero((here >= decoder.threshold) & (here > left) & (here >= right))
     bend = left[peaks] - 2 * here[peaks] + right[peaks]
-    # Outside of the curve stands -1: a peak in the first or last frame is not moved.
+    # Beyond either end stands -1: a peak in the first or last frame is not moved.
     inner = (left[peaks] >= 0) & (right[peaks] >= 0) & (bend < 0)
     shift = np.zeros(len(peaks))
     shift[inner] = 0.5 * (left[peaks] - right[peaks])[inner] / bend[inner]
@@ -103,18 +102,18 @@ def _apart(times: Times, indices: Iterable[int], gap: float) -> list[int]:
     return kept
 
 
-def activations(network: FramewiseNetwork, blocks: Iterable[Audio]) -> Iterator[Curve]:
-    """Run a network over a stream, in constant memory.
+def activations(network: FramewiseNetwork, blocks: Iterable[Audio]) -> Iterator[Activations]:
+    """Run a network over a stream of blocks (samples,), in constant memory.
 
-    Takes ``blocks`` (samples,); returns (frames,).
+    Yields (frames,) of each segment.
     """
     config = network.frontend.config
 
-    def strengths(audio: Tensor) -> Tensor:
+    def onset_probability(audio: Tensor) -> Tensor:
         return torch.sigmoid(network.of_frames(audio)[:, :1].float())
 
-    for curve in in_segments(network, config, strengths, blocks):
-        yield curve[:, 0]
+    for segment in in_segments(network, config, onset_probability, blocks):
+        yield segment[:, 0]
 
 
 @dataclass(frozen=True)
@@ -126,13 +125,13 @@ class Onsets:
     times : ndarray, shape (onsets,)
         In seconds, rising.
     strengths : ndarray, shape (onsets,)
-        What the network made of each, between 0 and 1.
+        Height of each peak of the activations, between 0 and 1.
     saliences : ndarray, shape (onsets,)
         By how much the level rises around each, in dB; 0 where it does not.
-    curve : ndarray, shape (frames,)
-        Onset strength.
+    activations : ndarray, shape (frames,)
+        How likely an onset is in each frame, between 0 and 1.
     frame_rate : float
-        Frames a second of the curve.
+        Frames a second of the activations.
     seconds : float
         Length of the recording.
 
@@ -144,9 +143,9 @@ class Onsets:
     """
 
     times: Times
-    strengths: Curve
-    saliences: Curve
-    curve: Curve
+    strengths: Activations
+    saliences: Activations
+    activations: Activations
     frame_rate: float
     seconds: float
 
@@ -230,19 +229,19 @@ class OnsetDetector:
     ) -> Onsets:
         """Detect the onsets of a stream of blocks (channels, samples).
 
-        What is kept of it, curves of 100 values a second, is a thousandth of the audio.
+        What is kept of it, 100 values a second, is less than a hundredth of the audio.
         """
         rate, checked = as_rate(sample_rate), as_blocks(blocks, "audio")
         levels = Envelope(self.network.frontend.config.hop_length)
-        signal, head = kept_head(levels.heard(mono(checked, rate, self.rate)), self.rate)
-        curve = np.concatenate(list(activations(self.network, signal)))
-        start = start_curve(self.network, np.concatenate(head))[: len(curve)]
-        curve[: len(start)] = np.maximum(curve[: len(start)], start)
+        signal, head = kept_head(levels.measured(mono(checked, rate, self.rate)), self.rate)
+        frames = np.concatenate(list(activations(self.network, signal)))
+        start = start_activations(self.network, np.concatenate(head))[: len(frames)]
+        frames[: len(start)] = np.maximum(frames[: len(start)], start)
         frame_rate = self.network.frontend.config.frame_rate
-        times, strengths = decode(curve, frame_rate, self.decoder)
+        times, strengths = decode(frames, frame_rate, self.decoder)
         envelope = levels.decibels()
         saliences = rises(envelope, times, frame_rate)
         if backtrack:
             times = backtracked(envelope, times, frame_rate)
         seconds = levels.samples / self.rate
-        return Onsets(times, strengths, saliences, curve, frame_rate, seconds)
+        return Onsets(times, strengths, saliences, frames, frame_rate, seconds)

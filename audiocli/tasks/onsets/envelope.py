@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 __all__ = ["Envelope", "backtracked", "rises"]
 
 Audio = NDArray[np.float32]
-Curve = NDArray[np.float32]
+Decibels = NDArray[np.float32]
 Times = NDArray[np.float64]
 
 FLOOR, SILENT = 1e-10, -100.0  # power, and the same in dB
@@ -33,8 +33,8 @@ class Envelope:
         self._powers: list[NDArray[np.float64]] = []
         self._rest = np.zeros(0, np.float32)
 
-    def heard(self, blocks: Iterable[Audio]) -> Iterator[Audio]:
-        """Pass on blocks (samples,) and measure them."""
+    def measured(self, blocks: Iterable[Audio]) -> Iterator[Audio]:
+        """Measure blocks (samples,), and pass them on."""
         for block in blocks:
             self.samples += len(block)
             joined = np.concatenate([self._rest, block])
@@ -44,18 +44,15 @@ class Envelope:
             self._rest = joined[whole:]
             yield block
 
-    def decibels(self) -> Curve:
-        """Give the level of every hop, in dB of full scale, -100 for silence."""
+    def decibels(self) -> Decibels:
+        """Level of each hop, in dB relative to full scale; -100 for silence."""
         last = [np.mean(self._rest.astype(np.float64) ** 2)] if len(self._rest) else []
         powers = np.concatenate([*self._powers, last])
         return np.asarray(10 * np.log10(np.maximum(powers, FLOOR)), np.float32)
 
 
-def rises(envelope: Curve, times: Times, frame_rate: float) -> Curve:
-    """Tell by how much the level rises around each onset.
-
-    Takes ``envelope`` (frames,), ``times`` (onsets,); returns (onsets,).
-    """
+def rises(envelope: Decibels, times: Times, frame_rate: float) -> Decibels:
+    """Measure the rise of the level (frames,) around each onset (onsets,), in dB."""
     reach = round(LOOK * frame_rate)
     steps = []
     for place in np.round(times * frame_rate).astype(int):
@@ -67,11 +64,8 @@ def rises(envelope: Curve, times: Times, frame_rate: float) -> Curve:
     return np.array(steps, np.float32)
 
 
-def backtracked(envelope: Curve, times: Times, frame_rate: float) -> Times:
-    """Move onsets back to where the level is lowest before them, to cut there without a click.
-
-    Takes ``envelope`` (frames,), ``times`` (onsets,); returns (onsets,).
-    """
+def backtracked(envelope: Decibels, times: Times, frame_rate: float) -> Times:
+    """Move onsets back to where the level is lowest before them, to cut there without a click."""
     moved = []
     earliest = 0.0
     for time in times:

@@ -1,8 +1,8 @@
 """Score onset detectors on recordings whose onsets are known.
 
-Precision, recall and F-measure at tolerances of 25 ms (strict) and 50 ms (that of mir_eval), each
-true onset matched with one detection at most; true onsets within 30 ms of one before are part of
-it. Totals count all onsets together.
+Precision, recall and F-measure at tolerances of 25 ms (strict) and 50 ms (that of mir_eval). Each
+reference onset is matched with one detection at most; reference onsets within 30 ms of one before
+are part of it. Totals count all onsets together.
 
 References
 ----------

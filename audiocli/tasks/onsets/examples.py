@@ -29,7 +29,7 @@ __all__ = [
     "Take",
     "examples",
     "load",
-    "target_curve",
+    "target_activations",
 ]
 
 #: What an annotation of onsets may be called, the preferred first.
@@ -40,7 +40,7 @@ GRACE = 0.05
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How recordings are varied from example to example.
+    """Random changes to training examples.
 
     Parameters
     ----------
@@ -98,11 +98,11 @@ class Excerpts:
     Parameters
     ----------
     frontend : FilterbankConfig
-        Of the network that is to hear them.
+        Of the network that is trained on them.
     augmentation : Augmentation
-        How recordings are varied.
+        Random changes to them.
     fuzz : float
-        As in :func:`target_curve`.
+        As in :func:`target_activations`.
     seconds : float
         Length of an example.
     batch_size : int
@@ -177,7 +177,7 @@ def examples(
                 other, more = _excerpt(takes, form, rng)
                 signal += other * 10 ** (rng.uniform(-12, 0) / 20)
                 onsets = np.concatenate([onsets, more])
-            target[:] = target_curve(onsets, frames, config.frame_rate, form.fuzz)
+            target[:] = target_activations(onsets, frames, config.frame_rate, form.fuzz)
             _spoil(signal, how, config.sample_rate, rng)
         elif rng.random() < 0.9:
             signal[:] = background(samples, config.sample_rate, rng)
@@ -225,26 +225,24 @@ def _spoil(
     signal /= max(float(np.abs(signal).max()), 1e-6)
 
 
-def target_curve(
+def target_activations(
     onsets: NDArray[np.float64], frames: int, frame_rate: float, fuzz: float
 ) -> NDArray[np.float32]:
-    """Draw the curve that a network is to give.
-
-    Takes ``onsets`` (onsets,); returns (frames,).
+    """Make the activations (frames,) that a network should give for onsets in seconds.
 
     References
     ----------
     Schlüter, Böck: Improved musical onset detection with convolutional neural networks.
     ICASSP 2014 (fuzzier training examples).
     """
-    curve = np.zeros(frames, np.float32)
+    target = np.zeros(frames, np.float32)
     places = onsets * frame_rate
     if fuzz == 0:
         nearest = np.round(places).astype(int)
-        curve[nearest[(nearest >= 0) & (nearest < frames)]] = 1
-        return curve
+        target[nearest[(nearest >= 0) & (nearest < frames)]] = 1
+        return target
     width = fuzz * frame_rate
     for place in places:
         near = np.arange(max(int(place - width), 0), min(int(place + width) + 2, frames))
-        curve[near] = np.maximum(curve[near], 1 - np.abs(near - place) / width)
-    return curve
+        target[near] = np.maximum(target[near], 1 - np.abs(near - place) / width)
+    return target

@@ -1,4 +1,4 @@
-"""Detect onsets in files, one or many, and write what was asked for."""
+"""Detect onsets in files, one or many, and write the results."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ __all__ = [
     "declare",
     "detect_file",
     "detect_files",
-    "write_curve",
+    "write_activations",
 ]
 
 #: What may stand beside each time.
 COLUMNS = ("strength", "salience")
 #: Samples decoded at once, at the file's rate.
 BLOCK = 1 << 16
-CURVES = (".csv", ".npz")
+ACTIVATION_FORMATS = (".csv", ".npz")
 
 
 @dataclass(frozen=True)
 class OnsetRequest:
-    """What is asked of onset detection.
+    """What onset detection is to do.
 
     Parameters
     ----------
@@ -102,11 +102,11 @@ class OnsetRequest:
         if self.click is not None:
             made.append(Export("click", self.click, "clicks", SOUNDS, like_input=True))
         if self.activations is not None:
-            made.append(Export("activations", self.activations, "activations", CURVES))
+            made.append(Export("activations", self.activations, "activations", ACTIVATION_FORMATS))
         return made
 
     def make_work(self) -> Work[Instants]:
-        """Load the model, and make what detects the onsets of a file."""
+        """Load the model; return the function that detects the onsets of a file."""
         detector = OnsetDetector(
             self.model,
             device=self.device,
@@ -123,7 +123,7 @@ class OnsetRequest:
                 backtrack=self.backtrack,
                 plot=item.outputs.get("plot"),
                 click=item.outputs.get("click"),
-                curve=item.outputs.get("activations"),
+                activations=item.outputs.get("activations"),
                 overwrite=item.overwrite,
                 progress=item.progress,
             )
@@ -134,7 +134,7 @@ class OnsetRequest:
 
 
 def declare(request: OnsetRequest, output: Path | None) -> Declaration[Instants]:
-    """Say what a request comes to: see :mod:`audiocli.tasks.runner`."""
+    """Turn a request into a declaration: see :mod:`audiocli.tasks.runner`."""
     models.device(request.device)
     place = settle(output, request.form, Instants.kind, "txt")
     fields = ("threshold", "combine", "min_gap", "backtrack")
@@ -165,11 +165,11 @@ def detect_file(
     backtrack: bool = False,
     plot: Path | None = None,
     click: Path | None = None,
-    curve: Path | None = None,
+    activations: Path | None = None,
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> Onsets:
-    """Detect the onsets of a file, in constant memory, and write what shows them.
+    """Detect the onsets of a file, in constant memory, and write the exports.
 
     Parameters
     ----------
@@ -181,8 +181,8 @@ def detect_file(
         How to call it in messages and in the picture.
     backtrack : bool
         Move each onset to where the level is lowest before it.
-    plot, click, curve : Path, optional
-        Where to write a picture, the song with clicks, and the curve of onset strength.
+    plot, click, activations : Path, optional
+        Where to write a picture, the recording with clicks, and the activations.
     overwrite : bool
         Whether files that are there may be replaced.
     progress : callable
@@ -212,8 +212,8 @@ def detect_file(
         rate = info.sample_rate
         with decoding(reader.blocks(BLOCK), rate, info.duration, progress) as blocks:
             onsets = detector.stream(blocks, rate, backtrack=backtrack)
-    if curve is not None:
-        write_curve(curve, onsets, overwrite=overwrite)
+    if activations is not None:
+        write_activations(activations, onsets, overwrite=overwrite)
     if click is not None:
         write_clicks(source, click, onsets.times, name=name, overwrite=overwrite)
     if plot is not None:
@@ -221,7 +221,7 @@ def detect_file(
             plot,
             plotting.overview(source, name=name),
             onsets.times,
-            onsets.curve,
+            onsets.activations,
             onsets.frame_rate,
             detector.decoder.threshold,
             title=name or source.name,
@@ -233,7 +233,7 @@ def detect_file(
 def as_instants(
     onsets: Onsets, name: str, columns: Sequence[str] = (), model: str = ""
 ) -> Instants:
-    """Give onsets the form that the formats write."""
+    """Convert onsets to the ``Instants`` that the formats write."""
     return Instants(
         onsets.times,
         strengths=onsets.strengths.astype(np.float64) if "strength" in columns else None,
@@ -246,18 +246,18 @@ def as_instants(
     )
 
 
-def write_curve(path: Path, onsets: Onsets, *, overwrite: bool = False) -> None:
-    """Write the curve of onset strength."""
-    if path.suffix.lower() not in CURVES:
-        raise UsageError(f"{path}: must end in {', '.join(CURVES)}")
-    times = np.arange(len(onsets.curve)) / onsets.frame_rate
+def write_activations(path: Path, onsets: Onsets, *, overwrite: bool = False) -> None:
+    """Write the activations of all frames, as .csv or .npz."""
+    if path.suffix.lower() not in ACTIVATION_FORMATS:
+        raise UsageError(f"{path}: must end in {', '.join(ACTIVATION_FORMATS)}")
+    times = np.arange(len(onsets.activations)) / onsets.frame_rate
 
     def fill(partial_file: Path) -> None:
         if path.suffix.lower() == ".npz":
             with partial_file.open("wb") as stream:
-                np.savez_compressed(stream, times=times, strengths=onsets.curve)
+                np.savez_compressed(stream, times=times, strengths=onsets.activations)
         else:
-            table = np.column_stack([times, onsets.curve])
+            table = np.column_stack([times, onsets.activations])
             heading = {"header": "time,strength", "comments": ""}
             np.savetxt(partial_file, table, fmt=["%.4f", "%.5f"], delimiter=",", **heading)
 
@@ -283,7 +283,7 @@ def detect_files(
         A file for the onsets of all inputs, if it ends like one of the formats, or else a folder
         that mirrors the folders given. Without it only the callbacks are told of them.
     request : OnsetRequest, optional
-        What is asked for.
+        What to detect, and how.
     options : BatchOptions, optional
         How the run goes.
     callbacks : Callbacks, optional
@@ -299,7 +299,7 @@ def detect_files(
     Raises
     ------
     UsageError
-        If the request cannot be carried out as asked; nothing was written then.
+        If the request cannot be carried out; nothing was written then.
     ModelError
         If the model cannot be loaded.
 

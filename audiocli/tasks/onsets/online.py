@@ -1,4 +1,4 @@
-"""Detect onsets while the sound is still coming, in constant memory for days of it."""
+"""Detect onsets in a live stream, in constant memory for days of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from audiocli.io.audio.downmix import Downmix
 from audiocli.io.audio.piped import ENCODINGS, RawAudio, open_piped
 from audiocli.nn.frame_crnn import FrameCRNN
 from audiocli.tasks.onsets.detector import OnsetDetector
-from audiocli.tasks.onsets.start import HEAD, start_curve
+from audiocli.tasks.onsets.start import HEAD, start_activations
 
 __all__ = ["ENCODINGS", "ONLINE_MODEL", "OnlineDetector", "RawAudio", "open_stream"]
 
@@ -82,11 +82,11 @@ class OnlineDetector:
         self.audio = np.zeros(self.n_fft // 2, np.float32)
         self.images: Tensor | None = None  # the last frames that convolutions still need
         self.state: tuple[Tensor, Tensor] | None = None
-        self.recent = [-1.0, -1.0]  # the two values of the curve before the next
-        self.frames = 0  # values of the curve so far
+        self.recent = [-1.0, -1.0]  # the two activations before the next
+        self.frames = 0  # activations so far
         self.last = -np.inf  # time of the last onset
         self.head = np.zeros(0, np.float32)  # what tells whether an onset is at the very start
-        self.early: list[float] | None = []  # the curve until that is known
+        self.early: list[float] | None = []  # the activations until that is known
 
     @property
     def latency(self) -> float:
@@ -98,7 +98,7 @@ class OnlineDetector:
         return (window + self.network.reach + 1.5) / self.frame_rate
 
     def feed(self, audio: Audio) -> list[tuple[float, float]]:
-        """Hear the next samples.
+        """Process the next samples.
 
         Parameters
         ----------
@@ -131,15 +131,15 @@ class OnlineDetector:
         count = 1 + (len(self.audio) - self.n_fft) // self.hop
         if count < 1:
             return []
-        heard = self.audio[: (count - 1) * self.hop + self.n_fft]
+        inputs = self.audio[: (count - 1) * self.hop + self.n_fft]
         self.audio = self.audio[count * self.hop :]
         where = next(self.network.parameters()).device
         with torch.inference_mode():
-            images = self.network.images(torch.from_numpy(heard).to(where).unsqueeze(0))
-        return self._see(images)
+            images = self.network.images(torch.from_numpy(inputs).to(where).unsqueeze(0))
+        return self._process(images)
 
     def finish(self) -> list[tuple[float, float]]:
-        """Say that nothing more will come, and get what was not yet certain."""
+        """End the stream, and return the onsets that were not yet certain."""
         onsets: list[tuple[float, float]] = []
         if self.resampler is not None:
             rest = self.resampler.resample_chunk(np.zeros(0, np.float32), last=True)
@@ -147,10 +147,10 @@ class OnlineDetector:
             onsets += self._feed(rest)
         onsets += self._feed(np.zeros(self.n_fft // 2, np.float32), sounding=False)
         if self.images is not None:
-            onsets += self._see(self.images[..., -1:].expand(-1, -1, -1, self.network.reach))
+            onsets += self._process(self.images[..., -1:].expand(-1, -1, -1, self.network.reach))
         return onsets + self._taken([], last=True) + self._pick(-1.0)
 
-    def _see(self, images: Tensor) -> list[tuple[float, float]]:
+    def _process(self, images: Tensor) -> list[tuple[float, float]]:
         reach = self.network.reach
         if self.images is None:  # the first frame again and again, as offline
             self.images = images[..., :1].expand(-1, -1, -1, reach)
@@ -160,23 +160,22 @@ class OnlineDetector:
         with torch.inference_mode():
             logits, self.state = self.network.advance(self.images, self.state)
         self.images = self.images[..., -2 * reach :]
-        curve = torch.sigmoid(logits[0, 0]).cpu().numpy()
-        return self._taken(curve.tolist())
+        return self._taken(torch.sigmoid(logits[0, 0]).cpu().tolist())
 
     def _taken(self, values: list[float], *, last: bool = False) -> list[tuple[float, float]]:
-        """Take the next values of the curve; the first wait until the start is known."""
+        """Take the next activations; the first wait until the start is known."""
         if self.early is not None:
             self.early += values
             rate = self.network.frontend.config.sample_rate
             if not last and len(self.head) < round(HEAD * rate):
                 return []
-            start = start_curve(self.network, self.head).tolist()
+            start = start_activations(self.network, self.head).tolist()
             raised = [max(pair) for pair in zip(self.early, start, strict=False)]
             values, self.early = raised + self.early[len(raised) :], None
         return [onset for value in values for onset in self._pick(value)]
 
     def _pick(self, value: float) -> list[tuple[float, float]]:
-        """Take the next value of the curve; the one before it may now be known for a peak."""
+        """Take the next activation; the one before it may now be known for a peak."""
         left, here = self.recent
         self.recent = [here, value]
         self.frames += 1
@@ -192,10 +191,7 @@ class OnlineDetector:
 
 
 def open_stream(stream: BinaryIO, raw: RawAudio) -> tuple[RawAudio, Iterator[Audio]]:
-    """Read mono audio from a pipe as it comes: an audio file, or raw samples.
-
-    Returns (samples,).
-    """
+    """Read mono blocks (samples,) of an audio file or raw samples from a pipe as they come."""
     form, blocks = open_piped(stream, raw)
     return form, _mono(blocks, form)
 

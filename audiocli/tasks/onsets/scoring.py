@@ -23,7 +23,7 @@ MERGE = 0.03
 
 @dataclass(frozen=True)
 class Match:
-    """How many onsets were found, missed and made up.
+    """How many reference onsets were detected and missed, and how many detections are wrong.
 
     Parameters
     ----------
@@ -42,17 +42,17 @@ class Match:
 
     @property
     def precision(self) -> float:
-        """Share of what was detected that is right; 0 where nothing was."""
+        """Share of the detections that are right; 0 where there are none."""
         return self.hits / max(self.hits + self.false_alarms, 1)
 
     @property
     def recall(self) -> float:
-        """Share of the onsets that was detected; 0 where there are none."""
+        """Share of the reference onsets that were detected; 0 where there are none."""
         return self.hits / max(self.hits + self.misses, 1)
 
     @property
     def f_measure(self) -> float:
-        """Harmonic mean of the two."""
+        """Harmonic mean of precision and recall."""
         return f_measure(*self.counts)
 
     def __add__(self, other: Match) -> Match:
@@ -70,10 +70,7 @@ def f_measure(hits: int, false_alarms: int, misses: int) -> float:
 
 
 def merged(onsets: Times, within: float = MERGE) -> Times:
-    """Take onsets that lie close together as one, at the time of the first.
-
-    Takes ``onsets`` (onsets,).
-    """
+    """Take onsets that lie close together as one, at the time of the first."""
     kept: list[float] = []
     for time in np.sort(onsets):
         if not kept or time - kept[-1] > within:
@@ -82,10 +79,10 @@ def merged(onsets: Times, within: float = MERGE) -> Times:
 
 
 def match(reference: Times, detected: Times, window: float) -> Match:
-    """Match detections with true onsets, each with one at most.
+    """Match detections with reference onsets, each with one at most.
 
-    In order of time, each onset takes the first free detection within the window: for points
-    on a line with one tolerance this gives as many pairs as there can be.
+    In order of time, each reference onset takes the first free detection within the window: for
+    points on a line with one tolerance this gives as many pairs as there can be.
     """
     hits = i = j = 0
     while i < len(reference) and j < len(detected):

@@ -2,8 +2,8 @@
 
 A network that has seen nothing yet cannot tell a note that begins with the recording from one in
 whose middle the recording was cut: before both is nothing. With silence in front of it either is an
-onset to every model. So that is asked first, and then what the sound does next has to be what
-it does after an attack:
+onset to every model. So the activations with silence in front of it count only where the sound
+goes on as it does after an attack:
 
 - it **rises**: the first millisecond, and its slope as well, lie 10 dB or more below the first 50,
   so that the beginning of the note is in the recording; or
@@ -28,14 +28,14 @@ from numpy.typing import NDArray
 from audiocli.dsp.frames import hann
 from audiocli.nn.framewise import FramewiseNetwork
 
-__all__ = ["HEAD", "begins_with_attack", "kept_head", "start_curve"]
+__all__ = ["HEAD", "begins_with_attack", "kept_head", "start_activations"]
 
 Audio = NDArray[np.float32]
-Curve = NDArray[np.float32]
+Activations = NDArray[np.float32]
 
 #: Seconds of a recording that decide, and seconds of silence that go before it.
 HEAD, SILENCE = 0.14, 0.8
-#: Seconds in which the peak of the curve counts as one at the start, and how early it may come.
+#: Seconds in which a peak of the activations counts as at the start; how early it may come.
 WITHIN, EARLY = 0.05, 0.03
 QUIET = 1e-8  # mean power of the first 50 ms below which there is nothing: -80 dB
 RISE = 10.0  # dB
@@ -48,10 +48,7 @@ FRAME = 0.0232  # seconds
 
 
 def kept_head(blocks: Iterable[Audio], sample_rate: int) -> tuple[Iterator[Audio], list[Audio]]:
-    """Keep the beginning of a stream as it passes.
-
-    Takes ``blocks`` (samples,), ``sample_rate`` in Hz.
-    """
+    """Keep the beginning of a stream of blocks (samples,) as it passes."""
     head: list[Audio] = []
     wanted = round(HEAD * sample_rate)
 
@@ -66,11 +63,8 @@ def kept_head(blocks: Iterable[Audio], sample_rate: int) -> tuple[Iterator[Audio
     return passing(), head
 
 
-def start_curve(network: FramewiseNetwork, head: Audio) -> Curve:
-    """Tell how likely an onset is at the start of a recording.
-
-    Takes ``head`` (samples,); returns (frames,).
-    """
+def start_activations(network: FramewiseNetwork, head: Audio) -> Activations:
+    """Estimate activations (frames,) of an onset at the very start, from the first samples."""
     config = network.frontend.config
     if not begins_with_attack(head, config.sample_rate):
         return np.zeros(0, np.float32)
@@ -79,18 +73,15 @@ def start_curve(network: FramewiseNetwork, head: Audio) -> Curve:
     where = next(network.parameters()).device
     with torch.inference_mode():
         logits = network(torch.from_numpy(padded).to(where).unsqueeze(0))
-    curve: Curve = torch.sigmoid(logits[0, 0].float()).cpu().numpy()
-    first = curve[before : before + round(WITHIN * config.frame_rate) + 1].copy()
+    activations: Activations = torch.sigmoid(logits[0, 0].float()).cpu().numpy()
+    first = activations[before : before + round(WITHIN * config.frame_rate) + 1].copy()
     # The attack lies in windows that end behind it: the peak may come a little before its time.
-    first[:1] = curve[before - round(EARLY * config.frame_rate) : before + 1].max()
+    first[:1] = activations[before - round(EARLY * config.frame_rate) : before + 1].max()
     return first
 
 
 def begins_with_attack(head: Audio, sample_rate: int) -> bool:
-    """Tell whether a recording begins like an attack, and not in the middle of a note.
-
-    Takes ``head`` (samples,), ``sample_rate`` in Hz.
-    """
+    """Tell whether a recording begins like an attack, and not in the middle of a note."""
     sound = np.zeros(round(HEAD * sample_rate))
     kept = head[: len(sound)]
     sound[: len(kept)] = kept
@@ -111,7 +102,7 @@ def begins_with_attack(head: Audio, sample_rate: int) -> bool:
 
 
 def _level(sound: NDArray[np.float64], begin: float, end: float, rate: int) -> float:
-    """Give the level from a time to another, in dB."""
+    """Level between two times, in dB."""
     part = sound[round(begin * rate) : round(end * rate)]
     return float(10 * np.log10(np.mean(np.square(part)) + 1e-12))
 
@@ -126,7 +117,7 @@ def _rises(sound: NDArray[np.float64], rate: int) -> bool:
 
 
 def _falls(sound: NDArray[np.float64], rate: int) -> tuple[float, float]:
-    """Give by how many dB the bands that sound fall until 50 to 110 ms, and in 20 ms."""
+    """Mean fall of the sounding bands until 50 to 110 ms, and within 20 ms, in dB."""
     length, step = round(FRAME * rate), round(0.01 * rate)
     starts = range(0, min(11 * step, len(sound) - length) + 1, step)
     frames = np.stack([sound[start : start + length] for start in starts])

@@ -60,7 +60,7 @@ THRESHOLDS = np.arange(0.1, 0.81, 0.05)
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that makes a training run, so that it can be run again.
+    """Everything that defines a training run, so that it can be repeated.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class TrainingConfig:
     arguments : dict
         More arguments of the architecture, over those of the name.
     augmentation : Augmentation
-        How recordings are varied.
+        Random changes to examples.
     fuzz : float
         The target falls from 1 at an onset to 0 at this distance, in seconds; 0 marks the
         nearest frame alone.
@@ -105,12 +105,12 @@ class TrainingConfig:
 
     @property
     def frontend(self) -> FilterbankConfig:
-        """What the network listens through."""
+        """Front-end of the network."""
         return ARCHITECTURES[self.architecture][1]
 
     @property
     def excerpts(self) -> Excerpts:
-        """What its examples are like."""
+        """Length, augmentation and targets of its examples."""
         return Excerpts(
             self.frontend, self.augmentation, self.fuzz, self.seconds, self.fit.batch_size
         )
@@ -145,15 +145,15 @@ def loss(network: FramewiseNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def score(network: FramewiseNetwork, takes: Sequence[Take]) -> tuple[float, float]:
-    """Compute the F-measure at 25 ms, with the threshold that serves best."""
+    """Compute the F-measure at 25 ms, at the threshold where it is highest."""
     rate = network.frontend.config.frame_rate
-    curves = [np.concatenate(list(activations(network, [take.signal]))) for take in takes]
+    outputs = [np.concatenate(list(activations(network, [take.signal]))) for take in takes]
     folders = sorted({take.folder for take in takes})
     best = (-1.0, float(THRESHOLDS[0]))
     for threshold in THRESHOLDS:
         counts = {folder: np.zeros(3, int) for folder in folders}
-        for take, curve in zip(takes, curves, strict=True):
-            found, _ = decode(curve, rate, Decoder(threshold=float(threshold)))
+        for take, output in zip(takes, outputs, strict=True):
+            found, _ = decode(output, rate, Decoder(threshold=float(threshold)))
             counts[take.folder] += match(take.onsets, found, 0.025).counts
         mean = float(np.mean([f_measure(*counts[folder]) for folder in folders]))
         best = max(best, (100 * mean, round(float(threshold), 2)))
@@ -189,13 +189,13 @@ def train(
     config : TrainingConfig
         What to train, and how.
     held_out : sequence of str
-        Patterns of recordings in `data` that choose the best epoch instead.
+        Patterns of recordings in `data` that are the validation set instead.
     dev : sequence of Path
-        Folders whose recordings choose the best epoch; with neither, every tenth of `data` does.
+        Folders of the validation set; with neither, it is every tenth recording of `data`.
     licences : sequence of str
         Of the folders in `data`, in their order, for the card.
     start : str, optional
-        A model of the same architecture and sizes to go on from, by its name or folder.
+        A model of the same architecture and sizes to fine-tune, by its name or folder.
     skip_unreadable : bool
         Leave out recordings that cannot be read, with a warning each; by default they are named
         together, and refused.

@@ -1,4 +1,4 @@
-"""What bases are learned from: any recordings, of which excerpts are drawn and none is kept."""
+"""What bases are learned from: frames of random excerpts, read from disk when they are needed."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ class Excerpts:
     groups : sequence of sequences of Sound
         Each is drawn from as often as the others, and in it every second as often as the others.
     bank : Filterbank
-        What makes spectra of sound.
+        Computes the spectra.
     seconds : float
         Length of an excerpt.
     """
 
-    #: A batch is of so many excerpts at least, so that it is a mixture.
+    #: Least number of excerpts in a batch, so that it is a mixture.
     AT_LEAST = 16
 
     def __init__(self, groups: Sequence[Sequence[Sound]], bank: Filterbank, seconds: float) -> None:
@@ -94,10 +94,7 @@ class Excerpts:
         self._ends = [np.cumsum([sound.seconds for sound in group]) for group in groups]
 
     def frames(self, count: int, rng: np.random.Generator) -> Tensor:
-        """Draw frames.
-
-        Returns (count, channels * bands).
-        """
+        """Draw frames (count, channels * bands)."""
         drawn: list[Tensor] = []
         total = 0
         while total < count or len(drawn) < self.AT_LEAST:
@@ -108,7 +105,7 @@ class Excerpts:
         return torch.cat(drawn)[order]
 
     def _excerpt(self, rng: np.random.Generator) -> Tensor:
-        """Give the frames (frames, channels * bands) of a piece of some recording."""
+        """Draw an excerpt of a recording: its frames (frames, channels * bands)."""
         config = self.bank.config
         which = int(rng.integers(len(self.groups)))
         ends = self._ends[which]
@@ -117,14 +114,14 @@ class Excerpts:
         half = config.n_fft / 2 / config.sample_rate
         needed = (self.length - 1) / config.frame_rate + 2 * half
         start = rng.uniform(-half, max(sound.seconds + half - needed, -half))
-        heard = _cut(sound.audio, max(start, 0.0), needed + min(start, 0.0), config.sample_rate)
+        audio = _cut(sound.audio, max(start, 0.0), needed + min(start, 0.0), config.sample_rate)
         samples = config.n_fft + (self.length - 1) * config.hop_length
-        # Before and after a recording is silence, as where it is heard whole.
+        # Before and after a recording is silence, as where it is processed as a whole.
         before = max(round(-start * config.sample_rate), 0)
         whole = round((sound.seconds + 2 * half) * config.sample_rate)
         signal = np.zeros(max(min(samples, whole), config.n_fft), np.float32)
-        heard = heard[: len(signal) - before]
-        signal[before : before + len(heard)] = heard
+        audio = audio[: len(signal) - before]
+        signal[before : before + len(audio)] = audio
         with torch.inference_mode():
             images = self.bank.frames(torch.from_numpy(signal).unsqueeze(0))[0]
         return images.flatten(0, 1).T.clone()
