@@ -36,7 +36,7 @@ _PUBLIC = {
     "OnlineDetector": ("audiocli.tasks.onsets", "OnlineDetector"),
     "OnsetDetector": ("audiocli.tasks.onsets", "OnsetDetector"),
     "OnsetRequest": ("audiocli.tasks.onsets", "OnsetRequest"),
-    "SeparationExtras": ("audiocli.tasks.separate", "Extras"),
+    "SeparationExports": ("audiocli.tasks.separate", "SeparationExports"),
     "SeparationRequest": ("audiocli.tasks.separate", "SeparationRequest"),
     "Separator": ("audiocli.tasks.separate", "Separator"),
     "classify_files": ("audiocli.tasks.classify.files", "classify_files"),

@@ -34,7 +34,7 @@ from audiocli.tasks.onsets import (
 from audiocli.tasks.onsets.evaluation import evaluate as evaluate_onsets
 from audiocli.tasks.onsets.training import train as train_onsets
 from audiocli.tasks.runner import BatchOptions
-from audiocli.tasks.separate import Extras as SeparationExtras
+from audiocli.tasks.separate import SeparationExports as SeparationExports
 from audiocli.tasks.separate import SeparationRequest, Separator, separate_file, separate_files
 from audiocli.tasks.separate.evaluation import evaluate as evaluate_separation
 from audiocli.tasks.separate.training import train as train_separation
@@ -57,7 +57,7 @@ __all__ = [
     "OnlineDetector",
     "OnsetDetector",
     "OnsetRequest",
-    "SeparationExtras",
+    "SeparationExports",
     "SeparationRequest",
     "Separator",
     "classify_files",

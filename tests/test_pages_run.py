@@ -30,7 +30,7 @@ NOT_RUN = {
     "curl": "needs the network",
     "htdemucs": "needs a model that is installed on request",
     "jq ": "needs jq",
-    "--pitches": "takes minutes",
+    "--tta-pitches": "takes minutes",
 }
 
 

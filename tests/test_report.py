@@ -21,7 +21,7 @@ import pytest
 
 from audiocli.errors import UsageError
 from audiocli.io.audio import AudioInfo, read
-from audiocli.io.audio.stretch import Stretch
+from audiocli.io.audio.excerpt import Stretch
 from audiocli.tasks.separate.report import About, Report
 from audiocli.tasks.separate.report.tracks import Levels, Sound
 

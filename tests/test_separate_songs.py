@@ -23,22 +23,22 @@ from audiocli.tasks.separate.clips import SOURCES, find_clips
 from audiocli.tasks.separate.config import TrainingConfig
 from audiocli.tasks.separate.evaluation import band_pass, evaluate
 from audiocli.tasks.separate.leakage import evaluate_leakage, record_leakage
-from audiocli.tasks.separate.pitches import averaged_over_pitches
 from audiocli.tasks.separate.songs import (
     Material,
     Recording,
     Song,
-    Variation,
+    SongAugmentation,
     gather_songs,
     mixed_songs,
     validation_clip,
 )
 from audiocli.tasks.separate.songs import score as score_songs
 from audiocli.tasks.separate.training import loss, train
+from audiocli.tasks.separate.tta import averaged_over_pitches
 
 RATE = 44_100
 SMALL = {"channels": [4, 6], "num_recurrent": 1}
-PLAIN = Variation(together=1.0, alone=0.0, octaves=0.0, decibels=0.0, loud=0.0, narrow=0.0)
+PLAIN = SongAugmentation(together=1.0, alone=0.0, octaves=0.0, decibels=0.0, loud=0.0, narrow=0.0)
 FOUR = ("drums", "bass", "other", "vocals")
 
 
@@ -163,7 +163,7 @@ def test_what_belongs_together_stays_together() -> None:
 def test_one_source_is_silent_at_times_and_never_both() -> None:
     material = Material([[Song(recording(400), (recording(900),))]], [], [], RATE)
     rng = np.random.default_rng(1)
-    always = Variation(alone=1.0)
+    always = SongAugmentation(alone=1.0)
     batch = mixed_songs(material, always, Stft(FRONTEND), rng, number=12, seconds=0.25)
     silent = batch.square().mean(dim=(2, 3)) < 1e-9
     assert (silent.sum(dim=1) == 1).all()
@@ -184,7 +184,7 @@ def test_bandwidth_does_not_betray_the_voice() -> None:
 
 def test_a_limiter_leaves_sources_that_add_up() -> None:
     material = Material([[Song(recording(400), (recording(900),))]], [], [], RATE)
-    loud = Variation(together=1.0, alone=0.0, loud=1.0, narrow=0.0)
+    loud = SongAugmentation(together=1.0, alone=0.0, loud=1.0, narrow=0.0)
     batch = mixed_songs(
         material, loud, Stft(FRONTEND), np.random.default_rng(3), number=4, seconds=0.5
     )
@@ -196,7 +196,7 @@ def test_a_limiter_leaves_sources_that_add_up() -> None:
 def test_a_rest_in_all_sources_stays_one() -> None:
     silence = Recording(np.zeros((1, RATE), np.float16), RATE / 2)
     material = Material([[Song(silence, (silence,))]], [], [], RATE)
-    loud = Variation(loud=1.0)
+    loud = SongAugmentation(loud=1.0)
     batch = mixed_songs(
         material, loud, Stft(FRONTEND), np.random.default_rng(0), number=4, seconds=0.25
     )

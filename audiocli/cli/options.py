@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from audiocli.batch.placing import PICTURES
+from audiocli.cli.renaming import RenamingCommand
 from audiocli.errors import FieldError, UsageError
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def adding(options: list[Callable[[Any], Any]]) -> Callable[[Command], Command]:
     return decorate
 
 
-class RequestCommand(click.Command):
+class RequestCommand(RenamingCommand):
     """A command whose parameters have the names of a request's fields.
 
     An error about a field names its option. ``--plot`` takes the next word only if that names a
@@ -169,13 +170,13 @@ def split_words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
-#: How many pitches a separator hears at; see :mod:`audiocli.tasks.separate.pitches`.
-pitches_option = click.option(
-    "--pitches",
+#: Test-time augmentation; see :mod:`audiocli.tasks.separate.tta`.
+tta_option = click.option(
+    "--tta-pitches",
     type=click.Choice(["1", "3", "5", "7"]),
     callback=lambda context, option, value: None if value is None else int(value),
-    help="Hear everything at so many pitches and average what comes out: a little better, so many "
-    "times as slow. [as the model has it, mostly 1]",
+    help="Process everything at so many pitches and average the estimates: a little better, so "
+    "many times as slow. [as the model has it, mostly 1]",
 )
 
 

@@ -15,9 +15,9 @@ from audiocli.cli.options import (
     RequestCommand,
     batch_options,
     device_option,
-    pitches_option,
     plot_option,
     split_words,
+    tta_option,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ OFFLINE = {
     "metadata": "metadata",
     "gains": "gain",
     "preview": "preview",
-    "pitches": "pitches",
+    "tta_pitches": "tta-pitches",
     "plot": "plot",
     "report": "report",
     "name": "name",
@@ -86,11 +86,11 @@ OFFLINE = {
     "--preview",
     type=float,
     metavar="SECONDS",
-    help="Separate only the loudest stretch of this length, into NAME.STEM.preview.EXT.",
+    help="Separate only the loudest segment of this length, into NAME.STEM.preview.EXT.",
 )
-@pitches_option
+@tta_option
 @plot_option("Draw spectrograms of mixture and stems, and the mask. [NAME.stems.png]")
-@click.option("--report", metavar="FILE", help="Write a web page to hear and see it, .html.")
+@click.option("--report", metavar="FILE", help="Write a web page with player and pictures, .html.")
 @click.option(
     "--live",
     is_flag=True,
@@ -117,7 +117,7 @@ def separate(
     metadata: bool,
     gains: tuple[str, ...],
     preview: float | None,
-    pitches: int | None,
+    tta_pitches: int | None,
     plot: str | None,
     report: str | None,
     live: bool,
@@ -156,7 +156,7 @@ def separate(
         report=report,
         gains=parse_gains(gains) or None,
         preview=preview,
-        pitches=pitches,
+        tta_pitches=tta_pitches,
         device=device,
     )
     run_command(
@@ -168,7 +168,7 @@ def separate(
 
 
 def _run_live(batch: Batch, stem: str, model: str | None, device: str, raw: RawAudio) -> None:
-    """Write a stem while the sound is still coming."""
+    """Write a stem while the sound is still coming in."""
     from audiocli.batch.stdin import binary_input
     from audiocli.io.audio.piped import open_piped
     from audiocli.tasks.separate.live import (
@@ -199,7 +199,7 @@ def _run_live(batch: Batch, stem: str, model: str | None, device: str, raw: RawA
 
 
 def _remarks(outcome: Outcome, *, quiet: bool, verbose: bool) -> Iterator[str]:
-    """Say what is not to be seen from the names of the outputs."""
+    """Say what the names of the outputs do not tell."""
     name, done = outcome.job.input.name, outcome.value
     start = done.preview_start
     if start is not None and not quiet:

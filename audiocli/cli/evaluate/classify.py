@@ -15,8 +15,9 @@ import click
 
 from audiocli.cli.evaluate.options import Evaluating, evaluation_options
 from audiocli.cli.options import adding
+from audiocli.cli.renaming import RenamingCommand
 from audiocli.cli.train.classify import DATA, Fold, Selecting, selection_options
-from audiocli.cli.train.options import TrainCommand, gathering
+from audiocli.cli.train.options import gathering
 
 if TYPE_CHECKING:
     from audiocli.tasks.classify.evaluation import Choice, Evaluation
@@ -61,7 +62,7 @@ def clip_options(*, model: str, shown: str) -> Callable[[Callable[..., None]], C
     return decorate
 
 
-@click.command(cls=TrainCommand)
+@click.command(cls=RenamingCommand)
 @clip_options(
     model="Name or model folder. With --verify: [voice]",
     shown="table: the measures, and a row a class; csv: a row a clip, and one for all; json: both.",
@@ -114,7 +115,7 @@ def classify(
     _close(result, evaluating)
 
 
-@click.command(cls=TrainCommand)
+@click.command(cls=RenamingCommand)
 @clip_options(
     model="Name or model folder. [music]",
     shown="table: the measures, and a row a tag; csv: a row a clip, and one for all; json: both.",

@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from audiocli.cli.evaluate.options import Evaluating, evaluation_options
-from audiocli.cli.options import FOLDER, pitches_option
+from audiocli.cli.options import FOLDER, tta_option
+from audiocli.cli.renaming import RenamingCommand
 
 
-@click.command()
+@click.command(cls=RenamingCommand)
 @click.argument("data", type=FOLDER)
 @click.option("--model", default="stereo-drnn", show_default=True, help="Name or model folder.")
 @click.option(
@@ -29,7 +30,7 @@ from audiocli.cli.options import FOLDER, pitches_option
     help="DATA holds audio of this source alone: score how much leaks into the other.",
 )
 @click.option("--no-oracles", is_flag=True, help="Leave out the rows of the oracle masks.")
-@pitches_option
+@tta_option
 @evaluation_options(shown="table: totals; csv: clips, then totals; json: both.")
 def separate(
     data: Path,
@@ -38,7 +39,7 @@ def separate(
     every: int,
     only: str | None,
     no_oracles: bool,
-    pitches: int | None,
+    tta_pitches: int | None,
     evaluating: Evaluating,
 ) -> None:
     """Score separation by BSS Eval on clips whose sources are known.
@@ -47,8 +48,8 @@ def separate(
     weighted by clip length. BSS Eval 3 is what the papers report; 2 is the stricter one.
     """
     if only:
-        if mix != "equal" or no_oracles or pitches:
-            raise click.UsageError("--mix, --no-oracles and --pitches are not for --only")
+        if mix != "equal" or no_oracles or tta_pitches:
+            raise click.UsageError("--mix, --no-oracles and --tta-pitches are not for --only")
         return _leakage(data, model, only, every, evaluating)
     from audiocli.cli.progress import finish
     from audiocli.cli.tables import show_scores
@@ -60,7 +61,7 @@ def separate(
         equal_levels=mix == "equal",
         every=every,
         oracles=not no_oracles,
-        pitches=pitches,
+        tta_pitches=tta_pitches,
         n_jobs=evaluating.n_jobs,
         device=evaluating.device,
         callbacks=evaluating.reporter(),

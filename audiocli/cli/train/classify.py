@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from audiocli.cli.options import adding
+from audiocli.cli.renaming import RenamingCommand
 from audiocli.cli.train.options import (
     COUNT,
     Shown,
-    TrainCommand,
     Training,
     WholeNumbers,
     arguments,
@@ -246,7 +246,7 @@ def class_options(command: Callable[..., None]) -> Callable[..., None]:
     return gathering(selection_options(trained), "classes", Classes, _class_options)
 
 
-@click.command(cls=TrainCommand)
+@click.command(cls=RenamingCommand)
 @class_options
 def classify(classes: Classes, selecting: Selecting, training: Training) -> None:
     """Train a network that tells classes of clips.
@@ -257,7 +257,7 @@ def classify(classes: Classes, selecting: Selecting, training: Training) -> None
     _train("classify", classes, selecting, training)
 
 
-@click.command(cls=TrainCommand)
+@click.command(cls=RenamingCommand)
 @class_options
 def tag(classes: Classes, selecting: Selecting, training: Training) -> None:
     """Train a network that gives clips any number of tags.

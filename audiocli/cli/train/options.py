@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,34 +66,6 @@ class WholeNumbers(click.ParamType):  # type: ignore[type-arg]  # generic in som
             return [int(part) for part in str(value).split(",")]
         except ValueError:
             self.fail(f"{value}: use whole numbers with commas", param, ctx)
-
-
-class TrainCommand(click.Command):
-    """A command that still knows what some of its options were called before."""
-
-    #: Old name: new name.
-    renamed: Mapping[str, str] = {
-        "--heard": "--cache-dir",
-        "--least": "--min-clips",
-        "--listen": "--frontend",
-        "--several": "--multi-label",
-        "--within": "--pair-within",
-    }
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse, with old names replaced, and said so once each."""
-        own = {name for param in self.params for name in param.opts}
-        words, told = [], set()
-        for word in args:
-            name, equals, value = word.partition("=")
-            new = self.renamed.get(name)
-            if new in own and new is not None and name not in own:
-                if name not in told:
-                    click.echo(f"audiocli: {name} is now called {new}", err=True)
-                told.add(name)
-                word = new + equals + value
-            words.append(word)
-        return super().parse_args(ctx, words)
 
 
 @dataclass(frozen=True)

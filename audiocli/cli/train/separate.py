@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from audiocli.cli.options import FOLDER
+from audiocli.cli.renaming import RenamingCommand
 from audiocli.cli.train.options import (
     COUNT,
     POSITIVE,
     Shown,
-    TrainCommand,
     Training,
     arguments,
     finish,
@@ -20,7 +20,7 @@ from audiocli.cli.train.options import (
 )
 
 
-@click.command(cls=TrainCommand)
+@click.command(cls=RenamingCommand)
 @click.argument("data", nargs=-1, required=True, type=FOLDER)
 @click.option(
     "--dev",

@@ -10,7 +10,7 @@ works at its own rate (44.1 kHz; 16 kHz for those held to MIR-1K); what lies abo
 stays in the last stem.
 
 Known deviations from the papers: the mixture is brought to a fixed level before
-the network hears it, because users' files have any level; blocks of a long
+it enters the network, because users' files have any level; blocks of a long
 file are separated with a few seconds of context on each side and crossfaded; the default
 model turns the vocals down where they lie far below the mixture.
 
@@ -24,14 +24,14 @@ recurrent neural networks for monaural source separation. IEEE/ACM TASLP 23(12),
 
 from audiocli.tasks.separate.clips import SOURCES
 from audiocli.tasks.separate.files import separate_files
-from audiocli.tasks.separate.products import SeparationRequest, parse_gains
+from audiocli.tasks.separate.request import SeparationRequest, parse_gains
+from audiocli.tasks.separate.separation import Separation, SeparationExports, separate_file
 from audiocli.tasks.separate.separator import Separator, decode, estimate
-from audiocli.tasks.separate.song import Extras, Separation, separate_file
 
 __all__ = [
     "SOURCES",
-    "Extras",
     "Separation",
+    "SeparationExports",
     "SeparationRequest",
     "Separator",
     "decode",

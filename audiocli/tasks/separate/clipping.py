@@ -1,4 +1,4 @@
-"""What becomes of stems that would clip, and how it is told."""
+"""What happens to stems that would clip, and the warnings about it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from audiocli.io.audio import AudioFormat, AudioInfo, output_format
 
 __all__ = ["CLIP", "clip_format", "decibels", "warn_of_clipping"]
 
-#: What to do where stems would clip; see :func:`audiocli.tasks.separate.song.separate_file`.
+#: What to do where stems would clip; see :func:`audiocli.tasks.separate.separation.separate_file`.
 CLIP = ("rescale", "clamp", "float")
 
 
@@ -37,7 +37,7 @@ def clip_format(
 
 
 def warn_of_clipping(gain: float, clamped: int, remix_gain: float | None) -> None:
-    """Say what a listener would notice of stems or a remix that would have clipped."""
+    """Warn of stems or a remix that were made softer or clipped."""
     cure = "--clip float keeps the level"
     softer = -decibels(gain)
     if softer > 0:

@@ -76,27 +76,20 @@ class Clip:
         """Read both sources as they are on disk.
 
         Files that differ in length by a coder's padding are cut to the shorter; one that is
-        mono is repeated over the channels of the other.
-
-        Returns (2, channels, samples) and in Hz.
+        mono is repeated over the channels of the other. Gives (2, channels, samples), and the
+        sample rate in Hz.
         """
         signals, rate = self.load_parts()
         return np.stack([signals[0], signals[1:].sum(axis=0)]), rate
 
     def load_parts(self) -> tuple[NDArray[np.float32], int]:
-        """Read the vocals and each part of the accompaniment.
-
-        Returns (1 + parts, channels, samples) and in Hz.
-        """
+        """Read the vocals and each part of the accompaniment, (1 + parts, channels, samples)."""
         if len(self.files) == 1:
             return _load_stereo(self.files[0])
         return _load_together(*self.files)
 
     def load_mono(self, sample_rate: int) -> NDArray[np.float32]:
-        """Read both sources in mono and at a given rate.
-
-        Takes ``sample_rate`` in Hz; returns (2, samples).
-        """
+        """Read both sources in mono and at a given rate, (2, samples)."""
         sources, rate = self.load()
         mono: NDArray[np.float32] = sources.mean(axis=1)
         if rate == sample_rate:
@@ -125,9 +118,7 @@ def find_clips(folder: Path) -> list[Clip]:
 
 
 def unit_energy(sources: NDArray[np.float32], *, name: str = "clip") -> NDArray[np.float32]:
-    """Scale each source to unit energy, so that their sum is a mixture at 0 dB.
-
-    Takes ``sources`` (2, samples); returns (2, samples).
+    """Scale each source of (2, samples) to unit energy, so that their sum is a mixture at 0 dB.
 
     References
     ----------
@@ -258,8 +249,5 @@ def _load_together(vocals: Path, *others: Path) -> tuple[NDArray[np.float32], in
 
 
 def unit_power(sources: NDArray[np.float32], *, name: str = "clip") -> NDArray[np.float32]:
-    """Scale each source to a mean square of 1: a mixture at 0 dB at the same level for any length.
-
-    Returns (2, samples).
-    """
+    """Scale each source to a mean square of 1: a mixture at 0 dB, of one level for any length."""
     return unit_energy(sources, name=name) * np.float32(sources.shape[1] ** 0.5)

@@ -7,7 +7,7 @@ segment is conditioned before the network, and the estimates are brought back af
 * what lies below 20 Hz (DC, rumble) is taken out; as the accompaniment is what the vocals leave of
   the mixture, it stays there;
 * the level is measured between 50 Hz and 8 kHz, gated, and over the segment alone, so that neither
-  a tone nobody notices nor one loud second makes the song too quiet for the network;
+  an inaudible tone nor one loud second makes the song too quiet for the network;
 * a channel whose polarity is inverted, or that comes late, is aligned with the other;
 * channels of which one is silent, or next to it, are separated each by itself, and so are the
   channels of more than two.
@@ -34,7 +34,7 @@ from audiocli.nn.masking import SILENCE
 __all__ = ["Alignment", "ProgrammeLevel", "alignment", "conditioned", "infrasound", "muted"]
 
 Audio = NDArray[np.float32]
-Curve = NDArray[np.float64]
+Floats = NDArray[np.float64]
 Estimate = Callable[[Audio], Audio]
 
 #: Vocals have nothing below it, in Hz.
@@ -145,10 +145,7 @@ class Alignment:
 
 
 def alignment(pair: Audio, sample_rate: int) -> Alignment:
-    """Find out whether one of two channels is inverted or late.
-
-    Takes ``pair`` (2, samples), ``sample_rate`` in Hz.
-    """
+    """Find out whether one of two channels (2, samples) is inverted or late."""
     size = _block_length(sample_rate)
     return _alignment(_spectra(pair, size, round(HOP_SECONDS * sample_rate)), size, sample_rate)
 
@@ -158,8 +155,7 @@ def conditioned(
 ) -> tuple[Audio, Audio]:
     """Estimate the sources of a segment as if it were a training example.
 
-    Takes ``audio`` (channels, samples), ``sample_rate`` in Hz; returns (sources, channels, samples)
-    and (channels, samples).
+    Gives the estimates (sources, channels, samples), and the segment without infrasound.
     """
     if not audio.size:
         return estimate(audio), audio
@@ -174,7 +170,7 @@ def conditioned(
     powers = _powers(spectra, size, sample_rate)
     least = (level / peak) ** 2 * 10 ** (-QUIETEST / 10)
 
-    def at_level(part: Audio, power: Curve) -> Audio:
+    def at_level(part: Audio, power: Floats) -> Audio:
         level = _level_curve(power.mean(axis=0), least, hop, part.shape[1])
         return estimate(part / level * np.float32(target)) * (level * np.float32(peak / target))
 
@@ -190,10 +186,7 @@ def conditioned(
 
 
 def infrasound(audio: Audio, sample_rate: int) -> Audio:
-    """Give what lies below 20 Hz, without delay.
-
-    Takes ``audio`` (channels, samples), ``sample_rate`` in Hz; returns (channels, samples).
-    """
+    """Give what of audio (channels, samples) lies below 20 Hz, without delay."""
     samples = audio.shape[1]
     # Where a low-pass filter can be short; between the two rates there is no delay.
     narrow = round(25 * LOWEST)
@@ -214,11 +207,7 @@ def infrasound(audio: Audio, sample_rate: int) -> Audio:
 
 
 def muted(source: Audio, mixture: Audio, least: int) -> Audio:
-    """Silence a source where its mixture is digitally silent.
-
-    Takes ``source`` (..., channels, samples), ``mixture`` (channels, samples); returns (...,
-    channels, samples).
-    """
+    """Silence a source (..., channels, samples) where its mixture is digitally silent."""
     result = source
     for channel, samples in enumerate(mixture):
         sounding = np.flatnonzero(samples)
@@ -248,7 +237,7 @@ def _window(size: int) -> Audio:
     return np.hanning(size + 1)[:-1].astype(np.float32)
 
 
-def _powers(spectra: NDArray[np.complex64], size: int, sample_rate: int) -> Curve:
+def _powers(spectra: NDArray[np.complex64], size: int, sample_rate: int) -> Floats:
     """Measure the power of blocks, (channels, blocks), as mean square in the band."""
     frequencies = np.arange(spectra.shape[-1]) * sample_rate / size
     band = spectra[..., (frequencies >= BAND[0]) & (frequencies <= BAND[1])]
@@ -257,7 +246,7 @@ def _powers(spectra: NDArray[np.complex64], size: int, sample_rate: int) -> Curv
     return np.asarray(total / (size * float(np.square(_window(size)).sum())))
 
 
-def _gated(powers: Curve) -> float:
+def _gated(powers: Floats) -> float:
     """Average powers over what is neither a pause nor far louder than the rest."""
     if not powers.size or not powers.max() > 0:
         return 0.0
@@ -266,7 +255,7 @@ def _gated(powers: Curve) -> float:
     return float(np.minimum(sounding, ceiling).mean())
 
 
-def _level_curve(powers: Curve, least: float, hop: int, samples: int) -> Audio:
+def _level_curve(powers: Floats, least: float, hop: int, samples: int) -> Audio:
     """Give the level of a segment, one number, or at each sample where a part is far louder."""
     level = max(_gated(powers), least, 1e-20)
     louder = powers * 10 ** (-HEADROOM / 10)

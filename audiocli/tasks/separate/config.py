@@ -1,4 +1,4 @@
-"""What makes a training run of a separation network: architecture, variation, loss, schedule."""
+"""Training config of the separation networks: architecture, augmentation, loss, schedule."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audiocli.nn.frontend import StftConfig
 from audiocli.nn.live import LIVE_FRONTEND
 from audiocli.nn.masking import MaskingNetwork
 from audiocli.nn.stereo import FRONTEND
-from audiocli.tasks.separate.songs import Variation
+from audiocli.tasks.separate.songs import SongAugmentation
 
 __all__ = [
     "ARCHITECTURES",
@@ -38,14 +38,14 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "stereo-drnn": ("stereo-drnn", {}),
     "live-drnn": ("live-drnn", {}),
 }
-#: Those that are trained on songs, with their front-ends, and how songs are varied.
-STEREO, SONGS = {"stereo-drnn": FRONTEND, "live-drnn": LIVE_FRONTEND}, Variation()
+#: Those that are trained on songs, with their front-ends, and the augmentation of songs.
+STEREO, SONGS = {"stereo-drnn": FRONTEND, "live-drnn": LIVE_FRONTEND}, SongAugmentation()
 LOSSES = ("mse", "kl", "snr")
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How the clips are varied from example to example.
+    """Random changes to the clips, from example to example.
 
     Parameters
     ----------
@@ -92,13 +92,13 @@ class TrainingConfig:
     arguments : dict
         More arguments of the architecture, over those of the name.
     frontend : StftConfig
-        What the network listens through.
+        Configuration of the front-end.
     loss : {"mse", "kl", "snr"}
         On masked magnitudes, or (snr) on complex spectra.
     gamma : float
         Weight of the discriminative term.
     augmentation : Augmentation
-        How clips are varied.
+        Random changes to the clips.
     seconds : float
         Length of an example.
     fit : FitConfig

@@ -32,8 +32,8 @@ from audiocli.nn.masking import MaskingNetwork
 from audiocli.tasks.evaluation import Evaluation, Measured, evaluate_jobs, record_measures
 from audiocli.tasks.separate.bss_eval import FILTER_LENGTH, bss_eval, weighted_mean
 from audiocli.tasks.separate.clips import SOURCES, Clip, find_clips, unit_power
-from audiocli.tasks.separate.pitches import spread
 from audiocli.tasks.separate.separator import Separator
+from audiocli.tasks.separate.tta import spread
 
 __all__ = [
     "SYSTEMS",
@@ -47,14 +47,14 @@ __all__ = [
     "totals",
 ]
 
-#: The rows: the network, what it starts from, and what no mask can surpass by much.
+#: The rows: the network, two baselines, and what no mask can surpass by much.
 SYSTEMS = ("network", "mixture", "band-pass", "ideal ratio mask", "Wiener-like mask")
 VERSIONS = {3: FILTER_LENGTH, 2: 1}
 #: Hz between which most of a voice lies.
 VOICE_BAND = (200.0, 5000.0)
 #: Seconds of a long clip that are scored at once, and the share of a source's mean power below
 #: which it is silent in them.
-STRETCH, SILENT = 30.0, 1e-3
+SEGMENT, SILENT = 30.0, 1e-3
 
 Sources = NDArray[np.float32]
 
@@ -124,10 +124,7 @@ class Total:
 
 
 def oracle_masks(sources: Sources, stft: Stft) -> dict[str, Sources]:
-    """Separate with masks that know the sources.
-
-    Takes ``sources`` (2, ..., samples); returns (2, ..., samples).
-    """
+    """Separate by masks that are computed from the sources themselves, (2, ..., samples)."""
     spectra = stft(torch.from_numpy(sources))
     mixture = spectra.sum(dim=0)
     oracles = {}
@@ -139,10 +136,7 @@ def oracle_masks(sources: Sources, stft: Stft) -> dict[str, Sources]:
 
 
 def band_pass(mixture: Sources, sample_rate: int) -> Sources:
-    """Separate by frequency alone: what a network must surpass.
-
-    Takes ``mixture`` (..., samples), ``sample_rate`` in Hz; returns (2, ..., samples).
-    """
+    """Separate by frequency alone, into (2, ..., samples): what a network must surpass."""
     low, high = (min(edge, 0.49 * sample_rate) for edge in VOICE_BAND)
     spectrum = np.fft.rfft(mixture)
     frequencies = np.fft.rfftfreq(mixture.shape[-1], 1 / sample_rate)
@@ -156,7 +150,7 @@ def evaluate_clip(
 ) -> list[ClipScore]:
     """Separate a clip and score the result beside the references.
 
-    A long clip is separated as a whole and scored in stretches of 30 s; stretches in which
+    A long clip is separated as a whole and scored in segments of 30 s; segments in which
     a source is silent, whose ratios are not defined, are left out.
     """
     sources, rate = clip.load()
@@ -174,18 +168,18 @@ def evaluate_clip(
     if oracles:
         systems |= oracle_masks(sources, Stft(_transform(separator, rate)))
     loud = np.square(sources).mean(axis=(1, 2))
-    longest = round(STRETCH * rate)
+    longest = round(SEGMENT * rate)
     scores: list[ClipScore] = []
     for start in range(0, mixture.shape[1], longest):
         part = sources[..., start : start + longest]
         if (np.square(part).mean(axis=(1, 2)) < SILENT * loud).any():
             continue
         name = clip.name if mixture.shape[1] <= longest else f"{clip.name} {start // rate} s"
-        guesses = {
-            system: guess[..., start : start + longest].reshape(2, -1)
-            for system, guess in systems.items()
+        estimates = {
+            system: estimate[..., start : start + longest].reshape(2, -1)
+            for system, estimate in systems.items()
         }
-        scores += _scored(name, part.reshape(2, -1), guesses, part.shape[-1] / rate)
+        scores += _scored(name, part.reshape(2, -1), estimates, part.shape[-1] / rate)
     if not scores:
         raise DataError(f"{clip.name}: its sources never sound together; nothing can be scored")
     return scores
@@ -203,7 +197,7 @@ def _transform(separator: Separator, rate: int) -> StftConfig:
 def _scored(
     name: str, sources: Sources, systems: Mapping[str, Sources], seconds: float
 ) -> list[ClipScore]:
-    """Score what each system made of a stretch, all of shape (2, samples)."""
+    """Score what each system made of a segment, all of shape (2, samples)."""
     stacked = np.stack(list(systems.values()))
     scores = []
     for version, taps in VERSIONS.items():
@@ -242,10 +236,10 @@ class _MakeScorer:
     device: str
     equal_levels: bool
     oracles: bool
-    pitches: int | None
+    tta_pitches: int | None
 
     def __call__(self) -> Callable[[Job, Progress], tuple[float, list[ClipScore]]]:
-        separator = Separator(self.model, device=self.device, pitches=self.pitches)
+        separator = Separator(self.model, device=self.device, tta_pitches=self.tta_pitches)
 
         def work(job: Job, progress: Progress) -> tuple[float, list[ClipScore]]:
             scores = evaluate_clip(
@@ -266,7 +260,7 @@ def evaluate(
     equal_levels: bool = True,
     every: int = 1,
     oracles: bool = True,
-    pitches: int | None = None,
+    tta_pitches: int | None = None,
     n_jobs: int = 1,
     device: str = "auto",
     callbacks: Callbacks | None = None,
@@ -283,7 +277,7 @@ def evaluate(
         As in :func:`evaluate_clip`.
     every : int
         Take each so-manyth clip only: a quick look at a large set.
-    pitches : int, optional
+    tta_pitches : int, optional
         As in :class:`audiocli.tasks.separate.separator.Separator`.
     n_jobs : int
         Worker processes.
@@ -314,10 +308,10 @@ def evaluate(
     >>> scores.total[0].system, scores.total[0].version
     ('network', 3)
     """
-    spread(pitches)  # what cannot be is refused before anything is heard
+    spread(tta_pitches)  # refuse what cannot be before any work
     clips = {clip.name: clip for clip in find_clips(folder)[::every]}
     jobs = [Job(Input(folder / name, name, Path(name)), ()) for name in clips]
-    make_scorer = _MakeScorer(clips, model, device, equal_levels, oracles, pitches)
+    make_scorer = _MakeScorer(clips, model, device, equal_levels, oracles, tta_pitches)
     found = evaluate_jobs(jobs, make_scorer, _flat, n_jobs=n_jobs, callbacks=callbacks)
     scores = found.total or []
     return Evaluation(scores, totals(scores) if scores else None, found.summary)

@@ -16,16 +16,21 @@ from audiocli.nn import models, registry
 from audiocli.tasks.runner import BatchOptions, Declaration, Item, Work, filled, run_files
 from audiocli.tasks.separate.clipping import clip_format
 from audiocli.tasks.separate.clips import PARTS
-from audiocli.tasks.separate.pitches import spread
-from audiocli.tasks.separate.products import (
+from audiocli.tasks.separate.request import (
     NAME,
     REMIX,
     SeparationRequest,
     container_of,
     name_sounds,
 )
+from audiocli.tasks.separate.separation import (
+    ACCOMPANIMENT,
+    Separation,
+    SeparationExports,
+    separate_file,
+)
 from audiocli.tasks.separate.separator import Separator, stems_of
-from audiocli.tasks.separate.song import ACCOMPANIMENT, Extras, Separation, separate_file
+from audiocli.tasks.separate.tta import spread
 
 __all__ = ["NAME", "SeparationRequest", "declare", "separate_files"]
 
@@ -42,21 +47,21 @@ class _MakeWork:
 
     def __call__(self) -> Work[Separation]:
         request = self.request
-        separator = Separator(request.model, device=request.device, pitches=request.pitches)
+        separator = Separator(request.model, device=request.device, tta_pitches=request.tta_pitches)
 
         def work(item: Item) -> tuple[float, Separation]:
-            extras = Extras(
+            exports = SeparationExports(
                 item.outputs.get(REMIX),
                 request.gains or {},
                 item.outputs.get("plot"),
                 item.outputs.get("report"),
-                request.preview,
             )
             done = separate_file(
                 separator,
                 item.path,
                 {stem: item.outputs[stem] for stem in self.stems},
-                extras=extras,
+                exports=exports,
+                preview=request.preview,
                 name=item.input.name,
                 container=request.container or container_of(item.input),
                 bits=request.bits,
@@ -81,7 +86,7 @@ def _who_has(stem: str) -> str:
 
 
 def declare(request: SeparationRequest, output: Path | None) -> Declaration[Separation]:
-    """Say what a request comes to: see :mod:`audiocli.tasks.runner`."""
+    """Declare a request to the runner: see :mod:`audiocli.tasks.runner`."""
     folder = output or Path("separated")
     # Whatever can be refused is refused here, before anything is written.
     like = AudioInfo("", 44100, 2, None, 16, False, "wav")
@@ -89,7 +94,7 @@ def declare(request: SeparationRequest, output: Path | None) -> Declaration[Sepa
     if request.clip == "float":
         request = replace(request, container="wav")
     models.device(request.device)
-    spread(request.pitches)
+    spread(request.tta_pitches)
     entry = registry.find("separate", request.model)
     known = stems_of(entry)
     stems = tuple(known if request.stems is None else request.stems)
@@ -130,11 +135,11 @@ def separate_files(
     output : str or Path
         Folder for the stems; mirrors the folders given.
     request : SeparationRequest, optional
-        What is asked for.
+        What to write, and how.
     options : BatchOptions, optional
         How the run goes; names are of ``{name}``, ``{stem}``, ``{ext}`` and ``{parent}``.
     callbacks : Callbacks, optional
-        Told how it goes.
+        Called as the run gets on.
     **fields
         Fields of :class:`SeparationRequest` and :class:`audiocli.BatchOptions`, in their place.
 
@@ -145,7 +150,7 @@ def separate_files(
     Raises
     ------
     UsageError
-        If the request cannot be carried out as asked; nothing was written then.
+        If the request cannot be carried out; nothing was written then.
     ModelError
         If the model cannot be loaded.
 

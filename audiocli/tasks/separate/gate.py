@@ -1,9 +1,9 @@
 """Turn the voice down where there is next to none of it.
 
-A mask leaves a little of every instrument in the voice. Beside singing nobody hears it; in an
-introduction, a solo or a piece without a singer it is all that there is to hear. The gate is a
+A mask leaves a little of every instrument in the voice. Under singing it is masked; in an
+introduction, a solo or a piece without a singer it is all that the stem holds. The gate is a
 downward expander as in a studio, but it compares the voice with the mixture, not with full scale,
-so that it works the same at every level; and it listens before and after each moment, so that
+so that it works the same at every level; and it measures before and after each moment, so that
 neither beginnings nor ends are cut.
 
 References
@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 __all__ = ["WINDOW_SECONDS", "Gate"]
 
 Audio = NDArray[np.float32]
-Curve = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
-#: How long it listens to a moment, in the middle of it: a Hann window.
+#: Length of the Hann window in which power is measured, centred on each moment.
 WINDOW_SECONDS = 1.5
 HOP_SECONDS = 0.05
 QUIETEST = 1e-12  # power; below it there is nothing to compare
@@ -54,11 +54,7 @@ class Gate:
             raise ValueError(f"no gate works like that: {self}")
 
     def __call__(self, stem: Audio, mixture: Audio, sample_rate: int) -> Audio:
-        """Turn a stem down where it is too quiet.
-
-        Takes ``stem, mixture`` (channels, samples), ``sample_rate`` in Hz; returns (channels,
-        samples).
-        """
+        """Turn a stem (channels, samples) down where it is too quiet beside its mixture."""
         if not stem.size:
             return stem
         hop = round(HOP_SECONDS * sample_rate)
@@ -70,16 +66,16 @@ class Gate:
         if not turned_down.any():
             return stem
         middles = (np.arange(len(power)) + 0.5) * hop
-        curve = np.interp(np.arange(stem.shape[-1]), middles, 10 ** (-turned_down / 20))
-        return stem * curve.astype(np.float32)
+        gain = np.interp(np.arange(stem.shape[-1]), middles, 10 ** (-turned_down / 20))
+        return stem * gain.astype(np.float32)
 
 
-def _power(audio: Audio, hop: int) -> Curve:
-    """Measure the power around each stretch of so many samples."""
-    stretches = -(-audio.shape[-1] // hop)
-    padded = np.pad(audio, [(0, 0), (0, stretches * hop - audio.shape[-1])])
-    cut = padded.reshape(len(audio), stretches, hop)
+def _power(audio: Audio, hop: int) -> Floats:
+    """Measure the power around each block of so many samples."""
+    blocks = -(-audio.shape[-1] // hop)
+    padded = np.pad(audio, [(0, 0), (0, blocks * hop - audio.shape[-1])])
+    cut = padded.reshape(len(audio), blocks, hop)
     half = round(WINDOW_SECONDS / HOP_SECONDS / 2)
     window = np.hanning(2 * half + 1)[1:-1]  # its ends are zero
     energy = np.einsum("csh,csh->s", cut, cut).astype(np.float64)
-    return np.convolve(energy, window / window.sum(), "full")[half - 1 : half - 1 + stretches] / hop
+    return np.convolve(energy, window / window.sum(), "full")[half - 1 : half - 1 + blocks] / hop

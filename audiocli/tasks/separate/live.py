@@ -69,7 +69,7 @@ class LiveSeparator:
         self.sound = np.zeros((channels, self.n_fft), np.float32)  # windows added so far
         self.weight = np.zeros(self.n_fft, np.float32)
         self.early = self.n_fft // 2  # samples before the first that are still to come out
-        self.heard = 0  # samples at the network's rate
+        self.taken = 0  # samples at the network's rate
         self.mixture = np.zeros((channels, 0), np.float32)  # whose vocals are not yet known
         self.vocal = np.zeros((channels, 0), np.float32)
 
@@ -103,22 +103,19 @@ class LiveSeparator:
         return self.network.latency + held / self.sample_rate
 
     def feed(self, audio: Audio) -> Audio:
-        """Take the next samples, and give the stems of those that are final now.
-
-        Takes ``audio`` (channels, samples); returns (2, channels, samples).
-        """
+        """Take the next samples (channels, samples), and give the stems of those that are final."""
         self.mixture = np.concatenate([self.mixture, audio], axis=1)
         narrow = audio if self._in is None else self._in.resample_chunk(_interleaved(audio)).T
         return self._stems(self._advance(narrow), last=False)
 
     def finish(self) -> Audio:
-        """Say that nothing more will come, and get the stems of the rest."""
+        """Take note that nothing more will come, and give the stems of the rest."""
         parts = []
         if self._in is not None:
             nothing = np.zeros((0, self.channels), np.float32)
             parts.append(self._advance(self._in.resample_chunk(nothing, last=True).T))
         # Whole hops and half a window of silence, as offline; the former are no samples of it.
-        excess = -self.heard % self.hop
+        excess = -self.taken % self.hop
         silence = np.zeros((self.channels, excess + self.n_fft // 2), np.float32)
         parts.append(self._advance(silence))
         given = np.concatenate(parts, axis=1)
@@ -126,7 +123,7 @@ class LiveSeparator:
 
     def _advance(self, audio: Audio) -> Audio:
         """Separate as many windows as are full; give the vocals that are final."""
-        self.heard += audio.shape[1]
+        self.taken += audio.shape[1]
         self.audio = np.concatenate([self.audio, audio], axis=1)
         count = 1 + (self.audio.shape[1] - self.n_fft) // self.hop
         if count < 1:
@@ -170,10 +167,7 @@ class LiveSeparator:
 def separated_bytes(
     separator: LiveSeparator, blocks: Iterable[Audio], stem: str, encoding: str
 ) -> Iterator[bytes]:
-    """Give the bytes of one stem while blocks come.
-
-    Takes ``blocks`` (channels, samples).
-    """
+    """Yield the bytes of one stem as blocks (channels, samples) come in."""
     if stem not in SOURCES:
         raise UsageError(f"--live has no stem {stem!r}; there are: {', '.join(SOURCES)}")
     index = SOURCES.index(stem)

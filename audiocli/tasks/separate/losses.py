@@ -1,4 +1,4 @@
-"""What training of the separation networks makes small.
+"""Loss functions of the separation networks.
 
 All losses take magnitudes or spectra of shape (batch, sources, bins, frames)
 and give one number, the mean over the batch. A mixture's energy divides the
@@ -32,9 +32,7 @@ def squared_loss(estimates: Tensor, references: Tensor, gamma: float = 0.0) -> T
     """Mean squared error of magnitudes, with the discriminative term.
 
     ``sum_i ||y^_i - y_i||^2 - gamma sum_{j != i} ||y^_i - y_j||^2``: an estimate is to
-    be near its own source and far from the others.
-
-    Takes ``estimates, references`` (batch, sources, bins, frames).
+    be near its own source and far from the others. Both are (batch, sources, bins, frames).
     """
     error = (estimates - references) ** 2
     if gamma:
@@ -47,14 +45,12 @@ def divergence_loss(estimates: Tensor, references: Tensor, gamma: float = 0.0) -
     """Generalised Kullback-Leibler divergence, with the discriminative term.
 
     ``D(y || y^) = sum y log(y / y^) - y + y^``, minus gamma times that of the other
-    source.
-
-    Takes ``estimates, references`` (batch, sources, bins, frames).
+    source. Both are (batch, sources, bins, frames).
     """
 
-    def divergence(true: Tensor, guess: Tensor) -> Tensor:
-        ratio = torch.log((true + EPSILON) / (guess + EPSILON))
-        return true * ratio - true + guess
+    def divergence(reference: Tensor, estimate: Tensor) -> Tensor:
+        ratio = torch.log((reference + EPSILON) / (estimate + EPSILON))
+        return reference * ratio - reference + estimate
 
     error = divergence(references, estimates)
     if gamma:
@@ -70,9 +66,8 @@ def snr_loss(estimates: Tensor, references: Tensor, gamma: float = 0.0) -> Tenso
 
     Phase counts: where the sources cancel in the mixture the best mask is a smaller
     one, which magnitudes alone do not tell. The logarithm keeps one hard
-    example from outweighing the rest of the batch.
-
-    Takes ``estimates, references`` (batch, sources, ..., bins, frames).
+    example from outweighing the rest of the batch. Both are
+    (batch, sources, ..., bins, frames).
     """
 
     def power(spectra: Tensor) -> Tensor:
@@ -92,9 +87,8 @@ def snr_loss(estimates: Tensor, references: Tensor, gamma: float = 0.0) -> Tenso
 def lifted_snr_loss(estimates: Tensor, references: Tensor) -> Tensor:
     """Negative signal-to-noise ratio in dB of spectra whose high frequencies are lifted.
 
-    Most energy lies below 1 kHz; much of what a listener notices does not.
-
-    Takes ``estimates, references`` (batch, sources, ..., bins, frames).
+    Most energy lies below 1 kHz; much of what is noticed in a stem does not. Both are
+    (batch, sources, ..., bins, frames).
     """
     bins = references.shape[-2]
     lift = 1 + torch.arange(bins, device=references.device).unsqueeze(1) * (LIFT / bins)

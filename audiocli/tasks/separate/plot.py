@@ -37,7 +37,7 @@ TICKS = (200, 1000, 3000, 10_000)  # Hz
 
 @dataclass(frozen=True)
 class StemsView:
-    """What of a mixture and its stems fits on a picture.
+    """The spectrograms of a mixture and its stems, as a picture shows them.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class StemsView:
 
 
 class StemsViewer:
-    """Looks at a mixture and its stems as they pass, in constant memory whatever their length.
+    """Makes the view of a mixture and its stems from their blocks, in constant memory.
 
     Parameters
     ----------
@@ -118,10 +118,7 @@ class StemsViewer:
         self._columns: list[Audio] = []
 
     def take(self, mixture: Audio, stems: Audio) -> None:
-        """Take in the next block.
-
-        Takes ``mixture`` (channels, samples), ``stems`` (stems, channels, samples).
-        """
+        """Take in the next block, (channels, samples) and (stems, channels, samples)."""
         mono = np.concatenate([mixture[None], stems]).mean(axis=1, dtype=np.float32)
         self._look(np.concatenate([self._pending, mono], axis=1))
 
@@ -129,9 +126,9 @@ class StemsViewer:
         """Transform all whole windows (names, samples), and keep what is left for the next."""
         count = max(1 + (audio.shape[1] - self.window) // self.hop, 0)
         if count:
-            heard = torch.from_numpy(audio[:, : (count - 1) * self.hop + self.window])
+            windows = torch.from_numpy(audio[:, : (count - 1) * self.hop + self.window])
             with torch.inference_mode():
-                image = self._bank.frames(heard)[:, 0].numpy()
+                image = self._bank.frames(windows)[:, 0].numpy()
             # The bank gives log10(1 + gain * magnitude).
             self._pool(np.concatenate([self._loose, (10**image - 1) / self._gain], axis=2))
         self._pending = audio[:, count * self.hop :]
@@ -143,7 +140,7 @@ class StemsViewer:
         self._loose = magnitudes[..., whole:]
 
     def view(self) -> StemsView:
-        """Give what was seen, once all has passed."""
+        """Give the view, once all blocks were taken in."""
         end = np.zeros((len(self.names), self.window // 2), np.float32)
         self._look(np.concatenate([self._pending, end], axis=1))
         if self._loose.shape[2]:

@@ -1,4 +1,4 @@
-"""A song put together again, its stems louder or softer."""
+"""A remix: the stems of a song together again, with gains."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Audio = NDArray[np.float32]
 
 
 class Remix:
-    """A remix under way: kept in floating point, until it is known whether it would clip.
+    """A remix in the making: kept in floating point until it is known whether it would clip.
 
     Parameters
     ----------
@@ -67,10 +67,7 @@ class Remix:
         self._writer.__exit__(exception_type, exception, traceback)
 
     def take(self, mixture: Audio, stems: Audio) -> None:
-        """Add the next block.
-
-        Takes ``mixture`` (channels, samples), ``stems`` (stems, channels, samples).
-        """
+        """Add the next block, (channels, samples) and (stems, channels, samples)."""
         # Beside the mixture only what differs: with equal gains nothing is rounded.
         common = self.factors[-1]
         mixed = np.float32(common) * mixture

@@ -19,7 +19,7 @@ from audiocli.nn.masking import LEVEL, SeparationNetwork
 from audiocli.nn.threads import ordered
 from audiocli.tasks.separate.conditioning import ProgrammeLevel, conditioned, muted
 from audiocli.tasks.separate.gate import Gate
-from audiocli.tasks.separate.pitches import averaged_over_pitches, spread
+from audiocli.tasks.separate.tta import averaged_over_pitches, spread
 
 __all__ = ["DEFAULT_MODEL", "LEVEL", "Separator", "decode", "estimate", "stems_of"]
 
@@ -41,9 +41,9 @@ class Separator:
         A name that ``audiocli models list`` shows, or a model folder.
     device : str
         ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-    pitches : {1, 3, 5, 7}, optional
-        Hear everything at so many pitches and average what comes out, which takes so many times as
-        long. By default as the model's settings have it, most of them at one.
+    tta_pitches : {1, 3, 5, 7}, optional
+        Test-time augmentation: process everything at so many pitches and average the estimates,
+        which takes so many times as long. By default as the model's settings have it, mostly 1.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Separator:
     """
 
     def __init__(
-        self, model: str = DEFAULT_MODEL, *, device: str = "auto", pitches: int | None = None
+        self, model: str = DEFAULT_MODEL, *, device: str = "auto", tta_pitches: int | None = None
     ) -> None:
         self.entry = registry.find("separate", model)
         network = models.load(self.entry, models.device(device))
@@ -87,8 +87,8 @@ class Separator:
                     for part in ("segment", "context", "fade")
                 )
             )
-            #: Pitches at which it hears everything; the usual one alone for most models.
-            self.semitones = spread(pitches, decoder.get("semitones"))
+            #: Shifts at which everything is processed; 0 alone for most models.
+            self.semitones = spread(tta_pitches, decoder.get("semitones"))
             #: Turns the vocals down where they are next to nothing; few models have one.
             self.gate = Gate(**decoder["gate"]) if "gate" in decoder else None
         except (KeyError, TypeError, ValueError) as error:
@@ -187,10 +187,7 @@ def estimate(
     gain: float = 1.0,
     sources: Sequence[int] | None = None,
 ) -> Audio:
-    """Estimate the sources of a signal at the network's rate.
-
-    Takes ``audio`` (channels, samples); returns (sources, channels, samples).
-    """
+    """Estimate the sources of a signal at the network's rate, (sources, channels, samples)."""
     if gain == 0 or audio.shape[-1] == 0:
         number = network.num_sources if sources is None else len(sources)
         return np.zeros((number, *audio.shape), np.float32)
@@ -207,9 +204,5 @@ def estimate(
 
 
 def decode(mixture: Audio, sources: Audio) -> Audio:
-    """Complete estimates to stems that add up to the mixture.
-
-    Takes ``mixture`` (channels, samples), ``sources`` (sources, channels, samples); returns
-    (sources + 1, channels, samples).
-    """
+    """Complete the estimates (sources, channels, samples) to stems that add up to the mixture."""
     return np.concatenate([sources, (mixture - sources.sum(axis=0))[np.newaxis]])

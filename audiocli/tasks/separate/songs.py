@@ -34,7 +34,7 @@ __all__ = [
     "Material",
     "Recording",
     "Song",
-    "Variation",
+    "SongAugmentation",
     "gather_songs",
     "validation_clip",
     "mixed_songs",
@@ -83,8 +83,8 @@ class Song:
 
 
 @dataclass(frozen=True)
-class Variation:
-    """How examples vary.
+class SongAugmentation:
+    """Random changes to the songs, from example to example.
 
     Parameters
     ----------
@@ -197,63 +197,57 @@ def _recording(
 
 
 def validation_clip(clip: Clip, rate: int) -> Signal:
-    """Read a clip to score a network on.
-
-    Returns (2, channels, samples).
-    """
+    """Read a clip of the validation set, (2, channels, samples)."""
     sources, source_rate = clip.load()
     pair = np.stack([_recording(each, source_rate, rate).samples for each in sources])
     return np.asarray(pair * (LEVEL / math.sqrt(2)), np.float32)
 
 
 def score(network: MaskingNetwork, clips: Sequence[Signal]) -> float:
-    """Compute by how much a network raises the signal-to-noise ratio of the voice.
+    """Compute by how many dB a network raises the signal-to-noise ratio of the voice.
 
-    Takes ``clips`` (2, channels, samples); returns in dB.
+    Clips are (2, channels, samples).
     """
     gains = []
     for voice, backing in clips:
-        guess = estimate(network, voice + backing)[0]
-        check_output(guess)
-        error = max(float(np.sum((guess - voice) ** 2, dtype=np.float64)), 1e-9)
+        estimated = estimate(network, voice + backing)[0]
+        check_output(estimated)
+        error = max(float(np.sum((estimated - voice) ** 2, dtype=np.float64)), 1e-9)
         gains.append(10 * math.log10(float(np.sum(backing**2, dtype=np.float64)) / error))
     return float(np.mean(gains))
 
 
 def mixed_songs(
     material: Material,
-    variation: Variation,
+    augmentation: SongAugmentation,
     stft: Stft,
     rng: np.random.Generator,
     *,
     number: int,
     seconds: float,
 ) -> Tensor:
-    """Make a batch of true sources.
-
-    Returns (number, 2, 2, samples).
-    """
+    """Make a batch of references, (number, 2, 2, samples): voice and backing in stereo."""
     samples = round(seconds * material.rate)
     batch = np.empty((number, 2, 2, samples), np.float32)
     ceilings = np.empty(number)
     for index in range(number):
-        batch[index], ceilings[index] = _pair(material, variation, rng, samples)
+        batch[index], ceilings[index] = _pair(material, augmentation, rng, samples)
     signals = torch.from_numpy(batch)
     with torch.no_grad():
         voices = colour(
-            signals[:, 0], stft, rng, octaves=variation.octaves, decibels=variation.decibels
+            signals[:, 0], stft, rng, octaves=augmentation.octaves, decibels=augmentation.decibels
         )
-        backings = colour(signals[:, 1], stft, rng, decibels=variation.decibels)
+        backings = colour(signals[:, 1], stft, rng, decibels=augmentation.decibels)
     batch = torch.stack([voices, backings], dim=1).numpy()
     for example, ceiling in zip(batch, ceilings, strict=True):
-        example[:] = _mastered(example, ceiling, material.rate, variation, rng)
+        example[:] = _mastered(example, ceiling, material.rate, augmentation, rng)
     return torch.from_numpy(batch)
 
 
 def _pair(
-    material: Material, how: Variation, rng: np.random.Generator, samples: int
+    material: Material, how: SongAugmentation, rng: np.random.Generator, samples: int
 ) -> tuple[Signal, float]:
-    """Draw a voice (2, samples) and a backing, and how high up both of them reach."""
+    """Draw a voice and a backing, both (2, samples), and the highest frequency they share."""
     together = material.songs and rng.random() < how.together
     if together:
         song = _drawn(material.songs, rng)
@@ -287,7 +281,7 @@ def _drawn(folders: Sequence[Sequence[Song]], rng: np.random.Generator) -> Song:
 
 def _played(
     recordings: Sequence[Recording | None],
-    how: Variation,
+    how: SongAugmentation,
     draws: np.random.Generator,
     rng: np.random.Generator,
     samples: int,
@@ -327,7 +321,7 @@ def _in_stereo(signal: Signal, rng: np.random.Generator) -> Signal:
 
 
 def _mastered(
-    pair: Signal, ceiling: float, rate: int, how: Variation, rng: np.random.Generator
+    pair: Signal, ceiling: float, rate: int, how: SongAugmentation, rng: np.random.Generator
 ) -> Signal:
     """Bring a mixture to its level, bandwidth and loudness; the sources still add up to it."""
     if rng.random() < how.narrow:

@@ -1,4 +1,4 @@
-"""One page a song: what a separation made of it, to hear and to see.
+"""One page a song: player and spectrograms of the mixture and its stems.
 
 The page is a single HTML file. Sounds, pictures, styles and the player are inside, and nothing is
 loaded from elsewhere; its content security policy holds the browser to that. The sounds are mp3 of
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from audiocli.io.atomic import write_whole
 from audiocli.io.audio import AudioInfo
-from audiocli.io.audio.stretch import Stretch
+from audiocli.io.audio.excerpt import Excerpt
 from audiocli.tasks.separate.plot import StemsViewer
 from audiocli.tasks.separate.report.page import About, fill
 from audiocli.tasks.separate.report.tracks import Levels, Sound
@@ -39,7 +39,7 @@ COLUMNS = 1600  # of a picture, at most
 
 
 class Report:
-    """A page under way: hears a song and its stems as they pass.
+    """A page in the making, from the blocks of a song and its stems.
 
     Memory does not grow with the length of the song: no more than five minutes are embedded.
 
@@ -55,7 +55,7 @@ class Report:
         Of the song.
     frames : int
         Samples per channel that are to come.
-    excerpt : Stretch, optional
+    excerpt : Excerpt, optional
         The part to embed and to draw; all of it by default.
     gain : float
         Factor on the sounds, for songs that pass full scale.
@@ -69,12 +69,12 @@ class Report:
         info: AudioInfo,
         frames: int,
         *,
-        excerpt: Stretch | None = None,
+        excerpt: Excerpt | None = None,
         gain: float = 1.0,
     ) -> None:
         self.about, self.info, self.frames = about, info, frames
         self.names = ("mixture", *names)
-        self.excerpt = excerpt or Stretch(0, frames)
+        self.excerpt = excerpt or Excerpt(0, frames)
         self._gain = np.float32(gain)
         self._stack = ExitStack()
         rate = info.sample_rate
@@ -110,10 +110,7 @@ class Report:
             self._stack.__exit__(exception_type, exception, traceback)
 
     def take(self, mixture: Audio, stems: Audio) -> None:
-        """Take in the next block.
-
-        Takes ``mixture`` (channels, samples), ``stems`` (stems, channels, samples).
-        """
+        """Take in the next block, (channels, samples) and (stems, channels, samples)."""
         for levels, signal in zip(self.levels, (mixture, *stems), strict=True):
             levels.update(signal)
         if self.whole is not None:

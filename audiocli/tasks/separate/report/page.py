@@ -1,4 +1,4 @@
-"""The text of a page: ``page.html`` with what was measured, heard and seen put in."""
+"""The text of a page: ``page.html`` with measures, sounds and pictures put in."""
 
 from __future__ import annotations
 

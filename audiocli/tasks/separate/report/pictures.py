@@ -18,10 +18,7 @@ UNKNOWN = 255  # the index of what has no value: it is transparent
 
 
 def image(values: NDArray[np.floating[Any]], limits: tuple[float, float], colours: str) -> str:
-    """Make a picture of an array, a pixel a value.
-
-    Takes ``values`` (rows, columns).
-    """
+    """Make a picture of an array (rows, columns), a pixel a value."""
     try:
         from matplotlib import colormaps
         from PIL import Image  # comes with matplotlib

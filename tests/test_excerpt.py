@@ -1,11 +1,11 @@
-"""The loudest stretch is the loudest, whatever blocks it comes in."""
+"""The loudest excerpt is the loudest, whatever blocks it comes in."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from audiocli.io.audio.stretch import Loudest, Stretch, cut
+from audiocli.io.audio.excerpt import Excerpt, Loudest, cut
 
 
 @pytest.mark.parametrize("frames", [1, 7, 500, 2999, 5000])
@@ -17,7 +17,7 @@ def test_it_is_the_loudest_of_all(frames: int, block: int) -> None:
     for start in range(0, 9001, block):
         loudest.update(audio[:, start : start + block].astype(np.float32))
     power = np.convolve(np.square(audio).sum(axis=0), np.ones(frames), "valid")
-    found = loudest.stretch
+    found = loudest.excerpt
     assert found.frames == frames and 0 <= found.start <= 9001 - frames
     tolerance = 0.0 if frames < 2000 else 0.01  # short windows move by one sample
     assert power[found.start] >= power.max() * (1 - tolerance - 1e-6)
@@ -26,18 +26,18 @@ def test_it_is_the_loudest_of_all(frames: int, block: int) -> None:
 def test_of_equals_the_first_and_of_silence_the_beginning() -> None:
     loudest = Loudest(100)
     loudest.update(np.zeros((1, 5000), np.float32))
-    assert loudest.stretch == Stretch(0, 100)
+    assert loudest.excerpt == Excerpt(0, 100)
     beats = np.tile(np.repeat([0.0, 0.5], 100), 20)[None].astype(np.float32)
     loudest = Loudest(100)
     loudest.update(beats)
-    assert loudest.stretch == Stretch(100, 100)
+    assert loudest.excerpt == Excerpt(100, 100)
 
 
-@pytest.mark.parametrize("heard", [1, 99, 100])
-def test_what_is_no_longer_is_taken_whole(heard: int) -> None:
+@pytest.mark.parametrize("frames", [1, 99, 100])
+def test_what_is_no_longer_is_taken_whole(frames: int) -> None:
     loudest = Loudest(100)
-    loudest.update(np.ones((1, heard), np.float32))
-    assert loudest.stretch == Stretch(0, heard)
+    loudest.update(np.ones((1, frames), np.float32))
+    assert loudest.excerpt == Excerpt(0, frames)
 
 
 def test_memory_does_not_grow() -> None:

@@ -1,4 +1,4 @@
-"""What is asked of separation, and how all that is made of a recording is named."""
+"""The request of a separation, and the names of its outputs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HIGHEST_GAIN = 60.0  # dB
 
 @dataclass(frozen=True)
 class SeparationRequest:
-    """What is asked of separation; None for what is not wanted.
+    """Everything that ``separate`` is to do; None for what is not wanted.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class SeparationRequest:
         A remix, with gains in dB by stem; the others have 0, and -inf leaves one out.
     preview : float, optional
         Take only the loudest segment of so many seconds.
-    pitches : int, optional
+    tta_pitches : int, optional
         As in :class:`audiocli.tasks.separate.separator.Separator`.
     device : str
         As in :func:`audiocli.nn.models.device`.
@@ -68,7 +68,7 @@ class SeparationRequest:
     report: str | None = None
     gains: Mapping[str, float] | None = None
     preview: float | None = None
-    pitches: int | None = None
+    tta_pitches: int | None = None
     device: str = "auto"
 
     def __post_init__(self) -> None:
@@ -101,7 +101,7 @@ class SeparationRequest:
 
     @property
     def exports(self) -> list[Export]:
-        """What is written besides sound."""
+        """The exports that are named here; a remix is sound, and named as the stems are."""
         partly = "" if self.preview is None else "preview"
         made = []
         if self.plot is not None:
@@ -118,7 +118,7 @@ class SeparationRequest:
         Which stems are written is not among it: a file of a stem is the same beside others.
         """
         named = {
-            "pitches": self.pitches,
+            "pitches": self.tta_pitches,
             "gains": {stem: str(gain) for stem, gain in (self.gains or {}).items()} or None,
             "preview": self.preview,
             "clip": None if self.clip == "rescale" else self.clip,
@@ -136,17 +136,14 @@ def name_sounds(
     paths = {kind: namer(folder, item, ext, stem=kind) for kind in kinds}
     if request.preview is None:
         return paths
-    # whatever the template, it is told from the whole
+    # whatever the template, its name differs from that of the whole
     return {
         kind: path.with_name(f"{path.stem}.preview{path.suffix}") for kind, path in paths.items()
     }
 
 
 def parse_gains(words: Iterable[str]) -> dict[str, float]:
-    """Read gains as they are typed.
-
-    Returns in dB.
-    """
+    """Read gains as they are typed, ``STEM=DB``, into dB by stem."""
     gains: dict[str, float] = {}
     for word in words:
         stem, equals, value = (part.strip() for part in word.partition("="))

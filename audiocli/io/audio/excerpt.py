@@ -1,4 +1,4 @@
-"""Find the loudest stretch of a recording as it passes."""
+"""Find the loudest excerpt of a recording as it passes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Loudest", "Stretch", "cut"]
+__all__ = ["Loudest", "Excerpt", "cut"]
 
 Block = NDArray[np.float32]
 
@@ -18,7 +18,7 @@ STEPS = 1000
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Excerpt:
     """A part of a recording.
 
     Parameters
@@ -39,7 +39,7 @@ class Stretch:
 
 
 class Loudest:
-    """The stretch of a given length that has the highest mean power, over all channels.
+    """The excerpt of a given length that has the highest mean power, over all channels.
 
     The window moves by a thousandth of its length, or by a sample where it is short. What is kept
     in memory depends neither on the recording's length nor on the window's.
@@ -52,7 +52,7 @@ class Loudest:
 
     def __init__(self, frames: int) -> None:
         if frames < 1:
-            raise ValueError(f"a stretch of {frames} samples: it must hold at least one")
+            raise ValueError(f"a excerpt of {frames} samples: it must hold at least one")
         self.step = max(1, frames // STEPS)
         self.steps = -(-frames // self.step)
         self.frames = frames
@@ -84,13 +84,13 @@ class Loudest:
             self._best = (energy, start)
 
     @property
-    def stretch(self) -> Stretch:
+    def excerpt(self) -> Excerpt:
         """The loudest so far; all that has come where that is not longer."""
         if self._taken <= self.frames:
-            return Stretch(0, self._taken)
+            return Excerpt(0, self._taken)
         if self._best[0] < 0:  # hardly longer than the window, which has had no place yet
-            return Stretch(0, self.frames)
-        return Stretch(self._best[1], self.frames)
+            return Excerpt(0, self.frames)
+        return Excerpt(self._best[1], self.frames)
 
 
 def cut(blocks: Iterable[Block], frames: int) -> Iterator[Block]:

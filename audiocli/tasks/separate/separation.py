@@ -1,11 +1,11 @@
-"""Separate one file into files: its stems, and what else is made of them in the same pass."""
+"""Separate one file into files: its stems, and its exports in the same pass."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ import numpy as np
 from audiocli.batch import Progress
 from audiocli.io.atomic import scratch_folder
 from audiocli.io.audio import AudioFormat, AudioInfo, AudioReader, AudioWriter
+from audiocli.io.audio.excerpt import Excerpt, Loudest, cut
 from audiocli.io.audio.streaming import prefetch
-from audiocli.io.audio.stretch import Loudest, Stretch, cut
 from audiocli.io.metadata import Metadata, read_metadata
 from audiocli.tasks.separate.clipping import clip_format, decibels, warn_of_clipping
 from audiocli.tasks.separate.conditioning import ProgrammeLevel
@@ -24,7 +24,7 @@ from audiocli.tasks.separate.remix import Remix
 from audiocli.tasks.separate.report import EXCERPT_SECONDS, LONGEST_SECONDS, About, Report
 from audiocli.tasks.separate.separator import Audio, Separator
 
-__all__ = ["ACCOMPANIMENT", "Extras", "Separation", "separate_file"]
+__all__ = ["ACCOMPANIMENT", "SeparationExports", "Separation", "separate_file"]
 
 #: Samples decoded at once, at the file's rate.
 BLOCK = 1 << 16
@@ -33,8 +33,11 @@ ACCOMPANIMENT = "accompaniment"
 
 
 @dataclass(frozen=True)
-class Extras:
-    """What to make of a file besides its stems, and where; None for what is not wanted.
+class SeparationExports:
+    """Files to write besides the stems of a recording; None for what is not wanted.
+
+    A :class:`SeparationRequest` names exports as they are typed, for any number of inputs; here is
+    the path of each for one input.
 
     Parameters
     ----------
@@ -46,12 +49,10 @@ class Extras:
         A picture, ``.png``, ``.svg`` or ``.pdf``.
     report : Path, optional
         A web page.
-    preview : float, optional
-        Take only the loudest stretch of so many seconds.
 
     Examples
     --------
-    >>> Extras(plot=Path("a.png")).preview is None
+    >>> SeparationExports(plot=Path("a.png")).report is None
     True
     """
 
@@ -59,12 +60,11 @@ class Extras:
     gains: Mapping[str, float] = field(default_factory=dict)
     plot: Path | None = None
     report: Path | None = None
-    preview: float | None = None
 
 
 @dataclass(frozen=True)
 class Separation:
-    """What became of one file.
+    """The outcome of one file.
 
     Parameters
     ----------
@@ -115,7 +115,8 @@ def separate_file(
     source: Path,
     outputs: Mapping[str, Path],
     *,
-    extras: Extras | None = None,
+    exports: SeparationExports | None = None,
+    preview: float | None = None,
     name: str | None = None,
     container: str | None = None,
     bits: int | None = None,
@@ -136,8 +137,10 @@ def separate_file(
         Any audio file.
     outputs : mapping of str to Path
         Which stems to write, and where.
-    extras : Extras, optional
-        What else to make.
+    exports : SeparationExports, optional
+        What else to write.
+    preview : float, optional
+        Separate only the loudest excerpt of so many seconds.
     name : str, optional
         How to call the source in messages.
     container : {"wav", "flac", "ogg", "mp3"}, optional
@@ -177,31 +180,31 @@ def separate_file(
     ...     separate_file(Separator(), song, outputs, container="flac").gain
     1.0
     """
-    extras = extras or Extras()
+    exports = exports or SeparationExports()
     with AudioReader(source, name=name) as reader:
         form = clip_format(clip, container, bits, reader.info)  # refuses before any work
-        song = _survey(reader, source, name, extras)
+        mixture = _survey(reader, source, name, preview, page=exports.report is not None)
     carried = read_metadata(source, name=name) if metadata else Metadata()
-    if extras.preview is not None:
-        carried = carried.excerpt(song.stretch.start)
+    if preview is not None:
+        carried = carried.excerpt(mixture.excerpt.start)
     files = _Files(outputs, form, carried, overwrite, form.is_integer and clip == "rescale")
     # Floating point holds what is beyond full scale; all else is scaled, every stem alike.
     # A loud master decoded from mp3 is beyond it already.
-    gain = 1 / max(1.0, song.level.peak) if files.rescale else 1.0
+    gain = 1 / max(1.0, mixture.level.peak) if files.rescale else 1.0
     with ExitStack() as stack:
         scratch = Path()
-        if extras.remix or extras.report:
+        if exports.remix or exports.report:
             scratch = Path(stack.enter_context(scratch_folder()))
         try:
-            made = _Products(extras, separator, song, scratch)
-            clamped = _write(separator, song, files, made, gain, progress)
+            writing = _Exports(exports, separator, mixture, scratch)
+            clamped = _write(separator, mixture, files, writing, gain, progress)
         except _Clipped as clipped:  # a stem peaks above the mixture: rare, worth a second run
             gain *= (1 - 1e-6) / clipped.peak
-            made = _Products(extras, separator, song, scratch)
-            clamped = _write(separator, song, files, made, gain, progress)
-        remix_gain = made.finish(files)
-    begin = song.start if extras.preview is not None else None
-    done = Separation(dict(outputs), song.seconds, gain, remix_gain, begin, clamped)
+            writing = _Exports(exports, separator, mixture, scratch)
+            clamped = _write(separator, mixture, files, writing, gain, progress)
+        remix_gain = writing.finish(files)
+    start = mixture.start if preview is not None else None
+    done = Separation(dict(outputs), mixture.seconds, gain, remix_gain, start, clamped)
     warn_of_clipping(gain, clamped, remix_gain)
     return done
 
@@ -216,122 +219,127 @@ class _Files:
     overwrite: bool
     rescale: bool  # make everything softer where it would clip
 
-    def writer(self, path: Path, song: _Song) -> AudioWriter:
+    def writer(self, path: Path, mixture: _Mixture) -> AudioWriter:
         return AudioWriter(
             path,
-            song.info.sample_rate,
-            song.info.channels,
+            mixture.info.sample_rate,
+            mixture.info.channels,
             self.form,
             overwrite=self.overwrite,
-            frames=song.stretch.frames,
+            frames=mixture.excerpt.frames,
             finish=self.metadata.write if self.metadata else None,
         )
 
 
 @dataclass(frozen=True)
-class _Song:
+class _Mixture:
     """What is known of a file before it is separated."""
 
     path: Path
     name: str | None
     info: AudioInfo
     level: ProgrammeLevel  # of the whole, so that a preview sounds as it does in the whole
-    stretch: Stretch  # what is separated
-    excerpt: Stretch | None  # what of that a page holds, where it cannot hold all
+    excerpt: Excerpt  # what is separated
+    on_page: Excerpt | None  # what of that a page holds, where it cannot hold all
 
     @property
     def start(self) -> float:
-        return self.stretch.start / self.info.sample_rate
+        return self.excerpt.start / self.info.sample_rate
 
     @property
     def seconds(self) -> float:
-        return self.stretch.frames / self.info.sample_rate
+        return self.excerpt.frames / self.info.sample_rate
 
     def blocks(self, reader: AudioReader) -> Iterator[Audio]:
-        blocks = reader.blocks(BLOCK, self.stretch.start)
-        partly = self.stretch.frames < self.level.frames
-        return cut(blocks, self.stretch.frames) if partly else blocks
+        blocks = reader.blocks(BLOCK, self.excerpt.start)
+        partly = self.excerpt.frames < self.level.frames
+        return cut(blocks, self.excerpt.frames) if partly else blocks
 
 
-def _survey(reader: AudioReader, path: Path, name: str | None, extras: Extras) -> _Song:
-    """Hear a file once: its level, and where it is loudest."""
+def _survey(
+    reader: AudioReader, path: Path, name: str | None, preview: float | None, *, page: bool
+) -> _Mixture:
+    """Read a file once: its level, and where it is loudest."""
     rate = reader.info.sample_rate
     level = ProgrammeLevel(rate)
-    loudest = None if extras.preview is None else Loudest(max(1, round(extras.preview * rate)))
+    loudest = None if preview is None else Loudest(max(1, round(preview * rate)))
     for block in reader.blocks(BLOCK):
         level.add(block)
         if loudest is not None:
             loudest.update(block)
-    stretch = Stretch(0, level.frames) if loudest is None else loudest.stretch
-    song = _Song(path, name, reader.info, level, stretch, None)
-    if extras.report is None or song.seconds <= LONGEST_SECONDS:
-        return song
+    excerpt = Excerpt(0, level.frames) if loudest is None else loudest.excerpt
+    mixture = _Mixture(path, name, reader.info, level, excerpt, None)
+    if not page or mixture.seconds <= LONGEST_SECONDS:
+        return mixture
     loudest = Loudest(round(EXCERPT_SECONDS * rate))
-    for block in song.blocks(reader):
+    for block in mixture.blocks(reader):
         loudest.update(block)
-    return _Song(path, name, reader.info, level, stretch, loudest.stretch)
+    return replace(mixture, on_page=loudest.excerpt)
 
 
-class _Products:
-    """All that is made of a song besides its stems, in one pass over it."""
+class _Exports:
+    """Exports in the making, all in one pass over the blocks of the mixture and its stems."""
 
-    def __init__(self, extras: Extras, separator: Separator, song: _Song, folder: Path) -> None:
-        self.extras, self.song = extras, song
-        frames, rate = song.stretch.frames, song.info.sample_rate
-        self.title = song.name or song.path.name
+    def __init__(
+        self, exports: SeparationExports, separator: Separator, mixture: _Mixture, folder: Path
+    ) -> None:
+        self.exports, self.mixture = exports, mixture
+        frames, rate = mixture.excerpt.frames, mixture.info.sample_rate
+        self.title = mixture.name or mixture.path.name
         self.remix = self.viewer = self.report = None
-        if extras.remix is not None:
-            self.remix = Remix(folder, song.info, separator.stems, extras.gains, frames)
-        if extras.plot is not None:
+        if exports.remix is not None:
+            self.remix = Remix(folder, mixture.info, separator.stems, exports.gains, frames)
+        if exports.plot is not None:
             self.viewer = StemsViewer(separator.stems, rate, frames)
-        if extras.report is not None:
+        if exports.report is not None:
             entry = separator.entry
             # A page is passed on: what folders it came from is nobody's business.
             title = "standard input" if self.title == "-" else Path(self.title).name
             about = About(
-                title, entry.name, entry.licence, song.level.frames / rate, song.start,
-                frames < song.level.frames,
+                title, entry.name, entry.licence, mixture.level.frames / rate, mixture.start,
+                frames < mixture.level.frames,
             )  # fmt: skip
-            gain = 1 / max(1.0, song.level.peak)
+            gain = 1 / max(1.0, mixture.level.peak)
             self.report = Report(
-                folder, about, separator.stems, song.info, frames, excerpt=song.excerpt, gain=gain
-            )
+                folder, about, separator.stems, mixture.info, frames,
+                excerpt=mixture.on_page, gain=gain,
+            )  # fmt: skip
 
     def open(self, stack: ExitStack) -> None:
         """Open the files in between; those of a pass that fails are removed."""
-        for product in (self.remix, self.report):
-            if product is not None:
-                stack.enter_context(product)
+        for export in (self.remix, self.report):
+            if export is not None:
+                stack.enter_context(export)
 
     def take(self, mixture: Audio, stems: Audio) -> None:
-        for product in (self.remix, self.viewer, self.report):
-            if product is not None:
-                product.take(mixture, stems)
+        for export in (self.remix, self.viewer, self.report):
+            if export is not None:
+                export.take(mixture, stems)
 
     def finish(self, files: _Files) -> float | None:
-        """Write what was asked for; give the gain of the remix."""
+        """Write the exports; give the gain of the remix."""
         gain, overwrite = None, files.overwrite
-        if self.remix is not None and self.extras.remix is not None:
+        if self.remix is not None and self.exports.remix is not None:
             gain = self.remix.write(
-                self.extras.remix,
+                self.exports.remix,
                 files.form,
                 overwrite=overwrite,
                 rescale=files.rescale,
                 metadata=files.metadata,
             )
-        if self.viewer is not None and self.extras.plot is not None:
-            view, start = self.viewer.view(), self.song.start
-            plot_stems(self.extras.plot, view, start=start, title=self.title, overwrite=overwrite)
-        if self.report is not None and self.extras.report is not None:
-            self.report.write(self.extras.report, overwrite=overwrite)
+        if self.viewer is not None and self.exports.plot is not None:
+            view, start = self.viewer.view(), self.mixture.start
+            plot_stems(self.exports.plot, view, start=start, title=self.title, overwrite=overwrite)
+        if self.report is not None and self.exports.report is not None:
+            self.report.write(self.exports.report, overwrite=overwrite)
         return gain
 
 
 def _write(
     separator: Separator,
-    song: _Song,
+    source: _Mixture,
     files: _Files,
-    made: _Products,
+    exports: _Exports,
     gain: float,
     progress: Progress,
 ) -> int:
@@ -339,25 +347,25 @@ def _write(
 
     Where they would clip and are to be rescaled, leave no file and raise their peak.
     """
-    rate = song.info.sample_rate
+    rate = source.info.sample_rate
     with ExitStack() as stack:
-        reader = stack.enter_context(AudioReader(song.path, name=song.name))
+        reader = stack.enter_context(AudioReader(source.path, name=source.name))
         # Decoding, each writer and each segment in the network have a thread of their own.
-        decoded = prefetch(song.blocks(reader))
+        decoded = prefetch(source.blocks(reader))
         stack.callback(decoded.close)  # or its thread would read on from a closed file
-        pairs = _pairs(separator, decoded, rate, song.level.level)
+        pairs = _pairs(separator, decoded, rate, source.level.level)
         writers = [
-            (_parts(stem, separator.stems), stack.enter_context(files.writer(path, song)))
+            (_parts(stem, separator.stems), stack.enter_context(files.writer(path, source)))
             for stem, path in files.outputs.items()
         ]
-        made.open(stack)
+        exports.open(stack)
         peak, done, clamped = 0.0, 0, 0
         for mixture, stems in pairs:
             highest, beyond = _write_block(stems, writers, gain)
             peak, clamped = max(peak, highest), clamped + beyond
-            made.take(mixture, stems)
+            exports.take(mixture, stems)
             done += stems.shape[-1]
-            progress(done / rate, song.seconds)
+            progress(done / rate, source.seconds)
         if files.rescale and peak > 1:
             raise _Clipped(peak)
     return clamped if files.form.is_integer else 0
@@ -367,8 +375,8 @@ def _pairs(
     separator: Separator, mixture: Iterable[Audio], rate: int, level: float
 ) -> Iterator[tuple[Audio, Audio]]:
     """Separate a stream; each block of stems has that of the mixture beside it."""
-    heard, beside = itertools.tee(mixture)
-    yield from zip(beside, separator.blocks(heard, rate, level), strict=True)
+    inputs, beside = itertools.tee(mixture)
+    yield from zip(beside, separator.blocks(inputs, rate, level), strict=True)
 
 
 def _parts(stem: str, stems: Sequence[str]) -> list[int]:

@@ -1,7 +1,7 @@
-"""Hear a recording at several pitches and average what the network makes of each.
+"""Test-time augmentation: process a recording at several pitches and average the estimates.
 
-Played faster or slower, a recording shows the network another voice and other frames. The
-errors that it makes differ from one to the next, and part of them cancel in the mean. Each pitch
+Played faster or slower, a recording gives the network another voice and other frames. Its
+errors differ from one to the next, and part of them cancel in the mean. Each pitch
 costs a pass of its own, so this is for the last decibel and not for daily work.
 """
 
@@ -29,10 +29,7 @@ SPREADS: dict[int, list[float]] = {
 
 
 def spread(pitches: int | None, usual: Sequence[float] | None = None) -> list[float]:
-    """Say at which pitches to hear.
-
-    Returns in semitones.
-    """
+    """Give the shifts of so many pitches, in semitones."""
     if pitches is not None and pitches not in SPREADS:
         raise UsageError(f"{pitches} pitches: there can be {', '.join(map(str, SPREADS))}")
     return [float(step) for step in (SPREADS[pitches] if pitches else usual or SPREADS[1])]
@@ -41,10 +38,7 @@ def spread(pitches: int | None, usual: Sequence[float] | None = None) -> list[fl
 def averaged_over_pitches(
     process: Callable[[Audio], Audio], audio: Audio, semitones: Sequence[float]
 ) -> Audio:
-    """Average the outputs of a function for a signal played at several speeds.
-
-    Takes ``audio`` (channels, samples); returns (..., channels, samples).
-    """
+    """Average what `process` gives of a signal (channels, samples) at several speeds."""
     total = None
     for step in semitones:
         output = _at_pitch(process, audio, 2 ** (step / 12)) if step else process(audio)

@@ -20,7 +20,7 @@ from audiocli.io.audio import probe, read
 from audiocli.nn import models
 from audiocli.nn.frontend import StftConfig
 from audiocli.tasks.separate import (
-    Extras,
+    SeparationExports,
     SeparationRequest,
     Separator,
     parse_gains,
@@ -28,7 +28,7 @@ from audiocli.tasks.separate import (
     separate_files,
 )
 from audiocli.tasks.separate.clips import SOURCES
-from audiocli.tasks.separate.pitches import SPREADS, averaged_over_pitches, spread
+from audiocli.tasks.separate.tta import SPREADS, averaged_over_pitches, spread
 
 CONFIG = {
     "task": "separate",
@@ -108,7 +108,7 @@ def test_unknown_stems_and_gains_are_refused() -> None:
 def remix(separator: Separator, source: Path, gains: dict[str, float], name: str, **how):  # type: ignore[no-untyped-def]
     path = source.parent / name
     outputs = {stem: source.parent / f"{name}.{stem}.wav" for stem in SOURCES}
-    done = separate_file(separator, source, outputs, extras=Extras(path, gains), **how)
+    done = separate_file(separator, source, outputs, exports=SeparationExports(path, gains), **how)
     return read(path)[0], [read(outputs[stem])[0] for stem in SOURCES], done
 
 
@@ -167,12 +167,12 @@ def test_remix_by_the_command(model: Path, tmp_path: Path) -> None:
 # --- previews --------------------------------------------------------------------------------
 
 
-def test_preview_is_the_loudest_stretch_as_the_whole_has_it(
+def test_preview_is_the_loudest_segment_as_the_whole_has_it(
     separator: Separator, tmp_path: Path
 ) -> None:
     source = song(tmp_path / "a.wav", subtype="FLOAT")
     outputs = {stem: tmp_path / f"{stem}.wav" for stem in SOURCES}
-    done = separate_file(separator, source, outputs, extras=Extras(preview=0.5))
+    done = separate_file(separator, source, outputs, preview=0.5)
     assert done.preview_start == pytest.approx(1.0, abs=0.01) and done.seconds == 0.5
     first = round(done.preview_start * RATE)
     total = sum(read(path)[0] for path in outputs.values())
@@ -183,9 +183,7 @@ def test_what_is_shorter_than_a_preview_is_taken_whole(
     separator: Separator, tmp_path: Path
 ) -> None:
     source = song(tmp_path / "a.wav")
-    done = separate_file(
-        separator, source, {"vocals": tmp_path / "v.wav"}, extras=Extras(preview=30.0)
-    )
+    done = separate_file(separator, source, {"vocals": tmp_path / "v.wav"}, preview=30.0)
     assert (done.preview_start, done.seconds) == (0.0, 2.0)
 
 
@@ -239,14 +237,14 @@ def test_two_products_of_one_name_are_refused(model: Path, tmp_path: Path) -> No
 def test_failure_on_the_way_leaves_nothing(separator: Separator, tmp_path: Path) -> None:
     source = song(tmp_path / "in.wav", 40.0)
     out = tmp_path / "out"
-    extras = Extras(out / "remix.wav", {"vocals": 1.0}, out / "a.png", out / "a.html")
+    exports = SeparationExports(out / "remix.wav", {"vocals": 1.0}, out / "a.png", out / "a.html")
 
     def interrupt(done: float, total: float | None) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         separate_file(
-            separator, source, {"vocals": out / "v.wav"}, extras=extras, progress=interrupt
+            separator, source, {"vocals": out / "v.wav"}, exports=exports, progress=interrupt
         )
     assert list(out.iterdir()) == []
     assert not [thread for thread in threading.enumerate() if thread.name == "prefetch"]
@@ -262,10 +260,10 @@ def test_a_stem_that_clips_costs_a_second_run_of_all(separator: Separator, tmp_p
             self.entry, self.stems = separator.entry, separator.stems
 
     source = song(tmp_path / "a.wav")
-    extras = Extras(tmp_path / "remix.wav", {}, tmp_path / "a.png", tmp_path / "a.html")
+    exports = SeparationExports(tmp_path / "remix.wav", {}, tmp_path / "a.png", tmp_path / "a.html")
     files = {"vocals": tmp_path / "v.wav"}
     with pytest.warns(AudioCliWarning, match="dB softer"):
-        done = separate_file(Overshooting(), source, files, extras=extras)
+        done = separate_file(Overshooting(), source, files, exports=exports)
     assert done.gain < 1 and done.remix_gain == 1
     assert np.array_equal(read(tmp_path / "remix.wav")[0], read(source)[0])
 
@@ -297,25 +295,28 @@ def test_resume_makes_what_is_missing(model: Path, tmp_path: Path) -> None:
     assert (again.done, again.skipped) == (0, 1)
 
 
-def test_more_pitches_are_heard_where_they_are_asked_for(model: Path, tmp_path: Path) -> None:
+def test_time_augmentation_averages_over_pitches(model: Path, tmp_path: Path) -> None:
     source = song(tmp_path / "a.wav")
     plain, out = tmp_path / "plain", tmp_path / "out"
     run(source, "-o", plain, "--model", model)
-    words = (source, "-o", out, "--model", model, "--pitches", 3)
+    words = (source, "-o", out, "--model", model, "--tta-pitches", 3)
     run(*words)
     stems = [sf.read(out / f"a.{stem}.wav")[0] for stem in ("vocals", "accompaniment")]
     np.testing.assert_allclose(sum(stems), sf.read(source)[0], atol=1e-3)
-    heard = Separator(str(model), pitches=3)
-    assert heard.semitones == [-4, 0, 4]
+    augmented = Separator(str(model), tta_pitches=3)
+    assert augmented.semitones == [-4, 0, 4]
     audio, rate = sf.read(source, dtype="float32", always_2d=True)
-    np.testing.assert_allclose(stems[0], heard(audio.T, rate)["vocals"].T.squeeze(), atol=1e-3)
+    np.testing.assert_allclose(stems[0], augmented(audio.T, rate)["vocals"].T.squeeze(), atol=1e-3)
     assert np.abs(stems[0] - sf.read(plain / "a.vocals.wav")[0]).max() > 1e-3
     # What was made at one pitch is not what was made at three.
     assert not run(*words, "--resume").stdout
+    before = run(*words[:-2], "--pitches=3", "--resume")  # its name in earlier versions
+    assert not before.stdout
+    assert "audiocli: --pitches is now called --tta-pitches\n" in before.stderr
     assert run(*words[:-1], 5, "--resume", "--overwrite").stdout
     run(*words[:-1], 2, "--overwrite", code=2)
     with pytest.raises(UsageError, match="2 pitches: there can be 1, 3, 5, 7"):
-        separate_files([str(source)], out, model=str(model), pitches=2)
+        separate_files([str(source)], out, model=str(model), tta_pitches=2)
 
 
 def test_a_signal_comes_back_from_its_pitches() -> None:
@@ -330,6 +331,6 @@ def test_a_signal_comes_back_from_its_pitches() -> None:
 
 
 def test_the_command_offers_the_pitches_there_are() -> None:
-    [option] = [each for each in separate.params if each.name == "pitches"]
+    [option] = [each for each in separate.params if each.name == "tta_pitches"]
     assert isinstance(option.type, click.Choice)
     assert [int(each) for each in option.type.choices] == list(SPREADS)
