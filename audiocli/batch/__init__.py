@@ -154,20 +154,22 @@ def run(
         raise FieldError("{prune} goes by what {resume} finds; use both", "prune", "resume")
     callbacks = callbacks if callbacks is not None else Callbacks()
     with contextlib.ExitStack() as stack:
-        book = None
+        opened = None
         if manifest is not None:
-            book = Manifest(manifest, settings, model_sha256, resume, command=command, about=about)
-            stack.callback(book.close)
-        if joint is not None and book is not None:
-            joint.open(book.labels())
-            book.check_settings(joint)
+            opened = Manifest(
+                manifest, settings, model_sha256, resume, command=command, about=about
+            )
+            stack.callback(opened.close)
+        if joint is not None and opened is not None:
+            joint.open(opened.labels())
+            opened.check_settings(joint)
         stack.enter_context(signals_raise())
         stack.callback(callbacks.closed)
         callbacks.started(len(jobs))
-        if book is not None and jobs:
-            book.start()
+        if opened is not None and jobs:
+            opened.start()
             sweep_dead(jobs)
-        log = Log(jobs, book, joint, prune)
+        log = Log(jobs, opened, joint, prune)
         return _run(jobs, make_worker, n_jobs, log, callbacks)
 
 

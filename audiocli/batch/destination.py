@@ -13,7 +13,7 @@ __all__ = ["Destination", "settle"]
 
 @dataclass(frozen=True)
 class Destination:
-    """Where results go; with neither a file nor a folder the listener alone hears of them.
+    """Where results go; with neither a file nor a folder, to the callbacks alone.
 
     Parameters
     ----------

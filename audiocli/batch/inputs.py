@@ -1,4 +1,4 @@
-"""Find the files that a command is asked to work on, and plan what each will write.
+"""Find the input files of a command, and plan what each will write.
 
 Everything that can be refused is refused here, before any work: two inputs that
 would write the same file, an output that would destroy an input, an output that

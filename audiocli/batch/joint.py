@@ -50,7 +50,7 @@ class RowFormat(Protocol):
     """Makes parts of results, and a file of parts."""
 
     def begin(self, known: Sequence[str]) -> None:
-        """Hear of which recordings rows may be read back."""
+        """Take the names of the recordings whose rows may be read back."""
 
     def part(self, value: Any, name: str) -> Part:
         """Make rows of the result of a recording."""

@@ -1,4 +1,4 @@
-"""What a run knows of its jobs from before, and what it writes down of them."""
+"""The log of a run: what is known of its jobs from before, and what is written of them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Log:
         self.begun: set[int] = set()  # may have written something, and no record says so yet
         self.pruned = 0
         self._renamed = self._gone_rows()  # by the hash of their audio
-        self._adopting: set[int] = set()
+        self._moved: set[int] = set()
 
     def tasks(self) -> Iterator[tuple[int, Task]]:
         """Give the jobs, each looked up when its turn comes."""
@@ -53,7 +53,7 @@ class Log:
             has = partial(self._has, job.input.label)
             task = self.manifest.task(job, complete=has)
             if not task.done_sha256 and self._renamed and not job.outputs:
-                self._adopting.add(index)
+                self._moved.add(index)
                 task = dataclasses.replace(task, done_sha256=frozenset(self._renamed))
             elif not task.done_sha256:
                 self.manifest.begin(task.job)
@@ -62,8 +62,8 @@ class Log:
     def finished(self, index: int, outcome: Outcome) -> Outcome:
         """Write down what became of a job; give what the callbacks are told."""
         rows = None
-        if outcome.status == "skipped" and index in self._adopting:
-            rows = self._adopt(outcome)
+        if outcome.status == "skipped" and index in self._moved:
+            rows = self._rename_rows(outcome)
         if outcome.status == "done" and self.joint is not None:
             rows = self.joint.add(outcome.value, outcome.job.input.label)
         if self.manifest is not None:
@@ -122,8 +122,8 @@ class Log:
                 names[sha256] = label
         return names
 
-    def _adopt(self, outcome: Outcome) -> int | None:
-        """Let the rows of a file that was renamed go by its new name."""
+    def _rename_rows(self, outcome: Outcome) -> int | None:
+        """Name the rows of a file that was renamed by its new name."""
         assert self.joint is not None  # narrows the type
         hashes: tuple[Any, ...] = (outcome.audio_sha256, outcome.input_sha256)
         old = next(self._renamed[sha256] for sha256 in hashes if sha256 in self._renamed)

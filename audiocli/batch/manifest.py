@@ -1,4 +1,4 @@
-"""The account of a run over many files: what was made of what, so that the run can be resumed.
+"""The log of a run over many files: what was made of what, so that the run can be resumed.
 
 A manifest is a file of JSON lines that is only ever appended to:
 

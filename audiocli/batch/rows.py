@@ -40,7 +40,7 @@ class TextRows:
         self.sole: str | None = None  # whose rows they are, where they name none
 
     def begin(self, known: Sequence[str]) -> None:
-        """Hear of which recordings rows may be read back."""
+        """Take the names of the recordings whose rows may be read back."""
         self.sole = known[0] if len(known) == 1 else None
 
     def part(self, value: Any, name: str) -> Part:

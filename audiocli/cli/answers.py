@@ -16,7 +16,7 @@ FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity"]
 
 @dataclass(frozen=True)
 class Answers:
-    """What is wanted of a model's answers."""
+    """How a model's answers are given."""
 
     form: str | None
     top: int | None
@@ -27,7 +27,7 @@ class Answers:
 
 
 def answer_options(*, threshold: str, top: str, plot: str) -> Callable[[Command], Command]:
-    """Add what can be asked of a model's answers; it comes as one :class:`Answers`."""
+    """Add the options of a model's answers; they come as one :class:`Answers`."""
     options = [
         click.option("--segments", "segment", type=float, metavar="S",
                      help="Answer along time, for segments of so many seconds."),

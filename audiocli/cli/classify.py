@@ -22,10 +22,10 @@ ENROLLED = ("speaker", "singer", "artist")
     "tasks",
     multiple=True,
     type=click.Choice(TASKS),
-    help="What to find out; several may be given. event asks two models, speech is keywords.",
+    help="What to find out; several may be given. event runs two models, speech is keywords.",
 )
 @click.option("--model", help="Name or folder of any model that classifies; needs no --task.")
-@click.option("--all-tasks", is_flag=True, help="Ask all models, those of tags too, in one pass.")
+@click.option("--all-tasks", is_flag=True, help="Run all models, those of tags too, in one pass.")
 @click.option(
     "--enroll",
     type=FOLDER,

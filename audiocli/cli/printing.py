@@ -36,7 +36,7 @@ class Printer:
             )
 
     def expect(self, total: int) -> None:
-        """Hear how many files there are, before the first."""
+        """Take the number of files, before the first."""
         self.several = total > 1
         if self.several and self.results is not None and not self.results.prints_several:
             raise FieldError(

@@ -141,7 +141,7 @@ class Reporter(Callbacks):
             for line in self.results(outcome):
                 self._say(line, err=False)
         except OutputError:
-            # What is asked for is in files: they are made all the same, and the end tells.
+            # The results are in files too: they are made all the same, and the end tells.
             if not outcome.job.outputs:
                 raise
 

@@ -1,4 +1,4 @@
-"""Run what a command asked of a task, and show how it goes."""
+"""Run what a command declares, and show how it goes."""
 
 from __future__ import annotations
 

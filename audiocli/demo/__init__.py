@@ -1,4 +1,4 @@
-"""A song made by code alone, with the truth about it."""
+"""A song made by code alone, with its reference annotations."""
 
 from audiocli.demo.song import SAMPLE_RATE, Chord, DemoSong, Note, compose, write_demo
 

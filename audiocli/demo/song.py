@@ -1,4 +1,4 @@
-"""A song made by code alone, whose every truth is known: what the examples run on.
+"""A song made by code alone, with exact reference annotations: what the examples run on.
 
 :func:`compose` plays the score below on the instruments of :mod:`audiocli.demo.synth`
 and returns half a minute of pop in four stems, with the onsets, chords, beats and
@@ -130,7 +130,7 @@ LABELS: dict[str, Any] = {
     "genres": ["pop", "electropop"],
     "moods": ["happy", "bright"],
 }
-ONSETS_MERGE = 0.030  # s; attacks closer than this are heard as one
+ONSETS_MERGE = 0.030  # s; attacks closer than this count as one
 SEED = 1980
 
 # ---------------------------------------------------------------- the song
@@ -185,7 +185,7 @@ class Chord:
 
 @dataclass(frozen=True, eq=False)
 class DemoSong:
-    """A song and the truth about it.
+    """A song and its reference annotations.
 
     Parameters
     ----------
@@ -352,7 +352,7 @@ def _sing(rng: np.random.Generator) -> Iterator[Take]:
             name, beats, syllable = word.split()
             start, stop = _sample(step), _sample(step + float(beats) * STEPS_A_BEAT)
             sounds = syllable[:-1], syllable[-1]
-            # The ear hears a syllable begin in the middle of its consonant; singers aim for that.
+            # A syllable is perceived to begin in the middle of its consonant; singers aim for that.
             begin = start - round(synth.consonant_seconds(sounds[0]) * SAMPLE_RATE / 2)
             if phrase:
                 phrase[-1] = replace(phrase[-1], stop=begin)
@@ -415,7 +415,7 @@ def _drums(rng: np.random.Generator) -> Iterator[Take]:
 
 
 def write_demo(folder: Path, *, overwrite: bool = False) -> list[Path]:
-    """Write the song, its stems and its truth.
+    """Write the song, its stems and its reference annotations.
 
     In `folder`: ``song.wav``; ``song.onsets`` and ``song.beats``, seconds, one a line;
     ``song.lab``, a line ``start end label`` a chord; ``song.json`` with key, tempo,
@@ -469,7 +469,7 @@ def write_demo(folder: Path, *, overwrite: bool = False) -> list[Path]:
 
 def _files(song: DemoSong) -> dict[str, bytes]:
     """Content of every file, by its name in the folder."""
-    truth = {
+    reference = {
         "key": song.key,
         "tempo": song.tempo,
         "labels": song.labels,
@@ -481,7 +481,7 @@ def _files(song: DemoSong) -> dict[str, bytes]:
         "song.onsets": _lines(f"{onset:.6f}" for onset in song.onsets),
         "song.lab": _lines(chords),
         "song.beats": _lines(f"{beat:.6f}" for beat in song.beats),
-        "song.json": _lines([json.dumps(truth, indent=1)]),
+        "song.json": _lines([json.dumps(reference, indent=1)]),
         "stems/accompaniment.wav": _wav(song.accompaniment),
         **{f"stems/{part}.wav": _wav(song.stems[part]) for part in PARTS},
     }

@@ -60,19 +60,13 @@ def _hertz(pitch: float | Signal) -> Signal:
 
 
 def pan(mono: Signal, position: float) -> Signal:
-    """Place a mono sound between two loudspeakers at constant power.
-
-    Takes ``mono`` (samples,); returns (2, samples).
-    """
+    """Place a mono sound (samples,) between two loudspeakers at constant power."""
     angle = (position + 1.0) * np.pi / 4.0
     return np.stack([np.cos(angle) * mono, np.sin(angle) * mono])
 
 
 def reverberate(dry: Signal, seconds: float, wet: float, rng: np.random.Generator) -> Signal:
-    """Add the sound of a small room, whose answer is noise that dies away.
-
-    Takes ``dry`` (2, samples); returns (2, samples).
-    """
+    """Add the reverberation of a small room, whose impulse response is decaying noise."""
     n = round(seconds * SAMPLE_RATE)
     t = np.arange(n) / SAMPLE_RATE
     low, high = 300.0, 5000.0  # Hz; walls swallow the rest
@@ -112,8 +106,6 @@ def bass(pitch: float, seconds: float, velocity: float = 1.0) -> Signal:
     .. math:: \sum_{k=1}^\infty \frac{r^k}{k} \sin k\theta =
               \arctan \frac{r \sin\theta}{1 - r \cos\theta},
               \quad r = 0.80\,e^{-1.5 t} + 0.17\,e^{-25 t}
-
-    Returns (samples,).
     """
     t, edges = _note_times(seconds)
     theta = 2 * np.pi * float(_hertz(pitch)) * t
@@ -127,8 +119,6 @@ def electric_piano(pitch: float, seconds: float, velocity: float = 1.0) -> Signa
 
     The body is modulated by its own frequency, less and less as the note dies;
     the tine, fourteen times as high, is the short bell of the attack.
-
-    Returns (samples,).
     """
     t, edges = _note_times(seconds)
     phase = 2 * np.pi * float(_hertz(pitch)) * t
@@ -232,10 +222,7 @@ _CONSONANTS: dict[str, _Consonant] = {
 
 
 def consonant_seconds(consonant: str) -> float:
-    """Tell how long a syllable's consonant lasts before its vowel.
-
-    Returns in seconds.
-    """
+    """Tell how many seconds a syllable's consonant lasts before its vowel."""
     return _CONSONANTS[consonant].seconds
 
 
@@ -266,10 +253,7 @@ _HOP = 128  # samples between two settings of the voice, 3 ms
 
 
 def sing(phrase: Sequence[Syllable], rng: np.random.Generator) -> Signal:
-    """Sing a phrase in one breath.
-
-    Returns (samples,).
-    """
+    """Sing a phrase in one breath."""
     n = phrase[-1].stop + round(_RELEASE_SECONDS * SAMPLE_RATE)
     frames = n // _HOP + 2
     formants, loudness = _articulate(phrase, frames)

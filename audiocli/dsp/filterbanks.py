@@ -1,4 +1,4 @@
-"""Frequency scales of hearing, and the filterbanks that lie on them.
+"""Perceptual frequency scales, and the filterbanks that lie on them.
 
 A filterbank is a matrix of weights of shape (bands, bins). Spectra have their
 bins last, so :func:`apply_filterbank` takes (frames, bins) to (frames, bands).
@@ -291,7 +291,7 @@ def bark_filterbank(
 ) -> NDArray[np.float32]:
     """Make the critical bands of perceptual linear prediction.
 
-    A tone z Bark above a band's centre is heard in it with the weight
+    A tone z Bark above a band's centre counts in it with the weight
     10^(z + 0.5) for -2.5 <= z < -0.5, 1 up to 0.5, 10^(-2.5 (z - 0.5)) up to
     1.3, and 0 elsewhere: the masking curve of the paper, turned round by the
     convolution, because tones mask more of what lies above them. Weights are

@@ -186,7 +186,7 @@ class Framer:
         self.mode = mode
         self._buffer: Floats | None = None  # from where the next frame begins
         self._skip = 0  # samples still to come before the next frame begins: hop > frame length
-        self._last: Floats = np.zeros(1, np.float32)  # the sample that was heard last
+        self._last: Floats = np.zeros(1, np.float32)  # the last sample of the block before
 
     def push(self, block: Floats) -> Floats:
         """Take in the next block and give the frames that it completes.

@@ -242,11 +242,11 @@ def harmonic_to_noise_ratio(
     usable = np.flatnonzero((f0 > 0) & (period <= longest) & (period >= 2))
     for part in _chunks(len(usable), length):
         chosen = usable[part]
-        heard = frames[chosen]
-        windowed = (heard - heard.mean(axis=1, keepdims=True)) * window
+        inputs = frames[chosen]
+        windowed = (inputs - inputs.mean(axis=1, keepdims=True)) * window
         correlation = _autocorrelation(windowed, lags)
         power = correlation[:, :1].copy()
-        power[power <= ROUNDING * np.square(heard).sum(axis=1, keepdims=True)] = 0
+        power[power <= ROUNDING * np.square(inputs).sum(axis=1, keepdims=True)] = 0
         correlation /= np.where(power > 0, power, 1) * (window_correlation / window_correlation[0])
         strength = _strength(correlation, period[chosen]).clip(0, 1)
         edge = 1 / (1 + 10 ** (HNR_LIMIT / 10))

@@ -421,12 +421,12 @@ def formants(
     frequency = np.angle(poles) * (sample_rate / (2.0 * np.pi))
     radius = np.maximum(np.abs(poles), np.finfo(np.float64).tiny)
     bandwidth = -np.log(radius) * (sample_rate / np.pi)
-    heard = (frequency > fmin) & (frequency < sample_rate / 2 - fmin) & (bandwidth < max_bandwidth)
-    # Those that are not heard go behind all others, then become zeros.
-    first = np.argsort(np.where(heard, frequency, np.inf), axis=-1)[:, :n_formants]
+    valid = (frequency > fmin) & (frequency < sample_rate / 2 - fmin) & (bandwidth < max_bandwidth)
+    # Poles that are no formants go behind all others, then become zeros.
+    first = np.argsort(np.where(valid, frequency, np.inf), axis=-1)[:, :n_formants]
     missing = [(0, 0), (0, n_formants - first.shape[-1])]
     frequency, bandwidth = (
-        np.pad(np.take_along_axis(np.where(heard, values, 0.0), first, axis=-1), missing)
+        np.pad(np.take_along_axis(np.where(valid, values, 0.0), first, axis=-1), missing)
         for values in (frequency, bandwidth)
     )
     return frequency, bandwidth

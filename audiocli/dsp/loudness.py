@@ -1,7 +1,7 @@
 """Loudness after ITU-R BS.1770, as in broadcasting: of a stream, or of a whole signal.
 
-The sound is weighted as hearing does (K-weighting), its power is taken over stretches of 0.4 s, a
-new one each 0.1 s, and those count that are above -70 LUFS and less than 10 dB below the mean of
+The sound is weighted by frequency (K-weighting), its power is taken over blocks of 0.4 s, a new
+one each 0.1 s, and those count that are above -70 LUFS and less than 10 dB below the mean of
 those. The gate makes pauses not count.
 
 The recommendation gives its filters for 48 kHz. For other rates they follow from the same analogue

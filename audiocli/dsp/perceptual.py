@@ -1,7 +1,7 @@
-"""Perceptual linear prediction (PLP), and RASTA: what speech is to the ear, and what changes in it.
+"""Perceptual linear prediction (PLP), and RASTA filtering.
 
-The power spectrum is gathered into critical bands, weighted and compressed as
-hearing does, and the result modelled by a few poles. RASTA processing keeps of
+The power spectrum is gathered into critical bands, weighted by equal loudness, compressed to
+loudness, and the result modelled by a few poles. RASTA processing keeps of
 each band's log energy only what changes at the pace of speech, so that a
 constant colouration, of a microphone or a telephone line, drops out.
 """
@@ -203,7 +203,7 @@ def rasta_filter(
 
 
 def equal_loudness(frequency: ArrayLike, *, treble: bool = False) -> Doubles:
-    """Give the sensitivity of hearing at about 40 dB, as a factor to power.
+    """Give the equal-loudness curve at about 40 dB, as a factor to power.
 
     E = (w^2 + 56.8e6) w^4 / ((w^2 + 6.3e6)^2 (w^2 + 0.38e9)), w = 2 pi f; its
     scale is arbitrary.

@@ -4,7 +4,7 @@
 which frames are voiced; :class:`PitchTracker` does the same for a stream, block by block. Both
 start from the same difference function and need frames of at least two periods of `fmin`. Voices
 want frames of 40 to 50 ms (1024 samples at 22050 Hz): within 90 ms a vibrato is smoothed, and fast
-glides seem unvoiced. Longer frames hear lower pitches, and better through noise.
+glides seem unvoiced. Longer frames reach lower pitches, and are more robust to noise.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CANDIDATES = 8
 #: tells a voice in noise (height 0.5) from noise alone (0.8 and more).
 FALLBACK = 0.1
 
-#: An unvoiced frame explains what is heard this many times worse than a steady voiced one, because
+#: An unvoiced frame explains the signal this many times worse than a steady voiced one, because
 #: noise would have its deepest trough anywhere. In the paper this is the number of pitch bins.
 UNVOICED = 0.01
 
@@ -67,7 +67,7 @@ class Pitch:
     voiced : ndarray of bool, shape (frames,)
         Whether a frame has a pitch.
     probability : ndarray, shape (frames,)
-        How likely each frame, heard by itself, has a pitch, from 0 to 1.
+        How likely each frame, taken by itself, has a pitch, from 0 to 1.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def difference(frames: Floats, max_period: int) -> Floats:
     frame holds. The paper's equation 6 sums over a fixed number of pairs
     from the start of the frame; with all pairs, the middle of what is
     compared is the middle of the frame at every lag, so that a gliding pitch
-    is not heard early or late, and no sample is left out.
+    is not tracked early or late, and no sample is left out.
 
     Parameters
     ----------
@@ -274,7 +274,7 @@ def pyin(frames: Floats, sample_rate: float, fmin: float, fmax: float, hop_lengt
 class PitchTracker:
     """:func:`pyin` for a stream of frames.
 
-    Frames are decided as soon as all ways through what has been heard since
+    Frames are decided as soon as all paths through the frames since then
     share their past: nearly always within some tenths of a second. So the
     result does not depend on how the stream is cut, and is that of the whole
     in constant memory. Only after `max_pending` frames without such an

@@ -253,7 +253,7 @@ def tempo(
     A period must fit three times into a window, so a short sound has no slow tempo.
 
     Octaves: a pulse of period P repeats at 2 P, 3 P and so on as well. So a
-    steady click, which has no bars, is heard at its own rate up to 165 BPM,
+    steady click, which has no bars, is taken at its own rate up to 165 BPM,
     above at a half, from about 290 also at a third: at what is nearest to
     `start_bpm`, which can be changed to look elsewhere.
 
@@ -399,9 +399,9 @@ def _repetition(envelope: Floats, win_length: int) -> Floats:
         correlation = _autocorrelation((part - mean[:, None]) * window)[:, :lags]
         power = correlation[:, :1]
         # What is left of a constant window is rounding.
-        heard = power > 1e-9 * np.square(part * window).sum(axis=1, keepdims=True)
-        np.divide(correlation, power, out=correlation, where=heard)
-        total += np.where(heard, correlation, 0).sum(axis=0)
+        varying = power > 1e-9 * np.square(part * window).sum(axis=1, keepdims=True)
+        np.divide(correlation, power, out=correlation, where=varying)
+        total += np.where(varying, correlation, 0).sum(axis=0)
     repeats: Floats = total / len(views) / (bias / bias[0])
     return repeats
 

@@ -49,7 +49,7 @@ def write_overlaid(
         for block in reader.blocks():
             level.update(block)
         layer = make(level, info.sample_rate)
-        # One gain for all: what does not fit must not change the song under it.
+        # One gain for all: what does not fit must not change the recording under it.
         gain = 1 / max(1.0, level.peak + layer.peak)
         form = output_format(target.suffix.lstrip(".").lower(), None, info)
         with AudioWriter(
@@ -65,10 +65,7 @@ def write_overlaid(
 
 
 def overlaid(blocks: Iterable[Audio], layer: Layer) -> Iterator[Audio]:
-    """Add a layer to a stream.
-
-    Takes ``blocks`` (channels, samples); returns (channels, samples).
-    """
+    """Add a layer to a stream of blocks (channels, samples)."""
     first = 0
     for block in blocks:
         end = first + block.shape[1]

@@ -1,7 +1,8 @@
-"""Render notes to sound with FluidSynth, and know when each note is heard.
+"""Render notes to sound with FluidSynth, and tell when each note sounds.
 
 Symbolic music is plentiful and exact; sound fonts make it audible. What is
-rendered is training data for tasks whose truth is in the notes: onsets, chords.
+rendered is training data for tasks whose reference annotations follow from the notes: onsets,
+chords.
 
 Units: times in seconds, pitches and velocities as in MIDI (0 to 127).
 """
@@ -180,10 +181,7 @@ def render(
     reverb: bool = False,
     chorus: bool = False,
 ) -> NDArray[np.float32]:
-    """Play parts through a sound font.
-
-    Takes ``sample_rate`` in Hz; returns (samples,).
-    """
+    """Play parts through a sound font, to a signal (samples,)."""
     program = shutil.which("fluidsynth")
     if program is None:
         raise UsageError("rendering needs the program fluidsynth; install it (apt, brew, choco)")
@@ -240,7 +238,7 @@ def _write_midi(parts: Sequence[Part], path: Path) -> None:
 
 @cache
 def attack_delay(sound_font: Path, program: int, drums: bool = False) -> float:
-    """Measure how long after a note's time it is heard: synthesis and attack."""
+    """Measure how many seconds after a note's time it sounds: synthesis and attack."""
     pitches = (36, 38, 42) if drums else (48, 57, 64, 72)
     notes = tuple(Note(0.5 + k, 1.0 + k, pitch, 90) for k, pitch in enumerate(pitches))
     rate = 44_100
@@ -257,10 +255,7 @@ def attack_delay(sound_font: Path, program: int, drums: bool = False) -> float:
 def onsets_of(
     parts: Iterable[Part], sound_font: Path, *, softest: int = 0, merge: float = 0.03
 ) -> NDArray[np.float64]:
-    """Say when notes are heard to begin, as an annotator of the rendered sound would.
-
-    Returns (onsets,).
-    """
+    """Give the onsets of notes in seconds, as an annotator of the rendered sound would."""
     times = sorted(
         note.start + max(attack_delay(sound_font, part.program, part.drums) - LABEL_LEAD, 0.0)
         for part in parts

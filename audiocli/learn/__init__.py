@@ -3,7 +3,7 @@
 Every topic is one file that needs nothing else of audiocli, so that it can be copied, read and
 changed: ``Settings`` (a frozen dataclass), ``run(settings)`` which computes, ``page(lesson)``
 which makes text and tables of what was computed, and ``draw(lesson)`` which makes a picture of it.
-Nothing on a page is written down beforehand: all numbers are computed when it is asked for.
+Nothing on a page is written down beforehand: all numbers are computed when it is shown.
 
 A page is a list: text is a string, a table a list of rows of strings, the first its heading.
 

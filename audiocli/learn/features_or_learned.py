@@ -109,7 +109,7 @@ def train(inputs: Array, targets: Array, units: int, steps: int, seed: int) -> n
 
 
 def run(settings: Settings) -> Lesson:
-    """Fit features and decisions to half of the clips, and judge them on the other half."""
+    """Fit features and decisions to half of the clips, and score them on the other half."""
     rng = np.random.default_rng(settings.seed)
     spectra, counts = clips(settings, rng)
     half = settings.clips // 2

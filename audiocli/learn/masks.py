@@ -128,14 +128,14 @@ def run(settings: Settings) -> Lesson:
     }
     unseen = slice(0, mixture.shape[1] // 2)
     seen_sources = (true[0][:, unseen], true[1][:, unseen])
-    heard = {
+    estimates = {
         "the mixture for both": (mixture, mixture),
         "net, before the mask layer": (first, second),
         "net, after the mask layer": (masks["net"] * mixture, (1 - masks["net"]) * mixture),
         "ideal ratio mask": (masks["ideal ratio"] * mixture, (1 - masks["ideal ratio"]) * mixture),
     }
     found, ratios = {}, {}
-    for name, pair in heard.items():
+    for name, pair in estimates.items():
         cut = (pair[0][:, unseen], pair[1][:, unseen])
         found[name] = losses(seen_sources, cut, settings.gamma)
         phase = np.exp(1j * np.angle(complex_mixture[:, unseen]))

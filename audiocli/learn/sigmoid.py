@@ -179,7 +179,7 @@ def page(lesson: Lesson) -> list[str | list[list[str]]]:
 def draw(lesson: Lesson) -> Figure:
     """Draw the functions, the two decisions, and the loss by epoch."""
     figure = Figure(figsize=(12, 3.9), layout="constrained")
-    functions, plane, course = figure.subplots(1, 3, width_ratios=[1.1, 1, 1])
+    functions, plane, training = figure.subplots(1, 3, width_ratios=[1.1, 1, 1])
     a = np.linspace(-4, 4, 401)
     y = sigmoid(a)
     functions.plot(a, (a > 0).astype(float), color=GREY, label="step")
@@ -191,14 +191,14 @@ def draw(lesson: Lesson) -> Figure:
     functions.legend(frameon=False, fontsize=8, loc="upper left")
     draw_plane(plane, lesson)
     epochs = np.arange(len(lesson.losses))
-    course.plot(epochs, lesson.losses, color=BLUE, label="sigmoid: cross-entropy")
-    course.axhline(lesson.best_loss, color=BLUE, linestyle=":", label="optimum (Newton)")
+    training.plot(epochs, lesson.losses, color=BLUE, label="sigmoid: cross-entropy")
+    training.axhline(lesson.best_loss, color=BLUE, linestyle=":", label="optimum (Newton)")
     share = lesson.perceptron_mistakes / len(lesson.targets)
-    course.plot(epochs[1:], share, color=ORANGE, linewidth=0.8, label="step: share of mistakes")
-    course.set(xlabel="epoch", ylabel="loss or share", title="one settles, one does not")
-    course.set_ylim(0, 1.15 * lesson.losses.max())
-    course.legend(frameon=False, fontsize=8, loc="upper right")
-    for axes in (functions, course):
+    training.plot(epochs[1:], share, color=ORANGE, linewidth=0.8, label="step: share of mistakes")
+    training.set(xlabel="epoch", ylabel="loss or share", title="one settles, one does not")
+    training.set_ylim(0, 1.15 * lesson.losses.max())
+    training.legend(frameon=False, fontsize=8, loc="upper right")
+    for axes in (functions, training):
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 

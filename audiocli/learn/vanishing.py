@@ -4,13 +4,13 @@ Back-propagation multiplies by ``W^T`` and by the slope of the units at every la
 recurrent net at every step in time. The slope of a sigmoid is 1/4 at most, so a gradient that goes
 through ten layers of sigmoids is smaller by a factor of thousands; tanh has slope 1 in the middle,
 ReLU 1 for half of the units. Through time the same matrix comes again and again: with a spectral
-radius below one what a net hears is forgotten exponentially, above one gradients may explode
+radius below one the input of a net is forgotten exponentially, above one gradients may explode
 (Hochreiter; Bengio et al.).
 
 An LSTM adds to its cell instead of multiplying it: the gradient along the cell is the product of
 the forget gates alone, 1 while they are open (Hochreiter and Schmidhuber; the forget gate is due
 to Gers et al.). Graves shows both as pictures: how much each later unit still knows of the first
-input. Here they are computed by autograd: on top an RNN that hears new inputs, below an LSTM
+input. Here they are computed by autograd: on top an RNN that gets new inputs, below an LSTM
 whose gates are set by hand, as in his figure: input open at step 1, output open at steps 4 and 6,
 forget gate open.
 
@@ -139,7 +139,7 @@ def graves_rnn(radius: float) -> Array:
 
 
 def graves_lstm() -> dict[str, Array]:
-    """Let one LSTM unit, gates set by hand, hear the same; 6 opens a gate, -6 shuts it."""
+    """Give one LSTM unit, gates set by hand, the same inputs; 6 opens a gate, -6 shuts it."""
     first = torch.tensor(1.0, requires_grad=True)
     cell, known = torch.tensor(0.0), {"cell": [], "output": []}  # type: ignore[var-annotated]
     for step in range(1, STEPS + 1):
@@ -205,7 +205,7 @@ def page(lesson: Lesson) -> list[str | list[list[str]]]:
         f"Gradient of the last output by the input some steps earlier, relative to lag 0 "
         f"(untrained, {settings.units} units):",
         through,
-        "Graves's figures: a unit that hears an input at each step, relative to its own largest:",
+        "Graves's figures: a unit that gets an input at each step, relative to its own largest:",
         graves,
     ]
 

@@ -1,7 +1,7 @@
 """From several channels to one: their mean, unless they cancel in it.
 
 A recording whose channels are each other upside down, by a plug with its poles exchanged or by an
-effect that widens, sounds in every channel and is next to nothing in their mean. So the mean is
+effect that widens, is audible in every channel and is next to nothing in their mean. So the mean is
 compared with the channels, second by second. Where it has lost all but a hundredth of their power
 (20 dB), those channels that run against the loudest one are turned over before they are averaged:
 of two opposite channels that is half their difference. The first time is said by a warning. Where
@@ -26,18 +26,15 @@ Block = NDArray[np.floating[Any]]
 #: The part of the channels' mean power that is left in their mean where they cancel, and from which
 #: on they no longer do.
 CANCELLED, BACK = 10.0**-2.0, 10.0**-1.4
-#: Mean power below which a stretch tells nothing: -90 dB, less than the last of 16 bits.
+#: Mean power below which a period tells nothing: -90 dB, less than the last of 16 bits.
 FLOOR = 1e-9
-STRETCH, FADE = 1.0, 0.02  # seconds
+PERIOD, FADE = 1.0, 0.02  # seconds
 #: Fewer samples may cancel by chance.
 FEWEST = 32
 
 
 def downmix(blocks: Iterable[Block], sample_rate: int, *, quiet: bool = False) -> Iterator[Block]:
-    """Bring a stream to one channel, in constant memory.
-
-    Takes ``blocks`` (channels, samples), ``sample_rate`` in Hz; returns (1, samples).
-    """
+    """Bring a stream of blocks (channels, samples) to one channel, in constant memory."""
     mixer: Downmix | None = None
     for block in blocks:
         if len(block) == 1 and mixer is None:
@@ -78,11 +75,11 @@ class Downmix:
         self, channels: int, sample_rate: int, *, live: bool = False, quiet: bool = False
     ) -> None:
         self.channels, self.sample_rate, self.live = channels, sample_rate, live
-        self.stretch = max(1, round(STRETCH * sample_rate))
+        self.period = max(1, round(PERIOD * sample_rate))
         self.fade = max(1, round(FADE * sample_rate))
         self.mean: NDArray[np.float64] = np.full(channels, 1 / channels)
         self.weights = self.mean
-        self._products = np.zeros((channels, channels))  # of the stretch so far
+        self._products = np.zeros((channels, channels))  # of the period so far
         self._taken = self._given = 0  # samples
         self._waiting: deque[Block] = deque()
         #: From which sample on which weights are taken.
@@ -95,26 +92,26 @@ class Downmix:
         self._waiting.append(block)
         start = 0
         while start < block.shape[1]:
-            left = self.stretch - self._taken % self.stretch
+            left = self.period - self._taken % self.period
             part = block[:, start : start + left].astype(np.float64)
             self._products += part @ part.T
             self._taken += part.shape[1]
             start += part.shape[1]
-            if self._taken % self.stretch == 0 or (self.live and start == block.shape[1]):
-                begin = self._taken - part.shape[1] if self.live else self._taken - self.stretch
+            if self._taken % self.period == 0 or (self.live and start == block.shape[1]):
+                begin = self._taken - part.shape[1] if self.live else self._taken - self.period
                 self._decide(begin)
-        whole = self._taken // self.stretch * self.stretch
+        whole = self._taken // self.period * self.period
         yield from self._ready(self._taken if self.live else whole)
 
     def finish(self) -> Iterator[Block]:
         """End the stream, and give what is left."""
-        if self._taken % self.stretch and not self.live:
-            self._decide(self._taken // self.stretch * self.stretch)
+        if self._taken % self.period and not self.live:
+            self._decide(self._taken // self.period * self.period)
         yield from self._ready(self._taken)
 
     def _decide(self, begin: int) -> None:
-        """Settle the weights from a sample on, by the products of the stretch."""
-        count = (self._taken - 1) % self.stretch + 1
+        """Settle the weights from a sample on, by the products of the period."""
+        count = (self._taken - 1) % self.period + 1
         powers = np.diagonal(self._products) / count
         if count >= FEWEST and powers.mean() > FLOOR:
             left = self.mean @ self._products @ self.mean / count / powers.mean()
@@ -128,7 +125,7 @@ class Downmix:
                 self._say(begin)
             else:
                 self.weights = self.mean
-        if self._taken % self.stretch == 0:
+        if self._taken % self.period == 0:
             self._products = np.zeros_like(self._products)
         self._decided.append((begin, self.weights))
 

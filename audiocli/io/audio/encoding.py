@@ -311,10 +311,7 @@ class AudioWriter:
             self._temporary.unlink(missing_ok=True)
 
     def write(self, block: Block) -> None:
-        """Append samples.
-
-        Takes ``block`` (channels, samples).
-        """
+        """Append a block (channels, samples)."""
         samples = np.asarray(block, dtype=np.float32)
         if samples.ndim != 2 or samples.shape[0] != self._channels:
             raise ValueError(f"blocks have shape ({self._channels}, samples), not {samples.shape}")

@@ -94,10 +94,7 @@ class Loudest:
 
 
 def cut(blocks: Iterable[Block], frames: int) -> Iterator[Block]:
-    """Let a stream end early.
-
-    Takes ``blocks`` (channels, samples); returns (channels, samples).
-    """
+    """End a stream after so many frames."""
     left = frames
     for block in blocks:
         yield block[:, :left]

@@ -342,10 +342,7 @@ def _speakers(frame: AudioFrame) -> tuple[Layout | None, list[int] | None]:
 
 
 def float_samples(frame: AudioFrame) -> Block:
-    """Convert a decoded frame of fewer than eight planes to floating point.
-
-    Returns (channels, samples).
-    """
+    """Convert a decoded frame of fewer than eight planes to floats (channels, samples)."""
     kind = _PACKED[frame.format.name.removesuffix("p")]
     size = frame.samples * np.dtype(kind).itemsize
     channels = frame.layout.nb_channels

@@ -11,7 +11,7 @@ __all__ = ["Level"]
 class Level:
     """The level and the peak of a stream.
 
-    The level is the root mean square over the stretches of 0.4 s that are not
+    The level is the root mean square over the blocks of 0.4 s that are not
     60 dB or more below the loudest one: pauses do not count.
 
     Parameters
@@ -23,8 +23,8 @@ class Level:
     def __init__(self, sample_rate: int) -> None:
         self.frames = 0
         self.peak = 0.0
-        self.stretch = max(1, round(0.4 * sample_rate))
-        # Energy and number of samples of each stretch, whatever blocks they come in.
+        self.length = max(1, round(0.4 * sample_rate))
+        # Energy and number of samples of each of them, however the stream is cut.
         self._energy: list[float] = []
         self._samples: list[int] = []
 
@@ -34,9 +34,9 @@ class Level:
             return
         self.peak = max(self.peak, float(np.abs(block).max()))
         power = np.square(block, dtype=np.float64).sum(axis=0)
-        missing = -self.frames % self.stretch  # samples that complete the last stretch
+        missing = -self.frames % self.length  # samples that complete the last one
         self.frames += block.shape[-1]
-        for piece in np.split(power, np.arange(missing, len(power), self.stretch)):
+        for piece in np.split(power, np.arange(missing, len(power), self.length)):
             if not len(piece):
                 continue
             if missing:

@@ -174,10 +174,7 @@ class Mp3:
 
 
 def sound_of(part: tuple[Run, ...]) -> tuple[int, int]:
-    """Tell where the sound of a part begins, behind the delay, and how long it is.
-
-    Returns in samples.
-    """
+    """Tell where the sound of a part begins, behind the delay, and its length, in samples."""
     tag, length = part[0].tag, part[0].frame_length
     frames = sum(run.frames for run in part)
     if tag is None or not tag.is_lame:

@@ -49,10 +49,7 @@ class RawAudio:
 
 
 def open_piped(stream: BinaryIO, raw: RawAudio) -> tuple[RawAudio, Iterator[Audio]]:
-    """Read audio from a pipe as it comes: an audio file, or raw samples.
-
-    Returns (channels, samples).
-    """
+    """Read audio from a pipe as it comes: an audio file, or raw samples."""
     start = _exactly(stream, 12)
     if start[:4] == b"RIFF" and start[8:] == b"WAVE":
         return _wav(stream, start)

@@ -1,6 +1,6 @@
 """Run FFmpeg's decoders in a process of their own, so that a crash in one costs one file.
 
-A process is started when the first file needs it, and kept for the next. It is asked for one
+A process is started when the first file needs it, and kept for the next. It gives one
 block at a time, and decodes the next one while this one is used. Where no other process can be
 started, files are decoded in this one.
 """

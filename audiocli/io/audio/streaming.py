@@ -43,10 +43,7 @@ Mapped = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 
 def resample(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Iterator[Block]:
-    """Change the sample rate of a stream with soxr's high-quality filter.
-
-    Takes ``blocks`` (channels, samples); returns (channels, samples).
-    """
+    """Change the sample rate of a stream (channels, samples) with soxr's high-quality filter."""
     if source_rate == target_rate:
         yield from blocks
         return
@@ -66,19 +63,13 @@ def resample(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Ite
 
 
 def mono(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Iterator[Block]:
-    """Bring a stream to one channel, by :func:`audiocli.io.audio.downmix.downmix`, and to a rate.
-
-    Takes ``blocks`` (channels, samples); returns (samples,).
-    """
+    """Bring a stream to one channel (see :mod:`~audiocli.io.audio.downmix`) and to a rate."""
     for block in resample(downmix(blocks, source_rate), source_rate, target_rate):
         yield block[0]
 
 
 def rechunk(blocks: Iterable[Block], sizes: Iterable[int], channels: int) -> Iterator[Block]:
-    """Cut a stream into blocks of the sizes asked for.
-
-    Takes ``blocks`` (channels, samples); returns (channels, size).
-    """
+    """Cut a stream into blocks of the given sizes; what is missing at its end is zeros."""
     source = iter(blocks)
     pending = np.zeros((channels, 0), np.float32)
     for size in sizes:
@@ -97,7 +88,7 @@ class Blockwise:
     segment : int
         What one call of the network contributes to the output.
     context : int
-        What it hears besides on each side, and whose output is dropped:
+        What it gets besides on each side, and whose output is dropped:
         enough for its recurrent state to settle.
     fade : int
         Over this many samples neighbouring segments are crossfaded.
@@ -118,10 +109,7 @@ def overlap_add(
     cut: Blockwise,
     mapped: Mapped = map,
 ) -> Iterator[Block]:
-    """Run a function that wants whole signals over a stream, seamlessly.
-
-    Takes ``blocks`` (channels, samples); returns (..., samples).
-    """
+    """Run a function that wants whole signals over a stream (..., samples), seamlessly."""
     ramp = (np.arange(cut.fade, dtype=np.float32) + 0.5) / max(cut.fade, 1)
     tail: Block | None = None  # the faded end of the segment before
 
@@ -152,7 +140,7 @@ class _Segment(NamedTuple):
 
 def _segments(blocks: Iterable[Block], cut: Blockwise) -> Iterator[_Segment]:
     """Cut a stream into segments, each as soon as what surrounds it is there."""
-    reach = cut.segment + cut.fade + cut.context  # needed from the segment's start on
+    reach = cut.segment + cut.fade + cut.context  # of the input, from the segment's start on
     source = iter(blocks)
     buffer = next(source, None)
     if buffer is None:
@@ -204,10 +192,7 @@ def decoding(
     duration: float | None,
     progress: Callable[[float, float | None], None],
 ) -> Iterator[Iterator[Block]]:
-    """Read a file ahead in a thread, and tell how far it is.
-
-    Takes ``blocks`` (channels, samples), ``sample_rate`` in Hz; returns (channels, samples).
-    """
+    """Read the blocks of a file ahead in a thread, and report progress as they are taken."""
     ahead = prefetch(blocks)
 
     def counted() -> Iterator[Block]:

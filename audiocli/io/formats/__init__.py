@@ -3,12 +3,12 @@
 Two kinds of result, which any task may give:
 
 - :class:`Instants`: points in time, such as onsets;
-- :class:`Segments`: labelled stretches of time, such as chords.
+- :class:`Segments`: labelled intervals of time, such as chords.
 
 :func:`render` turns them into text or bytes, :func:`write` into a file that is complete or not
 there; :data:`FORMATS` holds the formats::
 
-    txt       .txt    a time a line, further columns if asked for; instants only
+    txt       .txt    a time a line, further columns on request; instants only
     csv       .csv    time[,strength,...] or start,end,label[,confidence], under a header
     json      .json   one object a file, on one line, with its events in a list
     jsonl     .jsonl  one object an event, which names its file

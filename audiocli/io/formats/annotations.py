@@ -76,7 +76,7 @@ class Instants:
 
 @dataclass(frozen=True, eq=False)
 class Segments:
-    """Labelled stretches of time, which may overlap and leave gaps.
+    """Labelled intervals of time, which may overlap and leave gaps.
 
     Parameters
     ----------

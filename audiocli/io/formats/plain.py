@@ -21,10 +21,7 @@ _TIMES = frozenset({"time", "start", "end"})
 
 
 def seconds(time: float) -> str:
-    """Write a time with at least three decimals, and with up to six where they say something.
-
-    Takes ``time`` in seconds.
-    """
+    """Write a time in seconds, with three decimals, or up to six where they are not zero."""
     whole, _, decimals = f"{time:.6f}".partition(".")
     return f"{whole}.{decimals.rstrip('0'):0<3}"
 

@@ -47,10 +47,7 @@ Records = Iterator["tuple[str, Mapping[str, Any]]"]
 
 
 def read_instants(path: StrPath, *, namespace: str = "onset") -> NDArray[np.float64]:
-    r"""Read points in time.
-
-    Returns (n,).
-    """
+    """Read points in time, (n,), in seconds."""
     path = Path(path)
     records = _records(path, ("time",), (namespace,))
     times = [_seconds(where, record, _time_of(record)) for where, record in records]

@@ -249,8 +249,8 @@ def _grid(changes: Changes, end: float, bars: Array, beats: Array) -> list[str]:
     for (start, name), (until, _) in zip(changes, [*changes[1:], (np.inf, "")], strict=True):
         cell = int(np.searchsorted(middles, start, side="right"))  # the nearest
         if cell < len(lengths):
-            heard = min(until, starts[cell + 1]) - max(start, starts[cell])
-            if heard >= BLIP * lengths[cell]:
+            shared = min(until, starts[cell + 1]) - max(start, starts[cell])
+            if shared >= BLIP * lengths[cell]:
                 begun.setdefault(cell, []).append(name)
     words, now = [], NO_CHORD
     for cell in range(len(lengths)):
@@ -271,8 +271,8 @@ def _through(bars: Array, changes: Changes, end: float) -> Array:
     length = float(np.median(np.diff(bars))) if len(bars) > 1 else end - float(bars[0])
     length = max(length, SHORTEST_BAR)
     slack = length / (2 * BEATS)
-    heard = next((time for time, name in changes if name != NO_CHORD), float(bars[0]))
-    before = max(int(np.ceil((bars[0] - heard - slack) / length)), 0)
+    onset = next((time for time, name in changes if name != NO_CHORD), float(bars[0]))
+    before = max(int(np.ceil((bars[0] - onset - slack) / length)), 0)
     after = max(int(np.ceil((end - bars[-1] - slack) / length)), 1)
     early, late = np.arange(-before, 0), np.arange(1, after + 1)
     bars = np.concatenate([bars[0] + length * early, bars, bars[-1] + length * late])
