@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from audiocli.io.audio.levels import Level
 
 RATE = 1000
-STRETCH = 400
+BLOCK = 400
 
 
 def level_of(*blocks: NDArray[np.float32]) -> Level:
@@ -41,16 +41,16 @@ def test_channels_count_alike() -> None:
 
 
 def test_pauses_do_not_count() -> None:
-    pause = np.zeros((1, 5 * STRETCH), np.float32)
-    hum = tone(1e-4, 5 * STRETCH)  # 77 dB below
-    music = tone(0.7, 2 * STRETCH)
+    pause = np.zeros((1, 5 * BLOCK), np.float32)
+    hum = tone(1e-4, 5 * BLOCK)  # 77 dB below
+    music = tone(0.7, 2 * BLOCK)
     assert level_of(pause, music, hum, music, pause).rms == pytest.approx(0.7 / 2**0.5, rel=1e-6)
 
 
 def test_soft_passages_count() -> None:
-    soft = tone(0.7e-2, 2 * STRETCH)  # 40 dB below
+    soft = tone(0.7e-2, 2 * BLOCK)  # 40 dB below
     half = (0.5 * (1 + 1e-4)) ** 0.5
-    assert level_of(tone(0.7, 2 * STRETCH), soft).rms == pytest.approx(0.7 / 2**0.5 * half)
+    assert level_of(tone(0.7, 2 * BLOCK), soft).rms == pytest.approx(0.7 / 2**0.5 * half)
 
 
 @pytest.mark.parametrize("blocks", [[], [0], [1000], [1000, 0, 50]])

@@ -21,7 +21,7 @@ import pytest
 
 from audiocli.errors import UsageError
 from audiocli.io.audio import AudioInfo, read
-from audiocli.io.audio.excerpt import Stretch
+from audiocli.io.audio.excerpt import Excerpt
 from audiocli.tasks.separate.report import About, Report
 from audiocli.tasks.separate.report.tracks import Levels, Sound
 
@@ -40,7 +40,7 @@ def page(
     rate: int = 8000,
     *,
     about: About | None = None,
-    excerpt: Stretch | None = None,
+    excerpt: Excerpt | None = None,
     share: float = 0.25,
 ) -> str:
     channels, frames = mixture.shape
@@ -132,7 +132,7 @@ def test_of_a_long_song_a_part_is_embedded_and_said(tmp_path: Path) -> None:
     rate, mixture = 8000, noise(30.0, 8000, 1)
     mixture[:, 10 * rate : 12 * rate] *= 5
     whole = page(tmp_path / "a.html", mixture, rate)
-    part = page(tmp_path / "b.html", mixture, rate, excerpt=Stretch(10 * rate, 2 * rate))
+    part = page(tmp_path / "b.html", mixture, rate, excerpt=Excerpt(10 * rate, 2 * rate))
     assert "only the loudest 2 s are embedded" in part and "from 0:10.0 to 0:12.0" in part
     assert "only the loudest" not in whole and "The whole" not in whole
     assert len(part) < len(whole) / 2
