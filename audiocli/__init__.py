@@ -55,6 +55,7 @@ _PUBLIC = {
     "find_models": ("audiocli.tasks.classify.files", "find_models"),
     "install_model": ("audiocli.nn.installing", "install"),
     "list_models": ("audiocli.nn.registry", "list_models"),
+    "merge_files": ("audiocli.batch.merging", "merge_files"),
     "read": ("audiocli.io.audio", "read"),
     "recognize_file": ("audiocli.tasks.chords", "recognize_file"),
     "recognize_files": ("audiocli.tasks.chords", "recognize_files"),

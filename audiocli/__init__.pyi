@@ -1,5 +1,6 @@
 """Types of the public names, which ``__init__.py`` loads when they are first used."""
 
+from audiocli.batch.merging import merge_files
 from audiocli.demo import compose as demo_song
 from audiocli.demo import write_demo
 from audiocli.errors import AudioCliError
@@ -76,6 +77,7 @@ __all__ = [
     "find_models",
     "install_model",
     "list_models",
+    "merge_files",
     "read",
     "recognize_file",
     "recognize_files",

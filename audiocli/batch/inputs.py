@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from audiocli.batch.sharding import Shard
 from audiocli.errors import UsageError
 from audiocli.io.names import written_name
 
@@ -145,18 +146,24 @@ def plan(
     *,
     overwrite: bool = False,
     resume: bool = False,
+    shard: Shard | None = None,
 ) -> list[Job]:
-    """Settle what each input will write, and refuse what would lose anything."""
+    """Settle what each input of a shard will write, and refuse what would lose anything.
+
+    Names are settled over all inputs, so that each shard knows what the others write.
+    """
     jobs = [_job(item, {} if item.problem else outputs_of(item), overwrite) for item in inputs]
     sources = {real_path(item.path): item.name for item in inputs if item.problem is None}
     writers: dict[str, str] = {}
     existing: list[Path] = []
+    taken = [job for job in jobs if shard is None or shard.takes(job.input.label)]
+    ours = set(map(id, taken))
     for job in jobs:
         for output in job.outputs:
             key = real_path(output)
             _check_output(output, job.input.name, sources.get(key), writers.get(key))
             writers[key] = job.input.name
-            if os.path.lexists(output):
+            if id(job) in ours and os.path.lexists(output):
                 existing.append(output)
     if existing and not (overwrite or resume):
         others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
@@ -164,7 +171,7 @@ def plan(
             f"{existing[0]}: exists already{others}; use --overwrite to replace what is there, "
             "--resume to do only what is missing, or choose another output folder"
         )
-    return jobs
+    return taken
 
 
 def _job(item: Input, outputs: Sequence[Path] | Mapping[str, Path], overwrite: bool) -> Job:

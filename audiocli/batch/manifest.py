@@ -35,7 +35,7 @@ from audiocli.errors import AudioCliError, UsageError
 if TYPE_CHECKING:
     from audiocli.batch.joint import JointFile
 
-__all__ = ["SCHEMA", "Manifest", "Record", "command_of", "digest"]
+__all__ = ["SCHEMA", "Manifest", "Record", "command_of", "digest", "is_manifest"]
 
 SCHEMA = "audiocli.manifest/2"
 _STARTS = (b'{"schema": "audiocli.manifest/', b'{"input": ')
@@ -59,6 +59,15 @@ def command_of(path: Path) -> str | None:
         return None
     command = first.get("command") if isinstance(first, dict) else None
     return command if isinstance(command, str) else None
+
+
+def is_manifest(path: Path) -> bool:
+    """Tell whether a file begins as manifests do."""
+    try:
+        with path.open("rb") as file:
+            return file.readline().startswith(_STARTS)
+    except OSError:
+        return False
 
 
 class Manifest:

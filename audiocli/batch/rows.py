@@ -13,7 +13,7 @@ from audiocli.batch.joint import Part
 from audiocli.errors import UsageError
 from audiocli.io.names import cell
 
-__all__ = ["TextRows"]
+__all__ = ["TextRows", "csv_rows"]
 
 Render = Callable[[Any, bool, bool], "str | bytes"]
 """Makes text of a result; told whether rows name the recording, and whether a head is wanted."""
@@ -76,7 +76,7 @@ class TextRows:
 
     def _named_rows(self, stream: Iterable[str], path: Path) -> Iterator[tuple[str, str]]:
         """Give each row, and whose it is; rows without a name are those of the only recording."""
-        rows = _csv(stream) if self.form == "csv" else _plain(stream)
+        rows = csv_rows(stream) if self.form == "csv" else _plain(stream)
         bare = False
         if self.form == "csv":
             self.head, cells = next(rows, ("", ["file"]))
@@ -108,7 +108,7 @@ class TextRows:
 
     def _rows(self, text: str) -> Iterator[str]:
         stream = io.StringIO(text, newline="")
-        return (raw for raw, _ in (_csv(stream) if self.form == "csv" else _plain(stream)))
+        return (raw for raw, _ in (csv_rows(stream) if self.form == "csv" else _plain(stream)))
 
     def _name(self, raw: str, cells: Sequence[str]) -> str:
         if self.form == "csv":
@@ -144,7 +144,7 @@ def _text(content: str | bytes) -> str:
     return content
 
 
-def _csv(stream: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+def csv_rows(stream: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
     """Give each row as it stands, which may be on several lines, and its cells."""
     lines: list[str] = []
 

@@ -18,6 +18,7 @@ from audiocli.cli.demo import demo
 from audiocli.cli.evaluate import evaluate
 from audiocli.cli.features import features
 from audiocli.cli.learn import learn
+from audiocli.cli.merge import merge
 from audiocli.cli.models import models
 from audiocli.cli.onsets import onsets
 from audiocli.cli.separate import separate
@@ -55,6 +56,7 @@ cli.add_command(separate)
 cli.add_command(train)
 cli.add_command(evaluate)
 cli.add_command(models)
+cli.add_command(merge)
 cli.add_command(demo)
 cli.add_command(learn)
 

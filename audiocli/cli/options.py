@@ -37,6 +37,7 @@ class Batch:
     manifest: Path | None
     jobs: int
     threads: int | None
+    shard: str | None
     quiet: bool
     verbose: bool
 
@@ -55,6 +56,7 @@ class Batch:
             manifest=self.manifest,
             n_jobs=self.jobs,
             threads=self.threads,
+            shard=self.shard,
         )
 
 
@@ -86,6 +88,9 @@ def batch_options(
         click.option("--manifest", type=click.Path(dir_okay=False, path_type=Path), help=manifest),
         jobs_option,
         threads_option,
+        click.option("--shard", metavar="I/N",
+                     help="Do the part I of N, by the inputs' names; put tables together with "
+                     "audiocli merge."),
         quiet_option,
         verbose_option,
     ]  # fmt: skip

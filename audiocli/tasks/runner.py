@@ -23,6 +23,7 @@ from audiocli.batch.joint import JointFile, RowFormat
 from audiocli.batch.manifest import command_of, digest
 from audiocli.batch.placing import NAME, Export, Namer
 from audiocli.batch.rows import TextRows
+from audiocli.batch.sharding import Shard, parse_shard
 from audiocli.batch.stdin import standard_input
 from audiocli.errors import FieldError, UsageError, suggest
 from audiocli.io import formats
@@ -66,6 +67,9 @@ class BatchOptions:
     threads : int, optional
         Segments of a recording that go through a network at once, each on one core; by default the
         processes share the cores, or as many as ``OMP_NUM_THREADS`` says.
+    shard : str, optional
+        ``I/N``: do the part I, from 1 to N, of N. What all shards would write, a table or a
+        manifest, gets I and N into its name; see :func:`audiocli.merge_files`.
 
     Examples
     --------
@@ -82,6 +86,7 @@ class BatchOptions:
     manifest: str | Path | None = None
     n_jobs: int = 1
     threads: int | None = None
+    shard: str | None = None
 
 
 @dataclass(frozen=True)
@@ -349,6 +354,9 @@ def run_declared(
     UsageError
         If it cannot be carried out as asked; nothing was written then.
     """
+    shard = None if options.shard is None else parse_shard(options.shard)
+    if shard is not None:
+        task = _sharded(task, shard)
     place = task.destination
     found = find_inputs(
         inputs,
@@ -362,10 +370,12 @@ def run_declared(
         task.check_inputs(found)
     joins = place.file is not None and (task.rows is not None or _joins(task))
     name_outputs = partial(_outputs, task, Namer(options.name or task.template), len(found) > 1)
-    jobs = plan(found, name_outputs, overwrite=options.overwrite, resume=options.resume)
+    jobs = plan(
+        found, name_outputs, overwrite=options.overwrite, resume=options.resume, shard=shard
+    )
     if place.file is not None:
         _check_file(task, place.file, found, options, joins)
-    manifest = _manifest(task, options, joins)
+    manifest = _manifest(task, options, joins, shard)
     if options.resume and manifest is None:
         raise FieldError(
             "{resume} goes by the manifest of an output; give one by {output}", "resume", "output"
@@ -464,20 +474,33 @@ def _check_file(
     check_joint_output(file, found, replace=options.overwrite or options.resume, fix=fix)
 
 
-def _manifest(task: Declaration[Any], options: BatchOptions, joins: bool) -> Path | None:
+def _sharded(task: Declaration[Any], shard: Shard) -> Declaration[Any]:
+    """Give a table that holds the results of all recordings the name of its shard."""
+    place = task.destination
+    if place.file is None or not (task.rows is not None or _joins(task)):
+        return task
+    return dataclasses.replace(
+        task, destination=dataclasses.replace(place, file=shard.named(place.file))
+    )
+
+
+def _manifest(
+    task: Declaration[Any], options: BatchOptions, joins: bool, shard: Shard | None
+) -> Path | None:
     """Find the manifest: the one that was named, or the one that goes with the output."""
     if options.manifest is not None:
-        return Path(options.manifest)
+        manifest = Path(options.manifest)
+        return manifest if shard is None else shard.named(manifest)
     place = task.destination
     if place.file is not None:
         kept = joins or options.resume
         return Path(f"{place.file}.manifest.jsonl") if kept else None
     if place.folder is None:
         return None
-    shared = place.folder / "audiocli.jsonl"
-    if command_of(shared) in (None, task.command):
-        return shared
-    return place.folder / f"audiocli.{task.command}.jsonl"
+    names = ["audiocli.jsonl", f"audiocli.{task.command}.jsonl"]
+    paths = [place.folder / name for name in names]
+    shared, own = paths if shard is None else map(shard.named, paths)
+    return shared if command_of(shared) in (None, task.command) else own
 
 
 def _joint(task: Declaration[Any], options: BatchOptions, found: Sequence[Input]) -> JointFile:
