@@ -514,7 +514,7 @@ def test_confusion_counts_seconds() -> None:
     }  # fmt: skip
 
 
-def test_single_chords_are_judged_as_a_whole() -> None:
+def test_single_chords_are_scored_as_a_whole() -> None:
     reference = segments((0, 2, "A:min"))
     assert single_chord(reference, segments((0, 1.2, "N"), (1.2, 2, "A:min7/b3"))) == 1.0
     assert single_chord(reference, segments((0, 0.9, "A:min"), (0.9, 2, "A:maj"))) == 0.0

@@ -25,18 +25,18 @@ from audiocli.nn.frontend import FilterbankConfig
 from audiocli.tasks.classify import classifier as classifiers
 from audiocli.tasks.classify import heads, training
 from audiocli.tasks.classify.classifier import Classifier, Encoder
-from audiocli.tasks.classify.clips import Clip, Selection
+from audiocli.tasks.classify.clips import LabelledClip, Selection
 from audiocli.tasks.classify.decisions import Track, decode, merged, probable
-from audiocli.tasks.classify.encoders import Ear, ears_of, find_ear, load_trunk
+from audiocli.tasks.classify.encoders import EncoderPart, encoders_of, find_encoder, load_encoder
 from audiocli.tasks.classify.examples import (
     AUGMENTATIONS,
     Augmentation,
     Examples,
+    augmented,
     load,
     masked,
-    varied,
 )
-from audiocli.tasks.classify.material import Split, chosen_scores, gather
+from audiocli.tasks.classify.splits import Split, chosen_scores, gather
 from audiocli.tasks.classify.training import TrainingConfig, logits_of
 
 RATE = 8000
@@ -123,7 +123,7 @@ def named(monkeypatch: pytest.MonkeyPatch, shelf: Path) -> Path:
     return shelf
 
 
-def hear(
+def infer(
     classifier: Classifier, audio: np.ndarray, sizes: list[int] | None = None, rate: int = RATE
 ) -> list[Track]:
     return classifier.stream(pieces(audio, sizes or [4096]), rate)
@@ -144,7 +144,7 @@ def close(one: Track, other: Track, atol: float = 1e-5) -> None:
 def test_tones_are_told_apart(named: Path, name: str, rate: int) -> None:
     classifier = Classifier("classify", [name], device="cpu")
     for pitch in PITCH:
-        [track] = hear(classifier, tone(pitch, rate=rate, channels=2), rate=rate)
+        [track] = infer(classifier, tone(pitch, rate=rate, channels=2), rate=rate)
         assert (track.model, track.task, track.best) == (name, "classify", [pitch])
         assert track.probabilities.shape == (1, len(track.labels))
         assert track.probabilities.sum() == pytest.approx(1, abs=1e-5)
@@ -154,7 +154,9 @@ def test_tones_are_told_apart(named: Path, name: str, rate: int) -> None:
 
 def test_the_temperature_and_axes_of_the_model_count(named: Path) -> None:
     audio = tone("low", "high", "high")
-    [plain], [track] = (hear(Classifier("classify", [name]), audio) for name in ("pitch", "headed"))
+    [plain], [track] = (
+        infer(Classifier("classify", [name]), audio) for name in ("pitch", "headed")
+    )
     odds = np.log(plain.probabilities[0, 1] / plain.probabilities[0, 0])
     assert np.log(track.probabilities[0, 1] / track.probabilities[0, 0]) == pytest.approx(odds / 2)
     assert (plain.threshold, track.threshold) == (0.0, 0.4)
@@ -177,16 +179,16 @@ def test_blocks_of_any_size_say_the_same(
     audio = noise(20_011)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clipwise, "SEGMENT", 0.5)
-        whole = hear(classifier, audio, [100_000], rate)
-        for one, other in zip(hear(classifier, audio, sizes, rate), whole, strict=True):
+        whole = infer(classifier, audio, [100_000], rate)
+        for one, other in zip(infer(classifier, audio, sizes, rate), whole, strict=True):
             close(one, other)
 
 
 def test_twice_as_loud_says_the_same(named: Path) -> None:
     classifier = Classifier(None, ["tag/pitch", "classify/headed"], segment=0.5, hop=0.2)
     for quiet, loud in zip(
-        hear(classifier, tone("low", "high")),
-        hear(classifier, 2 * tone("low", "high")),
+        infer(classifier, tone("low", "high")),
+        infer(classifier, 2 * tone("low", "high")),
         strict=True,
     ):
         # But for the rounding to 16 bits, which comes first.
@@ -218,10 +220,12 @@ def test_short_clips_are_heard_as_in_training(named: Path) -> None:
     for samples in (1, 30, 100, 255, 3000):
         clip = (10_000 * np.sin(np.arange(samples))).astype(np.int16)
         audio = clip.astype(np.float32)[None] / 32768
-        [track] = hear(Classifier("classify", ["pitch"]), audio)
+        [track] = infer(Classifier("classify", ["pitch"]), audio)
         expected = probable(logits_of(network, [clip]), "classify")
         np.testing.assert_allclose(track.probabilities, expected, atol=1e-5)
-        pooled = heads._pooled([(Ear(registry.find("classify", "pitch")), network)], audio[0])
+        pooled = heads._pooled(
+            [(EncoderPart(registry.find("classify", "pitch")), network)], audio[0]
+        )
         head = network.head
         assert head is not None
         logits = head(torch.from_numpy(pooled[None])).detach().numpy()
@@ -233,24 +237,24 @@ def test_a_long_recording_in_segments_says_nearly_the_same(
 ) -> None:
     classifier = Classifier("classify", ["headed", "other", "fine"])
     audio = noise(50_000)
-    whole = hear(classifier, audio)
+    whole = infer(classifier, audio)
     monkeypatch.setattr(clipwise, "SEGMENT", 0.6)
     monkeypatch.setattr(clipwise, "CONTEXT", 0.2)
-    for one, other in zip(hear(classifier, audio), whole, strict=True):
+    for one, other in zip(infer(classifier, audio), whole, strict=True):
         close(one, other, 0.01)
 
 
 @pytest.mark.parametrize("samples", [0, 100, 7999, 8000, 8001, 30_000])
-def test_a_judge_that_nothing_else_needs_hears_a_part(
+def test_the_speech_model_gets_excerpts_if_nothing_else_uses_its_encoder(
     samples: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of the first second, and a quarter of each that follows: 10 steps a second."""
     monkeypatch.setattr(classifiers, "EVERY", 1.0)
     monkeypatch.setattr(classifiers, "GLANCE", 0.25)
     network = models.build("clip-mlp", BANK, {"num_outputs": 0, "hidden_size": 4}).eval()
-    listener = classifiers._Listener(network, glancing=True)
+    encoder = classifiers._SharedEncoder(network, sparse=True)
     audio = noise(samples)[0]
-    parts = list(classifiers._glances(listener, pieces(audio, [3000, 11])))
+    parts = list(classifiers._sparse_steps(encoder, pieces(audio, [3000, 11])))
     assert [len(part) for part in parts] == [
         -(-(1 + min(left, 8000 if not place else 2000) // 80) // 10)
         for place, left in enumerate(range(samples, -1 if samples == 0 else 0, -8000))
@@ -272,15 +276,15 @@ def test_several_models_equal_each_alone(named: Path, monkeypatch: pytest.Monkey
 
     for rate in (RATE, 11_025):
         for options in ({}, {"segment": 0.8, "hop": 0.3}):
-            together = hear(Classifier(None, names, **options), tone("low", "high"), [999], rate)
+            together = infer(Classifier(None, names, **options), tone("low", "high"), [999], rate)
             for name, track in zip(names, together, strict=True):
-                [alone] = hear(Classifier(None, [name], **options), tone("low", "high"), rate=rate)
+                [alone] = infer(Classifier(None, [name], **options), tone("low", "high"), rate=rate)
                 close(track, alone)
                 assert f"{track.task}/{track.model}" == name
     monkeypatch.setattr(ClipNetwork, "embed_frames", count)
-    hear(Classifier(None, ["classify/headed", "tag/pitch", "classify/other"]), tone("low"))
+    infer(Classifier(None, ["classify/headed", "tag/pitch", "classify/other"]), tone("low"))
     shared = len(heard)
-    hear(Classifier(None, ["classify/headed"]), tone("low"))
+    infer(Classifier(None, ["classify/headed"]), tone("low"))
     assert len(heard) == 2 * shared  # three models, and the encoder heard each second once
 
 
@@ -312,7 +316,7 @@ def test_segments_cover_the_recording(
 ) -> None:
     classifier = Classifier("classify", [name], segment=segment, hop=hop)
     for samples in (1, 7999, 8000, 8001, 8079, 8081, 12_000, 20_000):
-        [track] = hear(classifier, noise(samples))
+        [track] = infer(classifier, noise(samples))
         covered(track, samples / RATE, {"fine": 0.01, "pitch": 0.1}[name], segment, hop)
 
 
@@ -334,7 +338,7 @@ def test_gaps_between_segments_are_not_heard(named: Path) -> None:
     for repeats, count in ((1, 2), (2, 4)):
         sound = np.tile(tone("low", "high", seconds=0.5), repeats)
         sound = np.concatenate([sound, sound], axis=1)
-        [track] = hear(classifier, sound)
+        [track] = infer(classifier, sound)
         assert track.best == ["low"] * count
         assert track.ends.tolist() == pytest.approx((track.starts + 0.5).tolist())
 
@@ -342,21 +346,21 @@ def test_gaps_between_segments_are_not_heard(named: Path) -> None:
 def test_each_segment_is_what_it_would_be_alone(named: Path) -> None:
     """But for a window's reach over its borders."""
     classifier = Classifier("classify", ["headed"], segment=1.0)
-    [track] = hear(classifier, tone("low", "high", "high", "low"))
+    [track] = infer(classifier, tone("low", "high", "high", "low"))
     assert track.best == ["low", "high", "high", "low"]
     whole = Classifier("classify", ["headed"])
     for row, name in zip(track.probabilities, track.best, strict=True):
-        [alone] = hear(whole, tone(name))
+        [alone] = infer(whole, tone(name))
         np.testing.assert_allclose(row, alone.probabilities[0], atol=0.1)
 
 
 def test_one_long_segment_is_the_recording(named: Path) -> None:
     names = ["headed", "other", "fine"]
     for audio in (noise(17_000), tone("low", "high"), noise(50)):
-        whole = hear(Classifier("classify", names), audio)
+        whole = infer(Classifier("classify", names), audio)
         for hop in (None, 1.0):
             one = Classifier("classify", names, segment=60.0, hop=hop)
-            for track, other in zip(hear(one, audio), whole, strict=True):
+            for track, other in zip(infer(one, audio), whole, strict=True):
                 close(track, other)
 
 
@@ -365,18 +369,18 @@ def test_segments_of_a_long_recording_do_not_pile_up(
 ) -> None:
     classifier = Classifier("classify", ["other", "headed"], segment=0.4, hop=0.1)
     audio = noise(60_000)
-    plain = hear(classifier, audio)
+    plain = infer(classifier, audio)
     monkeypatch.setattr(classifiers, "WAITING", 5)
     monkeypatch.setattr(clipwise, "SEGMENT", 1.0)
     kept: list[int] = []
-    add = classifiers._Gatherer.add
+    add = classifiers._Pooler.add
 
     def watch(self: Any, part: np.ndarray) -> None:
         add(self, part)
         kept.append(len(self.pooled) * 3 + len(self.kept))
 
-    monkeypatch.setattr(classifiers._Gatherer, "add", watch)
-    for one, other in zip(hear(classifier, audio, [500]), plain, strict=True):
+    monkeypatch.setattr(classifiers._Pooler, "add", watch)
+    for one, other in zip(infer(classifier, audio, [500]), plain, strict=True):
         close(one, other, 0.02)
     assert len(kept) > 5 and max(kept) < 20
 
@@ -423,12 +427,12 @@ def test_an_encoder_is_found_beside_its_head(
 ) -> None:
     encoder = save(tmp_path / "runs" / "mine", [], task="encode")
     head = save(tmp_path / "runs" / "headed", ["a", "b"], encoder=encoder, task="classify")
-    assert [ear.entry.folder for ear in ears_of(registry.open_folder(head))] == [encoder]
+    assert [ear.entry.folder for ear in encoders_of(registry.open_folder(head))] == [encoder]
     # By paths from inside, too.
     monkeypatch.chdir(tmp_path / "runs")
-    assert str(ears_of(registry.find("classify", "./headed"))[0]) == "mine"
+    assert str(encoders_of(registry.find("classify", "./headed"))[0]) == "mine"
     monkeypatch.chdir(head)
-    assert str(ears_of(registry.find("classify", "."))[0]) == "mine"
+    assert str(encoders_of(registry.find("classify", "."))[0]) == "mine"
 
 
 def test_a_head_hears_two_encoders_side_by_side(tones: Path, tmp_path: Path) -> None:
@@ -436,9 +440,11 @@ def test_a_head_hears_two_encoders_side_by_side(tones: Path, tmp_path: Path) -> 
     two = save(tmp_path / "two", [], task="encode", bank=replace(BANK, fmin=300.0))  # other bands
     fitting = heads.Fitting("classify", (str(one), str(two)), AUGMENTATIONS["none"])
     entry = heads.train([tones], tmp_path / "both", fitting, Selection(group="artist"), parts=2)
-    assert [ear.entry.folder for ear in ears_of(entry)] == [one, two]
+    assert [ear.entry.folder for ear in encoders_of(entry)] == [one, two]
     assert entry.config["arguments"]["inputs"] == 4 * BANK.bands
-    networks = [load_trunk(registry.open_folder(each), torch.device("cpu")) for each in (one, two)]
+    networks = [
+        load_encoder(registry.open_folder(each), torch.device("cpu")) for each in (one, two)
+    ]
     head = models.load(entry)
     audio = tone("low")
     with torch.no_grad():
@@ -446,14 +452,14 @@ def test_a_head_hears_two_encoders_side_by_side(tones: Path, tmp_path: Path) -> 
         assert not torch.allclose(heard[0], heard[1], atol=0.1)
         logits = head(torch.cat(heard, dim=1)).numpy()
     expected = probable(logits / entry.config["decoder"]["temperature"], "classify")
-    [track] = hear(Classifier("classify", [str(entry.folder)]), audio)
+    [track] = infer(Classifier("classify", [str(entry.folder)]), audio)
     np.testing.assert_allclose(track.probabilities, expected, atol=1e-4)
     # Beside a model that shares one of the two, and stretch by stretch, nothing changes.
     other = save(tmp_path / "other", ["a", "b"], task="classify", encoder=two, seed=3)
     names = [str(entry.folder), str(other)]
-    together = hear(Classifier("classify", names, segment=0.4, hop=0.2), audio)
+    together = infer(Classifier("classify", names, segment=0.4, hop=0.2), audio)
     for name, track in zip(names, together, strict=True):
-        [alone] = hear(Classifier("classify", [name], segment=0.4, hop=0.2), audio)
+        [alone] = infer(Classifier("classify", [name], segment=0.4, hop=0.2), audio)
         close(track, alone)
         assert len(track.starts) > 1
 
@@ -471,7 +477,7 @@ def test_a_head_hears_two_parts_of_one_encoder(tones: Path, tmp_path: Path) -> N
         fitting = heads.Fitting("classify", encoders, AUGMENTATIONS["none"])
         folder = tmp_path / f"of{len(parts)}"
         heads.train([tones], folder, fitting, Selection(group="artist"), parts=2)
-        [track] = hear(Classifier("classify", [str(folder)], segment=0.4), tone("low"))
+        [track] = infer(Classifier("classify", [str(folder)], segment=0.4), tone("low"))
         answers.append(track.probabilities)
     np.testing.assert_allclose(*answers, atol=0.01)  # together the parts are the whole
 
@@ -480,7 +486,7 @@ def test_encoders_that_do_not_keep_step_are_refused(tones: Path, tmp_path: Path)
     one = save(tmp_path / "one", [], task="encode", seed=1)
     two = save(tmp_path / "two", [], task="encode", seed=2, step=4)
     fitting = heads.Fitting("classify", (str(one), str(two)), AUGMENTATIONS["none"])
-    with pytest.raises(UsageError, match="--encoder: one, two hear in steps of different"):
+    with pytest.raises(UsageError, match="--encoder: one, two have steps of different"):
         heads.train([tones], tmp_path / "both", fitting, Selection(), parts=2)
     head = save(tmp_path / "head", ["a", "b"], task="classify", encoder=one)
     stored = json.loads((head / "config.json").read_text())
@@ -503,12 +509,12 @@ def test_encoders_that_do_not_keep_step_are_refused(tones: Path, tmp_path: Path)
 
 
 def test_a_part_of_an_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    music = find_ear("music:peaks")
+    music = find_encoder("music:peaks")
     assert (str(music), music.part) == ("music:peaks", "peaks")
-    assert find_ear("general").part is None
+    assert find_encoder("general").part is None
     one = save(tmp_path / "a:b" / "one", [], task="encode")
     monkeypatch.chdir(tmp_path)
-    assert find_ear("a:b/one").entry.folder.resolve() == one  # the colon is the path's
+    assert find_encoder("a:b/one").entry.folder.resolve() == one  # the colon is the path's
     for wrong in ("music:", "one:peaks"):
         encoder = wrong if wrong.startswith("music") else f"a:b/{wrong}"
         fitting = heads.Fitting("classify", (encoder,), AUGMENTATIONS["none"])
@@ -694,7 +700,7 @@ def test_pieces_of_clips_are_finite(how: str, length: int, samples: int) -> None
     audio = (20_000 * np.cos(np.arange(length))).astype(np.int16)
     for seed in range(6):
         rng = np.random.default_rng(seed)
-        piece = varied(audio, samples, RATE, AUGMENTATIONS[how], rng)
+        piece = augmented(audio, samples, RATE, AUGMENTATIONS[how], rng)
         assert piece.shape == (samples,) and piece.dtype == np.float32
         assert np.isfinite(piece).all() and np.abs(piece).max() <= 1 + 1e-6
         if length and samples > 1:
@@ -705,7 +711,7 @@ def test_a_short_clip_stands_whole_in_silence() -> None:
     audio = np.arange(1, 101, dtype=np.int16)
     places = set()
     for seed in range(20):
-        piece = varied(audio, 300, RATE, Augmentation(), np.random.default_rng(seed))
+        piece = augmented(audio, 300, RATE, Augmentation(), np.random.default_rng(seed))
         there = np.flatnonzero(piece)
         places.add(int(there[0]))
         assert len(there) == 100
@@ -762,7 +768,7 @@ def test_of_long_clips_the_middle_is_read(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("audiocli.tasks.classify.examples.LONGEST", 0.5)
     ramp = np.linspace(-1, 1, RATE)
     soundfile.write(tmp_path / "a.wav", np.stack([ramp, 0 * ramp], 1), RATE, subtype="FLOAT")
-    clip = Clip(tmp_path / "a.wav", "a.wav", tmp_path, ("x",))
+    clip = LabelledClip(tmp_path / "a.wav", "a.wav", tmp_path, ("x",))
     audio = load(clip, RATE)
     assert audio.dtype == np.int16
     np.testing.assert_allclose(audio / 32767, ramp[2000:6000] / 2, atol=1e-4)
@@ -872,7 +878,7 @@ def test_stretches_of_one_step_are_heard_as_clips_of_one_step(tmp_path: Path) ->
     assert isinstance(network, ClipNetwork) and network.head is not None
     step = network.stride / network.frontend.config.frame_rate
     audio = tone("low") + 0.1 * np.random.default_rng(0).normal(size=RATE).astype(np.float32)
-    [track] = hear(Classifier("classify", [str(folder)], segment=step), audio)
+    [track] = infer(Classifier("classify", [str(folder)], segment=step), audio)
     with torch.no_grad():
         steps = network.embed(torch.from_numpy(audio))[0].T
         logits = network.head(clipwise.pool(steps.unsqueeze(-1))).numpy()
@@ -881,8 +887,8 @@ def test_stretches_of_one_step_are_heard_as_clips_of_one_step(tmp_path: Path) ->
     assert expected[inner, 0].std() > 1e-4
     np.testing.assert_allclose(track.probabilities[inner], expected[inner], atol=1e-4)
     short = audio[:, : RATE // 100]
-    [whole] = hear(Classifier("classify", [str(folder)]), short)
-    [alone] = hear(Classifier("classify", [str(folder)], segment=step), short)
+    [whole] = infer(Classifier("classify", [str(folder)]), short)
+    [alone] = infer(Classifier("classify", [str(folder)], segment=step), short)
     np.testing.assert_array_equal(whole.probabilities, alone.probabilities)
 
 
@@ -914,7 +920,7 @@ def test_whitening_is_a_share() -> None:
             heads.Fitting("classify", ("general",), whiten=wrong)
 
 
-def test_cross_validation_judges_each_clip_once(tones: Path, tmp_path: Path, named: Path) -> None:
+def test_cross_validation_scores_each_clip_once(tones: Path, tmp_path: Path, named: Path) -> None:
     fitting = heads.Fitting("classify", ("shared",), AUGMENTATIONS["none"])
     by = Selection(group="artist")
     entry = heads.train([tones], tmp_path / "classify" / "cv", fitting, by, parts=4)
@@ -925,7 +931,7 @@ def test_cross_validation_judges_each_clip_once(tones: Path, tmp_path: Path, nam
     assert config["training"]["data"][0]["clips"] == 8
     assert config["training"]["groups"] == ["a", "b", "c", "d"]
     for wrong in ({"held_out": ["artist=a"]}, {"dev": [tones]}, {"fold": (0, 2)}):
-        with pytest.raises(UsageError, match="--cross-validate judges on all"):
+        with pytest.raises(UsageError, match="--cross-validate scores all"):
             heads.train([tones], tmp_path / "no", fitting, by, parts=4, **wrong)
     with pytest.raises(UsageError, match="holds a model already"):
         heads.train([tones], entry.folder, fitting, by)
@@ -950,20 +956,20 @@ def test_calibration_is_that_of_the_held_out_clips() -> None:
     assert 0.2 < decoder["threshold"] <= 0.6
 
 
-def test_encoders_are_judged_on_pairs() -> None:
+def test_encoders_are_scored_on_pairs() -> None:
     rng = np.random.default_rng(0)
     clips = [
-        Clip(Path(str(place)), "", Path("d"), (str(place // 5),), {"set": str(place // 25)})
+        LabelledClip(Path(str(place)), "", Path("d"), (str(place // 5),), {"set": str(place // 25)})
         for place in range(50)
     ]
     centres = np.repeat(rng.normal(size=(10, 16)), 5, axis=0)
     features = (centres + 0.1 * rng.normal(size=(50, 16))).astype(np.float32)
     split = Split([], clips, [], Selection(pair_within="set"), [], [], "these")
-    judged = split.compared(5 * features)
-    names = [score["metric"] for score in judged["scores"]]
+    found = split.compared(5 * features)
+    names = [score["metric"] for score in found["scores"]]
     assert names == [f"equal error rate{end}" for end in ("", " of 0", " of 1", " of all")]
-    assert all(score["value"] < 2 for score in judged["scores"])
-    decoder = judged["decoder"]
+    assert all(score["value"] < 2 for score in found["scores"])
+    decoder = found["decoder"]
     assert 0.2 < decoder["threshold"] < 0.99 and decoder["slope"] > 1 and "mean" not in decoder
 
 

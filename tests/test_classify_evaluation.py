@@ -24,10 +24,10 @@ from audiocli.nn.clipwise import ClipNetwork
 from audiocli.nn.fit import FitConfig
 from audiocli.nn.frontend import FilterbankConfig
 from audiocli.tasks.classify import measures, scoring, training, verification
-from audiocli.tasks.classify.clips import Clip, Selection
-from audiocli.tasks.classify.evaluation import Choice, Evaluation, evaluate, heard_before, verify
-from audiocli.tasks.classify.material import gather
+from audiocli.tasks.classify.clips import LabelledClip, Selection
+from audiocli.tasks.classify.evaluation import Choice, ClipEvaluation, evaluate, overlapping, verify
 from audiocli.tasks.classify.measures import Measure, Scores
+from audiocli.tasks.classify.splits import gather
 from audiocli.tasks.classify.verification import pairs, score_pairs
 
 RATE = 8000
@@ -307,10 +307,10 @@ def test_without_groups_clips_are_told_by_their_titles(data: Path, model: Path) 
 
 def test_data_without_the_column_is_told_by_titles() -> None:
     facts = {"training": {"group": "by", "groups": ["ann", "d/b"]}}
-    clips = [Clip(Path(name), name, Path("d"), ("x",), {}) for name in ("ann", "b")]
+    clips = [LabelledClip(Path(name), name, Path("d"), ("x",), {}) for name in ("ann", "b")]
     entry = registry.ModelEntry(Path("m"), facts)
-    assert [clip.name for clip in heard_before(entry, clips)] == ["b"]
-    assert heard_before(registry.ModelEntry(Path("m"), {}), clips) == []
+    assert [clip.name for clip in overlapping(entry, clips)] == ["b"]
+    assert overlapping(registry.ModelEntry(Path("m"), {}), clips) == []
 
 
 def test_what_the_encoder_was_trained_on_counts_too(tmp_path: Path, data: Path) -> None:
@@ -379,7 +379,7 @@ def test_tags_agree_with_scikit_learn() -> None:
     said = np.clip(0.3 * truth + 0.7 * random.random((40, 5)), 0, 1)
     labels = list("abcde")
     clips = [
-        Clip(Path(str(row)), str(row), Path("d"), tuple(np.array(labels)[has]))
+        LabelledClip(Path(str(row)), str(row), Path("d"), tuple(np.array(labels)[has]))
         for row, has in enumerate(truth)
     ]
     scores = measures.score_tags(clips, said, labels, 0.5, [str(row // 2) for row in range(40)])
@@ -595,6 +595,6 @@ def test_rows_of_measures() -> None:
     summary = Summary(0, 0, 0, [], 0.0, 0.0)
     entry = registry.ModelEntry(Path("m"), {})
     scores = Scores([Measure("F-measure", 0.51239, "x"), Measure("ROC AUC", 0.7, "", 0.6, 0.8)])
-    assert Evaluation(entry, scores, {"clips": 2}, summary).row() == {
+    assert ClipEvaluation(entry, scores, {"clips": 2}, summary).row() == {
         "f_measure": 0.5124, "roc_auc": 0.7, "roc_auc_low": 0.6, "roc_auc_high": 0.8, "clips": 2
     }  # fmt: skip

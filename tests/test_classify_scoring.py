@@ -45,51 +45,55 @@ def tags(seed: int, clips: int = 40, labels: int = 5) -> tuple[np.ndarray, np.nd
 
 @pytest.mark.parametrize("seed", range(5))
 def test_labels_agree_with_scikit_learn(seed: int) -> None:
-    truth, guess = guesses(seed)
-    assert accuracy(truth, guess) == pytest.approx(oracle.accuracy_score(truth, guess))
-    expected = oracle.f1_score(truth, guess, average="macro", zero_division=0)
-    assert macro_f1(truth, guess) == pytest.approx(expected)
-    expected = oracle.f1_score(truth, guess, average="macro", labels=NAMES[:3])
-    assert macro_f1(truth, guess, labels=NAMES[:3]) == pytest.approx(expected)
-    matrix = confusion(truth, guess, NAMES)
-    assert np.array_equal(matrix, oracle.confusion_matrix(truth, guess, labels=NAMES))
+    reference, guess = guesses(seed)
+    assert accuracy(reference, guess) == pytest.approx(oracle.accuracy_score(reference, guess))
+    expected = oracle.f1_score(reference, guess, average="macro", zero_division=0)
+    assert macro_f1(reference, guess) == pytest.approx(expected)
+    expected = oracle.f1_score(reference, guess, average="macro", labels=NAMES[:3])
+    assert macro_f1(reference, guess, labels=NAMES[:3]) == pytest.approx(expected)
+    matrix = confusion(reference, guess, NAMES)
+    assert np.array_equal(matrix, oracle.confusion_matrix(reference, guess, labels=NAMES))
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_curves_agree_with_scikit_learn(seed: int) -> None:
-    truth, scores = tags(seed)
+    reference, scores = tags(seed)
     for measure, reference in (
         (roc_auc, oracle.roc_auc_score),
         (average_precision, oracle.average_precision_score),
     ):
-        found = measure(truth, scores)
-        assert found.values == pytest.approx(reference(truth, scores, average=None))
-        assert found.mean == pytest.approx(reference(truth, scores, average="macro"))
+        found = measure(reference, scores)
+        assert found.values == pytest.approx(reference(reference, scores, average=None))
+        assert found.mean == pytest.approx(reference(reference, scores, average="macro"))
         assert found.left_out == 0
 
 
 @pytest.mark.parametrize("measure", [roc_auc, average_precision])
 def test_labels_with_one_class_are_left_out_and_counted(measure) -> None:
-    truth, scores = tags(1)
-    some = measure(truth, scores)
-    truth, scores = np.pad(truth, ((0, 0), (0, 2))), np.pad(scores, ((0, 0), (0, 2)))
-    truth[:, -1] = True
-    more = measure(truth, scores)
+    reference, scores = tags(1)
+    some = measure(reference, scores)
+    reference, scores = np.pad(reference, ((0, 0), (0, 2))), np.pad(scores, ((0, 0), (0, 2)))
+    reference[:, -1] = True
+    more = measure(reference, scores)
     assert more.left_out == 2 and np.isnan(more.values[-2:]).all()
     assert more.mean == some.mean
-    nothing = measure(truth[:, -2:], scores[:, -2:])
+    nothing = measure(reference[:, -2:], scores[:, -2:])
     assert isinstance(nothing, LabelScores) and math.isnan(nothing.mean)
 
 
 @given(st.integers(0, 10_000))
 def test_weights_are_numbers_of_repetitions(seed: int) -> None:
-    truth, guess = guesses(seed, 20)
+    reference, guess = guesses(seed, 20)
     flags, scores = tags(seed, 20)
     times = np.random.default_rng(seed).integers(0, 3, 20)
     times[0] = 1
     again, weights = np.repeat(np.arange(20), times), times[None].astype(float)
-    assert accuracy(truth, guess, weights)[0] == pytest.approx(accuracy(truth[again], guess[again]))
-    assert macro_f1(truth, guess, weights)[0] == pytest.approx(macro_f1(truth[again], guess[again]))
+    assert accuracy(reference, guess, weights)[0] == pytest.approx(
+        accuracy(reference[again], guess[again])
+    )
+    assert macro_f1(reference, guess, weights)[0] == pytest.approx(
+        macro_f1(reference[again], guess[again])
+    )
     for measure in (roc_auc, average_precision):
         weighted, repeated = measure(flags, scores, weights), measure(flags[again], scores[again])
         assert weighted[0] == pytest.approx(repeated.mean, nan_ok=True)
@@ -144,9 +148,9 @@ def test_equal_error_rate_agrees_with_the_roc_curve(seed: int) -> None:
     random = np.random.default_rng(seed)
     same, different = random.integers(2, 12, 30) / 10, random.integers(0, 10, 20) / 10
     rate, threshold = equal_error_rate(same, different)
-    truth = np.repeat([1, 0], [30, 20])
+    reference = np.repeat([1, 0], [30, 20])
     false, found, _ = oracle.roc_curve(
-        truth, np.concatenate([same, different]), drop_intermediate=False
+        reference, np.concatenate([same, different]), drop_intermediate=False
     )
     # On the straight lines between points of the curve, where misses and false alarms meet.
     along = np.interp(np.linspace(0, len(false) - 1, 20_001), np.arange(len(false)), false)
@@ -190,8 +194,8 @@ def test_the_temperature_that_made_the_labels_is_found(temperature: float) -> No
     random = np.random.default_rng(0)
     logits = random.normal(0, 2, (20_000, 5))
     noise = random.gumbel(size=logits.shape)
-    truth = (logits + noise).argmax(axis=1)  # drawn from the softmax of the logits
-    assert fit_temperature(logits * temperature, truth) == pytest.approx(temperature, rel=0.05)
+    reference = (logits + noise).argmax(axis=1)  # drawn from the softmax of the logits
+    assert fit_temperature(logits * temperature, reference) == pytest.approx(temperature, rel=0.05)
     flags = random.random(logits.shape) < 1 / (1 + np.exp(-logits))
     assert fit_temperature(logits * temperature, flags) == pytest.approx(temperature, rel=0.05)
 
@@ -213,12 +217,12 @@ def test_the_interval_is_that_of_the_binomial_distribution() -> None:
 
 
 def test_few_groups_make_the_interval_wide() -> None:
-    truth = np.ones(400)
+    reference = np.ones(400)
     guess = np.tile([1, 0, 1, 1], 100)
     groups = np.tile(["a", "b", "c", "d"], 100)
 
     def statistic(weights: np.ndarray) -> np.ndarray:
-        return accuracy(truth, guess, weights)
+        return accuracy(reference, guess, weights)
 
     by_clip, by_group = bootstrap(statistic, range(400)), bootstrap(statistic, groups)
     assert by_group[1] - by_group[0] > 5 * (by_clip[1] - by_clip[0])
@@ -236,11 +240,11 @@ def test_an_interval_of_nothing_is_nothing() -> None:
 
 def test_a_thousand_resamples_of_a_thousand_clips_are_quick() -> None:
     flags, scores = tags(0, 1000, 50)
-    truth, guess = guesses(0, 1000)
+    reference, guess = guesses(0, 1000)
     started = time.process_time()
     for statistic in (
         lambda weights: roc_auc(flags, scores + 0.01 * np.arange(1000)[:, None], weights),
-        lambda weights: macro_f1(truth, guess, weights),
+        lambda weights: macro_f1(reference, guess, weights),
     ):
         low, high = bootstrap(statistic, np.arange(1000) // 5)
         assert low < high

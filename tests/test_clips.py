@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from audiocli.errors import AudioCliWarning, DataError, UsageError
 from audiocli.tasks.classify.clips import (
-    Clip,
+    LabelledClip,
     Selection,
     find_clips,
     folds,
@@ -21,7 +21,7 @@ from audiocli.tasks.classify.clips import (
     select,
     target_matrix,
 )
-from audiocli.tasks.classify.material import (
+from audiocli.tasks.classify.splits import (
     gather,
     model_card,
     refuse_unscorable,
@@ -44,11 +44,11 @@ def table(folder: Path, text: str, *, encoding: str = "utf-8", name: str = "labe
     return folder
 
 
-def clip(name: str, *labels: str, folder: str = "data", **facts: str) -> Clip:
-    return Clip(Path(folder, name), name, Path(folder), labels or ("x",), facts)
+def clip(name: str, *labels: str, folder: str = "data", **facts: str) -> LabelledClip:
+    return LabelledClip(Path(folder, name), name, Path(folder), labels or ("x",), facts)
 
 
-def names(clips: list[Clip]) -> list[str]:
+def names(clips: list[LabelledClip]) -> list[str]:
     return [each.name for each in clips]
 
 
@@ -213,11 +213,11 @@ def songs(tmp_path: Path) -> Path:
     return table(tmp_path / "songs", "\n".join(["path,label,artist,number", *rows]))
 
 
-def artists(clips: list[Clip]) -> set[str]:
+def artists(clips: list[LabelledClip]) -> set[str]:
     return {each.facts["artist"] for each in clips}
 
 
-def test_a_tenth_judges_by_default(songs: Path) -> None:
+def test_a_tenth_validates_by_default(songs: Path) -> None:
     split = gather([songs], Selection(), "classify")
     assert len(split.dev) == 1 and len(split.training) == 11
     assert split.labels == ["folk", "rock"] and split.licences == ["unspecified"]
@@ -230,15 +230,15 @@ def test_a_tenth_judges_by_default(songs: Path) -> None:
 
 
 def test_parts_are_each_held_out_once(songs: Path) -> None:
-    judged = []
+    validated = []
     for place in range(3):
         split = gather([songs], Selection(group="artist"), "classify", fold=(place, 3))
         assert not artists(split.dev) & artists(split.training)
-        judged += names(split.dev)
-    assert sorted(judged) == sorted(f"{i}.wav" for i in range(12))
+        validated += names(split.dev)
+    assert sorted(validated) == sorted(f"{i}.wav" for i in range(12))
 
 
-def test_held_out_clips_and_folders_judge(songs: Path, tmp_path: Path) -> None:
+def test_held_out_clips_and_folders_validate(songs: Path, tmp_path: Path) -> None:
     other = table(tmp_path / "more", "path,label\nx.wav,rock\ny.wav,jazz\n")
     split = gather([songs], Selection(), "classify", held_out=["artist=a1", "songs/0.wav"])
     assert names(split.dev) == ["0.wav", "2.wav", "3.wav"]
@@ -263,9 +263,7 @@ def test_splits_that_share_a_group_are_refused(songs: Path, tmp_path: Path) -> N
         gather([songs], by, "classify", dev=[other])
 
 
-def test_a_recording_does_not_judge_what_it_trained(
-    songs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_recording_is_not_on_both_sides(songs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match=r"0\.wav: is on both sides"):
         gather([songs], Selection(), "classify", dev=[songs])
     monkeypatch.chdir(songs.parent)
@@ -320,7 +318,7 @@ def test_a_classifier_takes_one_label(tmp_path: Path) -> None:
 
 def test_tags_that_cannot_be_scored_are_refused() -> None:
     same = np.array([[1, 0], [1, 0]], np.float32)
-    with pytest.raises(DataError, match="2 clips judge"):
+    with pytest.raises(DataError, match="2 clips in the validation set"):
         refuse_unscorable(same, "tag")
     refuse_unscorable(same, "classify")
     refuse_unscorable(np.array([[1, 0], [1, 1]], np.float32), "tag")
@@ -341,7 +339,7 @@ def test_the_card_knows_what_was_trained_on(tmp_path: Path) -> None:
     assert sets == [(3, 1.5, "CC0"), (2, 2.0, "unspecified")]
     assert facts["training"]["groups"] == ["one1", "one2", "one3", "two1", "two2"]
     assert facts["labels"] == ["x", "y"] and facts["licence"] == "CC0; unspecified"
-    assert facts["training"]["split"] == "judged on two/c.wav by artist, not trained on"
+    assert facts["training"]["split"] == "validated on two/c.wav by artist, not trained on"
 
 
 def test_files_elsewhere_are_named_without_the_way_to_them(tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ def test_the_same_picture_has_the_same_bytes(tmp_path: Path, suffix: str) -> Non
     once = pictures(tmp_path, suffix)
     assert pictures(tmp_path, suffix, overwrite=True) == once
     if suffix == ".svg":
-        for data, word in zip(once, ("label 2", "guitar", "truth"), strict=True):
+        for data, word in zip(once, ("label 2", "guitar", "reference"), strict=True):
             ElementTree.fromstring(data)
             assert word in data.decode() and "a song" in data.decode()
 

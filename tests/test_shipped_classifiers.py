@@ -12,7 +12,7 @@ from audiocli.demo import write_demo
 from audiocli.io.audio import read
 from audiocli.nn import registry
 from audiocli.tasks.classify.classifier import Classifier, Encoder, Track
-from audiocli.tasks.classify.clips import Clip, folds
+from audiocli.tasks.classify.clips import LabelledClip, folds
 
 CLASSIFIERS = [entry.name for entry in registry.list_models("classify")]
 RATE = 16_000
@@ -55,7 +55,7 @@ def test_a_song_is_music_and_noise_is_not(song: dict[str, Track]) -> None:
 def test_nothing_is_made_up_of_silence(samples: int) -> None:
     for track in heard(np.zeros(samples)).values():
         assert np.isfinite(track.probabilities).all()
-        assert track.doubts == ("is silent",)  # and not that it sounds like speech
+        assert track.warnings == ("is silent",)  # and not that it sounds like speech
         assert track.task != "tag" or not track.probabilities.any()
     assert heard(np.zeros(RATE))["keywords"].best == ["silence"]
 
@@ -110,6 +110,8 @@ def test_confidence_is_calibrated_and_said_on_the_card(entry: registry.ModelEntr
 
 
 def test_folds_of_the_cards_can_be_made_again() -> None:
-    clips = [Clip(Path(f"{n}.wav"), f"{n}.wav", Path("d"), (str(n % 3),), {"by": str(n // 4)})
-             for n in range(40)]  # fmt: skip
+    clips = [
+        LabelledClip(Path(f"{n}.wav"), f"{n}.wav", Path("d"), (str(n % 3),), {"by": str(n // 4)})
+        for n in range(40)
+    ]
     assert folds(clips, "by", 5) == folds(clips, "by", 5)

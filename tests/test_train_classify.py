@@ -157,7 +157,8 @@ def test_tags(run: Run, tmp_path: Path, tones: Path) -> None:
         assert sorted(said(tmp_path, name, "new-both.wav", "tag")) == ["high", "low"]
     refused(run("train", "classify", "tones", "-o", "no", "--label", "tags"), "train tag")
     refused(
-        run("train", "tag", "tones", "-o", "no", "--hold-out", "tones/low00.wav"), "1 clips judge"
+        run("train", "tag", "tones", "-o", "no", "--hold-out", "tones/low00.wav"),
+        "1 clips in the validation set",
     )
     assert not (tmp_path / "no").exists()
 
@@ -199,22 +200,22 @@ def test_an_encoder_of_ones_own(run: Run, tmp_path: Path, tones: Path) -> None:
     refused(done, "another encoder of the name 'mine'")
 
 
-def test_clips_may_have_several_labels_and_some_alone_may_judge(
+def test_clips_may_have_several_labels_and_some_alone_may_be_scored(
     run: Run, tmp_path: Path, tones: Path
 ) -> None:
     words = ("train", "classify", "tones", "--label", "tags", "--group", "artist",
              "--augment", "none", "--cross-validate", "3")  # fmt: skip
     refused(run(*words, "-o", "no"), "several labels", "--multi-label")
-    assert run(*words, "--multi-label", "--judge", "tones/both*", "-o", "net").status == 0
+    assert run(*words, "--multi-label", "--score-on", "tones/both*", "-o", "net").status == 0
     made = config(tmp_path, "net")
     assert made["labels"] == ["high", "low"]
     # Any of its labels is right for a clip that has both.
     assert made["scores"][0]["value"] == 100.0
-    assert "judged on tones/both*" in made["scores"][0]["data"]
+    assert "scored on tones/both*" in made["scores"][0]["data"]
     assert "number of clips: 3" in made["scores"][0]["data"]
     assert said(tmp_path, "net", "new-low.wav")[0] == "low"
     fold = ("train", "classify", "tones", "--group", "artist", "--fold", "0/3")
-    refused(run(*fold, "--judge", "tones/low*", "-o", "no"), "--judge", "--cross-validate")
+    refused(run(*fold, "--score-on", "tones/low*", "-o", "no"), "--score-on", "--cross-validate")
 
 
 def test_labels_are_renamed_and_chosen(run: Run, tmp_path: Path, tones: Path) -> None:

@@ -16,7 +16,7 @@ from audiocli.cli import cli
 from audiocli.errors import AudioCliWarning, AudioError, DataError, UsageError
 from audiocli.nn import registry
 from audiocli.tasks.classify.clips import Selection, find_clips
-from audiocli.tasks.classify.material import Split, gather
+from audiocli.tasks.classify.splits import Split, gather
 from audiocli.tasks.training_data import read_each, read_parts, refuse
 
 RATE = 8000
@@ -203,7 +203,7 @@ def test_a_head_tells_what_it_is_worth(table: Table, tmp_path: Path) -> None:
     assert re.search(r"^accuracy [\d.]+ % \(.*\) on part 0 of 4 by artist", done.stderr, re.M)
     assert done.stdout.strip() == str(tmp_path / "net")
     split = registry.open_folder(tmp_path / "net").config["training"]["split"]
-    assert split.startswith("judged on part 0 of 4")
+    assert split.startswith("validated on part 0 of 4")
 
 
 @pytest.mark.parametrize("words", [(), ("--skip-unreadable",)])

@@ -11,6 +11,7 @@ __all__ = ["RENAMED", "RenamingCommand"]
 #: Old name: new name.
 RENAMED: Final = {
     "--heard": "--cache-dir",
+    "--judge": "--score-on",
     "--least": "--min-clips",
     "--listen": "--frontend",
     "--pitches": "--tta-pitches",

@@ -156,9 +156,7 @@ def described(config: Any, *left_out: str) -> dict[str, Any]:
     >>> described(Validation(1.0), "shown", "scores")
     {'value': 1.0, 'decoder': None}
     """
-    values = {key: value for key, value in asdict(config).items() if key not in left_out}
-    # The name that the fit config has had in every config.json so far.
-    return {"recipe" if key == "fit" else key: value for key, value in values.items()}
+    return {key: value for key, value in asdict(config).items() if key not in left_out}
 
 
 def identity_of(

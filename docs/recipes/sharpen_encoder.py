@@ -7,7 +7,7 @@ tables have path, person and set, as `list_voices.py` makes them. Of the mean fe
 of TRAINING, two covariances are taken in every set: of the clips of a person around their mean,
 and of these means around the set's. Along the directions that diagonalise both, features are
 scaled by how much more people differ than the clips of one do (linear discriminant analysis, as
-two-covariance models have it). Heads on the encoder hear its features as they were. DEV, of people
+two-covariance models have it). Heads on the encoder get its features as they were. DEV, of people
 who are not in TRAINING, gives threshold and slope of the cosine.
 
 References
@@ -31,10 +31,10 @@ from audiocli.nn import models, registry
 from audiocli.nn.frontend import from_dict
 from audiocli.nn.provenance import earlier_runs
 from audiocli.tasks.classify.classifier import Encoder
-from audiocli.tasks.classify.clips import Clip, Selection, find_clips
-from audiocli.tasks.classify.encoders import load_trunk
+from audiocli.tasks.classify.clips import LabelledClip, Selection, find_clips
+from audiocli.tasks.classify.encoders import load_encoder
 from audiocli.tasks.classify.examples import load
-from audiocli.tasks.classify.material import Split
+from audiocli.tasks.classify.splits import Split
 from audiocli.tasks.classify.training import logits_of
 
 Array = NDArray[np.float64]
@@ -77,9 +77,9 @@ def directions(within: Array, between: Array) -> Array:
     return scaled[::-1]
 
 
-def features_of(clips: list[Clip], entry: registry.ModelEntry) -> Array:
+def features_of(clips: list[LabelledClip], entry: registry.ModelEntry) -> Array:
     """Compute the mean features (clips, units)."""
-    network = load_trunk(entry, torch.device("cpu"))
+    network = load_encoder(entry, torch.device("cpu"))
     rate = network.frontend.config.sample_rate
     audio = (load(clip, rate) for clip in clips)
     rows = [logits_of(network, [each], mean_features=True)[0] for each in audio]
@@ -92,7 +92,7 @@ def facts(entry: registry.ModelEntry, known: set[str]) -> dict[str, Any]:
     words = ["/".join(Path(word).parts[-2:]) for word in sys.argv[1:]]
     return {
         "data": before["data"],
-        "split": "judged on people of dev.csv, none of them in training.csv",
+        "split": "validated on people of dev.csv, none of them in training.csv",
         "command": shlex.join(["python", "docs/recipes/sharpen_encoder.py", *words]),
         "commit": registry.commit(),
         "group": "person",
@@ -104,9 +104,9 @@ def facts(entry: registry.ModelEntry, known: set[str]) -> dict[str, Any]:
 def main(model: str, training: str, dev: str, output: str) -> None:
     """Write the model folder."""
     entry = registry.open_folder(Path(model))
-    clips, unheard = (find_clips(Path(table), SELECTION) for table in (training, dev))
+    clips, validation = (find_clips(Path(table), SELECTION) for table in (training, dev))
     known = {clip.labels[0] for clip in clips}
-    unheard = [clip for clip in unheard if clip.labels[0] not in known]
+    validation = [clip for clip in validation if clip.labels[0] not in known]
     people, sets = np.array([clip.labels[0] for clip in clips]), np.array(SELECTION.sets(clips))
     layer = directions(*covariances(features_of(clips, entry), people, sets))
     # Lengths are of no matter to a cosine; these keep the numbers in half precision.
@@ -114,14 +114,14 @@ def main(model: str, training: str, dev: str, output: str) -> None:
     config = dict(entry.config)
     arguments = {**config["arguments"], "projection": len(layer)}
     network = models.build(config["architecture"], from_dict(config["frontend"]), arguments)
-    old = load_trunk(entry, torch.device("cpu"), trainable=True).state_dict()
+    old = load_encoder(entry, torch.device("cpu"), trainable=True).state_dict()
     network.load_state_dict({**old, "projection.weight": torch.from_numpy(layer.copy()).float()})
     config |= {"arguments": arguments, "training": facts(entry, known), "scores": []}
     saved = models.save(network, Path(output), config, half=True)
-    split = Split(clips, unheard, [], SELECTION, [], [], "people who were not trained on")
-    judged = split.compared((features_of(unheard, saved) @ layer.T).astype(np.float32))
-    registry.write_config(saved.folder, {**saved.config, "decoder": judged["decoder"]})
-    for score in judged["scores"]:
+    split = Split(clips, validation, [], SELECTION, [], [], "people who were not trained on")
+    found = split.compared((features_of(validation, saved) @ layer.T).astype(np.float32))
+    registry.write_config(saved.folder, {**saved.config, "decoder": found["decoder"]})
+    for score in found["scores"]:
         print(score["metric"], score["value"], score["unit"], score["measure"])
     Encoder(output)  # it can be loaded
 

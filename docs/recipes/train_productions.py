@@ -140,7 +140,7 @@ def main() -> None:
     card = Card(
         "separate", config["architecture"], {**config["arguments"], "odds": 1.0}, config["labels"],
         data, [each.licence for each in data], f"the epoch was chosen on {options.validation.name}",
-        {"seconds": options.seconds, "recipe": asdict(recipe)},
+        {"seconds": options.seconds, "fit": asdict(recipe)},
         {"metric": "vocals SNR improvement", "unit": "dB",
          "measure": "ratio of energies in stereo, no gain or filter allowed",
          "data": f"the clips that chose the epoch: {options.validation.name}"},

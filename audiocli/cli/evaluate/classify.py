@@ -20,7 +20,7 @@ from audiocli.cli.train.classify import DATA, Fold, Selecting, selection_options
 from audiocli.cli.train.options import gathering
 
 if TYPE_CHECKING:
-    from audiocli.tasks.classify.evaluation import Choice, Evaluation
+    from audiocli.tasks.classify.evaluation import Choice, ClipEvaluation
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _warner(evaluating: Evaluating) -> Callable[[str], None]:
     return warn
 
 
-def _close(result: Evaluation, evaluating: Evaluating) -> None:
+def _close(result: ClipEvaluation, evaluating: Evaluating) -> None:
     """Print what was found, record it where that is wanted, and end."""
     from audiocli.cli.progress import finish
     from audiocli.tasks.classify.evaluation import record_scores
@@ -171,7 +171,7 @@ def _close(result: Evaluation, evaluating: Evaluating) -> None:
     finish(result.summary, quiet=evaluating.quiet)
 
 
-def _print_json(result: Evaluation) -> None:
+def _print_json(result: ClipEvaluation) -> None:
     """Print everything; JSON has no NaN."""
     from audiocli.cli.tables import plain
 
@@ -186,7 +186,7 @@ def _print_json(result: Evaluation) -> None:
     click.echo(json.dumps(told, indent=1))
 
 
-def _print_csv(result: Evaluation) -> None:
+def _print_csv(result: ClipEvaluation) -> None:
     """Print a row a clip and one for all; of pairs of clips only the latter."""
     from audiocli.cli.tables import plain
 
@@ -196,7 +196,7 @@ def _print_csv(result: Evaluation) -> None:
     writer.writerows(plain(row) for row in (*result.scores.clips, total))
 
 
-def _print_tables(result: Evaluation) -> None:
+def _print_tables(result: ClipEvaluation) -> None:
     """Print the measures, and a row a class."""
     from audiocli.cli.tables import plain, print_table
 

@@ -156,13 +156,13 @@ _class_options = adding(
             "--means",
             "deviation",
             flag_value="without",
-            help="head: hear the means of features over a clip, and not how they deviate.",
+            help="head: use the means of features over a clip, and not their deviations.",
         ),
         click.option(
             "--reach",
             "deviation",
             flag_value="added",
-            help="head: hear the sums of mean and deviation alone: how high features reach.",
+            help="head: use only the sums of mean and deviation: how high features reach.",
         ),
         click.option(
             "--whiten",
@@ -173,10 +173,10 @@ _class_options = adding(
             "class differ anyway. [0]",
         ),
         click.option(
-            "--judge",
+            "--score-on",
             metavar="PATTERN",
             multiple=True,
-            help="Clips that count then, as for --hold-out; may be repeated. [all]",
+            help="Clips that are scored then, as for --hold-out; may be repeated. [all]",
         ),
         click.option(
             "--frontend",
@@ -230,7 +230,7 @@ class Classes:
     unbalanced: bool
     deviation: Literal["without", "added"] | None
     whiten: float
-    judge: tuple[str, ...]
+    score_on: tuple[str, ...]
     frontend: str
     hidden_size: int | None
     num_layers: int | None
@@ -295,7 +295,7 @@ def _train_head(task: str, classes: Classes, selecting: Selecting, training: Tra
         entry = train(
             classes.data, training.output, fitting, selecting.selection(),
             held_out=classes.held_out, fold=classes.fold, dev=classes.dev, parts=classes.parts,
-            judge=classes.judge, licences=training.licences,
+            scored_on=classes.score_on, licences=training.licences,
             skip_unreadable=training.skip_unreadable, device=training.device, stage=shown.stage,
         )  # fmt: skip
     finish(entry)
@@ -306,7 +306,7 @@ def _train_network(task: str, classes: Classes, selecting: Selecting, training: 
     if classes.parts:
         raise click.UsageError("--cross-validate: is for --arch head alone; use --fold")
     from audiocli.tasks.classify.examples import AUGMENTATIONS
-    from audiocli.tasks.classify.material import gather
+    from audiocli.tasks.classify.splits import gather
     from audiocli.tasks.classify.training import TrainingConfig, train
 
     sizes = arguments(

@@ -1,19 +1,19 @@
-"""Say what a recording is: one class of many, or any number of tags; and who is heard.
+"""Classify recordings: one class of many, or any number of tags; and recognise people by voice.
 
-A network listens to log-mel spectrograms and describes steps of 10 to 160 ms; the mean and the
+A network computes features of log-mel spectrograms in steps of 10 to 160 ms; the mean and the
 deviation of its features over the recording, or over each segment, go through a linear layer to
-the logits of the classes (softmax) or of the tags (a logistic function each). Several models that
-listen through one encoder share its work. Probabilities are calibrated by a temperature that was
+the logits of the classes (softmax) or of the tags (a logistic function each). Several models on
+one encoder share its work. Probabilities are calibrated by a temperature that was
 fitted on recordings of other artists or speakers than those trained on (Guo et al. 2017).
 
 Units: times are seconds; probabilities lie between 0 and 1; the axes of mood, valence and arousal,
 between -1 and 1 (Russell's circumplex, derived from the four quadrants).
 
-Known deviations from the papers: networks hear the channels' mean, brought to one peak level, so
-that the level of a recording says nothing; speakers are compared by the cosine of their mean
-features after those of a whole set are taken off, without a model of the variance within one.
+Known deviations from the papers: the input is the mean of the channels, brought to one peak
+level, so that the level of a recording has no influence; speakers are compared by the cosine of
+their mean features less the mean of a whole set, without a model of the variance within one.
 
-Limits: a model knows its classes alone, and gives every sound one of them; below a level of
+Limits: a model knows only its own classes, and assigns one of them to any sound; below a level of
 confidence, stated on its card, the answer is ``unknown``.
 
 References

@@ -1,4 +1,4 @@
-"""What can be wrong with labelled clips before anything is trained on them, all of it at once.
+"""Checks of labelled clips before training, which report all problems at once.
 
 Spellings of one group are put right, with a warning.
 The rest is listed, for :func:`audiocli.tasks.training_data.refuse`.
@@ -13,21 +13,21 @@ from dataclasses import replace
 
 from audiocli.errors import AudioError, warn
 from audiocli.io.audio import AudioReader
-from audiocli.tasks.classify.clips import Clip, label_set
+from audiocli.tasks.classify.clips import LabelledClip, label_set
 from audiocli.tasks.training_data import Stage, read_each
 
 __all__ = ["alike", "one_group_each", "readable", "similar_labels", "unbalanced_split", "undecided"]
 
-#: So many names stand in a message.
+#: How many names a message lists.
 NAMED = 5
 
 
 def alike(name: str) -> str:
-    """Give what names have in common that differ only by blanks, case or encoding of accents."""
+    """Normalise a name: blanks, case and the encoding of accents do not count."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
-def one_group_each(clips: Sequence[Clip], column: str | None) -> list[Clip]:
+def one_group_each(clips: Sequence[LabelledClip], column: str | None) -> list[LabelledClip]:
     """Take spellings of a group that differ by blanks or case alone as one group."""
     if column is None:
         return list(clips)
@@ -49,7 +49,7 @@ def one_group_each(clips: Sequence[Clip], column: str | None) -> list[Clip]:
     ]
 
 
-def undecided(clips: Sequence[Clip]) -> list[str]:
+def undecided(clips: Sequence[LabelledClip]) -> list[str]:
     """List the files with several labels, in one data set or in two, where each can have one."""
     labels: dict[str, dict[str, None]] = {}
     for clip in clips:
@@ -64,9 +64,9 @@ def undecided(clips: Sequence[Clip]) -> list[str]:
 
 
 def readable(
-    clips: Sequence[Clip], *, skip: bool, stage: Stage = lambda what, done, total: None
+    clips: Sequence[LabelledClip], *, skip: bool, stage: Stage = lambda what, done, total: None
 ) -> tuple[set[str], list[str]]:
-    """Decode each file once, to know before any work which of them cannot be."""
+    """Decode each file once, to report before any work which of them cannot be read."""
     files = list({os.path.realpath(clip.path): clip for clip in clips}.values())
     problems: list[str] = []
     found = read_each(files, _decoded, lambda clip: str(clip.path), problems=problems, stage=stage)
@@ -77,7 +77,7 @@ def readable(
     return {os.path.realpath(clip.path) for clip, _ in found}, problems
 
 
-def _decoded(clip: Clip) -> int:
+def _decoded(clip: LabelledClip) -> int:
     with AudioReader(clip.path) as reader:
         samples = sum(int(block.shape[1]) for block in reader.blocks())
     if not samples:
@@ -86,9 +86,12 @@ def _decoded(clip: Clip) -> int:
 
 
 def unbalanced_split(
-    training: Sequence[Clip], validation: Sequence[Clip], labels: Sequence[str], group: str | None
+    training: Sequence[LabelledClip],
+    validation: Sequence[LabelledClip],
+    labels: Sequence[str],
+    group: str | None,
 ) -> list[str]:
-    """List the classes that a split leaves nothing of to train on, and warn of the contrary."""
+    """List the classes without clips to train on, and warn of those without clips to validate."""
     there = set(label_set(training))
     untrained = [label for label in labels if label not in there]
     unscored = [label for label in labels if label not in set(label_set(validation))]

@@ -18,7 +18,7 @@ from audiocli.io.audio.streaming import Block, resample
 from audiocli.nn import models, registry
 from audiocli.nn.clipwise import ClipNetwork, Head, pool, steps_of_stream
 from audiocli.tasks.classify.decisions import SILENCE, Track, decode, merged, probable
-from audiocli.tasks.classify.encoders import ears_of, fitting_heads, load_trunk
+from audiocli.tasks.classify.encoders import encoders_of, fitting_heads, load_encoder
 
 __all__ = [
     "Classifier",
@@ -29,24 +29,24 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float32]
-#: Where stretches of a recording begin and end, in seconds.
+#: Where segments of a recording begin and end, in seconds.
 Spans = tuple[NDArray[np.float64], NDArray[np.float64]]
-#: What tells speech from music, and from when on a recording is taken for speech.
-JUDGE, SPOKEN = "content", 0.8
-#: If nothing else listens through its encoder, it hears the first so many seconds of each so many.
-GLANCE, EVERY = 2.56, 20.48
-#: A recording, or a stretch, that peaks below this is silent.
+#: The model that tells speech from music, and the probability from which it is speech.
+SPEECH_MODEL, SPOKEN = "content", 0.8
+#: If no other model uses its encoder, it gets only so many seconds of each so many.
+EXCERPT, EVERY = 2.56, 20.48
+#: A recording or segment whose peak is below this is silent.
 SILENT = 0.5 / 32768
-#: Segments that wait for the heads, at most: what a long recording keeps is its logits alone.
+#: Most segments that wait for the heads, so that a long recording keeps only its logits.
 WAITING = 256
 
 
-class _Listener:
-    """An encoder, and the heads of the models that listen through it."""
+class _SharedEncoder:
+    """An encoder, and the heads of all models that use it."""
 
-    def __init__(self, network: ClipNetwork, *, glancing: bool = False) -> None:
-        self.network, self.glancing = network, glancing
-        # A model's place, its head, or a share of that, and the features that this hears.
+    def __init__(self, network: ClipNetwork, *, sparse: bool = False) -> None:
+        self.network, self.sparse = network, sparse
+        # Of each model: its place, its head or a part of it, and the features that this gets.
         self.heads: list[tuple[int, Head, NDArray[np.intp]]] = []
 
     @property
@@ -60,7 +60,7 @@ class _Listener:
 
 
 class Classifier:
-    """Models that say what a recording is, loaded once.
+    """Models for classes and tags of recordings, loaded once.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ class Classifier:
     device : str
         As in :func:`audiocli.nn.models.device`.
     segment, hop : float, optional
-        Say something of every `segment` seconds, each `hop` seconds (by default as long), and
-        not of the recording as a whole.
+        Classify segments of `segment` seconds, one every `hop` seconds (by default as long),
+        and not the recording as a whole.
 
     Raises
     ------
@@ -103,51 +103,51 @@ class Classifier:
         self.segment, self.hop = segment, hop or segment
         self.entries = [_find(task, name) for name in names]
         where = models.device(device)
-        self._listeners: dict[Path, _Listener] = {}
+        self._encoders: dict[Path, _SharedEncoder] = {}
         for place, entry in enumerate(self.entries):
-            self._put_on(place, entry, where)
-        self._judge = self._with_judge(where)
+            self._add(place, entry, where)
+        self._speech_model = self._add_speech_model(where)
 
-    def _put_on(
-        self, place: int, entry: registry.ModelEntry, where: torch.device, *, glancing: bool = False
+    def _add(
+        self, place: int, entry: registry.ModelEntry, where: torch.device, *, sparse: bool = False
     ) -> None:
-        """Let a model listen; what listens through the same encoder shares it."""
-        ears, listeners = ears_of(entry), []
-        for ear in ears:
-            key = ear.entry.folder.resolve()  # the same weights may listen in other ways
-            if key not in self._listeners:
-                network = load_trunk(ear.entry, where)
-                self._listeners[key] = _Listener(network, glancing=glancing)
-            listeners.append(self._listeners[key])
-        networks = [each.network for each in listeners]
-        own = ears[0].entry is entry
+        """Add a model; models on the same encoder share it."""
+        parts, encoders = encoders_of(entry), []
+        for part in parts:
+            key = part.entry.folder.resolve()  # the same weights may have another front-end
+            if key not in self._encoders:
+                network = load_encoder(part.entry, where)
+                self._encoders[key] = _SharedEncoder(network, sparse=sparse)
+            encoders.append(self._encoders[key])
+        networks = [each.network for each in encoders]
+        own = parts[0].entry is entry
         head = networks[0].head if own else models.load(entry, where)
-        shares = fitting_heads(entry, head, list(zip(ears, networks, strict=True)))
-        for ear, listener, share in zip(ears, listeners, shares, strict=True):
-            listener.heads.append((place, share, listener.network.places(ear.part)))
+        shares = fitting_heads(entry, head, list(zip(parts, networks, strict=True)))
+        for part, encoder, share in zip(parts, encoders, shares, strict=True):
+            encoder.heads.append((place, share, encoder.network.places(part.part)))
 
-    def _with_judge(self, where: torch.device) -> registry.ModelEntry | None:
-        """Let what tells speech from music listen along: to all, or else now and then."""
+    def _add_speech_model(self, where: torch.device) -> registry.ModelEntry | None:
+        """Add the model that tells speech from music, on the whole stream or on excerpts of it."""
         if not any(entry.config.get("domain") == "music" for entry in self.entries):
             return None
         try:
-            entry = registry.find("classify", JUDGE)
+            entry = registry.find("classify", SPEECH_MODEL)
         except UsageError:  # none is installed
             return None
-        self._put_on(-1, entry, where, glancing=True)
+        self._add(-1, entry, where, sparse=True)
         return entry
 
     def warnings(self, track: Track) -> tuple[str, ...]:
-        """Say why an answer may mean nothing."""
-        return track.doubts
+        """Say why a result may be meaningless."""
+        return track.warnings
 
     def stream(self, blocks: Iterable[Block], sample_rate: int) -> list[Track]:
-        """Listen to a recording once, in constant memory, with every model.
+        """Classify a recording with every model, in one pass and in constant memory.
 
         Parameters
         ----------
         blocks : iterable of ndarray, shape (channels, samples)
-            Consecutive pieces; the models hear the channels' mean.
+            Consecutive blocks; channels are averaged.
         sample_rate : int
             In Hz.
 
@@ -157,15 +157,12 @@ class Classifier:
             One for each model, in their order.
         """
         sample_rate = as_rate(sample_rate)
-        counted, listeners = (
-            _Counted(as_blocks(blocks), sample_rate),
-            list(self._listeners.values()),
-        )
+        counted, encoders = _Counted(as_blocks(blocks), sample_rate), list(self._encoders.values())
         gathered = [
-            _Gatherer(each, *((None, None) if each.glancing else (self.segment, self.hop)))
-            for each in listeners
+            _Pooler(each, *((None, None) if each.sparse else (self.segment, self.hop)))
+            for each in encoders
         ]
-        streams = _steps(listeners, counted, sample_rate, spread=self.segment is None)
+        streams = _steps(encoders, counted, sample_rate, spread=self.segment is None)
         with torch.inference_mode():
             for parts in zip_longest(*streams):
                 for gatherer, part in zip(gathered, parts, strict=True):
@@ -179,8 +176,8 @@ class Classifier:
                 before = logits[place][0] if place in logits else 0
                 logits[place] = before + rows, spans
         silent, spoken = counted.peak < SILENT, False
-        if self._judge is not None:
-            kind = _track(self._judge, *logits.pop(-1), seconds)
+        if self._speech_model is not None:
+            kind = _track(self._speech_model, *logits.pop(-1), seconds)
             sure = dict(zip(kind.labels, kind.probabilities.mean(axis=0), strict=True))
             spoken = not silent and sure.get("speech", 0.0) > SPOKEN
         return [
@@ -197,7 +194,7 @@ class Classifier:
 
 
 class Encoder:
-    """A trunk that says what a recording is like, in numbers: for comparison by example.
+    """An encoder that embeds recordings, for comparison by example.
 
     Parameters
     ----------
@@ -221,19 +218,19 @@ class Encoder:
 
     def __init__(self, name: str = "voice", *, device: str = "auto") -> None:
         self.entry = registry.find("encode", name)
-        self._network = load_trunk(self.entry, models.device(device))
+        self._network = load_encoder(self.entry, models.device(device))
 
     def stream(self, blocks: Iterable[Block], sample_rate: int) -> Floats:
-        """Compute what a recording is compared by (units,), in constant memory.
+        """Embed a recording as a vector (units,), in constant memory.
 
         Raises
         ------
         AudioError
             If it is silent.
         """
-        gatherer = _Gatherer(_Listener(self._network), None, None)
+        gatherer = _Pooler(_SharedEncoder(self._network), None, None)
         counted = _Counted(as_blocks(blocks), as_rate(sample_rate))
-        for part in _heard(self._network, counted, as_rate(sample_rate)):
+        for part in _steps_of(self._network, counted, as_rate(sample_rate)):
             gatherer.add(part)
         mean = torch.from_numpy(gatherer.whole()[: self._network.units])
         with torch.inference_mode():
@@ -254,13 +251,13 @@ def _find(task: str | None, name: str) -> registry.ModelEntry:
 
 
 class _Counted:
-    """Mono blocks, how many samples there were, and how loud the loudest was."""
+    """Mono blocks, with the number of samples so far and their peaks."""
 
     def __init__(self, blocks: Iterable[Block], sample_rate: int) -> None:
         self.blocks, self.samples, self.peak = downmix(blocks, sample_rate), 0, 0.0
-        self.stretch = max(1, round(0.05 * sample_rate))
-        self.seconds = self.stretch / sample_rate
-        self.peaks: list[float] = []  # of each stretch
+        self.span = max(1, round(0.05 * sample_rate))
+        self.seconds = self.span / sample_rate
+        self.peaks: list[float] = []  # of each span of 50 ms
 
     def __iter__(self) -> Iterator[Block]:
         for block in self.blocks:
@@ -270,73 +267,73 @@ class _Counted:
             yield block
 
     def _measure(self, levels: Floats) -> None:
-        """Note the peaks of stretches of 50 ms, whatever blocks they come in."""
+        """Keep the peaks of spans of 50 ms, whatever blocks they come in."""
         first = self.samples - len(levels)
-        cuts = np.arange(-first % self.stretch, len(levels), self.stretch)
+        cuts = np.arange(-first % self.span, len(levels), self.span)
         for start, part in zip([0, *cuts.tolist()], np.split(levels, cuts), strict=True):
             if len(part):
-                number = (first + start) // self.stretch
+                number = (first + start) // self.span
                 self.peaks += [0.0] * (number + 1 - len(self.peaks))
                 self.peaks[number] = max(self.peaks[number], float(part.max()))
 
     def is_silent(self, start: float, end: float) -> bool:
-        """Tell whether nothing sounds from a time to another, but for less than 50 ms."""
+        """Tell whether nothing sounds between two times, but for less than 50 ms."""
         first, last = math.ceil(start / self.seconds - 1e-6), math.floor(end / self.seconds + 1e-6)
         return max(self.peaks[first : max(last, first + 1)], default=0.0) < SILENT
 
 
 def _steps(
-    listeners: Sequence[_Listener], blocks: Iterable[Block], sample_rate: int, *, spread: bool
+    encoders: Sequence[_SharedEncoder], blocks: Iterable[Block], sample_rate: int, *, spread: bool
 ) -> list[Iterator[Floats]]:
-    """Give each listener the stream, resampled once for each rate."""
-    rates = sorted({listener.rate for listener in listeners})
+    """Compute the steps of each encoder; the stream is resampled once for each rate."""
+    rates = sorted({encoder.rate for encoder in encoders})
     by_rate: dict[int, list[Iterator[Block]]] = {}
     for rate, copy in zip(rates, tee(blocks, len(rates)), strict=True):
-        wanted = sum(listener.rate == rate for listener in listeners)
+        wanted = sum(encoder.rate == rate for encoder in encoders)
         by_rate[rate] = list(tee(resample(copy, sample_rate, rate), wanted))
-    heard = [(block[0] for block in by_rate[listener.rate].pop()) for listener in listeners]
+    streams = [(block[0] for block in by_rate[encoder.rate].pop()) for encoder in encoders]
     return [
-        _glances(listener, mono)
-        if listener.glancing
-        else steps_of_stream(listener.network, mono, spread=spread)
-        for listener, mono in zip(listeners, heard, strict=True)
+        _sparse_steps(encoder, mono)
+        if encoder.sparse
+        else steps_of_stream(encoder.network, mono, spread=spread)
+        for encoder, mono in zip(encoders, streams, strict=True)
     ]
 
 
-def _glances(listener: _Listener, blocks: Iterable[Floats]) -> Iterator[Floats]:
-    """Compute the steps (steps, units) of a part of each stretch of a stream, all of the first."""
-    buffer, every = np.zeros(0, np.float32), round(EVERY * listener.rate)
-    glance = every
+def _sparse_steps(encoder: _SharedEncoder, blocks: Iterable[Floats]) -> Iterator[Floats]:
+    """Compute the steps (steps, units) of excerpts of a stream, the first of them longer."""
+    buffer, every = np.zeros(0, np.float32), round(EVERY * encoder.rate)
+    length = every
 
     def give() -> Floats:
-        return np.concatenate(list(steps_of_stream(listener.network, [buffer[:glance]])))
+        return np.concatenate(list(steps_of_stream(encoder.network, [buffer[:length]])))
 
     for block in blocks:
         buffer = np.concatenate([buffer, block])
-        while len(buffer) >= every:  # as often as others give what they heard
+        while len(buffer) >= every:  # as often as other encoders give steps
             yield give()
-            buffer, glance = buffer[every:], round(GLANCE * listener.rate)
-    if glance == every or len(buffer):
+            buffer, length = buffer[every:], round(EXCERPT * encoder.rate)
+    if length == every or len(buffer):
         yield give()
 
 
-def _heard(network: ClipNetwork, counted: _Counted, sample_rate: int) -> Iterator[Floats]:
-    [steps] = _steps([_Listener(network)], counted, sample_rate, spread=True)
+def _steps_of(network: ClipNetwork, counted: _Counted, sample_rate: int) -> Iterator[Floats]:
+    [steps] = _steps([_SharedEncoder(network)], counted, sample_rate, spread=True)
     return steps
 
 
-class _Gatherer:
-    """Pools the steps of a stream, as a whole or segment by segment, and asks the heads."""
+class _Pooler:
+    """Pools the steps of a stream, as a whole or by segments, and runs the heads on them."""
 
-    def __init__(self, listener: _Listener, segment: float | None, hop: float | None) -> None:
-        self.listener = listener
-        units = listener.network.units
+    def __init__(self, encoder: _SharedEncoder, segment: float | None, hop: float | None) -> None:
+        self.encoder = encoder
+        units = encoder.network.units
         self.count, self.sums = 0, np.zeros((2, units))
-        self.length = None if segment is None else max(1, round(segment / listener.step))
-        self.hop = None if hop is None else max(1, round(hop / listener.step))
+        self.length = None if segment is None else max(1, round(segment / encoder.step))
+        self.hop = None if hop is None else max(1, round(hop / encoder.step))
         self.kept, self.first, self.taken = np.zeros((0, units), np.float32), 0, 0
-        self.pooled: list[Floats] = []  # what waits for the heads
-        self.logits: list[list[Floats]] = [[] for _ in listener.heads]
+        self.pooled: list[Floats] = []  # segments that wait for the heads
+        self.logits: list[list[Floats]] = [[] for _ in encoder.heads]
 
     def add(self, part: Floats) -> None:
         """Take the next steps (steps, units)."""
@@ -357,7 +354,7 @@ class _Gatherer:
         self.first += min(drop, len(self.kept))
         self.kept = self.kept[drop:]
         if len(self.pooled) >= WAITING:
-            self._ask()
+            self._run_heads()
 
     def whole(self) -> Floats:
         """Pool all steps from their sums, as :func:`audiocli.nn.clipwise.pool` does."""
@@ -371,7 +368,7 @@ class _Gatherer:
         """Close the last segment, and say where each begins and ends, in seconds."""
         if self.length is None or self.hop is None:
             return np.zeros(1), np.array([seconds])
-        step, lead = self.listener.step, self.length - self.hop
+        step, lead = self.encoder.step, self.length - self.hop
         # The last step may begin where the recording ends: no segment is there for it alone.
         end = (seconds - 1e-6) / step
         while self.taken > 1 and (self.taken - 1) * self.hop + max(lead, 0) > end:
@@ -383,7 +380,7 @@ class _Gatherer:
             left = 0.0
         starts = np.arange(self.taken, dtype=np.float64) * (self.hop * step)
         ends: NDArray[np.float64] = np.minimum(starts + self.length * step, seconds)
-        if left <= step:  # nobody hears less than a step by itself
+        if left <= step:  # less than a step is no segment by itself
             ends[-1] = seconds
         return starts, ends
 
@@ -391,22 +388,22 @@ class _Gatherer:
         """Compute the logits (segments, labels) of each head, with its model's place."""
         if self.length is None:
             self.pooled.append(self.whole())
-        self._ask()
+        self._run_heads()
         count = self.taken or 1
         return [
             (place, np.concatenate(rows)[:count])
-            for (place, *_), rows in zip(self.listener.heads, self.logits, strict=True)
+            for (place, *_), rows in zip(self.encoder.heads, self.logits, strict=True)
         ]
 
-    def _ask(self) -> None:
+    def _run_heads(self) -> None:
         if not self.pooled:
             return
-        where = next(self.listener.network.buffers()).device
-        heard = torch.from_numpy(np.stack(self.pooled).astype(np.float32)).to(where)
+        where = next(self.encoder.network.buffers()).device
+        pooled = torch.from_numpy(np.stack(self.pooled).astype(np.float32)).to(where)
         self.pooled = []
         with torch.inference_mode():
-            for (_, head, chosen), rows in zip(self.listener.heads, self.logits, strict=True):
-                rows.append(head(heard[:, chosen]).float().cpu().numpy())
+            for (_, head, chosen), rows in zip(self.encoder.heads, self.logits, strict=True):
+                rows.append(head(pooled[:, chosen]).float().cpu().numpy())
 
 
 def _track(
@@ -424,21 +421,21 @@ def _track(
     probabilities = probable(logits / float(decoder.get("temperature", 1.0)), entry.task)
     threshold = decoder.get("threshold", 0.5) if entry.task == "tag" else decoder.get("unknown", 0)
     labels = tuple(str(label) for label in entry.config["labels"])
-    doubts = []
-    hushed = np.array([silent or is_silent(*span) for span in zip(*spans, strict=True)], bool)
+    warnings = []
+    quiet = np.array([silent or is_silent(*span) for span in zip(*spans, strict=True)], bool)
     if silent:
-        doubts.append("is silent")
-    # Nothing sounds there, so nothing is said, but where silence is a class.
-    probabilities[hushed] = 0 if entry.task == "tag" or SILENCE in labels else 1 / len(labels)
+        warnings.append("is silent")
+    # Where nothing sounds there is no answer, unless silence is a class.
+    probabilities[quiet] = 0 if entry.task == "tag" or SILENCE in labels else 1 / len(labels)
     named = np.array([label == SILENCE for label in labels], bool)
-    probabilities[np.ix_(hushed, named)] = 1
+    probabilities[np.ix_(quiet, named)] = 1
     axes = {
         str(name): probabilities @ np.array([signs.get(label, 0.0) for label in labels], np.float32)
         for name, signs in (entry.config.get("axes") or {}).items()
     }
     if spoken and entry.config.get("domain") == "music":
-        doubts.append(f"sounds like speech, and {entry.name!r} is made for music")
+        warnings.append(f"sounds like speech, and {entry.name!r} is made for music")
     return Track(
         entry.name, entry.task, labels, probabilities, *spans, seconds, float(threshold), axes,
-        tuple(doubts), hushed,
+        tuple(warnings), quiet,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Labelled clips: a folder a class, or a table of paths and labels; and how to part them.
+"""Labelled clips: a folder a class, or a table of paths and labels; and how to split them.
 
 A folder with a ``labels.csv`` in it holds what the table names, in its column ``path``; the
 labels stand in a column of choice, several of them with ``;`` between. Without one, the folders
@@ -23,7 +23,7 @@ from audiocli.tasks.annotated import title
 
 __all__ = [
     "TABLE",
-    "Clip",
+    "LabelledClip",
     "Selection",
     "find_clips",
     "folds",
@@ -35,13 +35,13 @@ __all__ = [
 ]
 
 TABLE = "labels.csv"
-#: So many missing files stand in a message.
+#: How many missing files a message lists.
 NAMED = 20
 
 
 @dataclass(frozen=True)
-class Clip:
-    """A recording and what is known of it.
+class LabelledClip:
+    """A recording with its labels and other metadata.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class Selection:
         Labels that fewer clips have are left out.
     multi_label : bool
         Let a classifier's clips have several labels: any of them is a right answer, and in
-        training a clip is shared among them.
+        training each counts in equal parts.
     pair_within : str, optional
         The column of the sets, where clips are compared two by two: those of two sets differ by
         more than their labels, so pairs of one set are what counts.
@@ -103,13 +103,13 @@ class Selection:
     multi_label: bool = False
     pair_within: str | None = None
 
-    def sets(self, clips: Sequence[Clip]) -> list[str] | None:
+    def sets(self, clips: Sequence[LabelledClip]) -> list[str] | None:
         """Name the set of each clip; None where there are none."""
         column = self.pair_within
         return None if column is None else [clip.facts[column] for clip in clips]
 
 
-def find_clips(folder: Path, selection: Selection, *, missing: bool = False) -> list[Clip]:
+def find_clips(folder: Path, selection: Selection, *, missing: bool = False) -> list[LabelledClip]:
     """Find the labelled clips of a folder or a table."""
     table = folder if folder.is_file() else folder / TABLE
     if table.is_file():
@@ -137,7 +137,7 @@ def _renamed(labels: Sequence[str], names: Mapping[str, str]) -> tuple[str, ...]
     return tuple(dict.fromkeys(label for label in new if label))
 
 
-def _listed(table: Path, selection: Selection, missing: bool) -> list[Clip]:
+def _listed(table: Path, selection: Selection, missing: bool) -> list[LabelledClip]:
     try:
         with table.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream, restkey="", restval="")
@@ -160,16 +160,16 @@ def _listed(table: Path, selection: Selection, missing: bool) -> list[Clip]:
             continue
         cells = ";".join(row[column] for column in selection.columns)
         labels = tuple(part.strip() for part in cells.split(";") if part.strip())
-        clips.append(Clip(path, _below(row["path"]), table.parent, labels, row))
+        clips.append(LabelledClip(path, _below(row["path"]), table.parent, labels, row))
     if lost:
         more = f"; and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
         raise DataError(f"{table}, {'; '.join(lost[:NAMED])}{more}")
     return clips
 
 
-def _joined(clips: Sequence[Clip]) -> list[Clip]:
+def _joined(clips: Sequence[LabelledClip]) -> list[LabelledClip]:
     """Join the rows of one file, so that nothing is trained or scored on both as if it were two."""
-    rows: dict[str, list[Clip]] = {}
+    rows: dict[str, list[LabelledClip]] = {}
     for clip in clips:
         rows.setdefault(os.path.realpath(clip.path), []).append(clip)
     again = [found for found in rows.values() if len({each.labels for each in found}) < len(found)]
@@ -186,23 +186,23 @@ def _joined(clips: Sequence[Clip]) -> list[Clip]:
 
 
 def _below(name: str) -> str:
-    """Name a file that lies elsewhere without the way that leads there on this machine."""
+    """Name a file outside the folder by its last two parts, the same on every machine."""
     path = Path(name)
     outside = path.is_absolute() or ".." in path.parts
     return "/".join(path.parts[-2:]) if outside else path.as_posix()
 
 
-def _in_folders(folder: Path) -> list[Clip]:
+def _in_folders(folder: Path) -> list[LabelledClip]:
     clips = []
     for item in find_inputs([str(folder)]):
         parts = item.relative.parts
         if item.problem is None and len(parts) > 1:
             name = item.relative.as_posix()
-            clips.append(Clip(item.path, name, folder, (parts[0],), {"label": parts[0]}))
+            clips.append(LabelledClip(item.path, name, folder, (parts[0],), {"label": parts[0]}))
     return clips
 
 
-def label_set(clips: Sequence[Clip], min_clips: int = 1) -> list[str]:
+def label_set(clips: Sequence[LabelledClip], min_clips: int = 1) -> list[str]:
     """List the labels that enough clips have."""
     counts: dict[str, int] = {}
     for clip in clips:
@@ -211,11 +211,8 @@ def label_set(clips: Sequence[Clip], min_clips: int = 1) -> list[str]:
     return sorted(label for label, count in counts.items() if count >= min_clips)
 
 
-def target_matrix(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.float32]:
-    """Mark the labels of clips.
-
-    Returns (clips, labels).
-    """
+def target_matrix(clips: Sequence[LabelledClip], labels: Sequence[str]) -> NDArray[np.float32]:
+    """Mark the labels of clips in a matrix (clips, labels)."""
     place = {label: index for index, label in enumerate(labels)}
     targets = np.zeros((len(clips), len(labels)), np.float32)
     for row, clip in zip(targets, clips, strict=True):
@@ -225,8 +222,10 @@ def target_matrix(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.fl
     return targets
 
 
-def select(clips: Sequence[Clip], patterns: Sequence[str], option: str) -> list[Clip]:
-    """Take the clips that any of the patterns means."""
+def select(
+    clips: Sequence[LabelledClip], patterns: Sequence[str], option: str
+) -> list[LabelledClip]:
+    """Take the clips that match any of the patterns."""
     taken = []
     for pattern in patterns:
         fitting = [clip for clip in clips if _means(pattern, clip)]
@@ -241,15 +240,15 @@ def select(clips: Sequence[Clip], patterns: Sequence[str], option: str) -> list[
     return [clip for clip in clips if clip.path in chosen]
 
 
-def _means(pattern: str, clip: Clip) -> bool:
+def _means(pattern: str, clip: LabelledClip) -> bool:
     column, equals, value = pattern.partition("=")
     if equals and column in clip.facts:
         return fnmatchcase(clip.facts[column], value)
     return fnmatchcase(clip.title, pattern)
 
 
-def folds(clips: Sequence[Clip], group: str | None, count: int) -> list[list[int]]:
-    """Part clips so that no group is in two parts, and labels are spread evenly."""
+def folds(clips: Sequence[LabelledClip], group: str | None, count: int) -> list[list[int]]:
+    """Split clips into folds, each group in one of them, with labels spread evenly."""
     groups: dict[str, list[int]] = {}
     for place, clip in enumerate(clips):
         groups.setdefault(clip.group(group), []).append(place)
@@ -271,7 +270,9 @@ def folds(clips: Sequence[Clip], group: str | None, count: int) -> list[list[int
     return [sorted(part) for part in parts]
 
 
-def part_of(clips: Sequence[Clip], group: str | None, fold: tuple[int, int]) -> list[Clip]:
+def part_of(
+    clips: Sequence[LabelledClip], group: str | None, fold: tuple[int, int]
+) -> list[LabelledClip]:
     """Take one of the parts that :func:`folds` makes."""
     place, parts = fold
     if not 0 <= place < parts or parts < 2:
@@ -279,7 +280,7 @@ def part_of(clips: Sequence[Clip], group: str | None, fold: tuple[int, int]) -> 
     return [clips[index] for index in folds(clips, group, parts)[place]]
 
 
-def refuse_several(clips: Sequence[Clip], advice: str) -> None:
+def refuse_several(clips: Sequence[LabelledClip], advice: str) -> None:
     """Refuse clips with several labels where one is needed."""
     for clip in clips:
         if len(clip.labels) > 1:

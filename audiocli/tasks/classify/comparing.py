@@ -13,7 +13,7 @@ from audiocli.errors import FieldError, UsageError
 from audiocli.nn import registry
 from audiocli.tasks.classify.classifier import Encoder
 from audiocli.tasks.classify.enrolment import compare_vectors
-from audiocli.tasks.classify.hearing import VOICE, heard
+from audiocli.tasks.classify.streams import VOICE, decoded
 from audiocli.tasks.runner import BatchOptions, Declaration, Item, Work, run_declared
 
 __all__ = ["compare_files"]
@@ -30,7 +30,7 @@ class _MakeWork:
         encoder = Encoder(self.encoder, device=self.device)
 
         def work(item: Item) -> tuple[float, Any]:
-            with heard(item.input, item.progress) as blocks:
+            with decoded(item.input, item.progress) as blocks:
                 vector = encoder.stream(blocks, blocks.rate)
             return blocks.seconds, (item.input.label, vector)
 

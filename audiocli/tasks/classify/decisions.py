@@ -1,4 +1,4 @@
-"""From probabilities to answers, in plain numpy: labels, tags, events along time."""
+"""From probabilities to results, in plain numpy: labels, tags, events along time."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from audiocli.io.formats import Segments
 __all__ = ["UNKNOWN", "Track", "decode", "merged", "probable"]
 
 Floats = NDArray[np.float32]
-#: What a recording is called that is like none of the classes.
+#: Label of a recording that belongs to none of the classes.
 UNKNOWN = "unknown"
-#: What a stretch is called in which nothing sounds.
+#: Label of a segment in which nothing sounds.
 SILENCE = "silence"
 
 
 @dataclass(frozen=True)
 class Track:
-    """What a model says of a recording.
+    """The estimates of a model for a recording.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Track:
     task : {"classify", "tag"}
         One label of many, or any number of them.
     labels : tuple of str
-        What it knows.
+        Its classes or tags.
     probabilities : ndarray, shape (segments, labels)
         Between 0 and 1; of a classifier the rows add up to 1.
     starts, ends : ndarray, shape (segments,)
@@ -42,10 +42,10 @@ class Track:
         The model's own: a best label below it is no answer, a tag below it is not given.
     axes : dict of str to ndarray, shape (segments,)
         Scales from -1 to 1 that the model derives from its labels: of mood, valence and arousal.
-    doubts : tuple of str
-        Why the answer may mean nothing: the recording is not of the kind the model is made for.
+    warnings : tuple of str
+        Why the result may be meaningless: silence, or a recording that the model is not for.
     silent : ndarray of bool, shape (segments,)
-        Where nothing sounds; none where that was not asked.
+        Where nothing sounds; empty if that was not measured.
     """
 
     model: str
@@ -57,11 +57,11 @@ class Track:
     seconds: float
     threshold: float
     axes: Mapping[str, Floats] = field(default_factory=dict)
-    doubts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     silent: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
     def is_silent(self, segment: int) -> bool:
-        """Tell whether nothing sounds in a segment, so that nothing is said of it."""
+        """Tell whether nothing sounds in a segment, so that it has no label."""
         return segment < len(self.silent) and bool(self.silent[segment])
 
     @property
@@ -71,10 +71,7 @@ class Track:
 
 
 def probable(logits: Floats, task: str) -> Floats:
-    """Turn logits into probabilities.
-
-    Takes ``logits`` (..., labels).
-    """
+    """Turn logits (..., labels) into probabilities."""
     if task == "tag":
         likely: Floats = (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)
         return likely
@@ -86,7 +83,7 @@ def probable(logits: Floats, task: str) -> Floats:
 def decode(
     track: Track, *, top: int | None = None, threshold: float | None = None
 ) -> list[list[tuple[str, float]]]:
-    """Say what each segment is."""
+    """Choose the labels of each segment, with their probabilities."""
     limit = track.threshold if threshold is None else threshold
     found = []
     for place, row in enumerate(track.probabilities):

@@ -1,4 +1,4 @@
-"""What models of classes listen through: encoders, and heads that fit them.
+"""The encoders of models for clips, and heads that fit them.
 
 A model is a network of its own, or a head on the features of one encoder or of several, of each on
 all or on a part.
@@ -17,11 +17,11 @@ from audiocli.errors import ModelError, UsageError
 from audiocli.nn import models, registry
 from audiocli.nn.clipwise import ClipNetwork, Head
 
-__all__ = ["Ear", "ears_of", "find_ear", "fitting_heads", "in_step", "load_trunk"]
+__all__ = ["EncoderPart", "encoders_of", "find_encoder", "fitting_heads", "in_step", "load_encoder"]
 
 
-class Ear(NamedTuple):
-    """An encoder, or a classifier with a network of its own, and the part of it that counts.
+class EncoderPart(NamedTuple):
+    """An encoder, or a classifier with a network of its own, and the part of its features in use.
 
     Parameters
     ----------
@@ -37,22 +37,22 @@ class Ear(NamedTuple):
         return f"{self.entry.name}:{self.part}" if self.part else self.entry.name
 
     def facts(self) -> dict[str, str]:
-        """Describe it for the configuration of a head, see :func:`ears_of`."""
+        """Describe it for the configuration of a head, see :func:`encoders_of`."""
         facts = {"name": self.entry.name, "weights_sha256": self.entry.config["weights_sha256"]}
         return {**facts, "part": self.part} if self.part else facts
 
 
-def find_ear(text: str) -> Ear:
-    """Find an encoder as a user writes it: a name or a model folder, and at times a part."""
+def find_encoder(text: str) -> EncoderPart:
+    """Find an encoder as a user writes it: a name or a model folder, with or without ``:PART``."""
     name, _, part = text.rpartition(":")
     if not name or len(PurePath(part).parts) > 1:  # a path may have a colon of its own
-        return Ear(registry.find("encode", text))
-    return Ear(registry.find("encode", name), part)
+        return EncoderPart(registry.find("encode", text))
+    return EncoderPart(registry.find("encode", name), part)
 
 
-def ears_of(entry: registry.ModelEntry) -> list[Ear]:
-    """Find what a model listens through: the encoders it names, or itself."""
-    ears = []
+def encoders_of(entry: registry.ModelEntry) -> list[EncoderPart]:
+    """Find the encoders of a model: those it names, or itself."""
+    found = []
     for named in entry.config.get("encoders") or ():
         try:
             encoder = registry.find("encode", _beside(entry, named["name"]) or named["name"])
@@ -63,12 +63,12 @@ def ears_of(entry: registry.ModelEntry) -> list[Ear]:
                 f"{entry.name}: was trained with another encoder of the name {named['name']!r}; "
                 "take both folders from one source"
             )
-        ears.append(Ear(encoder, named.get("part")))
-    return ears or [Ear(entry)]
+        found.append(EncoderPart(encoder, named.get("part")))
+    return found or [EncoderPart(entry)]
 
 
 def _beside(entry: registry.ModelEntry, name: str) -> str | None:
-    """Find an encoder among the folders that a model's own stands with."""
+    """Find an encoder in the folders beside a model's own."""
     folder = entry.folder.resolve()
     for place in (folder.parent.parent / "encode" / name, folder.parent / name):
         if (place / registry.CONFIG).is_file() and registry.open_folder(place).task == "encode":
@@ -76,10 +76,10 @@ def _beside(entry: registry.ModelEntry, name: str) -> str | None:
     return None
 
 
-def load_trunk(
+def load_encoder(
     entry: registry.ModelEntry, where: torch.device, *, trainable: bool = False
 ) -> ClipNetwork:
-    """Load the network that listens."""
+    """Load the network of an encoder, or of a classifier with a network of its own."""
     network = models.load(entry, where)
     if not isinstance(network, ClipNetwork) or (entry.task != "encode" and network.head is None):
         raise ModelError(
@@ -91,7 +91,7 @@ def load_trunk(
 
 
 def in_step(networks: Sequence[ClipNetwork]) -> bool:
-    """Say whether networks take steps of one length, so that one head can hear them all."""
+    """Tell whether networks take steps of one length, so that one head can use them all."""
     steps = {
         (each.frontend.config.sample_rate, each.stride * each.frontend.config.hop_length, each.most)
         for each in networks
@@ -100,9 +100,11 @@ def in_step(networks: Sequence[ClipNetwork]) -> bool:
 
 
 def fitting_heads(
-    entry: registry.ModelEntry, head: nn.Module | None, ears: Sequence[tuple[Ear, ClipNetwork]]
+    entry: registry.ModelEntry,
+    head: nn.Module | None,
+    encoders: Sequence[tuple[EncoderPart, ClipNetwork]],
 ) -> list[Head]:
-    """Give each ear its share of a head: their logits add up to those of the model."""
+    """Split a head by encoders: the logits of its parts add up to those of the model."""
     where = entry.folder / registry.CONFIG
     linear = head.layers[-1] if isinstance(head, Head) else None
     if not isinstance(head, Head) or not isinstance(linear, nn.Linear):
@@ -111,7 +113,7 @@ def fitting_heads(
         )
     labels = entry.config["labels"]
     try:
-        sizes = [len(network.places(ear.part)) for ear, network in ears]
+        sizes = [len(network.places(part.part)) for part, network in encoders]
     except ModelError as error:
         raise ModelError(f"{where}: of its encoder, {error}") from error
     if linear.out_features != len(labels) or len(head.mean) != sum(sizes):
@@ -126,6 +128,6 @@ def fitting_heads(
         raise ModelError(
             f"{where}: its decoder settings are damaged; take the folder from its source again"
         )
-    if not in_step([network for _, network in ears]):
+    if not in_step([network for _, network in encoders]):
         raise ModelError(f"{where}: its encoders do not keep step; take it from its source again")
     return head.split(sizes)

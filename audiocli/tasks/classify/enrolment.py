@@ -1,6 +1,6 @@
-"""Recognise people by example: a few clips of each are heard once, and nothing is trained.
+"""Recognise people by example: a few clips of each are encoded once, and nothing is trained.
 
-An encoder makes a vector of each clip. Vectors lose what all clips share (the encoder's own mean)
+An encoder embeds each clip as a vector. Vectors lose what all clips share (the encoder's own mean)
 and their length; a person is the mean of their clips, and a new clip is whose mean it is most like,
 by cosine. Below a threshold it is nobody's.
 
@@ -42,9 +42,9 @@ __all__ = [
 UNKNOWN = "unknown"
 #: Clips of a person, at least.
 FEWEST = 3
-#: Clips that are heard at the same time.
+#: Clips that are decoded and encoded at the same time.
 AT_ONCE = 2
-# For encoders that were not calibrated, where the clips cannot tell either.
+# For encoders that were not calibrated, if the clips do not give a threshold either.
 THRESHOLD, SLOPE = 0.5, 12.0
 STRICTEST = 0.95  # where clips of one person differ much, somebody should still be recognised
 
@@ -52,7 +52,7 @@ Vector = NDArray[np.float64]
 
 
 class SoundEncoder(Protocol):
-    """What makes a vector of a recording, as :class:`audiocli.tasks.classify.classifier.Encoder`.
+    """What embeds a recording, as :class:`audiocli.tasks.classify.classifier.Encoder`.
 
     Attributes
     ----------
@@ -66,12 +66,12 @@ class SoundEncoder(Protocol):
         """The model."""
 
     def stream(self, blocks: Iterable[NDArray[np.float32]], sample_rate: int) -> NDArray[Any]:
-        """Give the mean vector (units,) of a recording."""
+        """Compute the mean vector (units,) of a recording."""
 
 
 @dataclass(frozen=True)
 class Enrolment:
-    """People, by what their voices are like.
+    """Enrolled people, by their mean vectors.
 
     Parameters
     ----------
@@ -116,13 +116,13 @@ def enrol(
     threshold: float | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> Enrolment:
-    """Hear the clips of some people."""
-    heard = [
+    """Encode the clips of some people."""
+    encoded = [
         (person.name, _clips(person, encoder, warn or (lambda message: None)))
         for person in _people(folder)
     ]
-    mean = _mean(encoder.entry, heard[0][1].shape[1])
-    clips = [_directions(vectors, mean) for _, vectors in heard]
+    mean = _mean(encoder.entry, encoded[0][1].shape[1])
+    clips = [_directions(vectors, mean) for _, vectors in encoded]
     sums = np.stack([part.mean(axis=0) for part in clips])
     lengths = np.linalg.norm(sums, axis=1)
     decoder = _decoder(encoder.entry)
@@ -133,7 +133,7 @@ def enrol(
         own = float(decoder["threshold"]) / nearer if "threshold" in decoder else None
         threshold = _least(clips, None if own is None else min(own, STRICTEST))
     return Enrolment(
-        names=tuple(name for name, _ in heard),
+        names=tuple(name for name, _ in encoded),
         centroids=sums / np.maximum(lengths, 1e-12)[:, None],
         mean=mean,
         threshold=threshold,
@@ -165,18 +165,18 @@ def _people(folder: Path) -> list[Path]:
 
 
 def _clips(person: Path, encoder: SoundEncoder, warn: Callable[[str], None]) -> Vector:
-    """Make vectors (clips, units) of what can be read."""
+    """Embed the clips that can be read, (clips, units)."""
 
-    def heard(item: Input) -> Vector | str:
+    def attempt(item: Input) -> Vector | str:
         try:
-            return item.problem or _heard(item.path, encoder)
+            return item.problem or _encoded(item.path, encoder)
         except AudioError as error:
             return str(error)
 
     vectors = []
     # One clip is decoded while another goes through the network.
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for found in pool.map(heard, find_inputs([str(person)])):
+        for found in pool.map(attempt, find_inputs([str(person)])):
             if isinstance(found, str):
                 warn(found)
             else:
@@ -190,7 +190,7 @@ def _clips(person: Path, encoder: SoundEncoder, warn: Callable[[str], None]) -> 
     return np.stack(vectors)
 
 
-def _heard(path: Path, encoder: SoundEncoder) -> Vector:
+def _encoded(path: Path, encoder: SoundEncoder) -> Vector:
     with AudioReader(path) as reader:
         return np.asarray(encoder.stream(reader.blocks(), reader.info.sample_rate), np.float64)
 
@@ -201,7 +201,7 @@ def _decoder(entry: ModelEntry) -> Mapping[str, Any]:
 
 
 def _mean(entry: ModelEntry, units: int) -> Vector:
-    """Give what all vectors share, by the encoder's configuration."""
+    """Mean of all vectors, from the encoder's configuration."""
     mean = np.asarray(_decoder(entry).get("mean", np.zeros(units)), np.float64)
     if mean.shape != (units,):
         raise ModelError(
@@ -212,10 +212,7 @@ def _mean(entry: ModelEntry, units: int) -> Vector:
 
 
 def directions(vectors: NDArray[Any], entry: ModelEntry) -> Vector:
-    """Take off what all vectors of an encoder share, and bring them to length 1.
-
-    Takes ``vectors`` (..., units).
-    """
+    """Subtract the mean of an encoder from vectors (..., units), and bring them to length 1."""
     return _directions(np.asarray(vectors, np.float64), _mean(entry, np.shape(vectors)[-1]))
 
 
@@ -228,38 +225,35 @@ def _directions(vectors: Vector, mean: Vector | float = 0.0) -> Vector:
 
 
 def _least(clips: list[Vector], own: float | None) -> float:
-    """Say from which cosine on somebody is recognised; `own` is the encoder's threshold."""
+    """Choose the cosine from which a person is recognised; `own` is the encoder's threshold."""
     found = _open_set_threshold(clips) if len(clips) > 1 else None
     if own is None or found is None:
         return next((each for each in (own, found) if each is not None), THRESHOLD)
-    # The more people there are, and the more alike they were recorded, the more a stranger may be
-    # like one: then their clips demand more. A few clips do not say how much, so half is taken:
+    # The more people there are, and the more alike they were recorded, the more other people may
+    # be like one: then their clips demand more. A few clips do not say how much, so half is taken:
     # of five people with three clips each, all of it refuses one clip in eight that is theirs.
     return (own + max(own, found)) / 2
 
 
 def _open_set_threshold(clips: list[Vector]) -> float:
-    """Find where clips are as rarely refused as strangers are accepted.
+    """Find where clips of enrolled people are as rarely refused as those of others are accepted.
 
-    Each clip is heard twice: by its person's other clips, and, as a stranger, by all others.
+    Each clip is compared twice: with its person's other clips, and with all other people.
     """
     centroids = _directions(np.stack([part.mean(axis=0) for part in clips]))
     same, different = [], []
     for person, part in enumerate(clips):
         others = _directions(part.sum(axis=0) - part)
         same += np.sum(part * others, axis=1).tolist()
-        strangers = np.delete(centroids, person, axis=0)
-        different += (part @ strangers.T).max(axis=1).tolist()
+        rest = np.delete(centroids, person, axis=0)
+        different += (part @ rest.T).max(axis=1).tolist()
     return equal_error_rate(same, different)[1]
 
 
 def recognise(
     enrolment: Enrolment, vector: NDArray[Any], threshold: float | None = None
 ) -> list[tuple[str, float]]:
-    """Say whose clip it is.
-
-    Takes ``vector`` (units,).
-    """
+    """Rank enrolled people by the probability that a vector (units,) is theirs."""
     if np.shape(vector) != enrolment.mean.shape:
         raise ValueError(f"a vector of shape {np.shape(vector)}, not {enrolment.mean.shape}")
     least = enrolment.threshold if threshold is None else threshold
@@ -275,14 +269,11 @@ def recognise(
 
 def compare(first: Path, second: Path, encoder: SoundEncoder) -> Comparison:
     """Compare the speakers of two recordings."""
-    return compare_vectors(_heard(first, encoder), _heard(second, encoder), encoder.entry)
+    return compare_vectors(_encoded(first, encoder), _encoded(second, encoder), encoder.entry)
 
 
 def compare_vectors(one: NDArray[Any], other: NDArray[Any], entry: ModelEntry) -> Comparison:
-    """Compare the speakers of two recordings that were heard before.
-
-    Takes ``one, other`` (units,).
-    """
+    """Compare the speakers of two recordings by their vectors (units,)."""
     decoder = _decoder(entry)
     if not {"threshold", "slope"} <= decoder.keys():
         raise ModelError(

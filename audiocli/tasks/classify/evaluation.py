@@ -1,4 +1,4 @@
-"""Score classifiers, taggers and encoders on clips whose truth is known.
+"""Score classifiers, taggers and encoders on labelled clips.
 
 Intervals of 95 % come from drawing whole groups of clips again, see
 :func:`audiocli.tasks.classify.scoring.bootstrap`. An encoder is scored by how well the cosine tells
@@ -23,7 +23,7 @@ from audiocli.nn.registry import ModelEntry
 from audiocli.tasks.classify.checks import alike
 from audiocli.tasks.classify.classifier import Classifier, Encoder
 from audiocli.tasks.classify.clips import (
-    Clip,
+    LabelledClip,
     Selection,
     find_clips,
     label_set,
@@ -32,7 +32,7 @@ from audiocli.tasks.classify.clips import (
     select,
 )
 from audiocli.tasks.classify.decisions import Track
-from audiocli.tasks.classify.encoders import ears_of
+from audiocli.tasks.classify.encoders import encoders_of
 from audiocli.tasks.classify.enrolment import directions
 from audiocli.tasks.classify.measures import Scores, score_classes, score_tags
 from audiocli.tasks.classify.verification import pairs, score_pairs
@@ -40,9 +40,9 @@ from audiocli.tasks.evaluation import Measured, evaluate_each, record_measures
 
 __all__ = [
     "Choice",
-    "Evaluation",
+    "ClipEvaluation",
     "evaluate",
-    "heard_before",
+    "overlapping",
     "record_scores",
     "verify",
 ]
@@ -51,7 +51,7 @@ Warn = Callable[[str], None]
 
 
 def _silent(message: str) -> None:
-    """Say nothing."""
+    """Ignore a message."""
 
 
 @dataclass(frozen=True)
@@ -83,15 +83,15 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What a model is worth on some clips, and what became of each.
+class ClipEvaluation:
+    """How a model scores on some clips, and what became of each.
 
     Parameters
     ----------
     entry : ModelEntry
         The model.
     scores : Scores
-        On all clips that could be heard.
+        On all clips that could be read.
     numbers : dict
         Of ``clips``, of those ``left_out`` because the model does not know their labels, and of
         those of an ``overlap``, whose groups it was trained on; and what else is counted.
@@ -103,7 +103,7 @@ class Evaluation:
     >>> from audiocli.tasks.classify.measures import Measure
     >>> scores = Scores([Measure("accuracy", 0.8, "", 0.7, 0.9)])
     >>> nothing = Summary(0, 0, 0, [], 0.0, 0.0)
-    >>> Evaluation(ModelEntry(Path("m"), {}), scores, {"clips": 9}, nothing).row()
+    >>> ClipEvaluation(ModelEntry(Path("m"), {}), scores, {"clips": 9}, nothing).row()
     {'accuracy': 0.8, 'accuracy_low': 0.7, 'accuracy_high': 0.9, 'clips': 9}
     """
 
@@ -123,10 +123,10 @@ class Evaluation:
         return {**row, **self.numbers}
 
 
-def heard_before(entry: ModelEntry, clips: Sequence[Clip]) -> list[Clip]:
-    """Find the clips of groups that a model was trained on, or the encoder it listens through."""
+def overlapping(entry: ModelEntry, clips: Sequence[LabelledClip]) -> list[LabelledClip]:
+    """Find the clips of groups that a model or its encoder was trained on."""
     sources = _trained(entry)
-    return [clip for clip in clips if any(each.heard(clip) for each in sources)]
+    return [clip for clip in clips if any(each.includes(clip) for each in sources)]
 
 
 class _Trained(NamedTuple):
@@ -136,29 +136,29 @@ class _Trained(NamedTuple):
     column: str | None
     groups: frozenset[str]
 
-    def heard(self, clip: Clip) -> bool:
+    def includes(self, clip: LabelledClip) -> bool:
         return alike(clip.group(self.column)) in self.groups
 
 
 def _trained(entry: ModelEntry) -> list[_Trained]:
-    sources = [entry, *(ear.entry for ear in ears_of(entry))]
+    sources = [entry, *(part.entry for part in encoders_of(entry))]
     facts = [(each.name, each.config.get("training") or {}) for each in sources]
     return [_Trained(name, each.get("group"), frozenset(map(alike, each.get("groups") or ())))
             for name, each in facts]  # fmt: skip
 
 
 @dataclass(frozen=True)
-class _Material:
+class _Chosen:
     """The clips to score, the labels they have, and what to say of the choice."""
 
-    clips: list[Clip]
+    clips: list[LabelledClip]
     labels: list[str]
     groups: list[str]
     numbers: dict[str, int]
 
 
-def _material(data: Sequence[Path], entry: ModelEntry, choice: Choice, warn: Warn) -> _Material:
-    """Find what is to be scored, and refuse what the model has heard before."""
+def _choose(data: Sequence[Path], entry: ModelEntry, choice: Choice, warn: Warn) -> _Chosen:
+    """Find the clips to score, and refuse those that the model was trained on."""
     found = [clip for folder in data for clip in find_clips(folder, choice.selection)]
     found = list({clip.path: clip for clip in found}.values())  # one folder may be named twice
     labels = label_set(found, choice.selection.min_clips)
@@ -172,33 +172,33 @@ def _material(data: Sequence[Path], entry: ModelEntry, choice: Choice, warn: War
     paths = {clip.path for clip in part}
     chosen = select(found, choice.only, "--only") if choice.only else found
     clips = [clip for clip in chosen if clip.path in paths]
-    strange = [clip for clip in chosen if any(label in labels for label in clip.labels)]
-    strange = [clip for clip in strange if not any(label in known for label in clip.labels)]
+    unknown = [clip for clip in chosen if any(label in labels for label in clip.labels)]
+    unknown = [clip for clip in unknown if not any(label in known for label in clip.labels)]
     if not clips:
         raise DataError(
             f"{len(chosen)} clips: none is left that could be scored; {entry.name} knows "
             f"{', '.join(map(str, entry.config['labels'])) or 'any label'} (see --label, --rename)"
         )
-    if strange:
-        names = label_set(strange)
+    if unknown:
+        names = label_set(unknown)
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        count = "1 clip is" if len(strange) == 1 else f"{len(strange)} clips are"
+        count = "1 clip is" if len(unknown) == 1 else f"{len(unknown)} clips are"
         warn(f"{count} left out: {entry.name} does not know the label ({shown})")
-    numbers = {"clips": len(clips), "left_out": len(strange)}
+    numbers = {"clips": len(clips), "left_out": len(unknown)}
     numbers["overlap"] = _refuse_overlap(entry, clips, choice.allow_overlap, warn)
-    return _Material(clips, known, [clip.group(group) for clip in clips], numbers)
+    return _Chosen(clips, known, [clip.group(group) for clip in clips], numbers)
 
 
-def _refuse_overlap(entry: ModelEntry, clips: list[Clip], allow: bool, warn: Warn) -> int:
+def _refuse_overlap(entry: ModelEntry, clips: list[LabelledClip], allow: bool, warn: Warn) -> int:
     """Count the clips whose groups were trained on, which must be none unless that is allowed."""
-    heard = heard_before(entry, clips)
-    if not heard:
+    overlap = overlapping(entry, clips)
+    if not overlap:
         return 0
-    first = heard[0]
-    source = next(each for each in _trained(entry) if each.heard(first))
+    first = overlap[0]
+    source = next(each for each in _trained(entry) if each.includes(first))
     value = first.facts.get(source.column, "") if source.column else ""
     message = (
-        f"{len(heard)} of {len(clips)} clips overlap with the training: {first.title}, for one; "
+        f"{len(overlap)} of {len(clips)} clips overlap with the training: {first.title}, for one; "
         f"{source.model} was trained on {f'{source.column} {value}' if value else 'it'}"
     )
     if not allow:
@@ -209,22 +209,22 @@ def _refuse_overlap(entry: ModelEntry, clips: list[Clip], allow: bool, warn: War
             + ", or score them all the same with --allow-overlap"
         )
     warn(f"{message}; the scores are not blind")
-    return len(heard)
+    return len(overlap)
 
 
 @dataclass(frozen=True)
-class _MakeHearer:
-    """Makes what listens to a clip; pickled to worker processes."""
+class _MakeEstimator:
+    """Makes what analyses a clip; pickled to worker processes."""
 
     entry: ModelEntry
     device: str
 
-    def __call__(self) -> Callable[[Clip], tuple[float, tuple[Path, Any]]]:
+    def __call__(self) -> Callable[[LabelledClip], tuple[float, tuple[Path, Any]]]:
         folder = str(self.entry.folder)
         if self.entry.task == "encode":
             encoder = Encoder(folder, device=self.device)
 
-            def compared(clip: Clip) -> tuple[float, tuple[Path, Any]]:
+            def compared(clip: LabelledClip) -> tuple[float, tuple[Path, Any]]:
                 with AudioReader(clip.path) as reader:
                     seconds = reader.info.duration or 0.0
                     found = encoder.stream(reader.blocks(), reader.info.sample_rate)
@@ -233,7 +233,7 @@ class _MakeHearer:
             return compared
         classifier = Classifier(self.entry.task, [folder], device=self.device)
 
-        def answered(clip: Clip) -> tuple[float, tuple[Path, Any]]:
+        def answered(clip: LabelledClip) -> tuple[float, tuple[Path, Any]]:
             with AudioReader(clip.path) as reader:
                 [track] = classifier.stream(reader.blocks(), reader.info.sample_rate)
             return track.seconds, (clip.path, track)
@@ -241,13 +241,17 @@ class _MakeHearer:
         return answered
 
 
-def _listened(
-    entry: ModelEntry, clips: Sequence[Clip], n_jobs: int, device: str, callbacks: Callbacks | None
+def _estimates(
+    entry: ModelEntry,
+    clips: Sequence[LabelledClip],
+    n_jobs: int,
+    device: str,
+    callbacks: Callbacks | None,
 ) -> tuple[dict[Path, Any], Summary]:
-    """Hear clips, and keep what the model says of those that could be read."""
+    """Analyse clips: the results of those that could be read, by their paths."""
     by_path = {clip.path: clip for clip in clips}
-    make_hearer = _MakeHearer(entry, device)
-    result = evaluate_each(by_path, make_hearer, len, n_jobs=n_jobs, callbacks=callbacks)
+    make_estimator = _MakeEstimator(entry, device)
+    result = evaluate_each(by_path, make_estimator, len, n_jobs=n_jobs, callbacks=callbacks)
     return dict(result.scores), result.summary
 
 
@@ -261,7 +265,7 @@ def evaluate(
     device: str = "auto",
     callbacks: Callbacks | None = None,
     warn: Warn = _silent,
-) -> Evaluation:
+) -> ClipEvaluation:
     """Score a classifier or tagger on labelled clips.
 
     Parameters
@@ -280,11 +284,11 @@ def evaluate(
     callbacks : Callbacks, optional
         Called as the run gets on.
     warn : callable
-        Hears of clips that are left out, and of those that were trained on.
+        Called about clips that are left out, and about those that were trained on.
 
     Returns
     -------
-    Evaluation
+    ClipEvaluation
 
     Raises
     ------
@@ -315,26 +319,28 @@ def evaluate(
     """
     entry = registry.find(task, model)
     choice = choice or Choice()
-    material = _material(data, entry, choice, warn)
+    chosen = _choose(data, entry, choice, warn)
     if task == "classify" and not choice.selection.multi_label:
         advice = "use --multi-label, where any of them is right, or evaluate tag"
-        refuse_several(material.clips, advice)
-    heard, summary = _listened(entry, material.clips, n_jobs, device, callbacks)
-    kept = [place for place, clip in enumerate(material.clips) if clip.path in heard]
-    clips = [material.clips[place] for place in kept]
-    groups = [material.groups[place] for place in kept]
+        refuse_several(chosen.clips, advice)
+    found, summary = _estimates(entry, chosen.clips, n_jobs, device, callbacks)
+    kept = [place for place, clip in enumerate(chosen.clips) if clip.path in found]
+    clips = [chosen.clips[place] for place in kept]
+    groups = [chosen.groups[place] for place in kept]
     known = [str(label) for label in entry.config["labels"]]
-    tracks: list[Track] = [heard[clip.path] for clip in clips]
-    said = np.concatenate([np.zeros((0, len(known))), *(each.probabilities for each in tracks)])
+    tracks: list[Track] = [found[clip.path] for clip in clips]
+    probabilities = np.concatenate(
+        [np.zeros((0, len(known))), *(each.probabilities for each in tracks)]
+    )
     if task == "tag":
-        columns = [known.index(label) for label in material.labels]
+        columns = [known.index(label) for label in chosen.labels]
         threshold = tracks[0].threshold if tracks else 0.5
-        scores = score_tags(clips, said[:, columns], material.labels, threshold, groups)
+        scores = score_tags(clips, probabilities[:, columns], chosen.labels, threshold, groups)
     else:
-        scores = score_classes(clips, said, known, groups)
+        scores = score_classes(clips, probabilities, known, groups)
     counts = {"clips": len(clips), "groups": len(set(groups))}
-    numbers: dict[str, int | float] = {**material.numbers, **counts}
-    return Evaluation(entry, scores, numbers, summary)
+    numbers: dict[str, int | float] = {**chosen.numbers, **counts}
+    return ClipEvaluation(entry, scores, numbers, summary)
 
 
 def verify(
@@ -346,7 +352,7 @@ def verify(
     device: str = "auto",
     callbacks: Callbacks | None = None,
     warn: Warn = _silent,
-) -> Evaluation:
+) -> ClipEvaluation:
     """Score how well an encoder tells whether two clips have one label, say one speaker.
 
     Parameters
@@ -358,7 +364,7 @@ def verify(
 
     Returns
     -------
-    Evaluation
+    ClipEvaluation
         With the equal error rate over all pairs of clips; where the selection names a column of
         sets, over those of one set, then each set's own, and that over all pairs. ``threshold``, a
         cosine, ``pairs`` and ``same_pairs`` are among its numbers.
@@ -384,21 +390,21 @@ def verify(
     """
     entry = registry.find("encode", model)
     choice = choice or Choice()
-    material = _material(data, entry, choice, warn)
-    refuse_several(material.clips, "choose one column by --label")
-    pairs([clip.labels[0] for clip in material.clips])  # to refuse before any work
-    heard, summary = _listened(entry, material.clips, n_jobs, device, callbacks)
-    clips = [clip for clip in material.clips if clip.path in heard]
+    chosen = _choose(data, entry, choice, warn)
+    refuse_several(chosen.clips, "choose one column by --label")
+    pairs([clip.labels[0] for clip in chosen.clips])  # to refuse before any work
+    found, summary = _estimates(entry, chosen.clips, n_jobs, device, callbacks)
+    clips = [clip for clip in chosen.clips if clip.path in found]
     speakers = [clip.labels[0] for clip in clips]
-    directions = np.array([heard[clip.path] for clip in clips], np.float64)
-    found = score_pairs(directions, speakers, choice.selection.sets(clips))
+    directions = np.array([found[clip.path] for clip in clips], np.float64)
+    pairing = score_pairs(directions, speakers, choice.selection.sets(clips))
     counts = {"clips": len(clips), "speakers": len(set(speakers))}
-    numbers = {**found.numbers, **counts, "overlap": material.numbers["overlap"]}
-    return Evaluation(entry, Scores(found.measures), numbers, summary)
+    numbers = {**pairing.numbers, **counts, "overlap": chosen.numbers["overlap"]}
+    return ClipEvaluation(entry, Scores(pairing.measures), numbers, summary)
 
 
-def record_scores(result: Evaluation, data: str) -> None:
-    """Write what was measured into the model folder, configuration and card."""
+def record_scores(result: ClipEvaluation, data: str) -> None:
+    """Write the scores into the model folder, configuration and card."""
     numbers: Mapping[str, Any] = result.numbers
     counted = f"{data}; number of clips: {numbers['clips']}"
     if "pairs" in numbers:

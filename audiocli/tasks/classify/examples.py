@@ -15,9 +15,9 @@ from torch import Tensor
 from audiocli.io.audio import AudioReader
 from audiocli.io.audio.streaming import mono
 from audiocli.nn.augment import background, filtered
-from audiocli.tasks.classify.clips import Clip
+from audiocli.tasks.classify.clips import LabelledClip
 
-__all__ = ["AUGMENTATIONS", "Augmentation", "Examples", "load", "masked", "varied"]
+__all__ = ["AUGMENTATIONS", "Augmentation", "Examples", "load", "masked", "augmented"]
 
 Signal = NDArray[np.float32]
 #: Of a longer recording only this much, from its middle, is kept in memory to train on.
@@ -26,7 +26,7 @@ LONGEST = 60.0
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How clips are varied from example to example.
+    """Random changes to training examples.
 
     Parameters
     ----------
@@ -65,11 +65,8 @@ AUGMENTATIONS = {
 }
 
 
-def load(clip: Clip, sample_rate: int) -> NDArray[np.int16]:
-    """Read a clip.
-
-    Returns (samples,).
-    """
+def load(clip: LabelledClip, sample_rate: int) -> NDArray[np.int16]:
+    """Read a clip as int16 samples."""
     with AudioReader(clip.path) as reader:
         blocks = list(mono(reader.blocks(), reader.info.sample_rate, sample_rate))
     audio = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
@@ -80,13 +77,10 @@ def load(clip: Clip, sample_rate: int) -> NDArray[np.int16]:
     return whole
 
 
-def varied(
+def augmented(
     audio: NDArray[np.int16], samples: int, rate: int, how: Augmentation, rng: np.random.Generator
 ) -> Signal:
-    """Cut a piece of a clip at random, as another recording of it might sound.
-
-    Takes ``audio`` (any,), ``rate`` in Hz; returns (samples,).
-    """
+    """Cut an excerpt (samples,) of a clip at random, and change it as another recording might."""
     ratio = 2 ** (rng.uniform(-how.semitones, how.semitones) / 12) if how.semitones else 1.0
     needed = int(np.ceil(samples * ratio))
     start = int(rng.integers(0, max(len(audio) - needed, 0) + 1))
@@ -151,22 +145,19 @@ class Examples:
         targets = np.zeros((size, self.targets.shape[1]), np.float32)
         for signal, target in zip(audio, targets, strict=True):
             first = self._draw(rng)
-            signal[:] = varied(self.audio[first], samples, self.sample_rate, how, rng)
+            signal[:] = augmented(self.audio[first], samples, self.sample_rate, how, rng)
             target[:] = self.targets[first]
             if how.mix and rng.random() < 0.5:
                 share = float(rng.beta(how.mix, how.mix))
                 other = self._draw(rng)
-                more = varied(self.audio[other], samples, self.sample_rate, how, rng)
+                more = augmented(self.audio[other], samples, self.sample_rate, how, rng)
                 signal[:] = share * signal + (1 - share) * more
                 target[:] = share * target + (1 - share) * self.targets[other]
         return torch.from_numpy(audio), torch.from_numpy(targets)
 
 
 def masked(images: Tensor, largest: float, rng: torch.Generator | None = None) -> Tensor:
-    """Blank a stretch of bands and one of frames in each image.
-
-    Takes ``images`` (batch, channels, bands, frames).
-    """
+    """Blank a range of bands and one of frames in each image (batch, channels, bands, frames)."""
     for dimension in (2, 3):
         size = images.shape[dimension]
         width = torch.rand(len(images), 1, generator=rng) * largest * size

@@ -22,7 +22,6 @@ from audiocli.tasks import plotting
 from audiocli.tasks.classify.classifier import Classifier, Encoder
 from audiocli.tasks.classify.decisions import Track, decode
 from audiocli.tasks.classify.enrolment import Enrolment, enrol, recognise
-from audiocli.tasks.classify.hearing import VOICE, Blocks, heard
 from audiocli.tasks.classify.plot import plot_classes, plot_tags
 from audiocli.tasks.classify.results import (
     ClassifyRequest,
@@ -32,6 +31,7 @@ from audiocli.tasks.classify.results import (
     destination,
     name_of,
 )
+from audiocli.tasks.classify.streams import VOICE, Blocks, decoded
 from audiocli.tasks.runner import BatchOptions, Declaration, Item, Work, filled, run_files
 
 __all__ = ["TASKS", "ClassifyRequest", "classify_files", "declare", "find_models"]
@@ -51,7 +51,7 @@ def find_models(
     tasks: Sequence[str] = (), names: Sequence[str] = (), tags: Sequence[str] = (),
     *, every: bool = False,
 ) -> list[registry.ModelEntry]:  # fmt: skip
-    """Find the models to ask.
+    """Find the models for tasks, by name, or all.
 
     Parameters
     ----------
@@ -97,18 +97,18 @@ def find_models(
 
 
 class _Streaming(Protocol):
-    """What answers for a stream: models, or people who are enrolled."""
+    """What analyses a stream: models, or people who are enrolled."""
 
     def stream(self, blocks: Blocks, rate: int) -> list[Track]:
-        """Answer for a stream of blocks."""
+        """Analyse a stream of blocks."""
 
     def warnings(self, track: Track) -> tuple[str, ...]:
-        """Say what to keep in mind of an answer."""
+        """Say why a result may be meaningless."""
 
 
 @dataclass(frozen=True)
 class _MakeWork:
-    """Makes what answers for a file; pickled to worker processes."""
+    """Makes what analyses a file; pickled to worker processes."""
 
     request: ClassifyRequest
     enrolment: Enrolment | None  # of the people to tell apart; the entry is the encoder's
@@ -119,11 +119,11 @@ class _MakeWork:
             self._classifier() if self.enrolment is None else _Recogniser(self, self.enrolment)
         )
         request = self.request
-        asked = request if self.enrolment is None else replace(request, threshold=None)
+        shown = request if self.enrolment is None else replace(request, threshold=None)
         descriptions = [entry.config.get("descriptions") or {} for entry in request.entries]
 
         def work(item: Item) -> tuple[float, Result]:
-            with heard(item.input, item.progress) as blocks:
+            with decoded(item.input, item.progress) as blocks:
                 tracks = models.stream(blocks, blocks.rate)
             meanings = dict(zip(map(name_of, tracks), descriptions, strict=True))
             warnings = list(
@@ -131,7 +131,7 @@ class _MakeWork:
             )
             for text in warnings:
                 warn(text)
-            result = describe(tracks, asked, item.input.label, meanings=meanings, warnings=warnings)
+            result = describe(tracks, shown, item.input.label, meanings=meanings, warnings=warnings)
             if self.groups is not None:
                 self._write_tags(item, tracks[0])
             pictures = [path for kind, path in item.outputs.items() if kind.startswith("plot")]
@@ -152,7 +152,7 @@ class _MakeWork:
         )
 
     def _write_tags(self, item: Item, track: Track) -> None:
-        """Write those of the tags that are genres and moods into the file or a copy."""
+        """Write genres and moods among the tags into the file or a copy."""
         assert self.groups is not None  # narrows the type
         (tags,) = decode(track, top=None, threshold=self.request.threshold)
         given = [label for label, _ in tags[: self.request.top]]
@@ -166,7 +166,7 @@ class _MakeWork:
 
 
 class _Recogniser:
-    """Tells enrolled people apart, in the place of a classifier."""
+    """Recognises enrolled people, in the place of a classifier."""
 
     def __init__(self, making: _MakeWork, enrolment: Enrolment) -> None:
         request = making.request
@@ -200,7 +200,7 @@ def _draw(
 
 
 def declare(request: ClassifyRequest, output: Path | None) -> Declaration[Result]:
-    """Say what a request comes to: see :mod:`audiocli.tasks.runner`."""
+    """Turn a request into a declaration: see :mod:`audiocli.tasks.runner`."""
     models.device(request.device)
     copies = request.write and not request.in_place
     place = destination(output, request, folder=copies)
@@ -235,7 +235,7 @@ def declare(request: ClassifyRequest, output: Path | None) -> Declaration[Result
 
 
 def _copy(folder: Path, item: Input, namer: Namer) -> dict[str, Path]:
-    """Name the copy of a file that is to have tags: as the file itself."""
+    """Name the copy of a file with tags as the file itself."""
     return {"copy": folder / item.relative}
 
 
@@ -272,7 +272,7 @@ def classify_files(
         A file for the results of all inputs, if it ends like one of the formats, or else a folder
         that mirrors the folders given. Without it only the callbacks are told of them.
     request : ClassifyRequest
-        What is asked for; it names the models.
+        What to do; it names the models.
     options : BatchOptions, optional
         How the run goes.
     callbacks : Callbacks, optional
@@ -288,7 +288,7 @@ def classify_files(
     Raises
     ------
     UsageError
-        If the request cannot be carried out as asked; nothing was written then.
+        If the request cannot be carried out; nothing was written then.
     ModelError
         If a model cannot be loaded.
     DataError
@@ -318,7 +318,7 @@ def _groups(entries: Sequence[registry.ModelEntry]) -> Mapping[str, Sequence[str
 
 
 def _digest(enrolment: Enrolment) -> str:
-    """Name the people that are enrolled by one sum."""
-    told = json.dumps([enrolment.names, enrolment.threshold, enrolment.scale]).encode()
+    """Identify the enrolled people by one checksum."""
+    settings = json.dumps([enrolment.names, enrolment.threshold, enrolment.scale]).encode()
     vectors = enrolment.centroids.tobytes() + enrolment.mean.tobytes()
-    return hashlib.sha256(told + vectors).hexdigest()
+    return hashlib.sha256(settings + vectors).hexdigest()

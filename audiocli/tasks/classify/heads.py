@@ -1,7 +1,7 @@
 """Fit a linear layer on an encoder's features: seconds of work, and the same result each time.
 
 Multinomial logistic regression (a logistic one for each tag) with a penalty on the weights, by
-L-BFGS on all examples at once. Each clip is heard as it is and in a few variations.
+L-BFGS on all examples at once. Each clip is encoded as it is and in a few augmented copies.
 
 References
 ----------
@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from audiocli.errors import ModelError, UsageError, warn
 from audiocli.nn import models, registry
 from audiocli.nn.clipwise import ClipNetwork, Head
-from audiocli.tasks.classify.clips import Clip, Selection, folds, select
-from audiocli.tasks.classify.encoders import Ear, find_ear, in_step, load_trunk
-from audiocli.tasks.classify.examples import AUGMENTATIONS, Augmentation, load, varied
-from audiocli.tasks.classify.material import (
+from audiocli.tasks.classify.clips import LabelledClip, Selection, folds, select
+from audiocli.tasks.classify.encoders import EncoderPart, find_encoder, in_step, load_encoder
+from audiocli.tasks.classify.examples import AUGMENTATIONS, Augmentation, augmented, load
+from audiocli.tasks.classify.splits import (
     Split,
     agreement,
     gather,
@@ -40,7 +40,7 @@ from audiocli.tasks.training_data import Stage, refuse
 __all__ = ["Fitting", "fit_head", "train"]
 
 Floats = NDArray[np.float32]
-#: Penalties that are tried; the one that judges best is taken.
+#: Penalties that are tried; the one with the best validation score is taken.
 PENALTIES = (10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
 MAX_ITERATIONS = 100
 Deviation = Literal["apart", "without", "added"]
@@ -55,22 +55,23 @@ class Fitting:
     task : {"classify", "tag"}
     encoders : tuple of str
         Names or model folders, at times with a part, see
-        :func:`audiocli.tasks.classify.encoders.find_ear`. A head hears them side by side.
+        :func:`audiocli.tasks.classify.encoders.find_encoder`. A head gets their features
+        side by side.
     augmentation : Augmentation
-        How the variations differ; mixup and masks are not used here.
+        How the augmented copies differ; mixup and masks are not used here.
     variations : int
-        Of each clip, besides itself; 0 where nothing is to be varied.
+        Augmented copies of each clip, besides itself.
     balanced : bool
         Whether every class counts the same, or as often as it occurs.
     deviation : {"apart", "without", "added"}
-        What a head hears of how features deviate over a clip, beside their means: as much of each;
+        What a head gets of the deviation of features over a clip, beside their means: all of it;
         nothing; or only the sums of both, which is about how high the features reach.
     whiten : float
         Share, below 1, of the features' covariance within classes in the metric of the penalty:
         directions in which clips of one class differ anyway may then be weighted less. 0 takes
         each feature by itself.
     seed : int
-        Of the variations.
+        Of the augmentation.
 
     Examples
     --------
@@ -103,10 +104,7 @@ def fit_head(
     whiten: float = 0.0,
     added: Sequence[NDArray[np.intp]] = (),
 ) -> None:
-    """Fit a linear head in place, from the weights that it has; the best ones are unique.
-
-    Takes ``pooled`` (examples, inputs), ``targets`` (examples, labels), ``weights`` (examples,).
-    """
+    """Fit a linear head in place, from the weights that it has; the optimum is unique."""
     inputs, wanted = torch.from_numpy(pooled), torch.from_numpy(targets)
     share = torch.from_numpy(weights)
     head.calibrate(inputs)
@@ -145,7 +143,7 @@ def fit_head(
 
 
 def _metric(scaled: Tensor, counted: Tensor, task: str, whiten: float) -> tuple[Tensor, Tensor]:
-    """Find what turns features (examples, inputs) so that all directions vary alike, and back.
+    """Find the map that whitens features (examples, inputs), and its inverse.
 
     `counted` is what each example counts for each label. Tags have no classes, so with them the
     covariance is that of all examples.
@@ -162,23 +160,23 @@ def _metric(scaled: Tensor, counted: Tensor, task: str, whiten: float) -> tuple[
 
 
 class _Bench:
-    """Clips that encoders have heard, as they are and varied, and heads fitted to some of them."""
+    """Features of clips, as they are and augmented, and heads fitted to some of them."""
 
     def __init__(
         self,
-        ears: Sequence[tuple[Ear, ClipNetwork]],
+        encoders: Sequence[tuple[EncoderPart, ClipNetwork]],
         fitting: Fitting,
-        clips: Sequence[Clip],
-        truth: Floats,
+        clips: Sequence[LabelledClip],
+        reference: Floats,
         stage: Stage,
     ) -> None:
-        self.ears, self.fitting, self.truth = ears, fitting, truth
-        self.config = ears[0][1].frontend.config
+        self.fitting, self.reference = fitting, reference
+        self.config = encoders[0][1].frontend.config
         #: Where each clip is from: of a class, every set counts the same.
         names = sorted({str(clip.folder) for clip in clips})
         self.sets = np.array([names.index(str(clip.folder)) for clip in clips])
         #: Of each encoder as many means as deviations, one after the other.
-        self.sizes = [len(network.places(ear.part)) for ear, network in ears]
+        self.sizes = [len(network.places(part.part)) for part, network in encoders]
         rate, rng = self.config.sample_rate, np.random.default_rng(fitting.seed)
         plain = fitting.augmentation == AUGMENTATIONS["none"]
         count = 0 if plain else fitting.variations
@@ -186,15 +184,17 @@ class _Bench:
         for place, clip in enumerate(clips):
             stage("encoding", place, len(clips))
             audio = load(clip, rate)
-            self.rows[0, place] = _pooled(ears, audio.astype(np.float32) / np.float32(32768))
+            self.rows[0, place] = _pooled(encoders, audio.astype(np.float32) / np.float32(32768))
             for row in self.rows[1:]:
-                # At least two thirds of it, so that the class is still to be heard.
+                # At least two thirds of it, so that the class can still be recognised.
                 length = max(round(len(audio) * rng.uniform(0.67, 1.0)), 1)
-                row[place] = _pooled(ears, varied(audio, length, rate, fitting.augmentation, rng))
+                row[place] = _pooled(
+                    encoders, augmented(audio, length, rate, fitting.augmentation, rng)
+                )
         stage("encoding", len(clips), len(clips))
 
     def _added(self) -> list[NDArray[np.intp]]:
-        """Say which of the features a head adds up; none where each counts by itself."""
+        """List the features that a head adds up; none where each counts by itself."""
         ends = np.cumsum(self.sizes)
         halves = [
             np.split(np.arange(end - size, end), 2)
@@ -206,8 +206,8 @@ class _Bench:
         ]
 
     def new_head(self) -> Head:
-        """Make a head that tells nothing yet."""
-        inputs, outputs = self.rows.shape[2], self.truth.shape[1]
+        """Make a head with weights of zero."""
+        inputs, outputs = self.rows.shape[2], self.reference.shape[1]
         head = Head(self.config, inputs=inputs, num_outputs=outputs)
         for value in head.layers[-1].parameters():
             nn.init.zeros_(value)
@@ -215,14 +215,14 @@ class _Bench:
 
     def fit(self, head: Head, places: Sequence[int], penalty: float) -> Head:
         """Fit a head to some of the clips."""
-        targets, weights = self.truth[places], np.ones(len(places), np.float32)
+        targets, weights = self.reference[places], np.ones(len(places), np.float32)
         if self.fitting.task == "classify":
             targets = targets / targets.sum(axis=1, keepdims=True)  # a clip's labels share it
             if self.fitting.balanced:
                 weights = self._weights(targets, self.sets[places])
-        heard = self.rows[:, places].reshape(-1, self.rows.shape[2])
+        pooled = self.rows[:, places].reshape(-1, self.rows.shape[2])
         times = len(self.rows)
-        fit_head(head, heard, np.tile(targets, (times, 1)), self.fitting.task, penalty,
+        fit_head(head, pooled, np.tile(targets, (times, 1)), self.fitting.task, penalty,
                  np.tile(weights, times), whiten=self.fitting.whiten,
                  added=self._added())  # fmt: skip
         return head.eval()
@@ -245,7 +245,7 @@ class _Bench:
         return values
 
     def choose(self, rounds: Sequence[tuple[list[int], list[int]]]) -> tuple[float, Floats]:
-        """Find the penalty that judges best, and the logits of the clips that judged by it."""
+        """Find the penalty with the best validation score, and its logits of the validation set."""
         heads = [self.new_head() for _ in rounds]
         trials = {  # from the strongest penalty on, each fit begins where the one before ended
             penalty: np.concatenate(
@@ -256,20 +256,22 @@ class _Bench:
             )
             for penalty in PENALTIES
         }
-        truth = self.truth[[place for _, part in rounds for place in part]]
-        best = max(PENALTIES, key=lambda each: agreement(trials[each], truth, self.fitting.task))
+        reference = self.reference[[place for _, part in rounds for place in part]]
+        best = max(
+            PENALTIES, key=lambda each: agreement(trials[each], reference, self.fitting.task)
+        )
         return best, trials[best]
 
 
-def _pooled(ears: Sequence[tuple[Ear, ClipNetwork]], signal: Floats) -> Floats:
-    """Give what encoders hear of a signal, one after the other (features,)."""
-    audio, heard = torch.from_numpy(signal).unsqueeze(0), []
+def _pooled(encoders: Sequence[tuple[EncoderPart, ClipNetwork]], signal: Floats) -> Floats:
+    """Pool the features of a signal by each encoder, one after the other (features,)."""
+    audio, found = torch.from_numpy(signal).unsqueeze(0), []
     with torch.inference_mode():
-        for ear, network in ears:
+        for part, network in encoders:
             where = next(network.buffers()).device
             pooled = network.pooled(audio.to(where))[0].float().cpu().numpy()
-            heard.append(pooled[network.places(ear.part)])
-    return np.concatenate(heard)
+            found.append(pooled[network.places(part.part)])
+    return np.concatenate(found)
 
 
 def train(
@@ -282,7 +284,7 @@ def train(
     fold: tuple[int, int] | None = None,
     dev: Sequence[Path] = (),
     parts: int | None = None,
-    judge: Sequence[str] = (),
+    scored_on: Sequence[str] = (),
     licences: Sequence[str] = (),
     skip_unreadable: bool = False,
     device: str = "auto",
@@ -293,16 +295,16 @@ def train(
     Parameters
     ----------
     data, selection, held_out, fold, dev, licences, skip_unreadable, stage
-        As in :func:`audiocli.tasks.classify.material.gather`.
+        As in :func:`audiocli.tasks.classify.splits.gather`.
     output : Path
         The model folder.
     fitting : Fitting
     parts : int, optional
-        Cross-validate: each of so many parts is judged by a head fitted to the others, and the
-        head that is kept is fitted to all. Scores and calibration are those of the parts.
-    judge : sequence of str
-        Patterns of the clips that count then, see :func:`audiocli.tasks.classify.clips.select`;
-        without any, all do.
+        Cross-validate: each of so many folds is scored by a head fitted to the others, and the
+        head that is kept is fitted to all. Scores and calibration are those of the folds.
+    scored_on : sequence of str
+        Patterns of the clips that are scored then, see
+        :func:`audiocli.tasks.classify.clips.select`; without any, all are.
     device : str
         As in :func:`audiocli.nn.models.device`.
 
@@ -317,13 +319,13 @@ def train(
     """
     if parts and (held_out or dev or fold):
         raise UsageError(
-            "--cross-validate judges on all clips in turn; leave out --hold-out, --dev and --fold"
+            "--cross-validate scores all clips in turn; leave out --hold-out, --dev and --fold"
         )
-    if judge and not parts:
-        raise UsageError("--judge says which clips count in --cross-validate")
+    if scored_on and not parts:
+        raise UsageError("--score-on says which clips are scored in --cross-validate")
     if (output / registry.CONFIG).exists():
         raise UsageError(f"{output}: holds a model already; choose another folder")
-    ears = _ears(fitting, models.device(device))
+    encoders = _encoders(fitting, models.device(device))
     split = gather(data, selection, fitting.task, held_out=held_out, dev=dev, licences=licences,
                    fold=(0, parts) if parts else fold, cross_validated=bool(parts),
                    skip_unreadable=skip_unreadable, stage=stage)  # fmt: skip
@@ -331,52 +333,54 @@ def train(
     kept = list(range(len(split.training)))
     rounds = [(kept, list(range(len(kept), len(clips))))]
     if parts:
-        split, rounds = _validated(split, clips, parts, judge)
+        split, rounds = _validated(split, clips, parts, scored_on)
         kept = list(range(len(clips)))
-    truth = split.targets(clips)
-    judged = [place for _, part in rounds for place in part]
-    refuse_unscorable(truth[judged], fitting.task)
-    bench = _Bench(ears, fitting, clips, truth, stage)
+    reference = split.targets(clips)
+    scored = [place for _, part in rounds for place in part]
+    refuse_unscorable(reference[scored], fitting.task)
+    bench = _Bench(encoders, fitting, clips, reference, stage)
     penalty, logits = bench.choose(rounds)
     head = bench.new_head()
     for each in PENALTIES[: PENALTIES.index(penalty) + 1]:
         bench.fit(head, kept, each)
     settings = {**asdict(fitting), "penalty": penalty}
-    facts = model_card(split, fitting.task, settings).facts(*(ear.entry for ear, _ in ears))
-    judging = replace(split, dev=[clips[place] for place in judged])
+    facts = model_card(split, fitting.task, settings).facts(*(part.entry for part, _ in encoders))
+    validation = replace(split, dev=[clips[place] for place in scored])
     config = {
         **facts,
-        **judging.judged(logits, fitting.task),
-        "encoders": [ear.facts() for ear, _ in ears],
+        **validation.scored(logits, fitting.task),
+        "encoders": [part.facts() for part, _ in encoders],
         "architecture": "head",
         "arguments": {"inputs": sum(bench.sizes), "num_outputs": len(split.labels)},
     }
     return models.save(head, output, config, half=True)
 
 
-def _ears(fitting: Fitting, where: torch.device) -> list[tuple[Ear, ClipNetwork]]:
-    """Load the encoders, and refuse what one head cannot hear together."""
-    ears = [find_ear(text) for text in fitting.encoders]
-    heard = [(ear, load_trunk(ear.entry, where)) for ear in ears]
-    for ear, network in heard:
+def _encoders(fitting: Fitting, where: torch.device) -> list[tuple[EncoderPart, ClipNetwork]]:
+    """Load the encoders, and refuse those that one head cannot use together."""
+    parts = [find_encoder(text) for text in fitting.encoders]
+    loaded = [(part, load_encoder(part.entry, where)) for part in parts]
+    for part, network in loaded:
         try:
-            network.places(ear.part)
+            network.places(part.part)
         except ModelError as error:
-            raise UsageError(f"--encoder {ear}: {error}") from error
-    if not in_step([network for _, network in heard]):
+            raise UsageError(f"--encoder {part}: {error}") from error
+    if not in_step([network for _, network in loaded]):
         raise UsageError(
-            f"--encoder: {', '.join(map(str, ears))} hear in steps of different lengths, so one "
-            "head cannot hear them together"
+            f"--encoder: {', '.join(map(str, parts))} have steps of different lengths, so one "
+            "head cannot use them together"
         )
-    return heard
+    return loaded
 
 
 def _validated(
-    split: Split, clips: list[Clip], parts: int, judge: Sequence[str]
+    split: Split, clips: list[LabelledClip], parts: int, scored_on: Sequence[str]
 ) -> tuple[Split, list[tuple[list[int], list[int]]]]:
-    """Plan the rounds of a cross-validation: clips to fit to, and clips that judge."""
+    """Plan the rounds of a cross-validation: clips to fit to, and clips to score."""
     held = folds(clips, split.selection.group, parts)
-    counted = {clip.path for clip in (select(clips, judge, "--judge") if judge else clips)}
+    counted = {
+        clip.path for clip in (select(clips, scored_on, "--score-on") if scored_on else clips)
+    }
     rounds = [
         (
             [place for place in range(len(clips)) if place not in set(part)],
@@ -385,14 +389,14 @@ def _validated(
         for part in held
     ]
     by = f" by {split.selection.group}" if split.selection.group else ""
-    where = f", judged on {', '.join(judge)}" if judge else ""
+    where = f", scored on {', '.join(scored_on)}" if scored_on else ""
     if split.selection.group and split.labels:
         refuse(_unvalidated(split, clips))
     words = f"cross-validation in {parts} parts{by}{where}; the weights are trained on all parts"
     return replace(split, training=clips, held_out=words), [each for each in rounds if each[1]]
 
 
-def _unvalidated(split: Split, clips: Sequence[Clip]) -> list[str]:
+def _unvalidated(split: Split, clips: Sequence[LabelledClip]) -> list[str]:
     """Warn of classes of one group, which no part can be scored on; refuse if all are like that."""
     group = split.selection.group
     groups = {
@@ -402,7 +406,7 @@ def _unvalidated(split: Split, clips: Sequence[Clip]) -> list[str]:
     alone = [label for label in split.labels if len(groups[label]) < 2]
     if len(alone) == len(split.labels):
         return [
-            f"--group {group}: every class has clips of one {group} alone, so none could be told "
+            f"--group {group}: every class has clips of one {group} alone, so none could be scored "
             f"where its {group} is held out; use another --group"
         ]
     if alone:

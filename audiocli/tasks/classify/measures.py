@@ -1,4 +1,4 @@
-"""What answers are worth: measures over all clips, a row a clip, a row a label."""
+"""Scores of classifiers and taggers: over all clips, a row a clip, a row a label."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocli.tasks.classify import scoring
-from audiocli.tasks.classify.clips import Clip, target_matrix
+from audiocli.tasks.classify.clips import LabelledClip, target_matrix
 
 __all__ = [
     "Measure",
@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Measure:
-    """One number that a model is worth.
+    """One score of a model.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a model is worth on some clips.
+    """The scores of a model on some clips.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class Scores:
     labels : list of str
         Those of the confusion matrix: of a classifier, the labels that are there or were answered.
     confusion : ndarray, shape (labels, labels)
-        One row a true label, one column an answer.
+        One row a reference label, one column an estimate.
     """
 
     measures: list[Measure]
@@ -89,35 +89,35 @@ class Scores:
 
 
 def score_classes(
-    clips: Sequence[Clip], probabilities: Array, labels: Sequence[str], groups: Sequence[str]
+    clips: Sequence[LabelledClip],
+    probabilities: Array,
+    labels: Sequence[str],
+    groups: Sequence[str],
 ) -> Scores:
-    """Score the likeliest labels.
-
-    Takes ``probabilities`` (clips, labels).
-    """
-    guess = [labels[place] for place in probabilities.argmax(axis=1)]
-    truth = [
+    """Score the likeliest labels, by probabilities (clips, labels)."""
+    estimate = [labels[place] for place in probabilities.argmax(axis=1)]
+    reference = [
         answer if answer in clip.labels else next(each for each in labels if each in clip.labels)
-        for clip, answer in zip(clips, guess, strict=True)
+        for clip, answer in zip(clips, estimate, strict=True)
     ]
     sure = probabilities.max(axis=1, initial=0.0)
-    right = np.array([one == other for one, other in zip(truth, guess, strict=True)], bool)
-    interval = scoring.bootstrap(lambda w: scoring.accuracy(truth, guess, w), groups, MANY)
+    right = np.array([one == other for one, other in zip(reference, estimate, strict=True)], bool)
+    interval = scoring.bootstrap(lambda w: scoring.accuracy(reference, estimate, w), groups, MANY)
     measures = [
-        Measure("accuracy", scoring.accuracy(truth, guess), "", *interval),
-        Measure("macro F1", scoring.macro_f1(truth, guess), "mean over the classes"),
+        Measure("accuracy", scoring.accuracy(reference, estimate), "", *interval),
+        Measure("macro F1", scoring.macro_f1(reference, estimate), "mean over the classes"),
         Measure("expected calibration error", scoring.calibration_error(sure, right),
                 f"{scoring.BINS} bins"),
     ]  # fmt: skip
     rows = [
         {"file": clip.title, "label": one, "guess": other, "probability": round(float(p), 4),
          "right": int(one == other)}
-        for clip, one, other, p in zip(clips, truth, guess, sure, strict=True)
+        for clip, one, other, p in zip(clips, reference, estimate, sure, strict=True)
     ]  # fmt: skip
     total = {"file": "all", "label": "", "guess": "", "probability": _share(sure.sum(), len(sure)),
              "right": _share(right.sum(), len(sure))}  # fmt: skip
-    shown = [label for label in labels if label in {*truth, *guess}]
-    matrix = scoring.confusion(truth, guess, shown)
+    shown = [label for label in labels if label in {*reference, *estimate}]
+    matrix = scoring.confusion(reference, estimate, shown)
     return Scores(measures, rows, total, _classes(matrix, shown), shown, matrix)
 
 
@@ -136,37 +136,37 @@ def _classes(matrix: NDArray[np.int64], labels: Sequence[str]) -> list[dict[str,
 
 
 def score_tags(
-    clips: Sequence[Clip],
+    clips: Sequence[LabelledClip],
     probabilities: Array,
     labels: Sequence[str],
     threshold: float,
     groups: Sequence[str],
 ) -> Scores:
-    """Score the probabilities of tags.
-
-    Takes ``probabilities`` (clips, labels).
-    """
-    truth, given = target_matrix(clips, labels) > 0, probabilities >= threshold
-    areas = scoring.roc_auc(truth, probabilities)
-    precisions = scoring.average_precision(truth, probabilities)
-    interval = scoring.bootstrap(lambda w: scoring.roc_auc(truth, probabilities, w), groups, SOME)
-    both, of_both = (truth & given).sum(axis=1), truth.sum(axis=1) + given.sum(axis=1)
+    """Score the probabilities (clips, labels) of tags."""
+    reference, given = target_matrix(clips, labels) > 0, probabilities >= threshold
+    areas = scoring.roc_auc(reference, probabilities)
+    precisions = scoring.average_precision(reference, probabilities)
+    interval = scoring.bootstrap(
+        lambda w: scoring.roc_auc(reference, probabilities, w), groups, SOME
+    )
+    both, of_both = (reference & given).sum(axis=1), reference.sum(axis=1) + given.sum(axis=1)
     together = _share(2 * both.sum(), of_both.sum())
     mean = f"mean over {len(labels) - areas.left_out} tags"
     measures = [
         Measure("ROC AUC", areas.mean, mean, *interval),
         Measure("PR AUC", precisions.mean, f"average precision, {mean}"),
         Measure("F-measure", together, f"all tags together, at a threshold of {threshold:g}"),
-        Measure("expected calibration error", scoring.calibration_error(probabilities, truth),
+        Measure("expected calibration error", scoring.calibration_error(probabilities, reference),
                 f"{scoring.BINS} bins, all tags together"),
     ]  # fmt: skip
+    having = reference.sum(axis=0)
     classes = [
         {"label": label, "roc_auc": round(float(areas.values[place]), 4),
-         "pr_auc": round(float(precisions.values[place]), 4), "clips": int(truth[:, place].sum())}
+         "pr_auc": round(float(precisions.values[place]), 4), "clips": int(having[place])}
         for place, label in enumerate(labels)
     ]  # fmt: skip
     rows: list[dict[str, Any]] = []
-    for clip, row, has, gives in zip(clips, probabilities, truth, given, strict=True):
+    for clip, row, has, gives in zip(clips, probabilities, reference, given, strict=True):
         best = [int(place) for place in np.argsort(-row, kind="stable") if gives[place]]
         rows.append({
             "file": clip.title,
@@ -180,5 +180,5 @@ def score_tags(
 
 
 def _share(part: Any, whole: Any) -> float:
-    """Divide; NaN where that cannot be done."""
+    """Divide; NaN where the whole is zero."""
     return round(float(part) / float(whole), 4) if whole else float("nan")

@@ -35,7 +35,7 @@ Array = NDArray[np.floating[Any]]
 
 
 class ClassTrack(Protocol):
-    """What a model says along a recording.
+    """The estimates of a model along a recording.
 
     Attributes
     ----------
@@ -151,7 +151,7 @@ def _draw_rows(
             whole = edges[segment : segment + 2]
             here = np.clip(whole, *span)
             if np.ptp(here) < min(np.ptp(whole) / 2, (span[1] - span[0]) / WRITTEN):
-                continue  # too narrow for it, and the other row has more of the stretch
+                continue  # too narrow for it, and the other row has more of the segment
             _write(axis, (here.mean(), label + 0.5), f"{values[segment, label]:.0%}",
                    float(values[segment, label]), 7)  # fmt: skip
     scale = axis.inset_axes((1.008, 0.0, 0.008, 1.0))
@@ -212,8 +212,6 @@ def plot_confusion(
 
     Counts stand in the cells; the colour is the share of the row. On the right stands how much of
     each row is right.
-
-    Takes ``matrix`` (labels, labels).
     """
     count = len(labels)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
@@ -232,8 +230,8 @@ def plot_confusion(
     axis.set_xticks(places, names, rotation=90, fontsize=8)
     axis.set_yticks(places, names, fontsize=8)
     axis.set(xlim=(0, count), ylim=(count, 0), aspect="equal")
-    axis.set_xlabel("answer", fontsize=9)
-    axis.set_ylabel("truth", fontsize=9)
+    axis.set_xlabel("estimate", fontsize=9)
+    axis.set_ylabel("reference", fontsize=9)
     right = axis.secondary_yaxis("right")
     found = [
         f"{share:.0%}" if total else "–"

@@ -1,4 +1,4 @@
-"""What was found in a recording, as text in many formats."""
+"""Results of classification as text, in many formats."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class ClassifyRequest:
-    """What is asked of classification and tagging.
+    """What classification or tagging is to do.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ class ClassifyRequest:
         How many labels, the best first. By default csv, json and jsonl hold all, and the other
         formats the best one, or of tags those that reach the threshold.
     threshold : float, optional
-        Below this probability the best label is not believed, or a tag not given. By default the
-        model's own. Among people who are enrolled: the least cosine.
+        Below this probability the best label becomes ``unknown``, or a tag is not given. By default
+        the model's own. Among people who are enrolled: the least cosine.
     segment, hop : float, optional
         Seconds of the segments to answer for, and from the start of one to that of the next. By
         default there is one answer for the whole recording.
@@ -74,7 +74,7 @@ class ClassifyRequest:
     Raises
     ------
     FieldError
-        If they cannot be.
+        If a value is out of range, or needs another field.
 
     Examples
     --------
@@ -126,7 +126,7 @@ class ClassifyRequest:
 
 @dataclass(frozen=True)
 class Result:
-    """What was found in one recording.
+    """The labels of one recording.
 
     Parameters
     ----------
@@ -135,17 +135,17 @@ class Result:
     seconds : float
         Its duration.
     tasks : tuple of str
-        The models that were request.
+        The models, as rows name them.
     columns : tuple of str
-        Which parts of the rows are of interest.
+        Which parts of the rows to write.
     rows : list of dict
         ``start``, ``end``, ``label``, ``probability``, ``task`` and ``meaning``.
     events : Segments
-        The same as labelled stretches: along time those of one label are one.
+        The same as labelled segments; neighbours of one label are joined.
     axes : dict of str to list
-        Scales that models derive from their labels, such as valence; a value a stretch.
+        Scales that models derive from their labels, such as valence; a value a segment.
     warnings : tuple of str
-        What to keep in mind about the answers.
+        Why the labels may be meaningless.
 
     Examples
     --------
@@ -165,7 +165,7 @@ class Result:
 
 
 def destination(target: Path | None, request: ClassifyRequest, *, folder: bool) -> Destination:
-    """Settle the format, and whether the output is a file or a folder."""
+    """Choose the format, and whether the output is a file or a folder."""
     # Of txt and audacity, which end alike, txt is meant.
     endings = {formats.FORMATS[name].extension: name for name in reversed(FORMATS)}
     suffix = "" if target is None or target.is_dir() else target.suffix.lower()
@@ -185,7 +185,7 @@ def describe(
     meanings: Mapping[str, Mapping[str, str]] | None = None,
     warnings: Sequence[str] = (),
 ) -> Result:
-    """Make of the models' answers what the formats hold."""
+    """Turn the estimates of models into rows and segments."""
     meanings = meanings or {}
     several, along = len(tracks) > 1, request.segment is not None
     text = request.form in (None, "txt")
@@ -229,7 +229,7 @@ def describe(
 
 
 def name_of(track: Track) -> str:
-    """Give the name that stands beside a model's answers: that of what classifies is its task."""
+    """Name a model in results: a classifier by its name alone, a tagger as ``tag/NAME``."""
     return track.model if track.task == "classify" else f"{track.task}/{track.model}"
 
 
@@ -247,13 +247,13 @@ def _row(
 
 
 def _confidences(events: Sequence[Row]) -> NDArray[np.float64] | None:
-    """Give the probabilities of events, unless one has none: unknown, and silence."""
+    """Probabilities of events, or None if one has none (unknown or silence)."""
     sure = [event["probability"] for event in events]
     return None if None in sure else np.array(sure, np.float64)
 
 
 def _best(track: Track, request: ClassifyRequest) -> list[list[tuple[str, float]]]:
-    """Choose of each stretch the labels that the format holds."""
+    """Choose the labels of each segment that the format holds."""
     top = request.top
     if (
         top is None
@@ -272,7 +272,7 @@ def _answers(track: Track, plain: Mapping[str, str], request: ClassifyRequest) -
 
 
 def _events(track: Track, plain: Mapping[str, str], threshold: float | None) -> list[Row]:
-    """Join neighbouring stretches of one label."""
+    """Join neighbouring segments of one label."""
     found = merged(track, threshold=threshold)
     assert found.confidences is not None  # narrows the type
     spans = zip(found.starts, found.ends, found.labels, found.confidences, strict=True)
@@ -280,7 +280,7 @@ def _events(track: Track, plain: Mapping[str, str], threshold: float | None) -> 
 
 
 def render(result: Result, form: str, *, named: bool = True, header: bool = True) -> str:
-    r"""Turn what was found into text."""
+    """Write a result as text."""
     if form in SPANS:
         return str(formats.render(result.events, form))  # bytes are midi's alone
     if form == "json":
@@ -288,13 +288,13 @@ def render(result: Result, form: str, *, named: bool = True, header: bool = True
         tasks: dict[str, list[Row]] = {task: [] for task in result.tasks}
         for row in result.rows:
             tasks[row["task"]].append({name: row[name] for name in kept if row[name] != ""})
-        told: Row = {"schema": SCHEMA, "file": result.file, "duration": result.seconds,
+        document: Row = {"schema": SCHEMA, "file": result.file, "duration": result.seconds,
                      "tasks": tasks}  # fmt: skip
         if result.axes:
             along = "start" in result.columns
-            told["axes"] = {axis: values if along else values[0]
+            document["axes"] = {axis: values if along else values[0]
                             for axis, values in result.axes.items()}  # fmt: skip
-        lines = [json.dumps(told, ensure_ascii=False)]
+        lines = [json.dumps(document, ensure_ascii=False)]
     elif form == "jsonl":
         kept = list(dict.fromkeys([*result.columns, "task"]))
         lines = [
@@ -327,14 +327,14 @@ def _text(row: Row, columns: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class ClassResults:
-    """Answers as text; see :class:`audiocli.tasks.runner.Results`.
+    """Results as text; see :class:`audiocli.tasks.runner.Results`.
 
     Parameters
     ----------
     form : str
         One of ``FORMATS``.
     along : bool
-        Whether there is an answer for each segment.
+        Whether there is a result for each segment.
     """
 
     form: str
@@ -366,5 +366,5 @@ class ClassResults:
         return 3 if self.along else 2
 
     def render(self, value: Result, named: bool, header: bool) -> str:
-        """Make text of the answers for a recording."""
+        """Make text of the result for a recording."""
         return render(value, self.form, named=named, header=header)

@@ -35,7 +35,7 @@ __all__ = [
 
 #: Of equal width, from 0 to 1, for the calibration error.
 BINS = 15
-#: A temperature lies between: few clips, all of them right, must not make a network sure of all.
+#: Limits of a temperature: a few clips, all right, must not make every output certain.
 COLDEST, HOTTEST = 0.2, 50.0
 ROWS = 64  # resamples scored at once, which bounds the memory
 
@@ -65,48 +65,45 @@ class LabelScores:
 
 
 @overload
-def accuracy(truth: Names, guess: Names) -> float: ...
+def accuracy(reference: Names, estimate: Names) -> float: ...
 @overload
-def accuracy(truth: Names, guess: Names, weights: Array) -> Array: ...
-def accuracy(truth: Names, guess: Names, weights: Array | None = None) -> float | Array:
+def accuracy(reference: Names, estimate: Names, weights: Array) -> Array: ...
+def accuracy(reference: Names, estimate: Names, weights: Array | None = None) -> float | Array:
     """Compute the share of clips whose label is right.
 
-    Takes ``weights`` (resamples, clips); returns (resamples,).
+    With weights (resamples, clips), one value for each resample.
     """
-    right = np.asarray(truth) == np.asarray(guess)
+    right = np.asarray(reference) == np.asarray(estimate)
     weighted = _weights(weights, len(right))
     return _given(_ratio(weighted @ right, weighted.sum(axis=1)), weights)
 
 
 @overload
-def macro_f1(truth: Names, guess: Names, *, labels: Names | None = None) -> float: ...
+def macro_f1(reference: Names, estimate: Names, *, labels: Names | None = None) -> float: ...
 @overload
 def macro_f1(
-    truth: Names, guess: Names, weights: Array, *, labels: Names | None = None
+    reference: Names, estimate: Names, weights: Array, *, labels: Names | None = None
 ) -> Array: ...
 def macro_f1(
-    truth: Names, guess: Names, weights: Array | None = None, *, labels: Names | None = None
+    reference: Names, estimate: Names, weights: Array | None = None, *, labels: Names | None = None
 ) -> float | Array:
     """Compute the mean over the labels of the F1 of each.
 
-    Takes ``weights`` (resamples, clips); returns (resamples,).
+    With weights (resamples, clips), one value for each resample.
     """
-    true, guessed = np.asarray(truth), np.asarray(guess)
-    names = np.unique(np.concatenate([true, guessed]) if labels is None else np.asarray(labels))
-    is_true, is_guessed = (part[:, None] == names for part in (true, guessed))
-    weighted = _weights(weights, len(true))
-    hits = weighted @ (is_true & is_guessed)
-    found = _ratio(2 * hits, weighted @ is_true.astype(np.float64) + weighted @ is_guessed)
+    right, given = np.asarray(reference), np.asarray(estimate)
+    names = np.unique(np.concatenate([right, given]) if labels is None else np.asarray(labels))
+    is_right, is_given = (part[:, None] == names for part in (right, given))
+    weighted = _weights(weights, len(right))
+    hits = weighted @ (is_right & is_given)
+    found = _ratio(2 * hits, weighted @ is_right.astype(np.float64) + weighted @ is_given)
     return _given(_mean(found), weights)
 
 
-def confusion(truth: Names, guess: Names, labels: Names) -> NDArray[np.int64]:
-    """Count how often clips of one label were given another.
-
-    Returns (labels, labels).
-    """
+def confusion(reference: Names, estimate: Names, labels: Names) -> NDArray[np.int64]:
+    """Count how often clips of one label were given another, (labels, labels)."""
     places = {label: place for place, label in enumerate(np.asarray(labels).tolist())}
-    pairs = [np.asarray(part).tolist() for part in (truth, guess)]
+    pairs = [np.asarray(part).tolist() for part in (reference, estimate)]
     other = sorted({str(label) for part in pairs for label in part if label not in places})
     if other:
         raise ValueError(f"not among the labels: {', '.join(other)}")
@@ -117,18 +114,15 @@ def confusion(truth: Names, guess: Names, labels: Names) -> NDArray[np.int64]:
 
 
 @overload
-def roc_auc(truth: NDArray[Any], scores: NDArray[Any]) -> LabelScores: ...
+def roc_auc(reference: NDArray[Any], scores: NDArray[Any]) -> LabelScores: ...
 @overload
-def roc_auc(truth: NDArray[Any], scores: NDArray[Any], weights: Array) -> Array: ...
+def roc_auc(reference: NDArray[Any], scores: NDArray[Any], weights: Array) -> Array: ...
 def roc_auc(
-    truth: NDArray[Any], scores: NDArray[Any], weights: Array | None = None
+    reference: NDArray[Any], scores: NDArray[Any], weights: Array | None = None
 ) -> LabelScores | Array:
     """Compute the area under the ROC curve of each label.
 
     That is how often a clip that has the label scores above one that has not; ties count half.
-
-    Takes ``truth`` (clips, labels), ``scores`` (clips, labels), ``weights`` (resamples, clips);
-    returns (resamples,).
     """
 
     def area(having: Array, every: Array, below: Array, total: Array) -> Array:
@@ -137,21 +131,17 @@ def roc_auc(
         count = having.sum(axis=0)
         return _ratio(pairs.sum(axis=0), count * (total - count))
 
-    return _label_scores(area, truth, scores, weights)
+    return _label_scores(area, reference, scores, weights)
 
 
 @overload
-def average_precision(truth: NDArray[Any], scores: NDArray[Any]) -> LabelScores: ...
+def average_precision(reference: NDArray[Any], scores: NDArray[Any]) -> LabelScores: ...
 @overload
-def average_precision(truth: NDArray[Any], scores: NDArray[Any], weights: Array) -> Array: ...
+def average_precision(reference: NDArray[Any], scores: NDArray[Any], weights: Array) -> Array: ...
 def average_precision(
-    truth: NDArray[Any], scores: NDArray[Any], weights: Array | None = None
+    reference: NDArray[Any], scores: NDArray[Any], weights: Array | None = None
 ) -> LabelScores | Array:
-    """Compute the area under the precision-recall curve of each label, in steps.
-
-    Takes ``truth`` (clips, labels), ``scores`` (clips, labels), ``weights`` (resamples, clips);
-    returns (resamples,).
-    """
+    """Compute the area under the precision-recall curve of each label, in steps."""
 
     def area(having: Array, every: Array, below: Array, total: Array) -> Array:
         count = having.sum(axis=0)
@@ -160,21 +150,21 @@ def average_precision(
         mean = _ratio((having * precision).sum(axis=0), count)
         return np.where(total > count, mean, np.nan)
 
-    return _label_scores(area, truth, scores, weights)
+    return _label_scores(area, reference, scores, weights)
 
 
 def _label_scores(
-    area: Area, truth: NDArray[Any], scores: NDArray[Any], weights: Array | None
+    area: Area, reference: NDArray[Any], scores: NDArray[Any], weights: Array | None
 ) -> LabelScores | Array:
     """Score each label by its levels: those scores, rising, that clips with the label have.
 
     An area gets for each level and resample the weight of the clips that have the label, of all
     clips, and of all that score lower; and for each resample that of all there are.
     """
-    weighted = _weights(weights, len(truth))
+    weighted = _weights(weights, len(reference))
     by_clip = np.ascontiguousarray(weighted.T)
-    values = np.full((len(weighted), truth.shape[1]), np.nan)
-    for label, (has, score) in enumerate(zip(truth.T.astype(bool), scores.T, strict=True)):
+    values = np.full((len(weighted), reference.shape[1]), np.nan)
+    for label, (has, score) in enumerate(zip(reference.T.astype(bool), scores.T, strict=True)):
         if has.all() or not has.any():
             continue
         order = np.argsort(score, kind="stable")
@@ -201,10 +191,7 @@ def equal_error_rate(
 def equal_error_rate(
     same_scores: Numbers, different_scores: Numbers, weights: tuple[Array, Array] | None = None
 ) -> tuple[float, float] | Array:
-    """Find where as many pairs are taken for the same by mistake as for different.
-
-    Takes ``same_scores, different_scores`` (pairs,); returns (resamples,).
-    """
+    """Find where false acceptances and false rejections are equally frequent: rate and score."""
     same, different = (np.asarray(part, np.float64) for part in (same_scores, different_scores))
     if not (len(same) and len(different)):
         raise DataError(
@@ -243,10 +230,7 @@ def calibration_error(confidence: NDArray[Any], right: NDArray[Any], weights: Ar
 def calibration_error(
     confidence: NDArray[Any], right: NDArray[Any], weights: Array | None = None
 ) -> float | Array:
-    """Compute the expected calibration error in bins of equal width (Guo et al., 2017).
-
-    Takes ``confidence`` (clips,), ``weights`` (resamples, clips); returns (resamples,).
-    """
+    """Compute the expected calibration error in bins of equal width (Guo et al., 2017)."""
     sure = np.asarray(confidence, np.float64)
     sure = sure[:, None] if sure.ndim == 1 else sure
     gaps = sure - np.asarray(right, np.float64).reshape(sure.shape)
@@ -258,15 +242,12 @@ def calibration_error(
     return _given(_ratio(error, weighted.sum(axis=1) * sure.shape[1]), weights)
 
 
-def fit_temperature(logits: NDArray[Any], truth: NDArray[Any]) -> float:
-    """Find the temperature that logits are divided by to make the truth most probable.
-
-    Takes ``logits`` (clips, labels), ``truth`` (clips,).
-    """
+def fit_temperature(logits: NDArray[Any], reference: NDArray[Any]) -> float:
+    """Find the temperature to divide logits by that makes the reference labels most probable."""
     from scipy.optimize import minimize_scalar
     from scipy.special import logsumexp
 
-    values, true = np.asarray(logits, np.float64), np.asarray(truth)
+    values, true = np.asarray(logits, np.float64), np.asarray(reference)
 
     def loss(log: float) -> float:
         scaled = values * np.exp(-log)
@@ -304,12 +285,12 @@ def _weights(weights: Array | None, count: int) -> Array:
 
 
 def _given(values: Array, weights: Array | None) -> float | Array:
-    """Give a number where no weights were given."""
+    """Return a number where no weights were given."""
     return float(values[0]) if weights is None else values
 
 
 def _ratio(above: Array, below: Array) -> Array:
-    """Divide; NaN where that cannot be done."""
+    """Divide; NaN where the divisor is zero."""
     return np.where(below > 0, above / np.where(below > 0, below, 1), np.nan)
 
 

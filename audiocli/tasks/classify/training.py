@@ -19,9 +19,9 @@ from audiocli.nn import models, registry
 from audiocli.nn.clipwise import ClipNetwork
 from audiocli.nn.fit import Epoch, FitConfig
 from audiocli.nn.frontend import FilterbankConfig, from_dict
-from audiocli.tasks.classify.encoders import load_trunk
+from audiocli.tasks.classify.encoders import load_encoder
 from audiocli.tasks.classify.examples import AUGMENTATIONS, Augmentation, Examples, masked
-from audiocli.tasks.classify.material import (
+from audiocli.tasks.classify.splits import (
     Split,
     agreement,
     load_all,
@@ -32,7 +32,7 @@ from audiocli.tasks.trainer import Run, Validation, described, origin_of
 
 __all__ = ["ARCHITECTURES", "FRONTENDS", "TrainingConfig", "logits_of", "loss", "train"]
 
-#: Front-ends of networks that start from nothing.
+#: Front-ends of networks that start from fresh weights.
 FRONTENDS: dict[str, FilterbankConfig] = {
     # 64 mel bands of 32 ms, each 10 ms: speech, events, timbre
     "mel": FilterbankConfig(
@@ -65,7 +65,7 @@ SCALE, MARGIN = 24.0, 0.2
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that makes a training run, so that it can be run again.
+    """Everything that defines a training run, so that it can be repeated.
 
     Parameters
     ----------
@@ -76,11 +76,11 @@ class TrainingConfig:
     arguments : dict
         More arguments of the architecture, over those of the name.
     frontend : str
-        One of ``FRONTENDS``: of a network that starts from nothing.
+        One of ``FRONTENDS``, for a network that starts from fresh weights.
     start : str, optional
-        Go on from the trunk of this model: an encoder or a classifier, of the same architecture.
+        Fine-tune the trunk of this model: an encoder or a classifier of the same architecture.
     augmentation : Augmentation
-        How clips are varied.
+        Random changes to examples.
     loss : {"softmax", "margin"}
         Cross entropy of the classes; or of the cosines between mean features and one direction a
         class, less a margin for the right one, for an encoder that is to tell apart who is not
@@ -130,7 +130,7 @@ class TrainingConfig:
             raise UsageError("examples last 0.1 s or longer")
 
     def given(self, num_outputs: int) -> dict[str, Any]:
-        """List the network's arguments: of its name, of the model to go on from, and its own."""
+        """List the network's arguments: of its name, of the model it starts from, and its own."""
         arguments = dict(ARCHITECTURES[self.architecture][1])
         if self.start is not None:
             arguments |= registry.find(None, self.start).config["arguments"]
@@ -138,20 +138,20 @@ class TrainingConfig:
         return {**arguments, **self.arguments, "num_outputs": num_outputs}
 
     def build(self, num_outputs: int) -> ClipNetwork:
-        """Make the network, with fresh weights or those of the model to go on from."""
+        """Make the network, with fresh weights or those of the model it starts from."""
         name = ARCHITECTURES[self.architecture][0]
         torch.manual_seed(self.fit.seed)
         frontend, trunk = FRONTENDS[self.frontend], None
         if self.start is not None:
             entry = registry.find(None, self.start)
-            trunk = load_trunk(entry, torch.device("cpu"), trainable=True)
+            trunk = load_encoder(entry, torch.device("cpu"), trainable=True)
             if entry.config["architecture"] != name:
                 raise ModelError(
                     f"{self.start}: its architecture is {entry.config['architecture']!r}; choose "
                     "the --arch it has"
                 )
             stored = from_dict(entry.config["frontend"])
-            assert isinstance(stored, FilterbankConfig)  # narrows the type: load_trunk saw to it
+            assert isinstance(stored, FilterbankConfig)  # narrows the type: load_encoder saw to it
             frontend = stored
         built = models.build(name, frontend, self.given(num_outputs))
         assert isinstance(built, ClipNetwork)  # narrows the type; all of the above are
@@ -180,9 +180,9 @@ def loss(network: ClipNetwork, batch: tuple[Tensor, Tensor], config: TrainingCon
     images = masked(network.images(F.pad(audio, (half, half))), config.augmentation.mask)
     if config.loss == "margin":
         linear: Any = network.head.layers[-1]  # type: ignore[union-attr]  # `build` made it
-        heard = F.normalize(network.features(images).mean(dim=-1), dim=1)
+        means = F.normalize(network.features(images).mean(dim=-1), dim=1)
         directions = F.normalize(linear.weight[:, : network.units], dim=1)
-        return F.cross_entropy(SCALE * (heard @ directions.T - MARGIN * targets), targets)
+        return F.cross_entropy(SCALE * (means @ directions.T - MARGIN * targets), targets)
     logits = network.outputs(images)
     if config.task == "tag":
         return F.binary_cross_entropy_with_logits(logits, targets)
@@ -199,8 +199,8 @@ def logits_of(
     with torch.inference_mode():
         for clip in audio:
             signal = torch.from_numpy(clip.astype(np.float32) / 32768)
-            heard = signal.to(where).unsqueeze(0)
-            row = network.embed(heard).mean(dim=-1) if mean_features else network(heard)
+            inputs = signal.to(where).unsqueeze(0)
+            row = network.embed(inputs).mean(dim=-1) if mean_features else network(inputs)
             rows.append(row[0].float().cpu())
     return torch.stack(rows).numpy()
 
@@ -222,8 +222,8 @@ def train(
     Parameters
     ----------
     split : Split
-        The clips to train on, and those that choose the best epoch, see
-        :func:`audiocli.tasks.classify.material.gather`.
+        The training set and the validation set, see
+        :func:`audiocli.tasks.classify.splits.gather`.
     output : Path
         The model folder; its ``checkpoint`` folder holds what is needed to go on.
     config : TrainingConfig
@@ -245,7 +245,7 @@ def train(
     UsageError
         If `output` holds a finished model that this would replace.
     ModelError
-        If the checkpoint there is of another config, or training diverges.
+        If the checkpoint there is of another training config, or training diverges.
     """
     if config.loss == "margin" and not as_encoder:
         raise UsageError("--loss margin is for what is to compare; add --as-encoder")
@@ -317,7 +317,7 @@ class _Objective:
             found = self.split.compared(rows)
             value = 100 - float(found["scores"][0]["value"])
         else:
-            found = self.split.judged(rows, self.config.task)
+            found = self.split.scored(rows, self.config.task)
             value = agreement(rows, self.targets, self.config.task)
         return Validation(value, decoder=found["decoder"], scores=found["scores"])
 
@@ -329,7 +329,7 @@ def _save(
     config: TrainingConfig,
     as_encoder: bool,
 ) -> None:
-    """Write the model folder, of an encoder without what its trunk was trained to tell."""
+    """Write the model folder; that of an encoder has no head and no labels."""
     given = config.given(len(facts["labels"]))
     if as_encoder:
         facts = {**facts, "task": "encode", "labels": []}

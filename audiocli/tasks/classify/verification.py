@@ -1,4 +1,4 @@
-"""How well vectors of clips tell whether two have one label, say one speaker.
+"""Score how well vectors of clips tell whether two have one label, say one speaker.
 
 Two voices from two sets differ by their rooms and microphones as well, which makes them easy to
 tell apart. So what counts is pairs of clips from one set, every set as much as the others, at one
@@ -23,11 +23,11 @@ __all__ = ["PAIRS", "Verification", "pairs", "score_pairs"]
 
 #: Pairs of clips that are compared, at most.
 PAIRS = 200_000
-# For intervals: resamples, and scores that are told apart, which is quick.
+# For intervals: resamples, and levels that scores are rounded to, which is quick.
 SOME, LEVELS = 200, 4096
 #: Scores that stand for a set where there are several, so that all weigh the same.
 QUANTILES = 2048
-#: A slope lies between: few clips, all told apart, must not make anybody sure of all.
+#: Limits of a slope: a few clips that are all told apart must not make every pair certain.
 FLATTEST, STEEPEST = 1.0, 100.0
 
 Array = NDArray[np.float64]
@@ -106,8 +106,6 @@ def score_pairs(
 
     The intervals come from drawing speakers again: a pair counts as often as its speakers are
     drawn.
-
-    Takes ``directions`` (clips, units).
     """
     together = _trial(directions, speakers, np.arange(len(speakers)), most)
     parts: dict[str, _Trial] = {}
@@ -154,7 +152,7 @@ def _trial(directions: Array, speakers: Sequence[str], places: Places, most: int
 
 
 def _all_alike(trials: Sequence[_Trial]) -> tuple[Array, Array]:
-    """Give the cosines of both kinds of pairs, of each set as many."""
+    """Cosines of both kinds of pairs, as many of each set."""
     if len(trials) == 1:
         return trials[0].scores
     levels = (np.arange(QUANTILES) + 0.5) / QUANTILES

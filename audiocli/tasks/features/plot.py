@@ -33,8 +33,7 @@ def plot_basis(
     The bases stand on the left, one a column, on the frequencies of the spectrogram beside them;
     under it their activations, one a row, and the error of the reconstruction.
 
-    Takes ``shapes`` (components, bands), ``frequencies`` (bands,), ``activations`` (frames,
-    components), ``error`` (frames,).
+    Shapes are (components, bands), activations (frames, components), the error (frames,).
     """
     figure, panels = _panels(path, seen, rows=(1.7, 1.3, 0.6), side=0.26)
     loudest = float(seen.spectrogram.max())

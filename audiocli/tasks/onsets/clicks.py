@@ -29,10 +29,7 @@ def write_clicks(
     name: str | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write a file's sound with a click at each time, in constant memory.
-
-    Takes ``times`` (clicks,).
-    """
+    """Write a file's sound with a click at each time, in constant memory."""
 
     def make(level: Level, rate: int) -> Layer:
         height = max(PROMINENCE * level.rms, QUIETEST)

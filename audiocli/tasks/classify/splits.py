@@ -1,4 +1,4 @@
-"""What classifiers are trained and judged on: splits, and what a model says of them."""
+"""Splits of labelled clips into training and validation set, and the scores of a model there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from audiocli.tasks.classify.checks import (
     undecided,
 )
 from audiocli.tasks.classify.clips import (
-    Clip,
+    LabelledClip,
     Selection,
     find_clips,
     label_set,
@@ -57,11 +57,11 @@ REFUSED, MOST_UNKNOWN, ABOVE_CHANCE = 0.05, 0.25, 1.2
 
 @dataclass(frozen=True)
 class Split:
-    """Clips to train on, and clips of other groups that judge.
+    """A training set, and a validation set of other groups.
 
     Parameters
     ----------
-    training, dev : list of Clip
+    training, dev : list of LabelledClip
     labels : list of str
         In the order of the network's outputs.
     selection : Selection
@@ -71,26 +71,26 @@ class Split:
     licences : list of str
         Of each.
     held_out : str
-        What judges, in words.
+        The validation set in words.
     """
 
-    training: list[Clip]
-    dev: list[Clip]
+    training: list[LabelledClip]
+    dev: list[LabelledClip]
     labels: list[str]
     selection: Selection
     data: list[Path]
     licences: list[str]
     held_out: str
 
-    def targets(self, clips: Sequence[Clip]) -> Floats:
+    def targets(self, clips: Sequence[LabelledClip]) -> Floats:
         """Mark the labels of clips: (clips, labels)."""
         return target_matrix(clips, self.labels)
 
-    def judged(self, logits: Floats, task: str) -> dict[str, Any]:
+    def scored(self, logits: Floats, task: str) -> dict[str, Any]:
         """Make ``decoder`` and ``scores`` of a model from its logits (dev clips, labels)."""
         groups = [clip.group(self.selection.group) for clip in self.dev]
-        truth = self.targets(self.dev)
-        decoder, scores = chosen_scores(logits, truth, task, groups)
+        reference = self.targets(self.dev)
+        decoder, scores = chosen_scores(logits, reference, task, groups)
         facts = {
             "data": f"{self.held_out}; number of clips: {len(self.dev)}",
             "command": registry.command_line(),
@@ -127,14 +127,14 @@ def gather(
     skip_unreadable: bool = False,
     stage: Stage = lambda what, done, total: None,
 ) -> Split:
-    """Find labelled clips and part them, without a group on both sides."""
+    """Find labelled clips and split them, without a group on both sides."""
     clips = [clip for folder in data for clip in find_clips(folder, selection, missing=True)]
     extra = [clip for folder in dev for clip in find_clips(folder, selection, missing=True)]
     tidy = one_group_each([*clips, *extra], selection.group)
     there, problems = readable(tidy, skip=skip_unreadable, stage=stage)
     single = task == "classify" and not selection.multi_label
     problems += undecided(tidy) if single else []
-    found, judging = (
+    found, validation = (
         [clip for clip in part if os.path.realpath(clip.path) in there]
         for part in (tidy[: len(clips)], tidy[len(clips) :])
     )
@@ -147,30 +147,30 @@ def gather(
     refuse(problems)
     found = [clip for clip in found if any(label in labels for label in clip.labels)]
     if not open_set:
-        judging = [clip for clip in judging if any(label in labels for label in clip.labels)]
+        validation = [clip for clip in validation if any(label in labels for label in clip.labels)]
     chosen, words = _held_out(found, selection.group, held_out, fold, bool(dev))
     paths = {clip.path for clip in chosen}
     training = [clip for clip in found if clip.path not in paths]
-    judging += [clip for clip in found if clip.path in paths]
-    if not training or not judging:
+    validation += [clip for clip in found if clip.path in paths]
+    if not training or not validation:
         raise DataError(f"{len(found)} clips: none is left to train on, or for the validation set; "
                         "hold out some of them, not all")  # fmt: skip
-    _refuse_shared(training, judging, selection.group)
+    _refuse_shared(training, validation, selection.group)
     if task == "classify" and not open_set and not cross_validated:
-        refuse(unbalanced_split(training, judging, labels, selection.group))
+        refuse(unbalanced_split(training, validation, labels, selection.group))
     by = f" by {selection.group}" if selection.group else ""
     names = ", ".join([*(folder.resolve().name for folder in dev), *words])
-    return Split(training, judging, labels, selection, list(data),
+    return Split(training, validation, labels, selection, list(data),
                  licence_of_each(data, licences), f"{names}{by}, not trained on")  # fmt: skip
 
 
 def _held_out(
-    found: Sequence[Clip],
+    found: Sequence[LabelledClip],
     group: str | None,
     patterns: Sequence[str],
     fold: tuple[int, int] | None,
     has_dev: bool,
-) -> tuple[list[Clip], list[str]]:
+) -> tuple[list[LabelledClip], list[str]]:
     """Choose the clips of the data that are not trained on, and say in words which they are."""
     if fold is None and not patterns and not has_dev:
         fold = (0, _parts(found, group))
@@ -182,26 +182,28 @@ def _held_out(
     return chosen, words
 
 
-def _parts(clips: Sequence[Clip], group: str | None) -> int:
-    """Say into how many parts clips are parted where nobody does."""
+def _parts(clips: Sequence[LabelledClip], group: str | None) -> int:
+    """Choose the number of folds where none is given: ten, or as many as there are groups."""
     count = len({clip.group(group) for clip in clips})
     if count < 2:
         raise DataError(
-            f"{len(clips)} clips: all of one group, of which no part can judge; "
+            f"{len(clips)} clips: all of one group, so no part of them can be the validation set; "
             "add others, or give --dev"
         )
     return min(10, count)
 
 
-def _refuse_shared(training: Sequence[Clip], judging: Sequence[Clip], group: str | None) -> None:
+def _refuse_shared(
+    training: Sequence[LabelledClip], validation: Sequence[LabelledClip], group: str | None
+) -> None:
     """Refuse a split that has a recording, or a group, on both sides."""
     paths = {os.path.abspath(clip.path) for clip in training}
-    for clip in judging:
+    for clip in validation:
         if os.path.abspath(clip.path) in paths:
             raise UsageError(f"{clip.path}: is on both sides of the split; take it from one")
     if group is None:
         return
-    shared = {clip.group(group) for clip in training} & {clip.group(group) for clip in judging}
+    shared = {clip.group(group) for clip in training} & {clip.group(group) for clip in validation}
     if shared:
         raise UsageError(
             f"--group {group}: {sorted(shared)[0]!r} is on both sides of the split; hold out "
@@ -209,60 +211,51 @@ def _refuse_shared(training: Sequence[Clip], judging: Sequence[Clip], group: str
         )
 
 
-def refuse_unscorable(truth: Floats, task: str) -> None:
-    """Refuse tags that no held-out clip has, or all: no score would choose among networks.
-
-    Takes ``truth`` (clips, labels).
-    """
-    share = truth.mean(axis=0)
+def refuse_unscorable(reference: Floats, task: str) -> None:
+    """Refuse tags that no held-out clip has, or all: no score would choose among networks."""
+    share = reference.mean(axis=0)
     if task == "tag" and not ((share > 0) & (share < 1)).any():
         raise DataError(
-            f"{len(truth)} clips judge, and each tag is on all of them or on none, so that none "
-            "can be scored; hold out more"
+            f"{len(reference)} clips in the validation set, and each tag is on all of them or on "
+            "none, so that none can be scored; hold out more"
         )
 
 
-def load_all(clips: Sequence[Clip], sample_rate: int) -> list[NDArray[np.int16]]:
+def load_all(clips: Sequence[LabelledClip], sample_rate: int) -> list[NDArray[np.int16]]:
     """Read clips into memory, see :func:`audiocli.tasks.classify.examples.load`."""
     return [load(clip, sample_rate) for clip in clips]
 
 
-def agreement(logits: Floats, truth: Floats, task: str) -> float:
+def agreement(logits: Floats, reference: Floats, task: str) -> float:
     """Score logits (clips, labels): accuracy, or mean ROC AUC over the tags, in %."""
     if task == "tag":
-        return 100 * scoring.roc_auc(truth, logits).mean
-    guess = logits.argmax(axis=1)
-    return 100 * scoring.accuracy(right_answers(truth, guess), guess)
+        return 100 * scoring.roc_auc(reference, logits).mean
+    estimate = logits.argmax(axis=1)
+    return 100 * scoring.accuracy(right_answers(reference, estimate), estimate)
 
 
-def right_answers(truth: Floats, guess: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Name the right class of each clip; of several, the one that was guessed.
-
-    Takes ``truth`` (clips, labels), ``guess`` (clips,); returns (clips,).
-    """
-    hit = np.take_along_axis(truth, guess[:, np.newaxis], axis=1)[:, 0] > 0
-    right: NDArray[np.intp] = np.where(hit, guess, truth.argmax(axis=1))
+def right_answers(reference: Floats, estimate: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Name the right class of each clip (clips,); of several, the estimate if it is one of them."""
+    hit = np.take_along_axis(reference, estimate[:, np.newaxis], axis=1)[:, 0] > 0
+    right: NDArray[np.intp] = np.where(hit, estimate, reference.argmax(axis=1))
     return right
 
 
 def chosen_scores(
-    logits: Floats, truth: Floats, task: str, groups: Sequence[str]
+    logits: Floats, reference: Floats, task: str, groups: Sequence[str]
 ) -> tuple[dict[str, float], list[dict[str, Any]]]:
-    """Calibrate a model on clips it was not trained on, and score it there.
-
-    Takes ``logits, truth`` (clips, labels).
-    """
-    guess = logits.argmax(axis=1)
-    right = right_answers(truth, guess)
-    temperature = round(scoring.fit_temperature(logits, truth if task == "tag" else right), 4)
+    """Calibrate a model on clips it was not trained on, and score it there."""
+    estimate = logits.argmax(axis=1)
+    right = right_answers(reference, estimate)
+    temperature = round(scoring.fit_temperature(logits, reference if task == "tag" else right), 4)
     probabilities = probable(logits / np.float32(temperature), task)
     if task == "tag":
-        return _tag_scores(probabilities, truth, temperature, groups)
-    sure, hit = probabilities.max(axis=1), right == guess
-    low, high = scoring.bootstrap(lambda w: scoring.accuracy(right, guess, w), groups)
+        return _tag_scores(probabilities, reference, temperature, groups)
+    sure, hit = probabilities.max(axis=1), right == estimate
+    low, high = scoring.bootstrap(lambda w: scoring.accuracy(right, estimate, w), groups)
     unknown = float(np.quantile(sure[hit], REFUSED)) if hit.any() else 0.0
-    accuracy = scoring.accuracy(right, guess)
-    f1 = scoring.macro_f1(right, guess, labels=np.unique(right))
+    accuracy = scoring.accuracy(right, estimate)
+    f1 = scoring.macro_f1(right, estimate, labels=np.unique(right))
     error = scoring.calibration_error(sure, hit)
     level = max(min(unknown / 2, MOST_UNKNOWN), ABOVE_CHANCE / logits.shape[1])
     return {"temperature": temperature, "unknown": round(level, 3)}, [
@@ -273,15 +266,17 @@ def chosen_scores(
 
 
 def _tag_scores(
-    probabilities: Floats, truth: Floats, temperature: float, groups: Sequence[str]
+    probabilities: Floats, reference: Floats, temperature: float, groups: Sequence[str]
 ) -> tuple[dict[str, float], list[dict[str, Any]]]:
-    low, high = scoring.bootstrap(lambda w: scoring.roc_auc(truth, probabilities, w), groups, 200)
-    area = scoring.roc_auc(truth, probabilities).mean
-    precision = scoring.average_precision(truth, probabilities).mean
-    error = scoring.calibration_error(probabilities.ravel(), truth.ravel() > 0)
+    low, high = scoring.bootstrap(
+        lambda w: scoring.roc_auc(reference, probabilities, w), groups, 200
+    )
+    area = scoring.roc_auc(reference, probabilities).mean
+    precision = scoring.average_precision(reference, probabilities).mean
+    error = scoring.calibration_error(probabilities.ravel(), reference.ravel() > 0)
     cuts = np.arange(0.05, 0.6, 0.025)
-    hits = [2 * (truth * (probabilities >= cut)).sum() / max(
-        float(truth.sum() + (probabilities >= cut).sum()), 1.0) for cut in cuts]  # fmt: skip
+    hits = [2 * (reference * (probabilities >= cut)).sum() / max(
+        float(reference.sum() + (probabilities >= cut).sum()), 1.0) for cut in cuts]  # fmt: skip
     threshold = round(float(cuts[int(np.argmax(hits))]), 3)
     return {"temperature": temperature, "threshold": threshold}, [
         _score("ROC AUC", 100 * area, f"mean over the tags; {_interval(low, high)}"),
@@ -302,7 +297,7 @@ def _score(metric: str, value: float, measure: str) -> dict[str, Any]:
 
 
 def model_card(split: Split, task: str, config: dict[str, Any]) -> Card:
-    """Gather what a configuration says of the training, but for the network and its scores."""
+    """Describe the training for a configuration, without the network and its scores."""
     counts = [sum(clip.folder.resolve() == _home(folder) for clip in split.training)
               for folder in split.data]  # fmt: skip
     minutes = [_minutes(split.training, folder) for folder in split.data]
@@ -314,7 +309,7 @@ def model_card(split: Split, task: str, config: dict[str, Any]) -> Card:
         split.labels,
         data_sets(split.data, list(zip(counts, minutes, strict=True)), split.licences),
         split.licences,
-        f"judged on {split.held_out}",
+        f"validated on {split.held_out}",
         config,
         {},
         training={
@@ -328,7 +323,7 @@ def _home(folder: Path) -> Path:
     return (folder if folder.is_dir() else folder.parent).resolve()
 
 
-def _minutes(clips: Sequence[Clip], folder: Path) -> float:
+def _minutes(clips: Sequence[LabelledClip], folder: Path) -> float:
     from audiocli.io.audio import probe
 
     seconds = [probe(clip.path).duration or 0.0 for clip in clips

@@ -1,4 +1,4 @@
-"""Hear a file block by block, and say how far one is."""
+"""Decode a file block by block, ahead of the network, and report progress."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from audiocli.batch.inputs import Input
 from audiocli.io.audio import AudioReader
 from audiocli.io.audio.streaming import Block, prefetch
 
-__all__ = ["VOICE", "Blocks", "heard"]
+__all__ = ["VOICE", "Blocks", "decoded"]
 
 BLOCK = 1 << 16  # samples decoded at once, at the file's rate
 #: The encoder that tells people apart.
@@ -18,7 +18,7 @@ VOICE = "voice"
 
 
 class Blocks:
-    """The blocks of a file, and how many seconds of it have come."""
+    """The blocks of a file, and the seconds decoded so far."""
 
     def __init__(
         self, blocks: Iterator[Block], rate: int, total: float | None, progress: Progress
@@ -36,11 +36,11 @@ class Blocks:
 
 
 @contextmanager
-def heard(item: Input, progress: Progress) -> Iterator[Blocks]:
+def decoded(item: Input, progress: Progress) -> Iterator[Blocks]:
     """Open a file and decode it ahead, in a thread."""
     with AudioReader(item.path, name=item.name) as reader:
-        decoded = prefetch(reader.blocks(BLOCK))
+        blocks = prefetch(reader.blocks(BLOCK))
         try:
-            yield Blocks(decoded, reader.info.sample_rate, reader.info.duration, progress)
+            yield Blocks(blocks, reader.info.sample_rate, reader.info.duration, progress)
         finally:
-            decoded.close()  # or its thread would read on from a closed file
+            blocks.close()  # or its thread would read on from a closed file
