@@ -112,8 +112,8 @@ _class_options = adding(
             multiple=True,
             default=["general"],
             show_default=True,
-            help="What a head hears by, or a part of that; may be repeated, for several that have "
-            "steps of one length.",
+            help="Where a head gets its features, or a part of them; may be repeated, for several "
+            "that have steps of one length.",
         ),
         click.option(
             "--from",
@@ -183,7 +183,7 @@ _class_options = adding(
             type=click.Choice(["mel", "pitch"]),
             default="mel",
             show_default=True,
-            help="Of a network that starts from nothing: 64 mel bands each 10 ms, or two bands a "
+            help="Of a network that starts from fresh weights: 64 mel bands each 10 ms, or two bands a "
             "semitone each 20 ms.",
         ),
         click.option("--hidden-size", type=COUNT, help="Units of a layer and direction."),
