@@ -183,8 +183,8 @@ _class_options = adding(
             type=click.Choice(["mel", "pitch"]),
             default="mel",
             show_default=True,
-            help="Of a network that starts from fresh weights: 64 mel bands each 10 ms, or two bands a "
-            "semitone each 20 ms.",
+            help="Of a network that starts from fresh weights: 64 mel bands each 10 ms, or two "
+            "bands a semitone each 20 ms.",
         ),
         click.option("--hidden-size", type=COUNT, help="Units of a layer and direction."),
         click.option("--layers", "num_layers", type=COUNT, help="Hidden layers."),
