@@ -19,7 +19,7 @@ __all__ = ["Recording", "Titled", "find_recordings", "gather", "matching", "spli
 
 
 class Titled(Protocol):
-    """What has a title that patterns can match."""
+    """Anything with a title that patterns can match."""
 
     @property
     def title(self) -> str:

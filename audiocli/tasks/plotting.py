@@ -296,7 +296,7 @@ def _draw_area(
 
 
 def _frames(span: tuple[float, float], frame_rate: float, count: int) -> slice:
-    """Give those of the frames that a panel shows."""
+    """Range of the frames that a panel shows."""
     first = min(max(int(span[0] * frame_rate), 0), count)
     return slice(first, min(int(span[1] * frame_rate) + 2, count))
 

@@ -197,7 +197,7 @@ class AnnotationResults:
 
 @dataclass(frozen=True)
 class Declaration(Generic[Value]):
-    """What a request comes to.
+    """What a task needs for one run.
 
     Parameters
     ----------
@@ -259,7 +259,7 @@ def filled(
     options: BatchOptions | None,
     fields: Mapping[str, Any],
 ) -> tuple[Request, BatchOptions]:
-    """Make of keywords what was not given as objects.
+    """Complete request and options by keywords.
 
     Parameters
     ----------

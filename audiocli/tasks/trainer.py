@@ -118,7 +118,7 @@ class Card:
     training: Mapping[str, Any] = field(default_factory=dict)
 
     def facts(self, *origins: registry.ModelEntry | None) -> dict[str, Any]:
-        """Give what a configuration holds before the first epoch.
+        """Contents of a configuration before the first epoch.
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ def described(config: Any, *left_out: str) -> dict[str, Any]:
 def identity_of(
     config: Any, data: Sequence[str], dev: Sequence[str], origin: registry.ModelEntry | None = None
 ) -> dict[str, Any]:
-    """Say what a checkpoint must have been made with, besides the fit config.
+    """Collect what a checkpoint must have been made with, besides the fit config.
 
     Parameters
     ----------

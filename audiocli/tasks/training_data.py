@@ -20,7 +20,7 @@ LISTED = 30
 
 
 class InFolder(Protocol):
-    """What knows the folder of data that it was found in."""
+    """Anything with the folder of data that it was found in."""
 
     @property
     def folder(self) -> str | Path:

@@ -162,7 +162,7 @@ def read_song(folder: Path) -> MidiSong:
 
 
 def solo_piano(song: MidiSong, rng: np.random.Generator) -> Arrangement:
-    """Let a piano alone play the song's accompaniment, at times with its tune."""
+    """Arrange a song for piano alone: its accompaniment, at times with its melody."""
     program = int(rng.choice(PIANOS))
     names = {"PIANO"} if rng.random() < 0.5 else {"PIANO", "MELODY"}
     parts = [part for part in song.parts if part.name in names] or list(song.parts)
@@ -173,7 +173,7 @@ def solo_piano(song: MidiSong, rng: np.random.Generator) -> Arrangement:
 
 
 def with_band(song: MidiSong, rng: np.random.Generator) -> Arrangement:
-    """Give a song a band: its own parts on random instruments, and at times more."""
+    """Arrange a song for a band: its own parts on random instruments, and at times more."""
     choices = {"MELODY": (0.85, LEADS), "BRIDGE": (0.8, (*LEADS, *PADS))}
     band = []
     for part in song.parts:
@@ -202,7 +202,7 @@ def single_chords(
     program: int | None = None,
     muted: float | None = None,
 ) -> Arrangement:
-    """Let one instrument, most often a guitar, play chords one by one, and let each ring.
+    """Arrange single chords for one instrument, most often a guitar, which rings after each.
 
     In some the third is muted and hardly sounds. A major third is among the overtones of every
     root, so only such examples teach that a faint minor third means more than a clear major one.
@@ -230,7 +230,7 @@ def single_chords(
 
 
 def drums_alone(seconds: float, rng: np.random.Generator) -> Arrangement:
-    """Let drums play alone: there is no chord."""
+    """Arrange drums alone, without any chord."""
     beats = np.arange(0.0, seconds + 1, 60 / rng.uniform(60, 170))
     part = _played(_drums(beats, np.arange(len(beats)) % 4 == 0, rng), rng)
     return Arrangement((part,), Segments(np.zeros(1), np.array([beats[-1]]), ["N"], "chord"))

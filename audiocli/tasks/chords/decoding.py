@@ -142,7 +142,7 @@ def states_of(chords: Frames, decoder: Decoder) -> Frames:
 
 
 def _without_third() -> NDArray[np.bool_]:
-    """Say of each quality whether it has no third."""
+    """Mark the qualities that have no third."""
     return np.array([not {3, 4} & set(steps) for steps in QUALITIES.values()])
 
 
@@ -264,7 +264,7 @@ def decode(
 def _segment(
     begin: int, end: int, state: int, sums: NDArray[np.float64], decoder: Decoder
 ) -> FrameSegment:
-    """Make a chord of a state, with the bass that is likeliest over its frames."""
+    """Turn a state into a chord, with the bass that is likeliest over its frames."""
     long = end - begin
     confidence = min(float(sums[-1]) / long, 1.0)
     root, index = divmod(state, len(decoder.qualities))

@@ -73,7 +73,7 @@ class Score:
     single: float | None = None
 
     def row(self) -> dict[str, str | float | int]:
-        """Give what a table shows."""
+        """Row of a table."""
         return {
             "file": self.name,
             "seconds": round(self.seconds, 1),
@@ -82,7 +82,7 @@ class Score:
         }
 
     def short(self) -> dict[str, str | float | int]:
-        """Give what a table on a screen has room for."""
+        """Row of a narrow table, for a screen."""
         row = self.row()
         return {name: row[name] for name in ("file", "seconds", *NAMES, "single") if name in row}
 

@@ -1,4 +1,4 @@
-"""What the chord recognisers are trained on: spectrograms, and examples cut from them.
+"""Training examples of chord recognisers: spectrograms, and excerpts of them.
 
 Recordings go once through a front-end some bands wider than the network's. An example is cut from
 its output: shifted along the bands it is in another key or another tuning, multiplied by a curve
@@ -99,7 +99,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 
 @dataclass(frozen=True)
 class Excerpts:
-    """What examples are like.
+    """Length and augmentation of examples.
 
     Parameters
     ----------

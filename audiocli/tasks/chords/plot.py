@@ -79,7 +79,7 @@ def plot_chords(
 
 
 def _colour(root: int, shade: float) -> Colour:
-    """Give the colour of a root; each fifth up turns the hue by a twelfth."""
+    """Colour of a root; each fifth up turns the hue by a twelfth."""
     if root < 0:
         return NO_CHORD
     shade = min(max(shade, 0.0), 1.0)
@@ -127,7 +127,7 @@ def _ink(colour: Colour) -> str:
 def _shown(
     segments: Segments, span: tuple[float, float]
 ) -> Iterator[tuple[int, tuple[float, float], float, str]]:
-    """Give those that a panel shows: place among all, the part that is seen, start, label."""
+    """Iterate over the segments in a panel: index, visible part, start and label."""
     following = np.append(segments.starts, np.inf)[1:]
     ends = np.minimum(segments.ends, following)
     lefts, rights = np.maximum(segments.starts, span[0]), np.minimum(ends, span[1])
@@ -220,13 +220,13 @@ def _typeset(name: str) -> str:
 
 
 def _width(text: str, size: float) -> float:
-    """Give the width of a text in points."""
+    """Width of a text in points."""
     return _em_width(text) * size
 
 
 @lru_cache(4096)
 def _em_width(text: str) -> float:
-    """Give the width of a text of size 1."""
+    """Width of a text of size 1."""
     import warnings
 
     from matplotlib.textpath import TextPath

@@ -71,7 +71,7 @@ class Chords:
         return find_key(self.passages)
 
     def keys(self) -> Segments:
-        """Give the keys of its sections, labelled as in ``A:minor``."""
+        """Keys of its sections, labelled as in ``A:minor``."""
         found = find_keys(self.passages)
         return Segments(
             np.array([start for start, _, _ in found]),

@@ -69,7 +69,7 @@ class LabelledClip:
         return title(self.folder, self.name)
 
     def group(self, column: str | None) -> str:
-        """Name what must not be on both sides of a split: the column's value, or the clip."""
+        """Group, which must not be on both sides of a split: the column's value, or the title."""
         value = self.facts.get(column, "") if column else ""
         return value or self.title
 
@@ -104,7 +104,7 @@ class Selection:
     pair_within: str | None = None
 
     def sets(self, clips: Sequence[LabelledClip]) -> list[str] | None:
-        """Name the set of each clip; None where there are none."""
+        """Set of each clip, for comparison in pairs; None without sets."""
         column = self.pair_within
         return None if column is None else [clip.facts[column] for clip in clips]
 
@@ -273,7 +273,7 @@ def folds(clips: Sequence[LabelledClip], group: str | None, count: int) -> list[
 def part_of(
     clips: Sequence[LabelledClip], group: str | None, fold: tuple[int, int]
 ) -> list[LabelledClip]:
-    """Take one of the parts that :func:`folds` makes."""
+    """Take one of the folds that :func:`folds` makes."""
     place, parts = fold
     if not 0 <= place < parts or parts < 2:
         raise UsageError(f"fold {place} of {parts}: parts are two or more, and count from 0")

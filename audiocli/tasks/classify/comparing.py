@@ -1,4 +1,4 @@
-"""Tell for each two of some recordings whether the same person speaks."""
+"""Compare recordings two by two, and decide whether the same person speaks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def compare_files(
     device: str = "auto",
     callbacks: Callbacks | None = None,
 ) -> tuple[Summary, list[dict[str, Any]]]:
-    """Tell for each two of some recordings whether the same person speaks.
+    """Compare recordings two by two, and decide whether the same person speaks.
 
     Parameters
     ----------

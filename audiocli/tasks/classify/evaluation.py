@@ -113,7 +113,7 @@ class ClipEvaluation:
     summary: Summary
 
     def row(self) -> dict[str, int | float]:
-        """Give all measures and numbers, by their names."""
+        """All scores and numbers, by their names."""
         row: dict[str, int | float] = {}
         for each in self.scores.measures:
             row[each.key] = round(each.value, 4)
@@ -130,7 +130,7 @@ def overlapping(entry: ModelEntry, clips: Sequence[LabelledClip]) -> list[Labell
 
 
 class _Trained(NamedTuple):
-    """What a model was trained on."""
+    """The groups that a model was trained on."""
 
     model: str
     column: str | None

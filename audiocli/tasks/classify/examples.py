@@ -1,4 +1,4 @@
-"""What classifiers are trained on: clips in memory, and batches made of them."""
+"""Training examples of classifiers: clips in memory, and batches made of them."""
 
 from __future__ import annotations
 

@@ -228,7 +228,7 @@ class _Bench:
         return head.eval()
 
     def _weights(self, targets: Floats, sets: NDArray[np.intp]) -> Floats:
-        """Let every class count the same, and in it every set: (clips,), of mean 1."""
+        """Weights (clips,) of mean 1, so that every class counts the same, and in it every set."""
         weights = np.zeros(len(targets), np.float32)
         amounts = np.stack([targets[sets == each].sum(axis=0) for each in np.unique(sets)])
         shares = (amounts > 0) / np.maximum((amounts > 0).sum(axis=0), 1)

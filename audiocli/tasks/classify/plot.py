@@ -121,7 +121,7 @@ def _name(label: str, descriptions: Mapping[str, str] | None = None) -> str:
 
 
 def _edges(track: ClassTrack) -> NDArray[np.float64]:
-    """Give where each segment is drawn from, and the end of the last."""
+    """Edges between which segments are drawn."""
     if not len(track.starts):
         return np.zeros(1)
     between = (track.ends[:-1] + track.starts[1:]) / 2

@@ -87,7 +87,7 @@ class Split:
         return target_matrix(clips, self.labels)
 
     def scored(self, logits: Floats, task: str) -> dict[str, Any]:
-        """Make ``decoder`` and ``scores`` of a model from its logits (dev clips, labels)."""
+        """Compute ``decoder`` and ``scores`` of a model from its logits (dev clips, labels)."""
         groups = [clip.group(self.selection.group) for clip in self.dev]
         reference = self.targets(self.dev)
         decoder, scores = chosen_scores(logits, reference, task, groups)
@@ -98,7 +98,7 @@ class Split:
         return {"decoder": decoder, "scores": [{**score, **facts} for score in scores]}
 
     def compared(self, features: Floats) -> dict[str, Any]:
-        """Make ``decoder`` and ``scores`` of an encoder from mean features (dev clips, units)."""
+        """Compute ``decoder`` and ``scores`` of an encoder from features (dev clips, units)."""
         # As the loss has it: neither centred nor scaled.
         lengths = np.linalg.norm(features, axis=1, keepdims=True)
         directions = (features / np.maximum(lengths, 1e-9)).astype(np.float64)
@@ -235,7 +235,7 @@ def agreement(logits: Floats, reference: Floats, task: str) -> float:
 
 
 def right_answers(reference: Floats, estimate: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Name the right class of each clip (clips,); of several, the estimate if it is one of them."""
+    """Right class of each clip (clips,); of several, the estimate if it is one of them."""
     hit = np.take_along_axis(reference, estimate[:, np.newaxis], axis=1)[:, 0] > 0
     right: NDArray[np.intp] = np.where(hit, estimate, reference.argmax(axis=1))
     return right

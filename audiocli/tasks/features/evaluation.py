@@ -65,7 +65,7 @@ class Score:
         return 20 * math.sqrt(self.wrong / amount) if amount else math.nan
 
     def row(self) -> dict[str, str | float | int]:
-        """Give what a table shows."""
+        """Row of a table."""
         return {
             "file": self.name,
             "relative_error": round(self.relative, 4),

@@ -219,7 +219,7 @@ class Extractor:
         return described
 
     def frames(self, blocks: Iterable[Floats], sample_rate: int) -> Iterator[Floats]:
-        """Make the features of frames, in constant memory.
+        """Compute the features of frames, in constant memory.
 
         Frame t has its middle at sample t * hop_length.
 
@@ -247,7 +247,7 @@ class Extractor:
     def summary(
         self, blocks: Iterable[Floats], sample_rate: int, *, layout: Layout | None = None
     ) -> dict[str, float]:
-        """Make statistics of the features of all frames, and the features of the whole.
+        """Compute statistics of the features of all frames, and the features of the whole.
 
         Constant memory, but for percentiles: these keep the features of all frames, which with
         the common set are about a sixth of the sound at 22050 Hz.

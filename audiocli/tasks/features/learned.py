@@ -124,7 +124,7 @@ class Embedder:
         return str(self.entry.config["architecture"]) == "conv-drnn"
 
     def frames(self, blocks: Iterable[Floats], sample_rate: int) -> Iterator[Floats]:
-        """Make the features of frames, in constant memory.
+        """Compute the features of frames, in constant memory.
 
         Frame t has its middle at sample t * hop_length of the network's front-end; of an encoder
         of clips, step t begins at frame t * stride.
@@ -166,7 +166,7 @@ class Embedder:
     def summary(
         self, blocks: Iterable[Floats], sample_rate: int, *, layout: Layout | None = None
     ) -> dict[str, float]:
-        """Make statistics of the features of all frames.
+        """Compute statistics of the features of all frames.
 
         Parameters
         ----------
@@ -237,7 +237,7 @@ class Basis(Embedder):
         return f"Activation of component {unit} of {self.units}, learned by {architecture}"
 
     def measured(self, blocks: Iterable[Floats], sample_rate: int) -> Iterator[Floats]:
-        """Make activations and errors of frames, in constant memory.
+        """Compute activations and errors of frames, in constant memory.
 
         Parameters
         ----------

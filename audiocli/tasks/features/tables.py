@@ -106,7 +106,7 @@ def find_form(path: Path | None, form: str | None) -> str:
 
 
 def lines(layout: Layout, part: Part | None, form: str) -> Iterator[str]:
-    """Make the lines of a table that is text."""
+    """Format the rows of a recording, or the heading, as lines of text."""
     if part is None:
         if form == "csv":
             yield ",".join(layout.heading)

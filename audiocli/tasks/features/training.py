@@ -269,7 +269,7 @@ def _stream(
 
 
 def _estimator(config: TrainingConfig) -> Any:
-    """Make what scikit-learn fits batch by batch."""
+    """Make the estimator that scikit-learn fits batch by batch."""
     from sklearn import cluster, decomposition  # late: it takes a second
 
     count = int(config.arguments.get("components", 32))

@@ -39,7 +39,7 @@ def write_clicks(
 
 
 def _clicks(times: NDArray[np.float64], rate: int, height: float) -> Callable[[int, int], Audio]:
-    """Give what sounds of the clicks in a range of samples."""
+    """Return a function that computes any range of samples of the clicks."""
     t = np.arange(round(LENGTH * rate)) / rate
     pitch = min(PITCH, rate / 4)
     click = (height * np.sin(2 * np.pi * pitch * t) * np.exp(-t / DECAY)).astype(np.float32)

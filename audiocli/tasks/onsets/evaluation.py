@@ -70,7 +70,7 @@ class Score:
     matches: tuple[Match, ...]
 
     def row(self) -> dict[str, str | float | int]:
-        """Give what a table shows."""
+        """Row of a table."""
         row: dict[str, str | float | int] = {"file": self.name}
         for window, found in zip(WINDOWS, self.matches, strict=True):
             end = f"_{window * 1000:.0f}"

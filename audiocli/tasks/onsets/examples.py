@@ -1,4 +1,4 @@
-"""What the onset detectors are trained on: recordings in memory, and examples made of them."""
+"""Training examples of onset detectors: recordings in memory, and excerpts of them."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 
 @dataclass(frozen=True)
 class Excerpts:
-    """What examples are like.
+    """Length, augmentation and targets of examples.
 
     Parameters
     ----------
@@ -162,10 +162,7 @@ def load(recording: Recording, sample_rate: int) -> Take:
 def examples(
     takes: Sequence[Sequence[Take]], form: Excerpts, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Make a batch.
-
-    Returns (batch, samples) and (batch, frames).
-    """
+    """Make a batch: audio (batch, samples) and targets (batch, frames)."""
     how, config, samples = form.augmentation, form.frontend, form.samples
     frames = 1 + samples // config.hop_length
     audio = np.zeros((form.batch_size, samples), np.float32)
@@ -228,7 +225,7 @@ def _spoil(
 def target_activations(
     onsets: NDArray[np.float64], frames: int, frame_rate: float, fuzz: float
 ) -> NDArray[np.float32]:
-    """Make the activations (frames,) that a network should give for onsets in seconds.
+    """Compute target activations (frames,) for onsets in seconds.
 
     References
     ----------

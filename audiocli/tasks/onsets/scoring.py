@@ -70,7 +70,7 @@ def f_measure(hits: int, false_alarms: int, misses: int) -> float:
 
 
 def merged(onsets: Times, within: float = MERGE) -> Times:
-    """Take onsets that lie close together as one, at the time of the first."""
+    """Merge onsets that lie close together, at the time of the first."""
     kept: list[float] = []
     for time in np.sort(onsets):
         if not kept or time - kept[-1] > within:
