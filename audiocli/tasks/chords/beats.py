@@ -39,8 +39,8 @@ FRONTEND = FilterbankConfig(
     sample_rate=22_050, n_ffts=(1024,), hop_length=441, bands=60, fmin=30.0, fmax=10_000.0
 )
 USUAL_TEMPO = 100.0  # beats a minute
-#: Rises of so much (1 dB in all bands) above what is around them beat time, and so many must be
-#: there: two intervals that can be alike.
+#: Least rise above the surroundings (1 dB in all bands) that counts as a stroke, and the least
+#: number of strokes: two intervals that can be alike.
 STANDS_OUT, FEWEST = 1.0 / 20.0, 3
 SLACK = 0.17  # seconds between a beat and the change of chord that belongs to it
 BROKEN = 3.0  # what it costs to count on from another place: changes of chord

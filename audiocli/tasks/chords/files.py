@@ -305,7 +305,7 @@ def recognize_files(
         Files, folders, patterns, or ``-`` for standard input.
     output : str or Path, optional
         A file for the chords of all inputs, if it ends like one of the formats, or else a folder
-        that mirrors the folders given. Without it only the callbacks are told of them.
+        that mirrors the folders given. Without it the results go only to the callbacks.
     request : ChordRequest, optional
         What to recognise, and how to write it.
     options : BatchOptions, optional

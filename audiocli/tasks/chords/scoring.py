@@ -24,7 +24,7 @@ METRICS = (
     "root", "thirds", "thirds_inv", "triads", "triads_inv", "majmin", "majmin_inv", "sevenths",
     "sevenths_inv", "tetrads", "tetrads_inv", "mirex", "underseg", "overseg", "seg",
 )  # fmt: skip
-#: Those of them that compare where chords change, whatever the chords are.
+#: Those of them that score only where chords change.
 SEGMENTATION = ("underseg", "overseg", "seg")
 #: What is shown first.
 NAMES = ("root", "majmin", "majmin_inv", "sevenths", "tetrads", "mirex", "seg")

@@ -33,7 +33,7 @@ Floats = NDArray[np.float32]
 Spans = tuple[NDArray[np.float64], NDArray[np.float64]]
 #: The model that tells speech from music, and the probability from which it is speech.
 SPEECH_MODEL, SPOKEN = "content", 0.8
-#: If no other model uses its encoder, it gets only so many seconds of each so many.
+#: If no other model uses its encoder, it gets only the first seconds of each period of seconds.
 EXCERPT, EVERY = 2.56, 20.48
 #: A recording or segment whose peak is below this is silent.
 SILENT = 0.5 / 32768

@@ -2,7 +2,7 @@
 
 An encoder embeds each clip as a vector. Vectors lose what all clips share (the encoder's own mean)
 and their length; a person is the mean of their clips, and a new clip is whose mean it is most like,
-by cosine. Below a threshold it is nobody's.
+by cosine. Below a threshold it is ``unknown``.
 
 References
 ----------
@@ -82,7 +82,7 @@ class Enrolment:
     mean : ndarray, shape (units,)
         What is subtracted from a vector before it is compared.
     threshold : float
-        A cosine with a centroid below this is nobody's.
+        A cosine with every centroid below this is ``unknown``.
     scale : float
         How fast the probability rises with the cosine, around the threshold.
     """

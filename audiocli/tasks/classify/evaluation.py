@@ -66,7 +66,7 @@ class Choice:
     only : sequence of str
         Patterns, see :func:`audiocli.tasks.classify.clips.select`; none takes all.
     fold : tuple of int, optional
-        The part of this place, from 0, of so many: the one that the same fold held out in training.
+        Place of a fold, from 0, and number of folds, as held out in training.
     allow_overlap : bool
         Take clips of groups that the model was trained on.
 

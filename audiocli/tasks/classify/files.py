@@ -270,7 +270,7 @@ def classify_files(
         Files, folders, patterns, or ``-`` for standard input.
     output : str or Path, optional
         A file for the results of all inputs, if it ends like one of the formats, or else a folder
-        that mirrors the folders given. Without it only the callbacks are told of them.
+        that mirrors the folders given. Without it the results go only to the callbacks.
     request : ClassifyRequest
         What to do; it names the models.
     options : BatchOptions, optional
@@ -299,7 +299,7 @@ def classify_files(
     >>> classify_files(["a.wav"], "results.csv", hop=1.0)
     Traceback (most recent call last):
     ...
-    audiocli.errors.FieldError: hop is the distance of segment, which is not asked for
+    audiocli.errors.FieldError: hop is the distance between segments; give segment as well
     """
     made = filled(ClassifyRequest, request, options, fields)
     return run_files(declare, inputs, output, made, callbacks)

@@ -300,7 +300,7 @@ def train(
         The model folder.
     fitting : Fitting
     parts : int, optional
-        Cross-validate: each of so many folds is scored by a head fitted to the others, and the
+        Cross-validate in this many folds: each is scored by a head fitted to the others, and the
         head that is kept is fitted to all. Scores and calibration are those of the folds.
     scored_on : sequence of str
         Patterns of the clips that are scored then, see

@@ -103,13 +103,15 @@ class ClassifyRequest:
             raise FieldError(f"{{threshold}} {self.threshold}: between 0 and 1", "threshold")
         self._check_segments()
         if self.in_place and not self.write:
-            raise FieldError("{in_place} says where {write} writes, which is not asked for",
+            raise FieldError("{in_place} says where {write} writes; give {write} as well",
                              "in_place", "write")  # fmt: skip
 
     def _check_segments(self) -> None:
         both = ("hop", "segment")
         if self.hop is not None and self.segment is None:
-            raise FieldError("{hop} is the distance of {segment}, which is not asked for", *both)
+            raise FieldError(
+                "{hop} is the distance between segments; give {segment} as well", *both
+            )
         for name in both:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):

@@ -68,8 +68,8 @@ def pairs(
     """Pair clips of the same, and of different speakers."""
     _, ids = np.unique(np.asarray(speakers), return_inverse=True)
     order = np.argsort(ids, kind="stable")
-    # In this order, clips of a speaker stand together: before each are so many of others, and
-    # then so many of the same.
+    # In this order, clips of a speaker stand together: count those of others before each, and
+    # then those of the same.
     others = np.searchsorted(ids[order], ids[order]).astype(np.int64)
     own = np.arange(len(order), dtype=np.int64) - others
     if not (own.sum() and others.sum()):

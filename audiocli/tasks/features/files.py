@@ -247,7 +247,7 @@ def extract_files(
     inputs : sequence of str
         Files, folders, patterns, or ``-`` for standard input.
     output : str or Path, optional
-        The table. Without it only the callbacks are told of the rows.
+        The table. Without it the rows go only to the callbacks.
     request : FeatureRequest, optional
         What to compute, and how.
     options : BatchOptions, optional

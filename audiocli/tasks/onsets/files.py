@@ -281,7 +281,7 @@ def detect_files(
         Files, folders, patterns, or ``-`` for standard input.
     output : str or Path, optional
         A file for the onsets of all inputs, if it ends like one of the formats, or else a folder
-        that mirrors the folders given. Without it only the callbacks are told of them.
+        that mirrors the folders given. Without it the results go only to the callbacks.
     request : OnsetRequest, optional
         What to detect, and how.
     options : BatchOptions, optional
