@@ -15,6 +15,7 @@ from audiocli.tasks.classify.clips import LabelledClip, target_matrix
 __all__ = [
     "Measure",
     "Scores",
+    "interval_in_words",
     "score_classes",
     "score_tags",
 ]
@@ -23,6 +24,11 @@ __all__ = [
 MANY, SOME = 1000, 200
 
 Array = NDArray[np.float64]
+
+
+def interval_in_words(low: float, high: float) -> str:
+    """Write a 95 % interval in %; empty without one."""
+    return "" if np.isnan(low) else f"95 % interval {100 * low:.1f} to {100 * high:.1f}"
 
 
 @dataclass(frozen=True)
@@ -55,9 +61,7 @@ class Measure:
     @property
     def interval(self) -> str:
         """The interval in words, in %; empty without one."""
-        if np.isnan(self.low):
-            return ""
-        return f"95 % interval {100 * self.low:.1f} to {100 * self.high:.1f}"
+        return interval_in_words(self.low, self.high)
 
 
 @dataclass(frozen=True)

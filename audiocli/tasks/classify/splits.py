@@ -33,6 +33,7 @@ from audiocli.tasks.classify.clips import (
 )
 from audiocli.tasks.classify.decisions import probable
 from audiocli.tasks.classify.examples import load
+from audiocli.tasks.classify.measures import interval_in_words
 from audiocli.tasks.classify.verification import score_pairs
 from audiocli.tasks.trainer import Card
 from audiocli.tasks.training_data import Stage, refuse
@@ -287,9 +288,7 @@ def _tag_scores(
 
 
 def _interval(low: float, high: float) -> str:
-    if np.isnan(low):
-        return "one group, so no interval"
-    return f"95 % interval {100 * low:.1f} to {100 * high:.1f}"
+    return interval_in_words(low, high) or "one group, so no interval"
 
 
 def _score(metric: str, value: float, measure: str) -> dict[str, Any]:

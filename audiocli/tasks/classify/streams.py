@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from audiocli.batch import Progress
 from audiocli.batch.inputs import Input
 from audiocli.io.audio import AudioReader
-from audiocli.io.audio.streaming import Block, prefetch
+from audiocli.io.audio.streaming import Block, decoding
 
 __all__ = ["VOICE", "Blocks", "decoded"]
 
@@ -20,27 +20,24 @@ VOICE = "voice"
 class Blocks:
     """The blocks of a file, and the seconds decoded so far."""
 
-    def __init__(
-        self, blocks: Iterator[Block], rate: int, total: float | None, progress: Progress
-    ) -> None:
-        self.blocks, self.rate, self.total, self.progress = blocks, rate, total, progress
-        self.seconds = 0.0
+    def __init__(self, rate: int) -> None:
+        self.rate, self.seconds = rate, 0.0
+        self.blocks: Iterator[Block] = iter(())
 
     def __iter__(self) -> Iterator[Block]:
-        samples = 0
-        for block in self.blocks:
-            yield block
-            samples += block.shape[-1]
-            self.seconds = samples / self.rate
-            self.progress(self.seconds, self.total)
+        return self.blocks
 
 
 @contextmanager
 def decoded(item: Input, progress: Progress) -> Iterator[Blocks]:
     """Open a file and decode it ahead, in a thread."""
     with AudioReader(item.path, name=item.name) as reader:
-        blocks = prefetch(reader.blocks(BLOCK))
-        try:
-            yield Blocks(blocks, reader.info.sample_rate, reader.info.duration, progress)
-        finally:
-            blocks.close()  # or its thread would read on from a closed file
+        rate, duration = reader.info.sample_rate, reader.info.duration
+        found = Blocks(rate)
+
+        def note(done: float, total: float | None) -> None:
+            found.seconds = done
+            progress(done, total)
+
+        with decoding(reader.blocks(BLOCK), rate, duration, note) as found.blocks:
+            yield found
