@@ -250,7 +250,7 @@ def test_the_speech_model_gets_excerpts_if_nothing_else_uses_its_encoder(
 ) -> None:
     """All of the first second, and a quarter of each that follows: 10 steps a second."""
     monkeypatch.setattr(classifiers, "EVERY", 1.0)
-    monkeypatch.setattr(classifiers, "GLANCE", 0.25)
+    monkeypatch.setattr(classifiers, "EXCERPT", 0.25)
     network = models.build("clip-mlp", BANK, {"num_outputs": 0, "hidden_size": 4}).eval()
     encoder = classifiers._SharedEncoder(network, sparse=True)
     audio = noise(samples)[0]

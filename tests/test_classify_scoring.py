@@ -58,13 +58,13 @@ def test_labels_agree_with_scikit_learn(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_curves_agree_with_scikit_learn(seed: int) -> None:
     reference, scores = tags(seed)
-    for measure, reference in (
+    for measure, expected in (
         (roc_auc, oracle.roc_auc_score),
         (average_precision, oracle.average_precision_score),
     ):
         found = measure(reference, scores)
-        assert found.values == pytest.approx(reference(reference, scores, average=None))
-        assert found.mean == pytest.approx(reference(reference, scores, average="macro"))
+        assert found.values == pytest.approx(expected(reference, scores, average=None))
+        assert found.mean == pytest.approx(expected(reference, scores, average="macro"))
         assert found.left_out == 0
 
 
