@@ -299,7 +299,7 @@ def classify_files(
     >>> classify_files(["a.wav"], "results.csv", hop=1.0)
     Traceback (most recent call last):
     ...
-    audiocli.errors.FieldError: hop is the distance of segments; give segment as well
+    audiocli.errors.FieldError: hop is the distance between segments; give segment as well
     """
     made = filled(ClassifyRequest, request, options, fields)
     return run_files(declare, inputs, output, made, callbacks)
