@@ -1,4 +1,4 @@
-"""Measure how far each hand-made feature is from independent implementations and known truths.
+"""Measure how far each hand-made feature is from independent implementations and exact values.
 
     python benchmarks/feature_oracles.py [--write] [--only FEATURE ...]
 

@@ -1,8 +1,8 @@
-"""What the features are checked against: other packages, and truths that follow from a formula.
+"""What the features are checked against: other packages, and values that follow from a formula.
 
 Each check is a function; its docstring says what it compares with, and in a second paragraph why a
-difference is more than rounding. It gives what the oracle says of a sound, or, for a truth, the
-pair of what the feature gives and what is true.
+difference is more than rounding. It gives what the oracle says of a sound, or, of an exact value,
+the pair of what the feature gives and what is exact.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class Check:
 
 CHECKS: list[Check] = []
 Oracle = Callable[[Sound], Array]
-Truth = Callable[[], tuple[Array, Array]]
+Exact = Callable[[], tuple[Array, Array]]
 
 
 def _said(function: Callable[..., Any]) -> tuple[str, str]:
@@ -192,10 +192,10 @@ def against(
     return register
 
 
-def truth(feature: str, on: str, unit: str = "", needs: str = "") -> Callable[[Truth], Truth]:
+def exact(feature: str, on: str, unit: str = "", needs: str = "") -> Callable[[Exact], Exact]:
     """Register a comparison that brings its own sounds."""
 
-    def register(function: Truth) -> Truth:
+    def register(function: Exact) -> Exact:
         CHECKS.append(Check(feature, lambda known: function(), *_said(function), on, needs, unit))
         return function
 

@@ -8,7 +8,7 @@ import scipy.fft
 import scipy.linalg
 import scipy.signal
 
-from oracles import FREQUENCIES, HANN, LENGTH, RATE, Array, Sound, against, middle, of_song, truth
+from oracles import FREQUENCIES, HANN, LENGTH, RATE, Array, Sound, against, exact, middle, of_song
 from oracles.waveform import heard
 
 MFCC, BANDS = 20, 26
@@ -111,7 +111,7 @@ def cepstral_peak_prominence(sound: Sound) -> Array:
     return praats_prominence(sound.frames[every_tenth(sound)])
 
 
-@truth("cepstral_peak_prominence", "breathy pulse trains, 70 to 320 Hz", needs="parselmouth")
+@exact("cepstral_peak_prominence", "breathy pulse trains, 70 to 320 Hz", needs="parselmouth")
 def cepstral_peak_prominence_of_voices() -> tuple[Array, Array]:
     """Praat `Get peak prominence`, likewise."""
     rng = np.random.default_rng(5)
@@ -154,9 +154,9 @@ def lpc_coefficient_of_spectrum(sound: Sound) -> Array:
     return np.array([spectrum.aryule(row, ORDER)[0] for row in frames]).real
 
 
-@truth("lpc_coefficient", "20 s of noise through 1 / (1 - 1.2 z^-1 + 0.8 z^-2)")
+@exact("lpc_coefficient", "20 s of noise through 1 / (1 - 1.2 z^-1 + 0.8 z^-2)")
 def lpc_coefficient_of_a_process() -> tuple[Array, Array]:
-    """The truth, of the mean over frames.
+    """The exact value, of the mean over frames.
 
     20 s of a random process scatter by 0.002, and a window biases towards less resonance.
     """
@@ -208,9 +208,9 @@ def lsf(sound: Sound) -> Array:
     return np.array(lines) * RATE / (2 * np.pi)
 
 
-@truth("lsf", "20 s of white noise")
+@exact("lsf", "20 s of white noise")
 def lsf_of_noise() -> tuple[Array, Array]:
-    """The truth m / 17 of half the rate, of the mean over frames.
+    """The exact value m / 17 of half the rate, of the mean over frames.
 
     Over 20 s the lines still scatter by some Hz.
     """
@@ -271,9 +271,9 @@ def vowel() -> tuple[Array, Array]:
     return 0.002 * scipy.signal.lfilter([1.0], a, tilted), true
 
 
-@truth("formant", "noise through poles at 700, 1220 and 2600 Hz, 60 to 120 Hz wide")
+@exact("formant", "noise through poles at 700, 1220 and 2600 Hz, 60 to 120 Hz wide")
 def formant_of_a_vowel() -> tuple[Array, Array]:
-    """The truth, of the median over frames.
+    """The exact value, of the median over frames.
 
     4 s of a random process: the estimate scatters.
     """
@@ -281,7 +281,7 @@ def formant_of_a_vowel() -> tuple[Array, Array]:
     return np.median(middle(samples, "formant")[:, :3], axis=0), true
 
 
-@truth("formant", "a vowel of noise at 10 kHz", needs="parselmouth")
+@exact("formant", "a vowel of noise at 10 kHz", needs="parselmouth")
 def formant_of_praat() -> tuple[Array, Array]:
     """Praat `To Formant (burg)`: our poles of our Burg predictor in Praat's windows.
 
@@ -375,9 +375,9 @@ def loudness(sound: Sound) -> Array:
     return pyloudnorm.Meter(RATE, filter_class="DeMan").integrated_loudness(sound.signal)
 
 
-@truth("loudness", "997 Hz at -23 dBFS peak in two channels, 48 kHz (EBU Tech 3341, 1)")
+@exact("loudness", "997 Hz at -23 dBFS peak in two channels, 48 kHz (EBU Tech 3341, 1)")
 def loudness_of_a_sine() -> tuple[Array, Array]:
-    """The truth: -23 LUFS.
+    """The exact value: -23 LUFS.
 
     The EBU asks for 0.1.
     """
@@ -387,7 +387,7 @@ def loudness_of_a_sine() -> tuple[Array, Array]:
     return np.array([loudness(np.stack([sine, sine]), 48_000)]), np.array([-23.0])
 
 
-@truth("loudness", "bursts of noise in two channels, 48 kHz", needs="essentia")
+@exact("loudness", "bursts of noise in two channels, 48 kHz", needs="essentia")
 def loudness_of_essentia() -> tuple[Array, Array]:
     """Essentia `LoudnessEBUR128`."""
     import essentia.standard

@@ -11,7 +11,7 @@ from audiocli.dsp import harmonic
 from audiocli.dsp.frames import hann
 from audiocli.dsp.harmonic import Harmonics, harmonics
 from audiocli.tasks.features import Extractor, Settings
-from oracles import HOP, LENGTH, RATE, Array, Sound, against, extract, middle, rows, sounds, truth
+from oracles import HOP, LENGTH, RATE, Array, Sound, against, exact, extract, middle, rows, sounds
 
 #: Amplitudes of the partials of the tones below.
 PARTIALS = np.array([1.0, 0.6, 0.8, 0.3, 0.4, 0.2, 0.1, 0.15])
@@ -30,7 +30,7 @@ def tone(
 
 
 def of_tones(name: str, true: Array, **options: float) -> tuple[Array, Array]:
-    """Make a feature of all pitches; the truth is the same for each, or one for each."""
+    """Make a feature of all pitches; the exact value is the same for each, or one for each."""
     ours = [middle(tone(f0, **options), name) for f0 in PITCHES]
     each = true if len(true) == len(PITCHES) else [true] * len(PITCHES)
     wanted = [np.broadcast_to(value, got.shape) for value, got in zip(each, ours, strict=True)]
@@ -61,15 +61,15 @@ def cents_of_tones(pitches: tuple[float, ...]) -> tuple[Array, Array]:
     return cents, np.zeros(len(cents))
 
 
-@truth("f0", "sines and tones of eight partials, 70 to 1047 Hz", unit="cents")
+@exact("f0", "sines and tones of eight partials, 70 to 1047 Hz", unit="cents")
 def f0_of_tones() -> tuple[Array, Array]:
-    """The truth."""
+    """The exact value."""
     return cents_of_tones((70.0, 110.0, 261.626, 523.25, 1046.5))
 
 
-@truth("f0", "the same at 1900 Hz", unit="cents")
+@exact("f0", "the same at 1900 Hz", unit="cents")
 def f0_of_high_tones() -> tuple[Array, Array]:
-    """The truth.
+    """The exact value.
 
     A period is 11.6 samples, and the parabola through three of them is not quite its trough.
     """
@@ -85,9 +85,9 @@ def heard_by_both(sound: Sound) -> tuple[Array, Array, Array]:
     return ours, np.nan_to_num(theirs), flags & (ours > 0)
 
 
-@truth("f0", "the demo's voice", unit="cents", needs="librosa")
+@exact("f0", "the demo's voice", unit="cents", needs="librosa")
 def f0_of_librosa() -> tuple[Array, Array]:
-    """Librosa `pyin`, where both hear a pitch, octaves apart.
+    """Librosa `pyin`, where both find a pitch, octaves apart.
 
     librosa's pitches lie on a grid of 10 cents; the largest difference is of one frame within a
     glide, the median 2.5 cents. One note of the synthetic singer, 8 % of the frames, is heard an
@@ -98,9 +98,9 @@ def f0_of_librosa() -> tuple[Array, Array]:
     return (cents + 600) % 1200 - 600, np.zeros(len(cents))
 
 
-@truth("voicing", "notes between rests, half a frame at their edges left out", unit="of frames")
+@exact("voicing", "notes between rests, half a frame at their edges left out", unit="of frames")
 def voicing_of_notes() -> tuple[Array, Array]:
-    """The truth, as a share of frames."""
+    """The exact value, as a share of frames."""
     rest = np.random.default_rng(7).normal(scale=1e-3, size=RATE)
     samples = np.concatenate([rest, tone(220.0), rest, tone(523.25), rest])
     ours = extract(samples, ["voicing"])["voicing"]
@@ -112,9 +112,9 @@ def voicing_of_notes() -> tuple[Array, Array]:
     return np.array([wrong]), np.zeros(1)
 
 
-@truth("voicing", "the demo's voice", unit="of frames", needs="librosa")
+@exact("voicing", "the demo's voice", unit="of frames", needs="librosa")
 def voicing_of_librosa() -> tuple[Array, Array]:
-    """Librosa `pyin`, the share of frames where one hears a pitch and the other none.
+    """Librosa `pyin`, the share of frames where one finds a pitch and the other none.
 
     The two weigh an unvoiced frame differently: see `audiocli.dsp.pitch.pyin`.
     """
@@ -138,7 +138,7 @@ def troughs(frame: Array) -> Array:
     return np.array(depths)
 
 
-@truth("voiced_probability", "every tenth frame of the demo's voice", needs="scipy")
+@exact("voiced_probability", "every tenth frame of the demo's voice", needs="scipy")
 def voiced_probability() -> tuple[Array, Array]:
     """YIN by its definition, its threshold drawn from scipy `stats.beta`.
 
@@ -154,9 +154,9 @@ def voiced_probability() -> tuple[Array, Array]:
     return sound.ours("voiced_probability")[chosen], np.array(true)
 
 
-@truth("harmonic_to_noise_ratio", "tones in white noise, 10 to 30 dB, mean over frames")
+@exact("harmonic_to_noise_ratio", "tones in white noise, 10 to 30 dB, mean over frames")
 def ratio_of_mixtures() -> tuple[Array, Array]:
-    """The truth.
+    """The exact value.
 
     A frame of 93 ms is a small sample of noise.
     """
@@ -171,7 +171,7 @@ def ratio_of_mixtures() -> tuple[Array, Array]:
     return np.array(ours), levels
 
 
-@truth("harmonic_to_noise_ratio", "a tone of 150 Hz in noise, mean", needs="parselmouth")
+@exact("harmonic_to_noise_ratio", "a tone of 150 Hz in noise, mean", needs="parselmouth")
 def ratio_of_praat() -> tuple[Array, Array]:
     """Praat `To Harmonicity (ac)`, windows of 93 ms.
 
@@ -192,7 +192,7 @@ def ratio_of_praat() -> tuple[Array, Array]:
 # partials
 
 
-@truth("inharmonicity", "stretched tones: partial k at k f0 sqrt(1 + 0.0002 k^2)")
+@exact("inharmonicity", "stretched tones: partial k at k f0 sqrt(1 + 0.0002 k^2)")
 def inharmonicity_of_strings() -> tuple[Array, Array]:
     """The formula, at the partials that were made and the f0 that was found."""
     ours, true = [], []
@@ -207,7 +207,7 @@ def inharmonicity_of_strings() -> tuple[Array, Array]:
     return np.concatenate(ours), np.concatenate(true)
 
 
-@truth("inharmonicity", "partials found in the demo's voice", needs="essentia")
+@exact("inharmonicity", "partials found in the demo's voice", needs="essentia")
 def inharmonicity_of_essentia() -> tuple[Array, Array]:
     """Essentia `Inharmonicity`, doubled.
 
@@ -229,16 +229,16 @@ def square(f0: float) -> Array:
     return tone(f0, np.where(odd % 2, 1 / odd, 0.0))
 
 
-@truth("odd_to_even_ratio", "tones of known partials")
+@exact("odd_to_even_ratio", "tones of known partials")
 def odd_to_even_ratio() -> tuple[Array, Array]:
-    """The truth."""
+    """The exact value."""
     energy = PARTIALS**2
     return of_tones("odd_to_even_ratio", np.array([energy[::2].sum() / energy[1::2].sum()]))
 
 
-@truth("odd_to_even_ratio", "square waves")
+@exact("odd_to_even_ratio", "square waves")
 def odd_to_even_ratio_of_squares() -> tuple[Array, Array]:
-    """The truth: no even partial, hence the limit of 1000."""
+    """The exact value: no even partial, hence the limit of 1000."""
     ours = np.concatenate([middle(square(f0), "odd_to_even_ratio") for f0 in (196.0, 440.0)])
     return ours, np.full(len(ours), 1000.0)
 
@@ -254,9 +254,9 @@ def odd_to_even_ratio_of_essentia(sound: Sound) -> Array:
     return np.array([min(1 / max(algorithm(*pair), 1e-9), 1000.0) for pair in pairs])
 
 
-@truth("tristimulus", "tones of known partials")
+@exact("tristimulus", "tones of known partials")
 def tristimulus() -> tuple[Array, Array]:
-    """The truth."""
+    """The exact value."""
     share = np.array([PARTIALS[0], PARTIALS[1:4].sum(), PARTIALS[4:].sum()])
     return of_tones("tristimulus", share / share.sum())
 
@@ -272,16 +272,16 @@ def tristimulus_of_essentia(sound: Sound) -> Array:
     return rows(lambda pair: algorithm(*pair), pairs)
 
 
-@truth("harmonic_centroid", "tones of known partials")
+@exact("harmonic_centroid", "tones of known partials")
 def harmonic_centroid() -> tuple[Array, Array]:
-    """The truth."""
+    """The exact value."""
     mean = PARTIALS @ np.arange(1, len(PARTIALS) + 1) / PARTIALS.sum()
     return of_tones("harmonic_centroid", mean * np.array(PITCHES))
 
 
-@truth("harmonic_deviation", "tones of known partials")
+@exact("harmonic_deviation", "tones of known partials")
 def harmonic_deviation() -> tuple[Array, Array]:
-    """The truth."""
+    """The exact value."""
     all_there = np.pad(PARTIALS, 1)  # a ninth partial of 0 is there as well
     envelope = np.convolve(all_there, np.ones(3) / 3, "same")
     envelope[1] = PARTIALS[:2].mean()
@@ -289,9 +289,9 @@ def harmonic_deviation() -> tuple[Array, Array]:
     return of_tones("harmonic_deviation", np.array([deviation]))
 
 
-@truth("harmonic_energy_ratio", "tones in white noise, 10 to 30 dB, mean over frames")
+@exact("harmonic_energy_ratio", "tones in white noise, 10 to 30 dB, mean over frames")
 def harmonic_energy_ratio() -> tuple[Array, Array]:
-    """The truth: r / (1 + r) for a power ratio r.
+    """The exact value: r / (1 + r) for a power ratio r.
 
     The noise in the bins of the partials counts with them.
     """
@@ -342,9 +342,9 @@ def onset_strength(sound: Sound) -> Array:
     return librosa.onset.onset_strength(S=decibels, sr=RATE, center=False)
 
 
-@truth("tempo", "clicks at 60 to 160 BPM")
+@exact("tempo", "clicks at 60 to 160 BPM")
 def tempo() -> tuple[Array, Array]:
-    """The truth.
+    """The exact value.
 
     Onsets are known to within a frame of 23 ms; over some seconds that averages out.
     """
@@ -352,13 +352,13 @@ def tempo() -> tuple[Array, Array]:
     return np.array([whole(clicks(bpm), "tempo") for bpm in true]), true
 
 
-@truth("tempo", "the demo song")
+@exact("tempo", "the demo song")
 def tempo_of_the_demo() -> tuple[Array, Array]:
-    """The truth: 100 BPM."""
+    """The exact value: 100 BPM."""
     return np.array([sounds()["song"].whole["tempo"]]), np.array([100.0])
 
 
-@truth("tempo", "clicks at 60 to 160 BPM", needs="librosa")
+@exact("tempo", "clicks at 60 to 160 BPM", needs="librosa")
 def tempo_of_librosa() -> tuple[Array, Array]:
     """Librosa `feature.tempo`.
 
@@ -372,9 +372,9 @@ def tempo_of_librosa() -> tuple[Array, Array]:
     return np.array(ours), np.array(theirs)
 
 
-@truth("onset_rate", "clicks at 60 to 240 a minute")
+@exact("onset_rate", "clicks at 60 to 240 a minute")
 def onset_rate() -> tuple[Array, Array]:
-    """The truth.
+    """The exact value.
 
     The length is counted in whole frames.
     """
@@ -382,7 +382,7 @@ def onset_rate() -> tuple[Array, Array]:
     return np.array([whole(clicks(rate), "onset_rate") for rate in rates]), rates / 60
 
 
-@truth("pulse_clarity", "clicks at random and at 60 to 160 BPM")
+@exact("pulse_clarity", "clicks at random and at 60 to 160 BPM")
 def pulse_clarity() -> tuple[Array, Array]:
     """Scipy `signal.correlate` of the envelope, window by window."""
     rng = np.random.default_rng(12)

@@ -9,7 +9,7 @@ import scipy.signal
 import scipy.spatial.distance
 import scipy.stats
 
-from oracles import FREQUENCIES, HOP, LENGTH, RATE, Array, Sound, against, middle, rows, truth
+from oracles import FREQUENCIES, HOP, LENGTH, RATE, Array, Sound, against, exact, middle, rows
 
 
 def essentia_rows(name: str, values: Array, **options: object) -> Array:
@@ -46,9 +46,9 @@ def log_energy(sound: Sound) -> Array:
     return np.log(essentia_rows("Energy", sound.frames[heard(sound)]))
 
 
-@truth("log_energy", "square waves of level 0.001 to 1, silence")
+@exact("log_energy", "square waves of level 0.001 to 1, silence")
 def log_energy_of_squares() -> tuple[Array, Array]:
-    """The truth ln(2048 level^2), and ln(1e-10)."""
+    """The exact value ln(2048 level^2), and ln(1e-10)."""
     levels = np.array([0.001, 0.03, 0.5, 1.0])
     square = np.where(np.arange(8 * LENGTH) % 40 < 20, 1.0, -1.0)
     ours = [middle(level * square, "log_energy") for level in [*levels, 0.0]]
@@ -78,9 +78,9 @@ def centroid(sound: Sound) -> Array:
     return librosa.feature.spectral_centroid(S=sound.magnitude.T, sr=RATE)[0][heard(sound)]
 
 
-@truth("spectral_centroid", "sines at the middle of a bin, up to 9 kHz")
+@exact("spectral_centroid", "sines at the middle of a bin, up to 9 kHz")
 def centroid_of_sines() -> tuple[Array, Array]:
-    """The truth: the sine's frequency."""
+    """The exact value: the sine's frequency."""
     true = FREQUENCIES[[100, 333, 840]]
     time = np.arange(8 * LENGTH) / RATE
     ours = [middle(np.sin(2 * np.pi * each * time), "spectral_centroid") for each in true]
@@ -178,9 +178,9 @@ def crest(sound: Sound) -> Array:
     return essentia_rows("Crest", sound.magnitude[heard(sound)])
 
 
-@truth("spectral_crest", "one click")
+@exact("spectral_crest", "one click")
 def crest_of_a_click() -> tuple[Array, Array]:
-    """The truth: 1, because its spectrum is flat."""
+    """The exact value: 1, because its spectrum is flat."""
     click = np.zeros(8 * LENGTH)
     click[4 * LENGTH] = 0.5
     ours = middle(click, "spectral_crest")

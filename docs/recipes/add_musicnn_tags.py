@@ -1,9 +1,9 @@
-"""Add the instruments and voices that musicnn itself names to a tagger that listens through it.
+"""Add the instruments and voices that musicnn itself names to a tagger on its features.
 
 The last layer of MTT_musicnn gives 50 tags of MagnaTagATune. Those of instruments and voices
 become more rows of the tagger's linear layer, so that it names them as well. They are musicnn's and
-not learned here. Listeners used several words for one thing: their logits are averaged, and as many
-times the probability is taken as there are words.
+not learned here. Annotators used several words for one thing: their logits are averaged, and the
+probability is taken as many times as there are words.
 
     python docs/recipes/add_musicnn_tags.py musicnn-0.1.0-py3-none-any.whl runs/tags runs/music
 """

@@ -68,8 +68,8 @@ def recorded(path: Path) -> Signal:
     read, rate = audio.read(path, mono=True)
     signal = np.concatenate(list(resample(iter([read]), rate, RATE)), axis=1)[0]
     signal = signal / np.float32(max(float(np.abs(signal).max()), 1e-6))
-    heard = np.flatnonzero(np.abs(signal) > 0.02)
-    return signal[heard[0] : heard[-1] + 1]
+    loud = np.flatnonzero(np.abs(signal) > 0.02)
+    return signal[loud[0] : loud[-1] + 1]
 
 
 def tuned(signal: Signal, semitones: float) -> Signal:

@@ -35,7 +35,7 @@ UNSEEN_GUITAR = "jim-g3-anechoic"
 #: Seconds from a tenth to half of the first peak: longer, and nobody knows where it begins.
 CLEAR_PLUCKED, CLEAR_OTHER = 0.03, 0.06
 FIRST_PEAK = 0.15  # seconds in which it must come
-BEFORE = 0.04  # seconds of what is heard before a note: fingers, breath
+BEFORE = 0.04  # seconds of the noise before a note: fingers, breath
 SECONDS = 40.0
 
 Signal = NDArray[np.float32]
@@ -71,12 +71,12 @@ def note(path: Path, clear: float) -> tuple[Signal, float] | None:
     read, rate = audio.read(path, mono=True)
     signal = np.concatenate(list(resample(iter([read]), rate, RATE)), axis=1)[0]
     level = np.sqrt(np.convolve(signal.astype(np.float64) ** 2, np.ones(44) / 44, mode="same"))
-    heard = int(np.argmax(level > 0.05 * level.max()))
-    peak = level[heard : heard + round(FIRST_PEAK * RATE)].max(initial=0.0)
+    first = int(np.argmax(level > 0.05 * level.max()))
+    peak = level[first : first + round(FIRST_PEAK * RATE)].max(initial=0.0)
     if peak < 0.2 * level.max() or peak < 1e-4:
         return None
-    tenth = heard + int(np.argmax(level[heard:] >= RISE * peak))
-    half = heard + int(np.argmax(level[heard:] >= 0.5 * peak))
+    tenth = first + int(np.argmax(level[first:] >= RISE * peak))
+    half = first + int(np.argmax(level[first:] >= 0.5 * peak))
     if half - tenth > clear * RATE or tenth < 0.005 * RATE:
         return None
     start = max(tenth - round(BEFORE * RATE), 0)

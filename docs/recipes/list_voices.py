@@ -5,10 +5,10 @@
 DATA holds `speech-commands`, `tsp-speech`, `spoken-digits` (each with a `labels.csv` that has the
 columns path and speaker) and `mir1k/train` and `mir1k/extra` (SINGER_SONG_PART.voice.ogg). OUTPUT
 gets `training.csv` and `dev.csv` with path, label, set, what and person: every fifth label is in
-`dev.csv` alone. Who is heard in fewer than three clips is left out.
+`dev.csv` alone. Speakers of fewer than three clips are left out.
 
 What TSP speech calls FA02 is its speaker FA reading list 2: the label tells lists apart, and person
-says who reads. So FA, for one, is in both tables, and nobody of that set is unheard.
+says who reads. So FA, for one, is in both tables, and nobody of that set is held out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MOST = 60
 
 
 def voices(data: Path) -> dict[tuple[str, str], list[tuple[Path, str]]]:
-    """Find the clips, and what is heard in each, of every (set, voice)."""
+    """Find the clips, and what each holds, of every (set, voice)."""
     found: dict[tuple[str, str], list[tuple[Path, str]]] = defaultdict(list)
     for name in SPEAKING:
         with (data / name / "labels.csv").open(newline="", encoding="utf-8") as stream:

@@ -5,8 +5,8 @@
 
 DATA holds the performances and a `labels.csv` (path, composer, work). OUTPUT gets `seen` and
 `unseen`, each with excerpts of 50 s in a folder a composer and a `labels.csv` with path, label,
-work and font: in `seen` the fonts are drawn for each excerpt, in `unseen` it is the one that no
-training hears.
+work and font: in `seen` the fonts are drawn for each excerpt, in `unseen` it is the one that is
+in no training.
 """
 
 from __future__ import annotations

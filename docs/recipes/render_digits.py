@@ -1,4 +1,4 @@
-"""Let speech synthesisers say the digits, so that a classifier hears more voices than a set has.
+"""Let speech synthesisers say the digits, for a classifier with more voices than a set has.
 
     python docs/recipes/render_digits.py OUTPUT [--voices 60] [--takes 2] [--seed 0]
 

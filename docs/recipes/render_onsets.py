@@ -75,7 +75,7 @@ class Piece:
 
 
 def window(parts: list[Part], seconds: float, rng: np.random.Generator) -> list[Part]:
-    """Cut the same stretch out of all parts; it begins at times on a note, at times not."""
+    """Cut the same excerpt out of all parts; it begins at times on a note, at times not."""
     last = max(note.start for part in parts for note in part.notes)
     start = rng.uniform(0, max(0.0, last - seconds))
     length = min(seconds, last + 1.0)

@@ -4,8 +4,8 @@
 #   docs/recipes/separation-variants.sh MIR1K RUNS
 #
 # MIR1K holds train/, dev/ and extra/ (see docs/data.md); RUNS receives a model folder and a
-# table of scores for each variant. Every variant hears the same 2.8 hours of mixtures,
-# but for drnn-2-long, which hears 17.
+# table of scores for each variant. Every variant is trained on the same 2.8 hours of mixtures,
+# but for drnn-2-long, which gets 17.
 set -eu
 data=$1
 runs=$2

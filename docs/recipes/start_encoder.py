@@ -58,8 +58,8 @@ def examples(names: list[str]) -> torch.Tensor:
     batch = np.zeros((EXAMPLES, length), np.float32)
     for row in batch:
         samples, rate = audio.read(found[int(rng.integers(len(found)))], mono=True)
-        heard = soxr.resample(samples[0], rate, FRONTEND.sample_rate)[:length]
-        row[: len(heard)] = heard
+        resampled = soxr.resample(samples[0], rate, FRONTEND.sample_rate)[:length]
+        row[: len(resampled)] = resampled
     return torch.from_numpy(batch)
 
 
@@ -69,8 +69,8 @@ def main(file: str, folder: str, *recordings: str) -> None:
     network.mean.fill_(3.0)  # ln(0.001 + m) = ln(0.001) + ln(10) log10(1 + 1000 m)
     network.scale.fill_(1 / np.log(10.0))
     with torch.inference_mode():
-        heard = network.frontend(models.clipwise.levelled(examples(list(recordings))))
-        maps = ((heard - network.mean) / network.scale).transpose(2, 3)
+        images = network.frontend(models.clipwise.levelled(examples(list(recordings))))
+        maps = ((images - network.mean) / network.scale).transpose(2, 3)
         for block, (weight, bias) in zip(network.layers, convolutions(Path(file)), strict=False):
             pad, convolution, norm, relu = block
             convolution.weight.copy_(weight)

@@ -1,4 +1,4 @@
-"""Make the encoder of harmony: what a network of chords hears, without the chords.
+"""Make the encoder of harmony: a network for chords without its output layers.
 
     python docs/recipes/start_harmony_encoder.py MODEL OUTPUT
 

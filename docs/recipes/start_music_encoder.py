@@ -6,7 +6,7 @@ trained on MagnaTagATune, MSD_musicnn on the Million Song Dataset. They are read
 TensorFlow.
 
 Training drove the factors behind many filters to nothing, so that these give the same whatever
-they hear. They are left out, and what they add is put where it counts: of 561 filters 199 and 64
+their input. They are left out, and what they add is put where it counts: of 561 filters 199 and 64
 stay. The outputs move by less than a thousandth.
 
     python docs/recipes/start_music_encoder.py musicnn-0.1.0-py3-none-any.whl runs/music
@@ -30,7 +30,7 @@ from audiocli.nn.clip_musicnn import ClipMusicnn
 from audiocli.nn.frontend import FilterbankConfig
 
 #: librosa's mel spectrogram of squared magnitudes, as log10(1 + 10000 * mel). A recording is
-#: brought to a peak of 0.5 before it is heard, and music is mastered to 1: hence four times that.
+#: brought to a peak of 0.5 before the front-end, and music is mastered to 1: hence four times that.
 FRONTEND = FilterbankConfig(
     sample_rate=16_000, n_ffts=(512,), hop_length=256, bands=96, scale="slaney", fmin=0.0,
     fmax=8_000.0, difference=False, gain=4 * 10_000.0 * (512 / 4) ** 2, power=2,
@@ -40,7 +40,7 @@ NETWORKS = ("MTT_musicnn", "MSD_musicnn")
 FRONT, MIDDLE = range(5), range(5, 8)
 #: Filters whose normalised output deviates less than this are left out.
 SILENT = 1e-3
-#: Steps that are heard of a long recording.
+#: Steps that are processed of a long recording.
 MOST = 12
 
 #: What the card says. The sizes of the sets are about those that musicnn's documentation gives.
