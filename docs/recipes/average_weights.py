@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from audiocli.nn import models, registry
-from audiocli.tasks.separate.training import begin
+from audiocli.tasks.separate.training import start_from
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
     network = models.load(first)
     sums = {name: torch.zeros_like(value) for name, value in network.state_dict().items()}
     for entry, share in zip(entries, shares.values(), strict=True):
-        begin(network, entry)
+        start_from(network, entry)
         for name, value in network.state_dict().items():
             sums[name] += (share * value).to(value.dtype)
     network.load_state_dict(sums)

@@ -52,10 +52,10 @@ __all__ = [
     "LOSSES",
     "Augmentation",
     "TrainingConfig",
-    "begin",
     "examples",
     "loss",
     "score",
+    "start_from",
     "train",
 ]
 
@@ -66,15 +66,12 @@ LIFTED = 1 / 3
 
 
 def examples(
-    clips: Sequence[Sources], course: TrainingConfig, rng: np.random.Generator, stft: Stft
+    clips: Sequence[Sources], config: TrainingConfig, rng: np.random.Generator, stft: Stft
 ) -> Tensor:
-    """Make a batch of true sources.
-
-    Takes ``clips`` (2, samples); returns (batch, 2, samples).
-    """
-    how = course.augmentation
-    samples = round(course.seconds * course.frontend.sample_rate)
-    batch = np.empty((course.fit.batch_size, 2, samples), np.float32)
+    """Make a batch of references, (batch, 2, samples), from clips (2, samples)."""
+    how = config.augmentation
+    samples = round(config.seconds * config.frontend.sample_rate)
+    batch = np.empty((config.fit.batch_size, 2, samples), np.float32)
     for example in batch:
         voice = clips[int(rng.integers(len(clips)))]
         music = clips[int(rng.integers(len(clips)))] if how.remix else voice
@@ -93,36 +90,30 @@ def examples(
     return torch.stack([voices, musics], dim=1)
 
 
-def loss(network: MaskingNetwork, batch: Tensor, course: TrainingConfig) -> Tensor:
-    """Compute the loss of a network on a batch.
-
-    Takes ``batch`` (batch, 2, samples).
-    """
+def loss(network: MaskingNetwork, batch: Tensor, config: TrainingConfig) -> Tensor:
+    """Compute the loss of a network on a batch (batch, 2, samples)."""
     with torch.no_grad():
         sources = network.stft(batch)
     estimates = network.estimates(sources.sum(dim=1))
-    if course.loss == "snr":
-        value = snr_loss(estimates, sources, course.gamma)
+    if config.loss == "snr":
+        value = snr_loss(estimates, sources, config.gamma)
         if batch.dim() == 3:
             return value
         return (1 - LIFTED) * value + LIFTED * lifted_snr_loss(estimates, sources)
-    function = squared_loss if course.loss == "mse" else divergence_loss
-    return function(estimates.abs(), sources.abs(), course.gamma)
+    function = squared_loss if config.loss == "mse" else divergence_loss
+    return function(estimates.abs(), sources.abs(), config.gamma)
 
 
 def score(network: MaskingNetwork, clips: Sequence[Sources]) -> float:
-    """Compute the voice GNSDR (BSS Eval 3) in dB on clips mixed at 0 dB.
-
-    Takes ``clips`` (2, samples).
-    """
+    """Compute the voice GNSDR (BSS Eval 3) in dB on clips (2, samples) mixed at 0 dB."""
     gains = []
     for clip in clips:
         mixture = clip.sum(axis=0)
         gain = LEVEL / float(np.sqrt(np.mean(mixture**2)))
         vocals = estimate(network, mixture[None], gain=gain)[0, 0]
         check_output(vocals)
-        guesses = np.stack([[vocals, mixture - vocals], [mixture, mixture]])
-        scores = bss_eval(clip, guesses).sdr
+        estimates = np.stack([[vocals, mixture - vocals], [mixture, mixture]])
+        scores = bss_eval(clip, estimates).sdr
         gains.append(scores[0, 0] - scores[1, 0])
     return float(weighted_mean(gains, [clip.shape[1] for clip in clips]))
 
@@ -130,7 +121,7 @@ def score(network: MaskingNetwork, clips: Sequence[Sources]) -> float:
 def train(
     data: Sequence[Path],
     output: Path,
-    course: TrainingConfig,
+    config: TrainingConfig,
     *,
     voices: Sequence[Path] = (),
     backings: Sequence[Path] = (),
@@ -153,16 +144,17 @@ def train(
         Folders of clips with both sources, see :func:`audiocli.tasks.separate.clips.find_clips`.
     output : Path
         The model folder; its ``checkpoint`` folder holds what is needed to go on.
-    course : TrainingConfig
+    config : TrainingConfig
         What to train, and how.
     voices, backings : sequence of Path
         Folders of voices alone and of music without voice, for stereo networks.
     dev : Path, optional
-        Clips that choose the best epoch; by default every tenth of each folder of `data`.
+        Validation set, which chooses the best epoch; by default every tenth clip of each folder of
+        `data`.
     licences : sequence of str
         Of `data`, `voices` and `backings` in this order, for the card.
     start : str, optional
-        A model to go on from, by its name or folder: of the same architecture and sizes, or
+        A model to fine-tune, by its name or folder: of the same architecture and sizes, or
         for a stereo network a ``conv-drnn``.
     skip_unreadable : bool
         Leave out clips of one channel that cannot be read, with a warning each; by default they
@@ -187,7 +179,7 @@ def train(
         If `output` holds a finished model that this would replace, or `voices` or `backings` are
         given for a network that is not of stereo.
     ModelError
-        If the checkpoint there is of another course, or training diverges.
+        If the checkpoint there is of another training config, or training diverges.
 
     Examples
     --------
@@ -203,36 +195,36 @@ def train(
     'separate'
     """
     registry.refuse_finished(output)
-    if (voices or backings) and course.architecture not in STEREO:
+    if (voices or backings) and config.architecture not in STEREO:
         raise UsageError(
             f"voices and backings are for --arch {' and '.join(STEREO)} alone; mix them beforehand"
         )
     folders = [*data, *voices, *backings]
     licences = licence_of_each(folders, licences)
-    stft = Stft(course.frontend)
+    stft = Stft(config.frontend)
     trained_on, held_out = _split(data, dev)
-    network = course.build()
+    network = config.build()
     where = models.device(device)
     origin = origin_of("separate", start)
     if origin is not None:
-        begin(network, origin)
+        start_from(network, origin)
     # All that can be refused was: reading may take minutes.
     material: _Clips | _Songs
-    if course.architecture in STEREO:
-        material = _Songs(course, where, stft, trained_on, voices, backings, held_out)
+    if config.architecture in STEREO:
+        material = _Songs(config, where, stft, trained_on, voices, backings, held_out)
     else:
-        material = _Clips(course, where, stft, trained_on, held_out, skip_unreadable, stage)
+        material = _Clips(config, where, stft, trained_on, held_out, skip_unreadable, stage)
     if origin is None:
-        first = network.stft(material.examples(np.random.default_rng(course.fit.seed)))
+        first = network.stft(material.examples(np.random.default_rng(config.fit.seed)))
         network.calibrate(first.sum(dim=1).abs())
     names = ", ".join(map(named, data))
     validation = named(dev) if dev is not None else f"every tenth clip of {names}"
     clips = [clip.name for clips in trained_on for clip in clips]
     clips += map(named, (*voices, *backings))
-    identity = identity_of(course, clips, [clip.name for clip in held_out], origin)
-    card = _card(folders, material, licences, validation, course)
+    identity = identity_of(config, clips, [clip.name for clip in held_out], origin)
+    card = _card(folders, material, licences, validation, config)
     run: Run[MaskingNetwork, Tensor] = Run(
-        output, card, course.fit, identity, [origin], report, progress
+        output, card, config.fit, identity, [origin], report, progress
     )
     return run.fit(network, material, where)
 
@@ -244,7 +236,7 @@ class _Clips:
 
     def __init__(
         self,
-        course: TrainingConfig,
+        config: TrainingConfig,
         where: torch.device,
         stft: Stft,
         trained_on: list[list[Clip]],
@@ -252,7 +244,7 @@ class _Clips:
         skip: bool,
         stage: Stage,
     ) -> None:
-        rate = course.frontend.sample_rate
+        rate = config.frontend.sample_rate
         *folders, self.scored = read_parts(
             [*trained_on, held_out],
             lambda clip: unit_power(clip.load_mono(rate), name=clip.name),
@@ -263,18 +255,18 @@ class _Clips:
         self.amounts = [
             (len(clips), sum(clip.shape[1] for clip in clips) / rate / 60) for clips in folders
         ]
-        self.course, self.where, self.stft = course, where, stft
+        self.config, self.where, self.stft = config, where, stft
         self.clips = [clip for clips in folders for clip in clips]
         refuse_empty(self.clips, self.scored)
 
     def examples(self, rng: np.random.Generator) -> Tensor:
-        return examples(self.clips, self.course, rng, self.stft)
+        return examples(self.clips, self.config, rng, self.stft)
 
     def batch(self, rng: np.random.Generator) -> Tensor:
         return self.examples(rng).to(self.where)
 
     def loss(self, network: MaskingNetwork, batch: Tensor) -> Tensor:
-        return loss(network, batch, self.course)
+        return loss(network, batch, self.config)
 
     def validate(self, network: MaskingNetwork) -> Validation:
         return Validation(score(network, self.scored))
@@ -287,7 +279,7 @@ class _Songs:
 
     def __init__(
         self,
-        course: TrainingConfig,
+        config: TrainingConfig,
         where: torch.device,
         stft: Stft,
         trained_on: list[list[Clip]],
@@ -295,29 +287,29 @@ class _Songs:
         backings: Sequence[Path],
         held_out: list[Clip],
     ) -> None:
-        self.course, self.where, self.stft = course, where, stft
-        rate = course.frontend.sample_rate
+        self.config, self.where, self.stft = config, where, stft
+        rate = config.frontend.sample_rate
         self.material = gather_songs(trained_on, voices, backings, rate)
         self.amounts = self.material.amounts
         self.scored = [songs.validation_clip(clip, rate) for clip in held_out]
 
     def examples(self, rng: np.random.Generator) -> Tensor:
-        course = self.course
-        number, seconds = course.fit.batch_size, course.seconds
+        config = self.config
+        number, seconds = config.fit.batch_size, config.seconds
         return mixed_songs(self.material, SONGS, self.stft, rng, number=number, seconds=seconds)
 
     def batch(self, rng: np.random.Generator) -> Tensor:
         return self.examples(rng).to(self.where)
 
     def loss(self, network: MaskingNetwork, batch: Tensor) -> Tensor:
-        return loss(network, batch, self.course)
+        return loss(network, batch, self.config)
 
     def validate(self, network: MaskingNetwork) -> Validation:
         return Validation(songs.score(network, self.scored))
 
 
-def begin(network: nn.Module, origin: registry.ModelEntry) -> None:
-    """Fill in the weights of a model to go on from."""
+def start_from(network: nn.Module, origin: registry.ModelEntry) -> None:
+    """Fill a network with the weights of the model to fine-tune."""
     if type(network) is StereoDRNN and origin.config["architecture"] == "conv-drnn":
         other = models.load(origin)
         assert isinstance(other, ConvolutionalDRNN)  # as its configuration says
@@ -327,7 +319,7 @@ def begin(network: nn.Module, origin: registry.ModelEntry) -> None:
 
 
 def _split(data: Sequence[Path], dev: Path | None) -> tuple[list[list[Clip]], list[Clip]]:
-    """Find the clips to train on, in each folder, and those that choose the best epoch."""
+    """Find the training set, folder by folder, and the validation set."""
     found = [find_clips(folder) for folder in data]
     if dev is not None:
         return found, find_clips(dev)
@@ -343,17 +335,17 @@ def _card(
     material: _Clips | _Songs,
     licences: Sequence[str],
     validation: str,
-    course: TrainingConfig,
+    config: TrainingConfig,
 ) -> Card:
-    name, arguments = ARCHITECTURES[course.architecture]
-    settings = described(course, "architecture", "arguments", "frontend")
-    if course.architecture in STEREO:
+    name, arguments = ARCHITECTURES[config.architecture]
+    settings = described(config, "architecture", "arguments", "frontend")
+    if config.architecture in STEREO:
         settings["augmentation"] = asdict(SONGS)
     rounded = [(clips, round(minutes, 1)) for clips, minutes in material.amounts]
     return Card(
         "separate",
         name,
-        {**arguments, **course.arguments},
+        {**arguments, **config.arguments},
         list(SOURCES),
         data_sets(folders, rounded, licences),
         licences,
