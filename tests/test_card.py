@@ -96,10 +96,10 @@ class TestShipped:
         config = registry.open_folder(folder).config
         assert config["licence"] not in ("", "unspecified")
         training = config["training"]
-        heard = [data for course in [*training.get("earlier", []), training]
-                 for data in course.get("data", [])]  # fmt: skip
-        assert heard
-        for data in heard:
+        found = [data for run in [*training.get("earlier", []), training]
+                 for data in run.get("data", [])]  # fmt: skip
+        assert found
+        for data in found:
             assert data["name"]
             assert data["clips"] > 0
             assert data["minutes"] > 0
@@ -111,7 +111,7 @@ class TestShipped:
     def test_states_held_out_scores(self, folder: Path) -> None:
         scores = registry.open_folder(folder).config["scores"]
         # Training scores the clips that chose the epoch; `evaluate` and a cross-validation, in
-        # which every clip is judged by weights that never heard it, score others.
+        # which every clip is scored by weights that were not trained on it, score others.
         held_out = [
             score
             for score in scores

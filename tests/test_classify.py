@@ -267,11 +267,11 @@ def test_several_models_equal_each_alone(named: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(clipwise, "SEGMENT", 0.7)
     names = ["classify/headed", "classify/fine", "tag/pitch", "classify/wide", "classify/other",
              "classify/pitch"]  # fmt: skip
-    heard: list[type] = []
+    pooled: list[type] = []
     compute = ClipNetwork.embed_frames
 
     def count(network: ClipNetwork, audio: torch.Tensor) -> torch.Tensor:
-        heard.append(type(network.head))
+        pooled.append(type(network.head))
         return compute(network, audio)
 
     for rate in (RATE, 11_025):
@@ -283,9 +283,9 @@ def test_several_models_equal_each_alone(named: Path, monkeypatch: pytest.Monkey
                 assert f"{track.task}/{track.model}" == name
     monkeypatch.setattr(ClipNetwork, "embed_frames", count)
     infer(Classifier(None, ["classify/headed", "tag/pitch", "classify/other"]), tone("low"))
-    shared = len(heard)
+    shared = len(pooled)
     infer(Classifier(None, ["classify/headed"]), tone("low"))
-    assert len(heard) == 2 * shared  # three models, and the encoder heard each second once
+    assert len(pooled) == 2 * shared  # three models, and the encoder got each second once
 
 
 def test_an_encoder_gives_the_mean_of_its_features(named: Path) -> None:
@@ -328,7 +328,7 @@ def covered(track: Track, seconds: float, step: float, segment: float, hop: floa
     assert np.all(track.ends > track.starts)
     np.testing.assert_allclose(np.diff(track.starts), distance)
     assert np.all(track.starts[1:] <= track.ends[:-1] + 1e-9)  # no gap
-    assert np.all(track.ends[:-2] < seconds)  # nor one that is heard for nothing
+    assert np.all(track.ends[:-2] < seconds)  # nor one that is processed for nothing
     assert len(track.probabilities) == len(track.starts)
     assert np.isfinite(track.probabilities).all()
 
@@ -435,7 +435,7 @@ def test_an_encoder_is_found_beside_its_head(
     assert str(encoders_of(registry.find("classify", "."))[0]) == "mine"
 
 
-def test_a_head_hears_two_encoders_side_by_side(tones: Path, tmp_path: Path) -> None:
+def test_a_head_takes_two_encoders_side_by_side(tones: Path, tmp_path: Path) -> None:
     one = save(tmp_path / "one", [], task="encode", seed=1)
     two = save(tmp_path / "two", [], task="encode", bank=replace(BANK, fmin=300.0))  # other bands
     fitting = heads.Fitting("classify", (str(one), str(two)), AUGMENTATIONS["none"])
@@ -448,9 +448,9 @@ def test_a_head_hears_two_encoders_side_by_side(tones: Path, tmp_path: Path) -> 
     head = models.load(entry)
     audio = tone("low")
     with torch.no_grad():
-        heard = [each.pooled(torch.from_numpy(audio)) for each in networks]
-        assert not torch.allclose(heard[0], heard[1], atol=0.1)
-        logits = head(torch.cat(heard, dim=1)).numpy()
+        features = [each.pooled(torch.from_numpy(audio)) for each in networks]
+        assert not torch.allclose(features[0], features[1], atol=0.1)
+        logits = head(torch.cat(features, dim=1)).numpy()
     expected = probable(logits / entry.config["decoder"]["temperature"], "classify")
     [track] = infer(Classifier("classify", [str(entry.folder)]), audio)
     np.testing.assert_allclose(track.probabilities, expected, atol=1e-4)
@@ -833,7 +833,7 @@ def test_heads_may_hear_means_alone() -> None:
     torch.testing.assert_close(weight[:, :3], alone.layers[-1].weight.detach(), atol=0.02, rtol=0)
 
 
-def test_heads_may_hear_how_high_features_reach() -> None:
+def test_heads_may_use_how_high_features_reach() -> None:
     rng = np.random.default_rng(0)
     pooled = rng.normal(size=(60, 6)).astype(np.float32) * [1, 1, 1, 4, 4, 4] + 2
     pooled = pooled.astype(np.float32)
@@ -849,8 +849,8 @@ def test_heads_may_hear_how_high_features_reach() -> None:
             )
             heads.fit_head(alone, sums, targets, "classify", penalty, weights, whiten=whiten)
         found, wanted = (
-            head.eval()(torch.from_numpy(heard)).softmax(dim=1).detach()
-            for head, heard in ((both, pooled), (alone, sums))
+            head.eval()(torch.from_numpy(inputs)).softmax(dim=1).detach()
+            for head, inputs in ((both, pooled), (alone, sums))
         )
         torch.testing.assert_close(found, wanted, atol=1e-3, rtol=0)
 
@@ -861,7 +861,7 @@ def test_a_clip_of_one_step_has_the_usual_deviation() -> None:
     targets, weights = np.eye(2, dtype=np.float32)[np.arange(40) % 2], np.ones(40, np.float32)
     pooled[:, 2] += 4 * targets[:, 0]  # the deviation of the first feature tells the class
     usual = np.concatenate([pooled[0, :2], pooled[:, 2:].mean(axis=0)])
-    pooled[::8, 2:] = np.nan  # heard for one step alone: these do not say what is usual
+    pooled[::8, 2:] = np.nan  # of clips of a single step: these do not say what is usual
     usual[2:] = np.nanmean(pooled[:, 2:], axis=0)
     head = Head(BANK, inputs=4, num_outputs=2)
     heads.fit_head(head, pooled, targets, "classify", 0.01, weights)

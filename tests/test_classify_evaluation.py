@@ -245,7 +245,7 @@ def test_picture(run: Run, data: Path, model: Path, tmp_path: Path) -> None:
     text = (tmp_path / "a.svg").read_text()
     assert ElementTree.fromstring(text) is not None
     for path in data.glob("*.wav"):
-        path.write_bytes(b"not to be heard")
+        path.write_bytes(b"not to be decoded")
     refused = run(*words)
     assert refused.status == 2 and "--overwrite" in refused.err and "high" not in refused.err
     refused = run(*words[:-1], "a.gif")

@@ -188,9 +188,9 @@ def test_a_broken_clip_is_reported_and_left_out(people: Path) -> None:
     (people / "bob" / "broken.wav").write_bytes(b"no audio")
     (people / "bob" / "notes.txt").write_text("no clip at all")
     (people / ".hidden").mkdir()
-    heard: list[str] = []
-    enrolled = enrol(people, Bands(mean=SHARED), warn=heard.append)
-    assert len(heard) == 1 and "broken.wav" in heard[0]
+    warned: list[str] = []
+    enrolled = enrol(people, Bands(mean=SHARED), warn=warned.append)
+    assert len(warned) == 1 and "broken.wav" in warned[0]
     assert np.array_equal(enrolled.centroids, whole.centroids)
     assert np.array_equal(enrol(people, Bands(mean=SHARED)).centroids, whole.centroids)
 
