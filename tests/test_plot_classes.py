@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -26,6 +26,7 @@ class Track:
     starts: np.ndarray
     ends: np.ndarray
     threshold: float = 0.4
+    silent: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
 
 
 def looked(seconds: float) -> Overview:
@@ -82,6 +83,28 @@ def test_a_line_says_what_is_answered(drawn) -> None:
     assert answered(strict) == {(0, 0.0), (0, 2.0)}
     several = drawn(plot_classes, looked(3.0), replace(one, task="tag"))
     assert answered(several) == {(0, 0.0), (0, 1.0), (1, 1.0), (0, 2.0)}
+
+
+def test_the_line_has_a_legend(drawn) -> None:
+    for task, word in (("classify", "answer"), ("tag", "given")):
+        figure = drawn(plot_classes, looked(3.0), replace(track(2, 3), task=task))
+        (legend,) = [axis.get_legend() for axis in figure.axes if axis.get_legend()]
+        assert [text.get_text() for text in legend.get_texts()] == [f"{word} (at least 40%)"]
+
+
+def test_nothing_is_said_of_silence(drawn) -> None:
+    values = np.array([[0.9, 0.1], [0.5, 0.5], [0.5, 0.5], [0.2, 0.8]], np.float32)
+    hushed = np.array([False, True, True, False])
+    said = Track("classify", ("a", "b"), values, np.arange(4.0), np.arange(1.0, 5.0), silent=hushed)
+    figure = drawn(plot_classes, looked(4.0), said)
+    (cells,) = rows_of(figure)
+    assert np.ma.getmaskarray(cells.get_array()).reshape(2, 4).tolist() == [hushed.tolist()] * 2
+    assert answered(figure) == {(0, 0.0), (1, 3.0)}
+    words = [text.get_text() for text in figure.axes[1].texts]
+    assert words.count("silence") == 1 and "50%" not in words
+    # A model that has the class says so itself.
+    named = drawn(plot_classes, looked(4.0), replace(said, labels=("a", "silence")))
+    assert not np.ma.getmaskarray(rows_of(named)[0].get_array()).any()
 
 
 def test_long_recordings_go_on_in_the_next_panel(drawn) -> None:
@@ -160,7 +183,10 @@ def test_tags_are_bars_with_the_most_probable_first(drawn) -> None:
     (axis,) = figure.axes
     assert [label.get_text() for label in axis.get_yticklabels()] == ["b", "c", "a"]
     assert [bar.get_width() for bar in axis.patches] == [0.9, 0.5, 0.2]
-    assert [text.get_text() for text in axis.texts] == ["0.90", "0.50", "0.20"]
+    (right,) = axis.child_axes  # numbers stand outside, where neither bar nor threshold comes
+    assert [label.get_text() for label in right.get_yticklabels()] == ["0.90", "0.50", "0.20"]
+    assert not axis.texts and axis.get_xlim() == (0, 1)
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["threshold 0.5"]
     assert axis.yaxis_inverted()  # the first is at the top
     colours = [bar.get_facecolor() for bar in axis.patches]
     assert colours[0] == colours[1] != colours[2]

@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 import soundfile
 from audiofiles import only_file, tone
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 
 from audiocli.errors import AudioError, UsageError
-from audiocli.tasks.plotting import BANDS, Overview, overview, plot_onsets
+from audiocli.tasks import plotting
+from audiocli.tasks.plotting import BANDS, MARK, Overview, overview, plot_features, plot_onsets
 
 
 def looked(tmp_path: Path, audio: np.ndarray, rate: int, **options: int) -> Overview:
@@ -101,6 +105,78 @@ def test_onsets_are_counted_and_marked(tmp_path: Path, seen: Overview) -> None:
     text = plot(tmp_path / "a.svg", seen, [0.5], title="song").decode()
     assert "1 onset " in text.replace("-->", " ") and "1 onsets" not in text
     assert "2 onsets" in plot(tmp_path / "b.svg", seen, [0.5, 1.9], title="song").decode()
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """Figures that would be written."""
+    kept: list[Figure] = []
+    monkeypatch.setattr(plotting, "_save", lambda figure, *rest, **options: kept.append(figure))
+    return kept
+
+
+def marks(axis: Axes) -> np.ndarray:
+    """Ends of the lines of onsets, (lines, 2)."""
+    lines = [c for c in axis.collections if isinstance(c, LineCollection)]
+    return np.array([line[:, 1] for c in lines for line in c.get_segments()]).reshape(-1, 2)
+
+
+@pytest.mark.parametrize(
+    ("count", "crowded"), [(1, False), (100, False), (300, True), (4000, True)]
+)
+def test_onsets_do_not_hide_the_waveform(
+    figures: list[Figure], seen: Overview, count: int, crowded: bool
+) -> None:
+    curve = np.zeros(201, np.float32)
+    plot_onsets(Path("a.png"), seen, np.linspace(0.01, 1.99, count), curve, 100.0, 0.5)
+    wave, image, strength = figures[0].axes
+    for axis, highest in ((wave, seen.highs.max()), (image, BANDS), (strength, 1.0)):
+        ends = marks(axis)
+        assert len(ends) == count  # none is left out
+        assert (ends.min() > highest) == crowded and axis.get_ylim()[1] >= ends.max()
+    if crowded:  # no more than half of the rug is ink
+        widths = [w for c in wave.collections if isinstance(c, LineCollection)
+                  for w in c.get_linewidths()]  # fmt: skip
+        assert max(widths) * count <= 0.51 * plotting.PANEL_POINTS
+
+
+def test_every_line_of_onsets_has_a_legend(figures: list[Figure], seen: Overview) -> None:
+    plot_onsets(Path("a.png"), seen, np.array([0.5]), np.zeros(201, np.float32), 100.0, 0.5)
+    legend = figures[0].axes[0].get_legend()
+    assert legend is not None
+    known = {text.get_text(): line for text, line in zip(legend.get_texts(), legend.get_lines(),
+                                                        strict=True)}  # fmt: skip
+    assert set(known) == {"onset", "threshold"} and known["onset"].get_color() == MARK
+    drawn = figures[0].axes[2].lines[-1]
+    assert drawn.get_ydata()[0] == 0.5 and drawn.get_color() == known["threshold"].get_color()
+
+
+def test_silence_is_dark(figures: list[Figure], tmp_path: Path) -> None:
+    quiet = looked(tmp_path, np.zeros((1, 8000), np.float32), 8000)
+    plot_onsets(Path("a.png"), quiet, np.zeros(0), np.zeros(101, np.float32), 100.0, 0.5)
+    (image,) = figures[0].axes[1].images
+    assert image.norm.vmin >= quiet.spectrogram.max()
+
+
+def test_rows_of_features_have_names_and_what_is_undefined_is_empty(
+    figures: list[Figure], seen: Overview
+) -> None:
+    chroma = np.random.default_rng(0).uniform(size=(50, 12)).astype(np.float32)
+    chroma[:10] = np.nan
+    f0 = np.where(np.arange(50) < 20, np.nan, 440.0).astype(np.float32)
+    rounding = np.full((50, 3), -500.0, np.float32)
+    rounding[::2] += np.float32(3e-5)  # what rounds is not blown up to a pattern
+    curves = {"f0": f0, "chroma": chroma, "mfcc": rounding, "none": np.full(50, np.nan)}
+    plot_features(Path("a.png"), seen, curves, 25.0, rows={"chroma": plotting.PITCHES})
+    _, pitch, classes, cepstra, _ = figures[0].axes
+    assert [label.get_text() for label in classes.get_yticklabels()] == list(plotting.PITCHES)
+    assert classes.get_yticks()[0] < classes.get_yticks()[-1]  # C below, B above
+    (image,) = classes.images
+    assert np.ma.getmaskarray(image.get_array())[:, :10].all()
+    low, high = pitch.get_ylim()
+    assert low < 440 < high and high - low < 1
+    shades = np.asarray(cepstra.images[0].get_array())
+    assert np.ptp(shades) < 0.02
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,12 @@ SHORTEST_HOP = 0.005  # seconds
 DYNAMIC_RANGE = 70.0  # dB below the loudest that a spectrogram shows
 TALL = 48  # columns of an image that needs more room
 PANEL_SECONDS, MAX_PANELS = 15.0, 8
-WAVE, MARK, CURVE = "#4c6a92", "#d1495b", "#22577a"
+WAVE, MARK, CURVE, LIMIT = "#4c6a92", "#d1495b", "#22577a", "#e69f00"
+PANEL_POINTS = 880.0  # width of a panel's axes; a little less than it is
+CROWDED = 6.0  # points from one onset to the next; closer lines would hide what they mark
+RUG = 0.16  # of the height of an axis, above what it shows
+UNDEFINED = "#e4e4e4"  # of an image, where there is no value
+PITCHES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
 
 
 @dataclass(frozen=True)
@@ -128,18 +133,47 @@ def plot_onsets(
     """Draw waveform, spectrogram and activations (frames,) with the onsets that were detected."""
     figure, panels = _panels(path, seen, rows=(1.0, 1.7, 0.9))
     loudest = float(seen.spectrogram.max())
-    for (start, end), (wave, image, strength) in panels:
+    inside = [times[(times >= start) & (times < end)] for (start, end), _ in panels]
+    gap = PANEL_POINTS / max(1, *map(len, inside))
+    for ((start, end), (wave, image, strength)), here in zip(panels, inside, strict=True):
         _draw_wave(wave, seen, start, end)
         _draw_spectrogram(image, seen, start, end, loudest)
         _draw_area(strength, activations, frame_rate, (start, end))
-        strength.axhline(threshold, color="0.35", linewidth=0.8, linestyle="--")
+        strength.axhline(threshold, color=LIMIT, linewidth=1.0, linestyle="--", zorder=3)
         strength.set(ylim=(0, 1.05), yticks=[0, 0.5, 1], ylabel="onset\nstrength")
-        here = times[(times >= start) & (times < end)]
-        wave.vlines(here, -1, 1, color=MARK, linewidth=0.7, alpha=0.9)
-        image.vlines(here, 0, BANDS, color="white", linewidth=0.6, alpha=0.55)
-        strength.vlines(here, 0, 1.05, color=MARK, linewidth=0.7, alpha=0.9)
+        _mark(wave, here, gap, MARK)
+        _mark(image, here, gap, "white" if gap >= CROWDED else MARK)
+        _mark(strength, here, gap, MARK)
+    _key(panels[0][1][0], onset=(MARK, "-"), threshold=(LIMIT, "--"))
     count = f"{len(times)} onset{'' if len(times) == 1 else 's'}"
     _save(figure, path, f"{title}    {count}".strip(), overwrite=overwrite)
+
+
+def _mark(axis: Axes, times: Array, gap: float, colour: str) -> None:
+    """Draw a line at each time: over all the axis, or as a rug above it where they are crowded.
+
+    Takes the ``gap`` in points from one line to the next where they are closest.
+    """
+    low, high = axis.get_ylim()
+    if gap >= CROWDED:
+        faint = 0.55 if colour == "white" else 0.9  # on the colours of a spectrogram
+        axis.vlines(times, low, high, color=colour, linewidth=0.7, alpha=faint)
+        return
+    top = high + RUG * (high - low)
+    axis.vlines(times, high + 0.15 * (top - high), top, color=colour, linewidth=min(0.7, gap / 2))
+    axis.set_ylim(low, top)
+
+
+def _key(axis: Axes, **lines: tuple[str, str]) -> None:
+    """Say above an axis, on the right, what lines of a colour and a style are."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=colour, linestyle=style, linewidth=1.2, label=name.replace("_", " "))
+        for name, (colour, style) in lines.items()
+    ]
+    axis.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(handles),
+                frameon=False, fontsize=8, borderpad=0.1, borderaxespad=0.2)  # fmt: skip
 
 
 def _figure(path: Path, width: float, height: float) -> Figure:
@@ -211,8 +245,8 @@ def _draw_spectrogram(axis: Axes, seen: Overview, start: float, end: float, loud
         aspect="auto",
         extent=(left, right, 0, len(seen.frequencies)),
         cmap="magma",
-        vmin=loudest - DYNAMIC_RANGE,
-        vmax=max(loudest, -60.0),  # silence stays dark
+        vmin=max(loudest, -45.0) - DYNAMIC_RANGE,  # silence, which has -120, stays dark
+        vmax=max(loudest, -45.0),
         interpolation="nearest",
     )
     ticks = [hz for hz in (100, 300, 1000, 3000, 10_000) if hz < seen.frequencies[-1]]
@@ -258,9 +292,14 @@ def _settle(figure: Figure) -> None:
     assert layout is not None  # narrows the type; the figure was made with one
     layout.execute(figure)
     figure.set_layout_engine("none")
-    for axis in figure.axes:
-        left, bottom, width, height = (round(float(x), 5) for x in axis.get_position().bounds)
-        axis.set_position((left, bottom, width, height))
+    parts = [[*part.axes] for part in figure.subfigs] or [[*figure.axes]]
+    for alike in zip(*parts, strict=True):  # the same row of each panel begins and ends alike
+        places = [axis.get_position() for axis in alike]
+        left, right = max(place.x0 for place in places), min(place.x1 for place in places)
+        for axis, place in zip(alike, places, strict=True):
+            bounds = (left, place.y0, right - left, place.height)
+            left, bottom, width, height = (round(float(x), 5) for x in bounds)
+            axis.set_position((left, bottom, width, height))
 
 
 def plot_features(
@@ -269,18 +308,23 @@ def plot_features(
     curves: Mapping[str, NDArray[np.floating[Any]]],
     frame_rate: float,
     *,
+    rows: Mapping[str, Sequence[str]] | None = None,
     title: str = "",
     overwrite: bool = False,
 ) -> None:
     """Draw features under the spectrogram: one column as a curve, several as an image."""
     shaped = {label: values.reshape(len(values), -1) for label, values in curves.items()}
-    heights = [1.7 if values.shape[1] > TALL else 0.75 for values in shaped.values()]
+    named = rows or {}
+    heights = [
+        1.7 if values.shape[1] > TALL else 1.1 if label in named else 0.75
+        for label, values in shaped.items()
+    ]
     figure, panels = _panels(path, seen, rows=(1.7, *heights))
     loudest = float(seen.spectrogram.max())
     for (start, end), (image, *axes) in panels:
         _draw_spectrogram(image, seen, start, end, loudest)
         for axis, (label, values) in zip(axes, shaped.items(), strict=True):
-            _draw_feature(axis, label, values, frame_rate, (start, end))
+            _draw_feature(axis, label, values, frame_rate, (start, end), named.get(label, ()))
     figure.align_ylabels([axis for _, axes in panels for axis in axes])
     _save(figure, path, title, overwrite=overwrite)
 
@@ -301,26 +345,46 @@ def _frames(span: tuple[float, float], frame_rate: float, count: int) -> slice:
     return slice(first, min(int(span[1] * frame_rate) + 2, count))
 
 
+def _range(values: NDArray[np.floating[Any]]) -> tuple[Array, Array]:
+    """Give the range of each column, which is never empty, and no smaller than what rounds."""
+    known = np.isfinite(values)
+    low = np.where(known, values, np.inf).min(axis=0, initial=np.inf).astype(np.float64)
+    high = np.where(known, values, -np.inf).max(axis=0, initial=-np.inf).astype(np.float64)
+    low, high = np.where(low > high, 0.0, low), np.where(low > high, 1.0, high)
+    least = np.maximum(1e-5 * np.maximum(np.abs(low), np.abs(high)), 1e-6)
+    narrow = np.maximum(least - (high - low), 0.0) / 2
+    return low - narrow, high + narrow
+
+
 def _draw_feature(
     axis: Axes,
     label: str,
     values: NDArray[np.floating[Any]],
     frame_rate: float,
     span: tuple[float, float],
+    rows: Sequence[str] = (),
 ) -> None:
+    """Draw a feature: a curve of one column, an image of several; what is undefined stays empty."""
     shown = _frames(span, frame_rate, len(values))
-    low, high = values.min(axis=0), values.max(axis=0)
+    low, high = _range(values)
     if values.shape[1] == 1:
-        margin = 0.05 * max(float(high[0] - low[0]), 1e-9)
+        margin = 0.05 * float(high[0] - low[0])
         place = np.arange(shown.start, shown.stop) / frame_rate
         axis.plot(place, values[shown, 0], color=CURVE, linewidth=0.8)
         axis.set_ylim(float(low[0]) - margin, float(high[0]) + margin)
         axis.locator_params(axis="y", nbins=3)
     else:
-        scaled = (values[shown] - low) / np.maximum(high - low, 1e-9)
+        from matplotlib import colormaps
+
+        scaled = (values[shown] - low) / (high - low)
         edges = ((shown.start - 0.5) / frame_rate, (shown.stop - 0.5) / frame_rate)
-        axis.imshow(scaled.T, origin="lower", aspect="auto", cmap="magma", vmin=0, vmax=1,
+        axis.imshow(scaled.T, origin="lower", aspect="auto", vmin=0, vmax=1,
+                    cmap=colormaps["magma"].with_extremes(bad=UNDEFINED),
                     extent=(*edges, 0, values.shape[1]), interpolation="nearest")  # fmt: skip
-        axis.set_yticks([0, values.shape[1]])
+        if rows:
+            axis.set_yticks(np.arange(len(rows)) + 0.5, rows)
+            axis.tick_params(axis="y", length=0, labelsize=6)
+        else:
+            axis.set_yticks([0, values.shape[1]])
     axis.set_xlim(*span)
     axis.set_ylabel(label, rotation=0, ha="right", va="center")

@@ -13,17 +13,23 @@ from numpy.typing import NDArray
 
 from audiocli.io.formats import Segments
 from audiocli.io.formats.sheet import chord_name
-from audiocli.tasks.plotting import Overview, _frames, _panels, _plain, _save
+from audiocli.tasks.plotting import (
+    PANEL_POINTS,
+    PITCHES,
+    Overview,
+    _frames,
+    _panels,
+    _plain,
+    _save,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["plot_chords"]
 
-PITCHES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
 COLUMNS = 2000  # of the image of a panel, at most
 DARKEST = 1.2  # what would be black: the blocks are to stand out, not the tones
-PANEL_POINTS = 880.0  # width of a panel's axes; a little less than it is
 SIZES = (10.0, 8.5, 7.0)  # of a label, in points: the largest that fits is taken
 PADDING = 4.0  # points at the sides of a label
 NARROW = 5.0  # points; blocks that are narrower have no edges, which would hide them

@@ -191,7 +191,7 @@ def _draw(
     name, over = item.input.name, item.overwrite
     title = f"{name}    {name_of(track)}"
     least = track.threshold if least is None else least
-    if track.task == "tag" and len(track.starts) == 1:
+    if track.task == "tag" and len(track.starts) == 1 and not track.is_silent(0):
         values = track.probabilities[0]
         plot_tags(path, track.labels, values, title, threshold=least, overwrite=over)
     else:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocli.tasks.classify.decisions import SILENCE
 from audiocli.tasks.plotting import (
     CURVE,
     MARK,
+    UNDEFINED,
     Overview,
     _draw_spectrogram,
     _figure,
+    _key,
     _panels,
     _plain,
     _save,
@@ -63,6 +66,8 @@ class ClassTrack(Protocol):
     def ends(self) -> NDArray[np.float64]: ...  # noqa: D102
     @property
     def threshold(self) -> float: ...  # noqa: D102
+    @property
+    def silent(self) -> NDArray[np.bool_]: ...  # noqa: D102
 
 
 def plot_classes(
@@ -90,6 +95,9 @@ def plot_classes(
         answers &= np.arange(len(track.labels)) == best
     edges = _edges(track)
     values, answers = track.probabilities[:, rows], answers[:, rows]
+    if len(track.silent) and SILENCE not in track.labels:  # nothing is said of it
+        values = np.where(track.silent[:, np.newaxis], np.nan, values)
+        answers &= ~track.silent[:, np.newaxis]
     figure, panels = _panels(path, seen, rows=(1.5, 0.3 + 0.14 * max(len(rows), 2)))
     loudest = float(seen.spectrogram.max())
     for (start, end), (image, axis) in panels:
@@ -97,10 +105,12 @@ def plot_classes(
         shown = slice(*np.searchsorted(edges, [start, end], side="right") - [1, 0])
         shown = slice(max(shown.start, 0), min(shown.stop, len(values)))
         inside = edges[shown.start : shown.stop + 1]
+        axis.set(xlim=(start, end), ylim=(len(rows), 0))
         _draw_rows(axis, values[shown], answers[shown], inside, (start, end))
         axis.set_yticks(np.arange(len(rows)) + 0.5, names)
-        axis.set(xlim=(start, end), ylim=(len(rows), 0))
         axis.tick_params(axis="y", length=0)
+    given = "given" if track.task == "tag" else "answer"
+    _key(panels[0][1][1], **{f"{given}_(at_least_{least:.0%})": (MARK, "-")})
     if len(rows) < len(track.labels):
         title = f"{title}    {len(rows)} of {len(track.labels)} labels".strip()
     _save(figure, path, title, overwrite=overwrite)
@@ -137,12 +147,16 @@ def _draw_rows(
     span: tuple[float, float],
 ) -> None:
     """Draw a row for each label, with a line under what is answered."""
+    from matplotlib import colormaps
+
     if not len(values):
         return
     count = values.shape[1]
     cells = axis.pcolormesh(
-        edges, np.arange(count + 1), values.T, cmap=COLOURS, vmin=0, vmax=1, rasterized=True
-    )
+        edges, np.arange(count + 1), np.ma.masked_invalid(values.T), vmin=0, vmax=1,
+        cmap=colormaps[COLOURS].with_extremes(bad=UNDEFINED), rasterized=True,
+    )  # fmt: skip
+    _write_silence(axis, np.isnan(values[:, 0]), edges, span)
     axis.hlines(np.arange(1, count), *span, color="0.85", linewidth=0.4)
     segments, labels = np.nonzero(answers)
     axis.hlines(labels + 0.93, edges[segments], edges[segments + 1], color=MARK, linewidth=1.8)
@@ -159,6 +173,18 @@ def _draw_rows(
     bar.outline.set_visible(False)
     scale.tick_params(labelsize=7, length=2)
     scale.set_ylabel("probability", fontsize=7)
+
+
+def _write_silence(
+    axis: Axes, silent: NDArray[np.bool_], edges: NDArray[np.float64], span: tuple[float, float]
+) -> None:
+    """Name what is silent, where there is room for the word."""
+    steps = np.diff(np.concatenate([[0], silent.astype(int), [0]]))
+    for first, last in zip(np.flatnonzero(steps > 0), np.flatnonzero(steps < 0), strict=True):
+        left, right = np.clip(edges[[first, last]], *span)
+        if right - left >= 0.05 * (span[1] - span[0]):
+            axis.text((left + right) / 2, sum(axis.get_ylim()) / 2, SILENCE, fontsize=8,
+                      color="0.45", ha="center", va="center", clip_on=True)  # fmt: skip
 
 
 def _write(axis: Axes, place: tuple[float, float], text: str, darkness: float, size: float) -> None:
@@ -185,13 +211,15 @@ def plot_tags(
     least = 0.0 if threshold is None else threshold
     colours = [CURVE if values[place] >= least else "#a9bccb" for place in order]
     axis.barh(np.arange(count), values[order], height=0.72, color=colours)
-    for row, place in enumerate(order):
-        axis.text(values[place] + 0.008, row, f"{values[place]:.2f}", va="center_baseline",
-                  fontsize=8, color="0.25")  # fmt: skip
     if threshold is not None:
         axis.axvline(threshold, color=MARK, linewidth=0.9, linestyle="--")
+        _key(axis, **{f"threshold_{threshold:g}": (MARK, "--")})
     axis.set_yticks(np.arange(count), [_name(names[place]) for place in order], fontsize=9)
-    axis.set(xlim=(0, 1.06), ylim=(max(count, 1) - 0.4, -0.6))
+    axis.set(xlim=(0, 1), ylim=(max(count, 1) - 0.4, -0.6))
+    right = axis.secondary_yaxis("right")  # the numbers stand beside what bars and line cross
+    right.set_yticks(np.arange(count), [f"{values[place]:.2f}" for place in order], fontsize=8)
+    right.tick_params(length=0, labelcolor="0.25")
+    right.spines[:].set_visible(False)
     axis.set_xticks(np.linspace(0, 1, 6))
     axis.tick_params(axis="x", labelsize=8)
     axis.tick_params(axis="y", length=0)

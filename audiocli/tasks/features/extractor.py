@@ -21,7 +21,7 @@ from audiocli.io.audio.downmix import downmix
 from audiocli.io.audio.layouts import Layout
 from audiocli.tasks.features import catalogue
 from audiocli.tasks.features.block import Block, Settings
-from audiocli.tasks.features.catalogue import Feature
+from audiocli.tasks.features.catalogue import PITCH_CLASSES, Feature
 from audiocli.tasks.features.statistics import Statistics, check
 
 if TYPE_CHECKING:
@@ -330,17 +330,25 @@ class Extractor:
         overwrite: bool,
     ) -> None:
         """Draw the features of frames under the spectrogram."""
-        from audiocli.tasks.plotting import plot_features  # loads torch
+        from audiocli.tasks.plotting import PITCHES, plot_features  # loads torch
 
         values = np.concatenate(list(self.frames(blocks, sample_rate)))
         curves: dict[str, Floats] = {}
+        rows: dict[str, Sequence[str]] = {}
         place = 0
         for feature in self._framewise:
             count = len(feature.columns(self.settings))
             unit = "" if feature.unit == "1" else f"\n({feature.unit})"
-            curves[feature.name.replace("_", " ") + unit] = values[:, place : place + count]
+            label = feature.name.replace("_", " ") + unit
+            curves[label] = values[:, place : place + count]
+            endings = [str(end) for end in feature.endings(self.settings)]
+            if tuple(endings) == PITCH_CLASSES:
+                rows[label] = PITCHES
+            elif count > 1 and not endings[0].isdigit():
+                rows[label] = [end.replace("_", " ") for end in endings]
             place += count
-        plot_features(path, seen, curves, self.frame_rate, title=title, overwrite=overwrite)
+        rate = self.frame_rate
+        plot_features(path, seen, curves, rate, rows=rows, title=title, overwrite=overwrite)
 
     def _statistics(self, voiced: bool) -> tuple[list[Feature], Statistics]:
         """Set up statistics of the features of voiced frames only, or of the others."""
