@@ -37,7 +37,12 @@ MULTIPLES = 8
 LONGEST_LAG, LEAST_PERIODS = 0.75, 3
 
 
-def onset_envelope(spectrum: Floats, previous: Floats | None = None, max_size: int = 1) -> Floats:
+def onset_envelope(
+    spectrum: Floats,
+    previous: Floats | None = None,
+    max_size: int = 1,
+    dynamic_range: float | None = None,
+) -> Floats:
     """Measure how much the spectrum rises from each frame to the next.
 
     The mean over bands of max(0, X[t] - X[t - 1]). Given a log-mel spectrum
@@ -55,6 +60,9 @@ def onset_envelope(spectrum: Floats, previous: Floats | None = None, max_size: i
     max_size : int
         Compare with the highest of so many bands around in the frame before
         (odd; 1 for the band itself): a vibrato then is no onset (SuperFlux).
+    dynamic_range : float, optional
+        What lies further below the highest band of two neighbouring frames, in dB, does not count:
+        under a pure tone that is rounding, which rises and falls by itself.
 
     Returns
     -------
@@ -83,6 +91,10 @@ def onset_envelope(spectrum: Floats, previous: Floats | None = None, max_size: i
     if previous is None:
         previous = spectrum[0] if len(spectrum) else np.zeros(spectrum.shape[1])
     before = np.concatenate([previous[None].astype(spectrum.dtype), spectrum])[: len(spectrum)]
+    if dynamic_range is not None and len(spectrum):
+        highest = np.maximum(spectrum.max(axis=1), before.max(axis=1))[:, np.newaxis]
+        floor = highest - spectrum.dtype.type(dynamic_range)
+        spectrum, before = np.maximum(spectrum, floor), np.maximum(before, floor)
     if max_size > 1:
         before = scipy.ndimage.maximum_filter1d(before, max_size, axis=1)
     envelope: Floats = np.maximum(spectrum - before, 0).mean(axis=1)

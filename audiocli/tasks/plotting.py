@@ -95,7 +95,7 @@ def overview(path: Path, *, name: str | None = None, columns: int = 16_000) -> O
                 images.append(bank.frames(covered.unsqueeze(0))[0, 0].numpy())
             return audio[count * hop :]
 
-        for block in downmix(reader.blocks(), rate, quiet=True):
+        for block in downmix(reader.full_range(), rate, quiet=True):
             mono = block[0]
             pending = look(np.concatenate([pending, mono]))
             rest = np.concatenate([rest, mono])

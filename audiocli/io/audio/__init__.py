@@ -34,6 +34,7 @@ from audiocli.io.audio.decoding import open_decoder
 from audiocli.io.audio.downmix import downmix
 from audiocli.io.audio.encoding import AudioFormat, AudioWriter, output_format
 from audiocli.io.audio.info import AudioInfo, Block, StrPath, printable
+from audiocli.io.audio.layouts import Layout
 from audiocli.io.audio.source import DecodingError, no_audio
 
 __all__ = [
@@ -55,6 +56,9 @@ AUDIO_EXTENSIONS: frozenset[str] = frozenset(
 """Extensions, lower case, of the files that a walk through a folder picks up."""
 
 
+SILENT = 1e-7
+"""What peaks below this is silent: -140 dB, less than the last of 24 bits."""
+
 _LOUDEST = 1e10
 """Samples beyond this are no audio, and their powers would overflow."""
 
@@ -73,7 +77,8 @@ def read(path: StrPath, *, mono: bool = False) -> tuple[Block, int]:
     path : str or path-like
         The file.
     mono : bool
-        Whether to average the channels into one, see :mod:`audiocli.io.audio.downmix`.
+        Whether to average the channels into one, see :mod:`audiocli.io.audio.downmix`; one for
+        low-frequency effects is left out.
 
     Returns
     -------
@@ -99,9 +104,10 @@ def read(path: StrPath, *, mono: bool = False) -> tuple[Block, int]:
     ((1, 800), 0.375, 8000)
     """
     with AudioReader(path) as reader:
-        blocks = reader.blocks()
         if mono:
-            blocks = downmix(blocks, reader.info.sample_rate)
+            blocks = downmix(reader.full_range(), reader.info.sample_rate)
+        else:
+            blocks = reader.blocks()
         return np.concatenate(list(blocks), axis=1), reader.info.sample_rate
 
 
@@ -188,6 +194,38 @@ class AudioReader:
         self._started = True
         return _in_blocks(self._checked_chunks(start), frames)
 
+    def full_range(self, frames: int = 65536, start: int = 0) -> Iterator[Block]:
+        """Decode as `blocks` does, without channels for low-frequency effects (LFE).
+
+        Analyses take these: such a channel doubles the bass of others at a level of its own, and
+        neither a downmix to mono (ITU-R BS.775) nor loudness (BS.1770) has it. Which channel that
+        is, `info.layout` tells; where the file does not say, all channels come.
+
+        Parameters
+        ----------
+        frames, start : int
+            As for `blocks`.
+
+        Yields
+        ------
+        ndarray of float32, shape (channels, samples)
+            The samples of the speakers in `full_range_layout`.
+        """
+        kept = [
+            place for place, name in enumerate(self.info.layout or ()) if not name.startswith("LFE")
+        ]
+        blocks = self.blocks(frames, start)
+        if not kept or len(kept) == self.info.channels:
+            return blocks
+        return _without_effects(blocks, kept)
+
+    @property
+    def full_range_layout(self) -> Layout | None:
+        """The speakers of the channels of `full_range`; as `info.layout`, without effects."""
+        layout = self.info.layout
+        full = tuple(name for name in layout or () if not name.startswith("LFE"))
+        return full or layout
+
     def _checked_chunks(self, start: int) -> Iterator[Block]:
         rate, shown = self.info.sample_rate, printable(self._name)
         done = self._decoder.skip(start) if start else 0
@@ -233,6 +271,18 @@ class AudioReader:
     def _promise(self) -> str:
         promised = self._decoder.promised
         return "" if promised is None else f" of the {promised:.2f} s that its header promises"
+
+
+def _without_effects(blocks: Iterator[Block], kept: list[int]) -> Iterator[Block]:
+    """Leave out the channels for effects, and say so where nothing else sounds."""
+    effects = others = 0.0
+    for block in blocks:
+        full = block[kept]
+        others = max(others, float(np.abs(full).max(initial=0.0)))
+        effects = max(effects, float(np.abs(block).max(initial=0.0)))
+        yield full
+    if others < SILENT <= effects:
+        warn("sounds in its channel for low-frequency effects (LFE) alone, which is not analysed")
 
 
 def _in_blocks(chunks: Iterable[Block], frames: int) -> Iterator[Block]:

@@ -189,7 +189,7 @@ class _MakeScorer:
 
         def recognize(recording: Recording) -> Segments:
             with AudioReader(recording.audio) as reader:
-                return recognizer.stream(reader.blocks(), reader.info.sample_rate).segments()
+                return recognizer.stream(reader.full_range(), reader.info.sample_rate).segments()
 
         return recognize
 

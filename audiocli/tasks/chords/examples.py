@@ -254,7 +254,7 @@ def _spectrogram(recording: Recording, bank: Filterbank) -> NDArray[np.float16]:
         return bank.frames(audio).flatten(1, 2)
 
     with AudioReader(recording.audio) as reader:
-        blocks = mono(reader.blocks(1 << 16), reader.info.sample_rate, config.sample_rate)
+        blocks = mono(reader.full_range(1 << 16), reader.info.sample_rate, config.sample_rate)
         parts = [part.astype(np.float16) for part in in_segments(bank, config, flat, blocks)]
     return np.ascontiguousarray(np.concatenate(parts).T.reshape(config.channels, config.bands, -1))
 

@@ -241,7 +241,7 @@ def recognize_file(
     with AudioReader(source, name=name) as reader:
         info = reader.info
         rate = info.sample_rate
-        with decoding(reader.blocks(BLOCK), rate, info.duration, progress) as blocks:
+        with decoding(reader.full_range(BLOCK), rate, info.duration, progress) as blocks:
             found = recognizer.stream(blocks, rate)
     if click is not None:  # as the recording sounds, however the chords are written
         write_chords(source, click, found.segments(), pitches_of, name=name, overwrite=overwrite)
@@ -249,7 +249,7 @@ def recognize_file(
     chords = request.of(found)
     if request.beats:
         with AudioReader(source, name=name) as reader:
-            beats = find_beats(reader.blocks(BLOCK), reader.info.sample_rate)
+            beats = find_beats(reader.full_range(BLOCK), reader.info.sample_rate)
         chords = replace(chords, beats=beats, bars=find_bars(beats, found.passages))
     if plot is not None:
         _draw(plot, source, chords, name, overwrite)

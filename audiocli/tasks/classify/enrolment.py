@@ -192,7 +192,7 @@ def _clips(person: Path, encoder: SoundEncoder, warn: Callable[[str], None]) -> 
 
 def _encoded(path: Path, encoder: SoundEncoder) -> Vector:
     with AudioReader(path) as reader:
-        return np.asarray(encoder.stream(reader.blocks(), reader.info.sample_rate), np.float64)
+        return np.asarray(encoder.stream(reader.full_range(), reader.info.sample_rate), np.float64)
 
 
 def _decoder(entry: ModelEntry) -> Mapping[str, Any]:

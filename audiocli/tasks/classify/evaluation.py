@@ -227,7 +227,7 @@ class _MakeEstimator:
             def compared(clip: LabelledClip) -> tuple[float, tuple[Path, Any]]:
                 with AudioReader(clip.path) as reader:
                     seconds = reader.info.duration or 0.0
-                    found = encoder.stream(reader.blocks(), reader.info.sample_rate)
+                    found = encoder.stream(reader.full_range(), reader.info.sample_rate)
                 return seconds, (clip.path, directions(found, encoder.entry))
 
             return compared
@@ -235,7 +235,7 @@ class _MakeEstimator:
 
         def answered(clip: LabelledClip) -> tuple[float, tuple[Path, Any]]:
             with AudioReader(clip.path) as reader:
-                [track] = classifier.stream(reader.blocks(), reader.info.sample_rate)
+                [track] = classifier.stream(reader.full_range(), reader.info.sample_rate)
             return track.seconds, (clip.path, track)
 
         return answered

@@ -68,7 +68,7 @@ AUGMENTATIONS = {
 def load(clip: LabelledClip, sample_rate: int) -> NDArray[np.int16]:
     """Read a clip as int16 samples."""
     with AudioReader(clip.path) as reader:
-        blocks = list(mono(reader.blocks(), reader.info.sample_rate, sample_rate))
+        blocks = list(mono(reader.full_range(), reader.info.sample_rate, sample_rate))
     audio = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     spare = max(len(audio) - round(LONGEST * sample_rate), 0) // 2
     audio = audio[spare : len(audio) - spare]

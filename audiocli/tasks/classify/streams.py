@@ -39,5 +39,5 @@ def decoded(item: Input, progress: Progress) -> Iterator[Blocks]:
             found.seconds = done
             progress(done, total)
 
-        with decoding(reader.blocks(BLOCK), rate, duration, note) as found.blocks:
+        with decoding(reader.full_range(BLOCK), rate, duration, note) as found.blocks:
             yield found

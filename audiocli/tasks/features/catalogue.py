@@ -23,6 +23,7 @@ __all__ = ["FEATURES", "SETS", "Feature", "select"]
 Floats = NDArray[np.floating[Any]]
 #: Of a recording that has a tempo: two intervals that can be alike.
 FEWEST_ONSETS = 3
+RISING = 80.0  # dB below the loudest band that the onset strength looks at, as librosa does
 N_MFCC, N_CEPSTRUM, N_LPCC, N_FORMANTS = 20, 20, 13, 4
 
 
@@ -124,10 +125,20 @@ def _pulse_clarity(envelope: Floats, settings: Settings) -> float:
     )
 
 
+def _onset_rate(envelope: Floats, settings: Settings) -> float:
+    seconds = len(envelope) * settings.hop_length / settings.sample_rate
+    return len(_onsets(envelope, settings)) / seconds if len(envelope) else 0.0
+
+
+def _onsets(envelope: Floats, settings: Settings) -> NDArray[np.intp]:
+    """Find onsets, but not in frames that reach beyond the end: it would count as one."""
+    inside = max(len(envelope) - settings.n_fft // 2 // settings.hop_length, 0)
+    return rhythm.pick_onsets(envelope[:inside], settings.sample_rate, settings.hop_length)
+
+
 def _is_beaten(envelope: Floats, settings: Settings) -> bool:
     """Tell whether there are two intervals between onsets: a hum is periodic without any."""
-    onsets = rhythm.pick_onsets(envelope, settings.sample_rate, settings.hop_length)
-    return len(onsets) >= FEWEST_ONSETS
+    return len(_onsets(envelope, settings)) >= FEWEST_ONSETS
 
 
 PEETERS = "Peeters 2004"
@@ -230,7 +241,7 @@ _CEPSTRAL = [
 ]  # fmt: skip
 
 _HARMONIC = [
-    Feature("f0", "harmonic", "Hz", "Fundamental frequency; 0 where unvoiced", "Mauch 2014 (pYIN)",
+    Feature("f0", "harmonic", "Hz", "Fundamental frequency", "Mauch 2014 (pYIN)",
             lambda b: b.f0, pitched=True, voiced=True),
     Feature("voicing", "harmonic", "1", "Whether the frame has a pitch, 0 or 1",
             "Mauch 2014 (pYIN)", lambda b: (b.f0 > 0).astype(np.float32), pitched=True,
@@ -239,7 +250,7 @@ _HARMONIC = [
             "Mauch 2014 (pYIN)",
             lambda b: b.voiced_probability, pitched=True, silent=True),
     Feature("harmonic_to_noise_ratio", "harmonic", "dB", "Power that repeats after a period over "
-            "the rest; 0 where unvoiced", "Boersma 1993",
+            "the rest", "Boersma 1993",
             lambda b: harmonic.harmonic_to_noise_ratio(b.frames, b.settings.sample_rate, b.f0),
             pitched=True, voiced=True),
     Feature("inharmonicity", "harmonic", "1", "Distance of partials from multiples of f0",
@@ -302,7 +313,8 @@ _PERCEPTUAL = [
 _RHYTHM = [
     Feature("onset_strength", "rhythm", "dB", "Mean rise of the mel bands since the frame before",
             "Boeck 2013; librosa onset_strength_multi",
-            lambda b: rhythm.onset_envelope(b.log_mel, b.before("log_mel", b.log_mel)),
+            lambda b: rhythm.onset_envelope(b.log_mel, b.before("log_mel", b.log_mel),
+                                            dynamic_range=RISING),
             silent=True),
     Feature("tempo", "rhythm", "BPM", "Beats a minute, of the file; undefined with fewer than "
             "three onsets",
@@ -310,7 +322,7 @@ _RHYTHM = [
             summarise=_tempo),
     Feature("onset_rate", "rhythm", "Hz", "Onsets a second, of the file", "Boeck 2012",
             summary_of="onset_strength",
-            summarise=lambda x, s: rhythm.onset_rate(x, s.sample_rate, s.hop_length), silent=True),
+            summarise=_onset_rate, silent=True),
     Feature("pulse_clarity", "rhythm", "1", "How clearly a pulse runs through the file; 0 with "
             "fewer than three onsets",
             "Lartillot 2008", summary_of="onset_strength",

@@ -109,7 +109,7 @@ class _MakeScorer:
             frames, wrong, spread = 0, 0.0, 0.0
             with AudioReader(job.input.path, name=job.input.name) as reader:
                 rate = reader.info.sample_rate
-                for values in basis.measured(reader.blocks(), rate):
+                for values in basis.measured(reader.full_range(), rate):
                     frames += len(values)
                     wrong += float(values[:, -2].sum(dtype="float64"))
                     spread += float(values[:, -1].sum(dtype="float64"))

@@ -132,7 +132,7 @@ def _cut(path: Path, start: float, seconds: float, sample_rate: int) -> NDArray[
     with AudioReader(path) as reader:
         rate = reader.info.sample_rate
         wanted = int(np.ceil(seconds * rate))
-        blocks = reader.blocks(1 << 14, start=round(start * rate))
+        blocks = reader.full_range(1 << 14, start=round(start * rate))
         signal = _first(wanted, downmix(blocks, rate))
     return signal if rate == sample_rate else soxr.resample(signal, rate, sample_rate)
 

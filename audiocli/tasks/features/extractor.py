@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +34,8 @@ STATISTICS = ("mean", "std")
 #: Seconds of audio processed at a time, so that intermediate results stay in the cache.
 BLOCK_SECONDS = 5.0
 DELTA_WIDTH = 9
+#: The frames of which a feature is: all, those that are not digital silence, those with a pitch.
+ALL, SOUNDING, VOICED = "all frames", "frames", "voiced frames"
 #: A peak of this or less is silence: -140 dB, below the last of 24 bits.
 SILENT = 1e-7
 #: How many features fit on a picture.
@@ -154,7 +155,7 @@ class Extractor:
         self._computed = [f for f in catalogue.FEATURES.values() if f.name in needed]
         self._deltas = [feature for feature in self._framewise if feature.delta_of]
         self._places: dict[str, slice] = {}  # of each feature, among all that is computed
-        width = 0
+        width = 1  # the first column holds the peak of each frame
         for feature in (*self._computed, *self._deltas):
             count = len(feature.columns(self.settings))
             self._places[feature.name] = slice(width, width + count)
@@ -213,7 +214,7 @@ class Extractor:
                 alone = frames or feature.whole
                 for statistic in ("",) if alone else self.statistics:
                     text = feature.description
-                    text += f"; {statistic} of {_which(feature)}" if statistic else ""
+                    text += f"; {statistic} of {_frames_of(feature)}" if statistic else ""
                     full = f"{name}_{statistic}" if statistic else name
                     described.append(Column(full, feature.unit, text, feature.source))
         return described
@@ -233,7 +234,9 @@ class Extractor:
         Yields
         ------
         ndarray of float32, shape (frames, columns)
-            The features of some seconds, columns as in `frame_columns`.
+            The features of some seconds, columns as in `frame_columns`. NaN is what is not defined
+            of a frame: of digital silence all but levels and changes, without a pitch what only
+            voiced frames have.
 
         Raises
         ------
@@ -242,7 +245,23 @@ class Extractor:
         """
         self.check_frames(plot=False)
         for values in self._stream(as_blocks(blocks), as_rate(sample_rate)):
-            yield np.concatenate([values[:, self._places[f.name]] for f in self._framewise], axis=1)
+            defined = self._defined(values)
+            parts = [
+                np.where(defined[_frames_of(f)][:, np.newaxis], values[:, self._places[f.name]],
+                         np.float32(np.nan))
+                for f in self._framewise
+            ]  # fmt: skip
+            yield np.concatenate(parts, axis=1)
+
+    def _defined(self, values: Floats) -> dict[str, NDArray[np.bool_]]:
+        """Tell of which frames what is said, by :func:`_frames_of`."""
+        every = np.ones(len(values), bool)
+        f0 = self._places.get("f0")
+        return {
+            ALL: every,
+            SOUNDING: values[:, 0] > SILENT,
+            VOICED: every if f0 is None else values[:, f0.start] > 0,
+        }
 
     def summary(
         self, blocks: Iterable[Floats], sample_rate: int, *, layout: Layout | None = None
@@ -271,25 +290,22 @@ class Extractor:
         """
         sample_rate = as_rate(sample_rate)
         meters = {f.name: f.meter(sample_rate, layout) for f in self.features if f.meter}
-        taken = {voiced: self._statistics(voiced) for voiced in (False, True)}
+        taken = {kind: self._statistics(kind) for kind in (ALL, SOUNDING, VOICED)}
         curves: dict[str, list[Floats]] = {
             f.summary_of: [np.zeros(0, np.float32)] for f in self.features if f.summarise
         }
 
-        peak = 0.0
-
         def metered() -> Iterator[Floats]:
-            nonlocal peak
             for block in as_blocks(blocks):
-                peak = max(peak, float(block.max()), -float(block.min()))
                 for meter in meters.values():
                     meter.add(block)
                 yield block
 
         for values in self._stream(metered(), sample_rate):
-            for voiced, (features, statistics) in taken.items():
+            defined = self._defined(values)
+            for kind, (features, statistics) in taken.items():
                 if features:
-                    rows = values[values[:, self._places["f0"].start] > 0] if voiced else values
+                    rows = values[defined[kind]]
                     part = [rows[:, self._places[f.name]] for f in features]
                     statistics.add(np.concatenate(part, axis=1))
             for name, curve in curves.items():
@@ -299,18 +315,7 @@ class Extractor:
             if feature.summarise:
                 joined = np.concatenate(curves[feature.summary_of])
                 whole[feature.name] = feature.summarise(joined, self.settings)
-        row = self._row(taken, whole)
-        return row if peak > SILENT else self._of_silence(row)
-
-    def _of_silence(self, row: dict[str, float]) -> dict[str, float]:
-        """Set what is not defined for silence to NaN."""
-        defined = {
-            column
-            for feature in self.features
-            if feature.silent
-            for column in self._columns_of(feature)
-        }
-        return {name: value if name in defined else math.nan for name, value in row.items()}
+        return self._row(taken, whole)
 
     def _columns_of(self, feature: Feature) -> list[str]:
         """Name the columns of a feature in a row."""
@@ -350,25 +355,24 @@ class Extractor:
         rate = self.frame_rate
         plot_features(path, seen, curves, rate, rows=rows, title=title, overwrite=overwrite)
 
-    def _statistics(self, voiced: bool) -> tuple[list[Feature], Statistics]:
-        """Set up statistics of the features of voiced frames only, or of the others."""
-        features = [f for f in self._framewise if f.voiced == voiced]
+    def _statistics(self, kind: str) -> tuple[list[Feature], Statistics]:
+        """Set up statistics of the features that are defined in these frames."""
+        features = [f for f in self._framewise if _frames_of(f) == kind]
         columns = sum(len(f.columns(self.settings)) for f in features)
         return features, Statistics(self.statistics, columns)
 
     def _row(
-        self, taken: dict[bool, tuple[list[Feature], Statistics]], whole: dict[str, float]
+        self, taken: dict[str, tuple[list[Feature], Statistics]], whole: dict[str, float]
     ) -> dict[str, float]:
         """Put numbers under the names of the columns."""
-        found = {voiced: iter(statistics.result()) for voiced, (_, statistics) in taken.items()}
+        found = {kind: iter(statistics.result()) for kind, (_, statistics) in taken.items()}
         row: dict[str, float] = {}
         for feature in self.features:
             if feature.whole:
                 row[feature.name] = whole[feature.name]
                 continue
-            for name in feature.columns(self.settings):
-                numbers = next(found[feature.voiced]).tolist()
-                row |= dict(zip((f"{name}_{s}" for s in self.statistics), numbers, strict=True))
+            numbers = [next(found[_frames_of(feature)]) for _ in feature.columns(self.settings)]
+            row |= dict(zip(self._columns_of(feature), np.ravel(numbers).tolist(), strict=True))
         return row
 
     def _stream(self, blocks: Iterable[Floats], sample_rate: int) -> Iterator[Floats]:
@@ -425,9 +429,10 @@ class Extractor:
         yield from ready(tracker.finish())
 
     def _compute(self, block: Block) -> Floats:
-        """Compute the features of a block, (frames, columns)."""
-        width = sum(len(f.columns(self.settings)) for f in self._computed)
+        """Compute the features of a block behind its peaks, (frames, 1 + columns)."""
+        width = 1 + sum(len(f.columns(self.settings)) for f in self._computed)
         values = np.empty((len(block.frames), width), np.float32)
+        values[:, 0] = np.abs(block.frames).max(axis=1, initial=0.0)
         for feature in self._computed:
             assert feature.compute is not None  # what has none is not computed but derived
             made = feature.compute(block)
@@ -456,8 +461,9 @@ class Extractor:
         return np.concatenate([values[half : half + len(slopes[0])], *slopes], axis=1)
 
 
-def _which(feature: Feature) -> str:
-    return "voiced frames" if feature.voiced else "frames"
+def _frames_of(feature: Feature) -> str:
+    """Name the frames in which a feature is defined, of which its statistics are."""
+    return VOICED if feature.voiced else ALL if feature.silent else SOUNDING
 
 
 def _gathered(blocks: Iterable[Floats], size: int) -> Iterator[Floats]:

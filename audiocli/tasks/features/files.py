@@ -188,7 +188,7 @@ def extract_file(
         if frames:
             values = np.concatenate(list(extractor.frames(blocks, rate)))
         else:
-            row = extractor.summary(blocks, rate, layout=reader.info.layout)
+            row = extractor.summary(blocks, rate, layout=reader.full_range_layout)
             values = np.array([list(row.values())])
     return blocks.samples / rate, values
 
@@ -204,7 +204,7 @@ class _Decoded:
     def __iter__(self) -> Iterator[Floats]:
         self.samples = 0
         info = self.reader.info
-        for block in self.reader.blocks(BLOCK):
+        for block in self.reader.full_range(BLOCK):
             yield block
             self.samples += block.shape[-1]
             self.progress(self.samples / info.sample_rate, info.duration)

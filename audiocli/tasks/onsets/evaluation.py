@@ -112,7 +112,7 @@ class _MakeScorer:
 
             def detect(path: Path) -> NDArray[np.float64]:
                 with audio.AudioReader(path) as reader:
-                    return ours.stream(reader.blocks(), reader.info.sample_rate).times
+                    return ours.stream(reader.full_range(), reader.info.sample_rate).times
 
         def score(recording: Recording) -> tuple[float, Score]:
             with audio.AudioReader(recording.audio) as reader:

@@ -148,7 +148,7 @@ class Take:
 def load(recording: Recording, sample_rate: int) -> Take:
     """Read a recording and its onsets."""
     with AudioReader(recording.audio) as reader:
-        blocks = list(mono(reader.blocks(), reader.info.sample_rate, sample_rate))
+        blocks = list(mono(reader.full_range(), reader.info.sample_rate, sample_rate))
     if not blocks:
         raise AudioError(f"{recording.audio}: holds no audio")
     audio = np.concatenate(blocks)

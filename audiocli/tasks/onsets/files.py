@@ -210,7 +210,7 @@ def detect_file(
     with AudioReader(source, name=name) as reader:
         info = reader.info
         rate = info.sample_rate
-        with decoding(reader.blocks(BLOCK), rate, info.duration, progress) as blocks:
+        with decoding(reader.full_range(BLOCK), rate, info.duration, progress) as blocks:
             onsets = detector.stream(blocks, rate, backtrack=backtrack)
     if activations is not None:
         write_activations(activations, onsets, overwrite=overwrite)
