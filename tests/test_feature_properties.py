@@ -193,3 +193,36 @@ def test_what_is_no_number_is_refused_in_one_line(tmp_path: Path, value: float) 
     with pytest.raises(AudioCliError, match="NaN or infinity, first at 0.5") as caught:
         extract_file(Extractor(["rms"]), tmp_path / "a.wav")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("seconds", [5.0, 2.313])
+@pytest.mark.parametrize("hertz", [50, 100, 440])
+def test_a_hum_has_no_onset_at_either_end(hertz: int, seconds: float) -> None:
+    time = np.arange(int(seconds * RATE)) / RATE
+    chosen = Extractor(["onset_rate", "tempo", "pulse_clarity"])
+    for audio in (0.3 * np.sin(2 * np.pi * hertz * time + 1.0), np.full(len(time), 0.3)):
+        row = chosen.summary([audio[None].astype(np.float32)], RATE)
+        assert row["onset_rate"] == row["pulse_clarity"] == 0.0 and np.isnan(row["tempo"])
+
+
+def test_what_is_undefined_of_a_frame_is_nan_and_in_no_statistic() -> None:
+    silence = np.zeros(RATE)
+    tone = 0.3 * np.sin(2 * np.pi * 220 * np.arange(RATE) / RATE)
+    chosen = Extractor(["all"], statistics=["mean", "median"])
+    alone = np.concatenate([silence, tone, silence])[None].astype(np.float32)
+    frames = np.concatenate(list(chosen.frames([alone], RATE)))
+    silent = np.arange(len(frames)) * HOP
+    silent = (silent + 1024 <= RATE) | (silent - 1024 >= 2 * RATE)
+    row = chosen.summary([alone], RATE)
+    names = chosen.frame_columns
+    for feature in FEATURES.values():
+        for name in [] if feature.whole else feature.columns(chosen.settings):
+            values = frames[:, names.index(name)]
+            if feature.voiced:
+                assert np.isnan(values[silent]).all() and np.isfinite(values).any()
+            else:
+                assert np.array_equal(np.isnan(values), silent & (not feature.silent))
+            with np.errstate(all="ignore"):
+                expected = np.nanmean(values, dtype=np.float64)
+            assert row[f"{name}_mean"] == pytest.approx(expected, rel=1e-4, abs=1e-5)
+            assert row[f"{name}_median"] == pytest.approx(np.nanmedian(values), rel=1e-5, abs=1e-7)

@@ -4,9 +4,10 @@ Every feature of :mod:`audiocli.dsp`, computed in one pass over a file: audio is
 resampled to 22050 Hz, cut into frames of 2048 samples every 512 (93 and 23 ms), and each frame is
 transformed once. A table has one row a file, with statistics over its frames, or one a frame.
 
-Units stand in the catalogue, which ``audiocli features --describe`` prints. Silence has defined
-values, never NaN. A frame's time is that of its middle. Statistics of what only a voiced frame has,
-such as f0, are of voiced frames; a file without any has zeros.
+Units stand in the catalogue, which ``audiocli features --describe`` prints. What is not defined of
+a frame is NaN: of digital silence all but levels and changes, and without a pitch what only a
+voiced frame has, such as f0. Statistics are of the frames in which a feature is defined. A frame's
+time is that of its middle.
 
 Known deviations from librosa, each because a stream cannot know the rest of the file: MFCC and
 contrast have no ``top_db``; chroma is for A4 = 440 Hz and not for the tuning of the file. Deltas
