@@ -75,6 +75,6 @@ FORMULAS: dict[str, str] = {
     "loudness": "-0.691 + 10 log10(mean K-weighted power above -70 and above the mean less 10)",
     "onset_strength": "mean(max(S[t] - S[t-1], 0)), S at least 80 dB below the highest of both",
     "tempo": "period whose 8 multiples repeat best, times a log-normal prior about 120",
-    "onset_rate": "peaks 1.5 dB above the mean of 200 ms in frames that end in the file, over its length",
+    "onset_rate": "peaks 1.5 dB above the mean of 200 ms, but the last two frames, over the length",
     "pulse_clarity": "highest peak of the autocorrelation of onset_strength, 30 to 320 BPM",
 }
