@@ -34,7 +34,7 @@ from audiocli.batch.workers import (
 )
 from audiocli.errors import AudioCliError, FieldError, UsageError, warn
 
-__all__ = ["Collector", "Callbacks", "Outcome", "Progress", "Summary", "Worker", "run"]
+__all__ = ["Collector", "Callbacks", "Outcome", "Plan", "Progress", "Summary", "Worker", "run"]
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,35 @@ class Summary:
         return 1 if self.failed else 0
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do.
+
+    Parameters
+    ----------
+    jobs : tuple of Job
+        Each input with the files that would be written for it.
+    file : Path or None
+        One for the results of all.
+    manifest : Path or None
+        The log of the run.
+
+    Examples
+    --------
+    >>> Plan((), file=Path("all.csv")).manifest is None
+    True
+    """
+
+    jobs: tuple[Job, ...]
+    file: Path | None = None
+    manifest: Path | None = None
+
+
 class Callbacks:
     """What a run calls as it gets on; override what is of interest. Issues warnings by itself."""
+
+    def planned(self, plan: Plan) -> None:
+        """Take what a dry run would do."""
 
     def started(self, total_jobs: int) -> None:
         """Take note of how many jobs there are, before the first."""
@@ -140,9 +167,10 @@ def run(
     command: str = "",
     about: Mapping[str, Any] | None = None,
     joint: JointFile | None = None,
+    fail_fast: bool = False,
     callbacks: Callbacks | None = None,
 ) -> Summary:
-    """Do all jobs, whatever happens to some of them.
+    """Do all jobs, whatever happens to some of them; or up to the first that fails.
 
     With a manifest, lines are appended to it for each job: see :mod:`audiocli.batch.manifest`.
     """
@@ -170,7 +198,7 @@ def run(
             opened.start()
             sweep_dead(jobs)
         log = Log(jobs, opened, joint, prune)
-        return _run(jobs, make_worker, n_jobs, log, callbacks)
+        return _run(jobs, make_worker, n_jobs, log, callbacks, fail_fast)
 
 
 def _run(
@@ -179,6 +207,7 @@ def _run(
     n_jobs: int,
     log: Log,
     callbacks: Callbacks,
+    fail_fast: bool,
 ) -> Summary:
     """Do the jobs, and log what each has begun to write."""
 
@@ -193,7 +222,11 @@ def _run(
             for index, report in reports:
                 # the very job that the callbacks know, not the worker's copy of it
                 tally.add(index, log.finished(index, dataclasses.replace(report, job=jobs[index])))
-        log.prune()
+                if fail_fast and report.status == "failed":
+                    break
+            else:
+                log.prune()
+        tally.flush()
     except (AudioCliError, KeyboardInterrupt, SystemExit):
         tally.flush()
         raise

@@ -14,19 +14,22 @@ from audiocli import __version__
 from audiocli.cli.chords import chords
 from audiocli.cli.classify import classify
 from audiocli.cli.compare import compare
+from audiocli.cli.config import config
 from audiocli.cli.demo import demo
 from audiocli.cli.evaluate import evaluate
+from audiocli.cli.events import status_of
 from audiocli.cli.features import features
 from audiocli.cli.learn import learn
 from audiocli.cli.merge import merge
 from audiocli.cli.models import models
 from audiocli.cli.onsets import onsets
 from audiocli.cli.separate import separate
+from audiocli.cli.settings import config_option, name_variables
 from audiocli.cli.signposts import SignpostedGroup
 from audiocli.cli.streams import ReaderGone, StandardOutput, standard_streams
 from audiocli.cli.tag import tag
 from audiocli.cli.train import train
-from audiocli.errors import AudioCliError, UsageError
+from audiocli.errors import AudioCliError
 
 __all__ = ["cli", "main"]
 
@@ -36,13 +39,15 @@ READER_GONE = 141
 
 
 @click.group(cls=SignpostedGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@config_option
 @click.version_option(__version__, prog_name="audiocli")
 def cli() -> None:
     """Audio analysis on the command line.
 
     Results go to standard output or to files, everything else to standard error. Exit
     status: 0 all good, 1 some inputs failed (the others are done), 2 wrong usage, 130 interrupted,
-    141 who read the results left.
+    141 who read the results left. Each option has a variable, as AUDIOCLI_ONSETS_JOBS=4 for
+    onsets --jobs 4.
     """
 
 
@@ -57,8 +62,10 @@ cli.add_command(train)
 cli.add_command(evaluate)
 cli.add_command(models)
 cli.add_command(merge)
+cli.add_command(config)
 cli.add_command(demo)
 cli.add_command(learn)
+name_variables(cli, "AUDIOCLI")
 
 
 def main() -> None:
@@ -87,7 +94,7 @@ def _run(output: StandardOutput) -> int:
         return READER_GONE
     except AudioCliError as error:
         click.echo(f"audiocli: {error}", err=True)
-        return 2 if isinstance(error, UsageError) else 1
+        return status_of(error)
     except (KeyboardInterrupt, click.Abort):
         click.echo("audiocli: interrupted", err=True)
         return 130

@@ -8,6 +8,7 @@ from audiocli.cli.options import (
     Batch,
     RequestCommand,
     batch_options,
+    complete_models,
     device_option,
     plot_option,
 )
@@ -18,7 +19,13 @@ FORMATS = ["lab", "csv", "json", "jsonl", "jams", "audacity", "sv", "midi", "cho
 @click.command(cls=RequestCommand)
 @batch_options("A file for all, or a folder for a file each. [standard output]")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="[by the output's name; lab]")
-@click.option("--model", default="crnn", show_default=True, help="Name or model folder.")
+@click.option(
+    "--model",
+    shell_complete=complete_models("chords"),
+    default="crnn",
+    show_default=True,
+    help="Name or model folder.",
+)
 @click.option(
     "--vocab",
     "vocabulary",

@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 
 from audiocli.cli.answers import Answers, answer_options
-from audiocli.cli.options import FOLDER, Batch, RequestCommand, batch_options, device_option
+from audiocli.cli.options import (
+    FOLDER,
+    Batch,
+    RequestCommand,
+    batch_options,
+    complete_models,
+    device_option,
+)
 
 TASKS = ["genre", "genre-broad", "mood", "artist", "singer", "composer", "instrument", "event",
          "speech", "keywords", "digits", "speaker", "content"]  # fmt: skip
@@ -24,7 +31,11 @@ ENROLLED = ("speaker", "singer", "artist")
     type=click.Choice(TASKS),
     help="What to find out; several may be given. event runs two models, speech is keywords.",
 )
-@click.option("--model", help="Name or folder of any model that classifies; needs no --task.")
+@click.option(
+    "--model",
+    shell_complete=complete_models("classify"),
+    help="Name or folder of any model that classifies; needs no --task.",
+)
 @click.option("--all-tasks", is_flag=True, help="Run all models, those of tags too, in one pass.")
 @click.option(
     "--enroll",

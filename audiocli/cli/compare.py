@@ -12,6 +12,7 @@ import click
 
 from audiocli.cli.options import (
     RequestCommand,
+    complete_models,
     device_option,
     jobs_option,
     quiet_option,
@@ -23,7 +24,13 @@ COLUMNS = ("probability", "cosine", "verdict", "first", "second")
 
 @click.command(cls=RequestCommand)
 @click.argument("inputs", nargs=-1)
-@click.option("--model", default="voice", show_default=True, help="Name or folder of an encoder.")
+@click.option(
+    "--model",
+    shell_complete=complete_models("encode"),
+    default="voice",
+    show_default=True,
+    help="Name or folder of an encoder.",
+)
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),

@@ -14,6 +14,7 @@ from audiocli.cli.options import (
     Batch,
     RequestCommand,
     batch_options,
+    complete_models,
     device_option,
     plot_option,
     split_words,
@@ -64,7 +65,11 @@ def _words(context: click.Context, option: click.Parameter, value: str) -> tuple
 @click.option("--rate", default=22_050, show_default=True, help="All sound is brought to it, Hz.")
 @click.option("--rolloff", default="85", show_default=True, help="Percentages of the roll-off.")
 @click.option("--basis", metavar="MODEL", help="Activations of a learned basis, and none of --set.")
-@click.option("--model", help="The last hidden layer of any model: a name or a folder.")
+@click.option(
+    "--model",
+    shell_complete=complete_models(),
+    help="The last hidden layer of any model: a name or a folder.",
+)
 @click.option("--format", "form", type=click.Choice(FORMATS), help="[by the table's name; csv]")
 @click.option(
     "--describe",

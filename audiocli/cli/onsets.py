@@ -11,6 +11,7 @@ from audiocli.cli.options import (
     Batch,
     RequestCommand,
     batch_options,
+    complete_models,
     device_option,
     plot_option,
     split_words,
@@ -28,7 +29,11 @@ OFFLINE = ("output", "form", "combine", "backtrack", "activations", "plot", "cli
 @click.command(cls=RequestCommand)
 @batch_options("A file for all, or a folder for a file each. [standard output]")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="[by the output's name; txt]")
-@click.option("--model", help="Name or model folder. [crnn; with --online: online]")
+@click.option(
+    "--model",
+    shell_complete=complete_models("onsets"),
+    help="Name or model folder. [crnn; with --online: online]",
+)
 @click.option(
     "--columns",
     default="",

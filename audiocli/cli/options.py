@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from audiocli.batch.placing import PICTURES
+from audiocli.cli.events import event, status_of
 from audiocli.cli.renaming import RenamingCommand
-from audiocli.errors import FieldError, UsageError
+from audiocli.cli.streams import OutputError
+from audiocli.errors import AudioCliError, FieldError, UsageError
 
 if TYPE_CHECKING:
     from audiocli.tasks.runner import BatchOptions
@@ -38,6 +42,9 @@ class Batch:
     jobs: int
     threads: int | None
     shard: str | None
+    dry_run: bool
+    fail_fast: bool
+    log: Path | None
     quiet: bool
     verbose: bool
 
@@ -57,6 +64,8 @@ class Batch:
             n_jobs=self.jobs,
             threads=self.threads,
             shard=self.shard,
+            dry_run=self.dry_run,
+            fail_fast=self.fail_fast,
         )
 
 
@@ -91,6 +100,12 @@ def batch_options(
         click.option("--shard", metavar="I/N",
                      help="Do the part I of N, by the inputs' names; put tables together with "
                      "audiocli merge."),
+        click.option("--dry-run", is_flag=True,
+                     help="Print what would be written, and do nothing; with --format json, a "
+                     "JSON line for each input."),
+        click.option("--fail-fast", is_flag=True, help="Stop at the first input that fails."),
+        click.option("--log", type=click.Path(dir_okay=False, path_type=Path),
+                     help="Append what happens to a file, a JSON line for each event."),
         quiet_option,
         verbose_option,
     ]  # fmt: skip
@@ -106,6 +121,25 @@ def batch_options(
         return adding(options)(gathered)  # type: ignore[return-value]  # Click makes a command of it
 
     return decorate
+
+
+def complete_models(*tasks: str) -> Callable[..., list[CompletionItem]]:
+    """Make what completes the names of the models of some tasks; of all, where none is named."""
+
+    def complete(
+        ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from audiocli.nn import registry
+
+        try:
+            entries = registry.list_models(damaged=[])
+        except AudioCliError:
+            return []
+        names = sorted({entry.name for entry in entries if not tasks or entry.task in tasks})
+        found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        return found or [CompletionItem(incomplete, type="dir")]  # a model folder
+
+    return complete
 
 
 jobs_option = click.option(
@@ -162,12 +196,18 @@ class RequestCommand(RenamingCommand):
         return super().parse_args(ctx, words)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, and name options in the place of fields."""
+        """Run the command, and name options in the place of fields; errors of JSON are JSON."""
         try:
-            return super().invoke(ctx)
-        except FieldError as error:
-            names = {str(param.name): max(param.opts, key=len) for param in self.params}
-            raise UsageError(error.told(names)) from error
+            try:
+                return super().invoke(ctx)
+            except FieldError as error:
+                names = {str(param.name): max(param.opts, key=len) for param in self.params}
+                raise UsageError(error.told(names)) from error
+        except AudioCliError as error:
+            if ctx.params.get("form") != "json" or isinstance(error, OutputError):
+                raise
+            click.echo(event("error", message=str(error)), err=True)
+            sys.exit(status_of(error))
 
 
 def split_words(text: str) -> tuple[str, ...]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from audiocli.batch import Callbacks, Outcome, Summary
+from audiocli.batch import Callbacks, Outcome, Plan, Summary
 from audiocli.batch.inputs import Job
+from audiocli.cli.events import EventLog, event, job_fields
 from audiocli.cli.streams import OutputError, escaped
 from audiocli.errors import printable
 
@@ -39,6 +42,10 @@ class Reporter(Callbacks):
         Makes lines of standard error from it, to come before those.
     exports : collection of str
         Kinds of outputs whose names are told on standard error.
+    as_json : bool
+        Write what goes to standard error as lines of JSON.
+    log : Path, optional
+        A file to which every event is appended as a line of JSON.
     """
 
     def __init__(
@@ -50,6 +57,8 @@ class Reporter(Callbacks):
         results: Callable[[Outcome], Iterable[str]] = lambda outcome: (),
         remarks: Callable[[Outcome], Iterable[str]] = lambda outcome: (),
         exports: Collection[str] = (),
+        as_json: bool = False,
+        log: Path | None = None,
     ) -> None:
         self.quiet = quiet
         self.verbose = verbose
@@ -57,6 +66,8 @@ class Reporter(Callbacks):
         self.results = results
         self.remarks = remarks
         self.exports = exports
+        self.as_json = as_json
+        self.log = None if log is None else EventLog(log)
         self.console = Console(stderr=True)
         self.progress = Progress(
             TextColumn("{task.description}", markup=False),  # a name may hold [brackets]
@@ -68,7 +79,7 @@ class Reporter(Callbacks):
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
-            disable=quiet or not sys.stderr.isatty(),
+            disable=quiet or as_json or not sys.stderr.isatty(),
         )
         self.bar: TaskID | None = None
         self.total = 0
@@ -80,8 +91,33 @@ class Reporter(Callbacks):
         self.parts: dict[str, float] = {}
         self.seconds: dict[str, float] = {}
 
+    def planned(self, plan: Plan) -> None:
+        """Print what a dry run would do."""
+        for job in plan.jobs:
+            outputs = [str(path) for path in job.outputs]
+            name, problem = job.input.name, job.input.problem
+            if self.as_json:
+                exists = [path for path in outputs if os.path.lexists(path)]
+                fields = {"file": job.input.label, "path": str(job.input.path), "outputs": outputs,
+                          "replaces": exists, "problem": problem}  # fmt: skip
+                self._say(event("plan", **fields), err=False)
+            elif problem is None:
+                self._say(" -> ".join([printable(name), *map(printable, outputs)]), err=False)
+            else:
+                self._say(f"audiocli: {problem}")
+        files = {"table": plan.file, "manifest": plan.manifest}
+        if self.as_json:
+            named = {kind: None if path is None else str(path) for kind, path in files.items()}
+            self._say(event("plan", inputs=len(plan.jobs), **named), err=False)
+            return
+        for kind, path in files.items():
+            if path is not None:
+                self._say(f"{kind}: {path}", err=False)
+
     def started(self, total_jobs: int) -> None:
         """Open the bar."""
+        if self.log is not None:
+            self.log.write("start", inputs=total_jobs)
         self.expected(total_jobs)
         self.total = total_jobs
         self.started_at = self.told_at = time.monotonic()
@@ -103,13 +139,19 @@ class Reporter(Callbacks):
         self.finished_seconds += outcome.audio_seconds
         self.finished_jobs += 1
         self._update(name)
-        if not self.quiet:
+        if self.log is not None:
+            self.log.write("job", **job_fields(outcome))
+        if self.as_json:
+            self._tell(outcome)
+        elif not self.quiet:
             for message in outcome.warnings:
                 self._say(f"warning: {name}: {message}")
         if outcome.status == "done":
             for line in (*self._written(outcome), *self.remarks(outcome)):
                 self._say(line)
             self._print_results(outcome)
+        if self.as_json:
+            return
         if outcome.status == "failed":
             self.failed.append(outcome)
         elif self.verbose and outcome.status == "skipped":
@@ -118,9 +160,22 @@ class Reporter(Callbacks):
             speed = outcome.audio_seconds / max(outcome.elapsed, 1e-9)
             self._say(f"{name}: {outcome.audio_seconds:.1f} s, {speed:.1f} times real time")
 
+    def _tell(self, outcome: Outcome) -> None:
+        """Write what is to be said of a file as a line of JSON."""
+        fields = job_fields(outcome)
+        if outcome.status == "failed":
+            self._say(event("error", **fields))
+        elif self.verbose:
+            self._say(event("job", **fields))
+        elif outcome.warnings and not self.quiet:
+            self._say(event("warning", file=fields["file"], warnings=fields["warnings"]))
+
     def closed(self) -> None:
         """Take the bar away, and name what failed."""
         self.progress.stop()
+        if self.log is not None:
+            self.log.write("end", done=self.finished_jobs, inputs=self.total)
+            self.log.close()
         for outcome in self.failed:
             self._say(f"audiocli: {outcome.error}")
             if outcome.traceback:
@@ -173,9 +228,18 @@ class Reporter(Callbacks):
             self.console.print(escaped(line), soft_wrap=True, **plain)
 
 
-def finish(summary: Summary, *, quiet: bool = False) -> None:
+def finish(summary: Summary, *, quiet: bool = False, as_json: bool = False) -> None:
     """Say how it ended, and exit with 1 if anything failed."""
     total = summary.done + summary.failed + summary.skipped
+    if as_json:
+        if not quiet and total:
+            counts = {"done": summary.done, "skipped": summary.skipped, "failed": summary.failed}
+            seconds = {"duration": round(summary.audio_seconds, 3),
+                       "elapsed": round(summary.elapsed, 3)}  # fmt: skip
+            click.echo(event("summary", **counts, **seconds, pruned=summary.pruned), err=True)
+        if summary.exit_code:
+            sys.exit(summary.exit_code)
+        return
     if summary.failed and total > 1:
         click.echo(f"audiocli: {summary.failed} of {total} inputs failed", err=True)
     if summary.skipped == total > 0 and not quiet:

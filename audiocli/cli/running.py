@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from audiocli.batch import Outcome
+from audiocli.cli.events import event
 from audiocli.cli.options import Batch
 from audiocli.cli.printing import Printer
 from audiocli.cli.progress import Reporter, finish
@@ -36,6 +37,7 @@ def run_command(
 
     if printing is None:
         printing = batch.output is None
+    as_json = declared.destination.form == "json"
     printer = Printer(declared.results if printing and lines is None else None, declared.what)
     reporter = Reporter(
         quiet=batch.quiet,
@@ -44,24 +46,32 @@ def run_command(
         results=lines or printer,
         remarks=remarks,
         exports={export.kind for export in declared.exports} if lines is None else (),
+        as_json=as_json,
+        log=batch.log,
     )
-    with _warnings_shown(batch.quiet):
+    with _warnings_shown(batch.quiet, as_json):
         summary = run_declared(declared, batch.inputs, batch.options, reporter)
-    finish(summary, quiet=batch.quiet)
+    if batch.fail_fast and summary.failed and not as_json:
+        click.echo("audiocli: stopped at the first failure, as --fail-fast says", err=True)
+    finish(summary, quiet=batch.quiet, as_json=as_json)
 
 
 @contextlib.contextmanager
-def _warnings_shown(quiet: bool) -> Iterator[None]:
+def _warnings_shown(quiet: bool, as_json: bool) -> Iterator[None]:
     """Print what is warned of outside of any job as a line; the rest is left to Python."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", AudioCliWarning)
         others = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if quiet:
+                return
             if not issubclass(category, AudioCliWarning):
                 others(message, category, *where)
-            elif not quiet:
-                click.echo(f"warning: {message}", err=True)
+            else:
+                text = str(message)
+                line = event("warning", message=text) if as_json else f"warning: {text}"
+                click.echo(line, err=True)
 
         warnings.showwarning = show  # type: ignore[assignment]  # it takes the rest as it comes
         yield

@@ -14,6 +14,7 @@ from audiocli.cli.options import (
     Batch,
     RequestCommand,
     batch_options,
+    complete_models,
     device_option,
     plot_option,
     split_words,
@@ -51,7 +52,11 @@ OFFLINE = {
     name="{name}.{stem}.{ext}",
     manifest="Log of what was done. [audiocli.jsonl in the output folder]",
 )
-@click.option("--model", help="Name or model folder. [stereo-drnn; with --live: live-drnn]")
+@click.option(
+    "--model",
+    shell_complete=complete_models("separate"),
+    help="Name or model folder. [stereo-drnn; with --live: live-drnn]",
+)
 @click.option("--stems", help="What to write, as in vocals,drums. [all that the model has]")
 @click.option("--karaoke", is_flag=True, help="Write the accompaniment alone.")
 @click.option(

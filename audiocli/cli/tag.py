@@ -5,12 +5,24 @@ from __future__ import annotations
 import click
 
 from audiocli.cli.answers import Answers, answer_options
-from audiocli.cli.options import Batch, RequestCommand, batch_options, device_option
+from audiocli.cli.options import (
+    Batch,
+    RequestCommand,
+    batch_options,
+    complete_models,
+    device_option,
+)
 
 
 @click.command(cls=RequestCommand)
 @batch_options("A file for all, or a folder for a file each. [standard output]")
-@click.option("--model", default="music", show_default=True, help="Name or folder.")
+@click.option(
+    "--model",
+    shell_complete=complete_models("tag"),
+    default="music",
+    show_default=True,
+    help="Name or folder.",
+)
 @answer_options(
     top="How many tags, the most probable first. [those that reach the threshold; in csv, json "
     "and jsonl all]",

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from audiocli.batch import Callbacks, Progress, Summary, Worker, run
+from audiocli.batch import Callbacks, Plan, Progress, Summary, Worker, run
 from audiocli.batch.destination import Destination
 from audiocli.batch.inputs import Input, Job, check_joint_output, find_inputs, plan
 from audiocli.batch.joint import JointFile, RowFormat
@@ -70,6 +70,10 @@ class BatchOptions:
     shard : str, optional
         ``I/N``: do the part I, from 1 to N, of N. What all shards would write, a table or a
         manifest, gets I and N into its name; see :func:`audiocli.merge_files`.
+    dry_run : bool
+        Check everything and hand the plan to the callbacks, but do and write nothing.
+    fail_fast : bool
+        Stop at the first input that fails.
 
     Examples
     --------
@@ -87,6 +91,8 @@ class BatchOptions:
     n_jobs: int = 1
     threads: int | None = None
     shard: str | None = None
+    dry_run: bool = False
+    fail_fast: bool = False
 
 
 @dataclass(frozen=True)
@@ -380,6 +386,11 @@ def run_declared(
         raise FieldError(
             "{resume} goes by the manifest of an output; give one by {output}", "resume", "output"
         )
+    if options.dry_run:
+        (callbacks or Callbacks()).planned(
+            Plan(tuple(jobs), place.file if joins else None, manifest)
+        )
+        return Summary(0, 0, 0, [], 0.0, 0.0)
     if task.prepare is not None:
         task = task.prepare(task)
     joint = _joint(task, options, found) if joins else None
@@ -398,6 +409,7 @@ def run_declared(
             command=task.command,
             about=_about(task),
             joint=joint,
+            fail_fast=options.fail_fast,
             callbacks=callbacks,
         )
 
