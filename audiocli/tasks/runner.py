@@ -360,9 +360,8 @@ def run_declared(
     UsageError
         If it cannot be carried out as asked; nothing was written then.
     """
-    shard = None if options.shard is None else parse_shard(options.shard)
-    if shard is not None:
-        task = _sharded(task, shard)
+    if options.shard is not None:
+        task = _sharded(task, parse_shard(options.shard))
     place = task.destination
     found = find_inputs(
         inputs,
@@ -370,6 +369,37 @@ def run_declared(
         files_from0=options.files_from0,
         exclude=place.folder,
     )
+    settled = _settled(task, found, options)
+    if options.dry_run:
+        (callbacks or Callbacks()).planned(settled)
+        return Summary(0, 0, 0, [], 0.0, 0.0)
+    if task.prepare is not None:
+        task = task.prepare(task)
+    joint = _joint(task, options, found) if settled.file is not None else None
+    with standard_input(settled.jobs) as ready:
+        return run(
+            ready,
+            _MakeWorker(
+                task.make_work, task.results, task.network, options.n_jobs, options.threads
+            ),
+            settings=task.settings,
+            n_jobs=options.n_jobs,
+            model_sha256=_sums(task.models),
+            manifest=settled.manifest,
+            resume=options.resume,
+            prune=options.prune,
+            command=task.command,
+            about=_about(task),
+            joint=joint,
+            fail_fast=options.fail_fast,
+            callbacks=callbacks,
+        )
+
+
+def _settled(task: Declaration[Any], found: list[Input], options: BatchOptions) -> Plan:
+    """Settle what is written for each input and for all; refuse what would lose something."""
+    shard = None if options.shard is None else parse_shard(options.shard)
+    place = task.destination
     if task.in_order:
         found.sort(key=lambda item: item.label)
     if task.check_inputs is not None:
@@ -386,32 +416,7 @@ def run_declared(
         raise FieldError(
             "{resume} goes by the manifest of an output; give one by {output}", "resume", "output"
         )
-    if options.dry_run:
-        (callbacks or Callbacks()).planned(
-            Plan(tuple(jobs), place.file if joins else None, manifest)
-        )
-        return Summary(0, 0, 0, [], 0.0, 0.0)
-    if task.prepare is not None:
-        task = task.prepare(task)
-    joint = _joint(task, options, found) if joins else None
-    with standard_input(jobs) as ready:
-        return run(
-            ready,
-            _MakeWorker(
-                task.make_work, task.results, task.network, options.n_jobs, options.threads
-            ),
-            settings=task.settings,
-            n_jobs=options.n_jobs,
-            model_sha256=_sums(task.models),
-            manifest=manifest,
-            resume=options.resume,
-            prune=options.prune,
-            command=task.command,
-            about=_about(task),
-            joint=joint,
-            fail_fast=options.fail_fast,
-            callbacks=callbacks,
-        )
+    return Plan(tuple(jobs), place.file if joins else None, manifest)
 
 
 @dataclass(frozen=True)
