@@ -26,7 +26,7 @@ from audiocli.tasks.plotting import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_chords"]
+__all__ = ["colour_of", "plot_chords"]
 
 COLUMNS = 2000  # of the image of a panel, at most
 DARKEST = 1.2  # what would be black: the blocks are to stand out, not the tones
@@ -67,7 +67,7 @@ def plot_chords(
     if tones.ndim != 2 or len(tones) != 12:
         raise ValueError(f"tones have shape (12, frames), not {tones.shape}")
     dark = [0.0] * len(chords) if shades is None else shades
-    colours = [_colour(root, shade) for root, shade in zip(roots, dark, strict=True)]
+    colours = [colour_of(root, shade) for root, shade in zip(roots, dark, strict=True)]
     has_keys = keys is not None and len(keys) > 0
     figure, panels = _panels(path, seen, rows=(0.2, 0.45, 1.45) if has_keys else (0.45, 1.45))
     for span, axes in panels:
@@ -84,7 +84,7 @@ def plot_chords(
 # --- colours -----------------------------------------------------------------------------------
 
 
-def _colour(root: int, shade: float) -> Colour:
+def colour_of(root: int, shade: float) -> Colour:
     """Colour of a root; each fifth up turns the hue by a twelfth."""
     if root < 0:
         return NO_CHORD
