@@ -414,7 +414,7 @@ def _drums(rng: np.random.Generator) -> Iterator[Take]:
 # ---------------------------------------------------------------- the files
 
 
-def write_demo(folder: Path, *, overwrite: bool = False) -> list[Path]:
+def write_demo(folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
     """Write the song, its stems and its reference annotations.
 
     In `folder`: ``song.wav``; ``song.onsets`` and ``song.beats``, seconds, one a line;
@@ -425,7 +425,7 @@ def write_demo(folder: Path, *, overwrite: bool = False) -> list[Path]:
 
     Parameters
     ----------
-    folder : Path
+    folder : path-like
         Where to; made if it is not there.
     overwrite : bool
         Replace files of the same name that hold something else.
@@ -448,7 +448,7 @@ def write_demo(folder: Path, *, overwrite: bool = False) -> list[Path]:
     ...     [path.name for path in write_demo(Path(folder))[:5]]
     ['song.wav', 'song.onsets', 'song.lab', 'song.beats', 'song.json']
     """
-    contents = {folder / name: data for name, data in _files(compose()).items()}
+    contents = {Path(folder, name): data for name, data in _files(compose()).items()}
     try:
         stale = [path for path, data in contents.items() if not _holds(path, data)]
         for path in stale:
@@ -457,7 +457,7 @@ def write_demo(folder: Path, *, overwrite: bool = False) -> list[Path]:
                     f"{path}: exists with other content, so nothing was written; "
                     "move it away, name another folder, or replace it with --overwrite"
                 )
-        (folder / "stems").mkdir(parents=True, exist_ok=True)
+        Path(folder, "stems").mkdir(parents=True, exist_ok=True)
         for path in stale:
             _write(path, contents[path])
     except OSError as error:
