@@ -26,7 +26,19 @@ from audiocli.tasks.features.files import describer, layout_of
 from audiocli.tasks.onsets.detector import OnsetDetector
 from audiocli.tasks.separate.separator import Separator
 
-__all__ = ["chords", "classify", "features", "onsets", "separate", "tag"]
+__all__ = [
+    "ChordResult",
+    "ClassResult",
+    "FeatureResult",
+    "OnsetResult",
+    "StemResult",
+    "chords",
+    "classify",
+    "features",
+    "onsets",
+    "separate",
+    "tag",
+]
 
 #: Loaded models of a kind that are kept.
 KEPT = 4
