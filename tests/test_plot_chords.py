@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 import audiocli.tasks.chords.plot as drawing
 from audiocli.errors import UsageError
 from audiocli.io.formats import Segments
-from audiocli.tasks.chords.plot import NO_CHORD, _colour, _ink, _typeset, plot_chords
+from audiocli.tasks.chords.plot import NO_CHORD, _ink, _typeset, colour_of, plot_chords
 from audiocli.tasks.plotting import Overview
 
 RATE = 10.0  # frames a second
@@ -156,15 +156,15 @@ def test_no_label_leaves_its_block_or_meets_another(drawn, seconds: float, each:
 def test_fifths_are_neighbours_and_all_hues_differ_alike() -> None:
     circle = [7 * place % 12 for place in range(12)]
     for shade in (0.0, 0.5, 1.0):
-        wheel = [np.array(_colour(root, shade)) for root in circle]
+        wheel = [np.array(colour_of(root, shade)) for root in circle]
         steps = [float(np.linalg.norm(wheel[place] - wheel[place - 1])) for place in range(12)]
         assert max(steps) < 2.2 * min(steps)
         across = [float(np.linalg.norm(wheel[place] - wheel[place - 6])) for place in range(12)]
         assert min(across) > 1.5 * max(steps)
         # Nothing had to be clipped, which would shift hues.
         assert all(0 < channel < 1 for colour in wheel for channel in colour)
-    assert all(sum(_colour(root, 1.0)) < sum(_colour(root, 0.0)) - 0.3 for root in range(12))
-    assert _colour(-1, 0.7) == NO_CHORD
+    assert all(sum(colour_of(root, 1.0)) < sum(_colour(root, 0.0)) - 0.3 for root in range(12))
+    assert colour_of(-1, 0.7) == NO_CHORD
 
 
 def test_labels_stand_out() -> None:
@@ -175,7 +175,7 @@ def test_labels_stand_out() -> None:
 
     for root in range(12):
         for shade in (0.0, 0.25, 0.5, 0.75, 1.0):
-            assert contrast(_colour(root, shade)) >= 4.5  # what WCAG asks for
+            assert contrast(colour_of(root, shade)) >= 4.5  # what WCAG asks for
 
 
 @pytest.mark.parametrize(
