@@ -163,7 +163,7 @@ def test_fifths_are_neighbours_and_all_hues_differ_alike() -> None:
         assert min(across) > 1.5 * max(steps)
         # Nothing had to be clipped, which would shift hues.
         assert all(0 < channel < 1 for colour in wheel for channel in colour)
-    assert all(sum(colour_of(root, 1.0)) < sum(_colour(root, 0.0)) - 0.3 for root in range(12))
+    assert all(sum(colour_of(root, 1.0)) < sum(colour_of(root, 0.0)) - 0.3 for root in range(12))
     assert colour_of(-1, 0.7) == NO_CHORD
 
 
