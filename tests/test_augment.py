@@ -80,13 +80,13 @@ def test_pitch_moves_by_the_ratio(semitones: float, highest: bool) -> None:
 def test_speeds_are_spread_over_the_range() -> None:
     tone = np.sin(2 * np.pi * 500 * np.arange(RATE) / RATE).astype(np.float32)
     rng = np.random.default_rng(0)
-    heard = []
+    shifts = []
     for _ in range(40):
         piece = excerpt(tone, 4096, rng, semitones=6)
         peak = np.abs(np.fft.rfft(piece * np.hanning(4096))).argmax() * RATE / 4096
-        heard.append(12 * np.log2(peak / 500))
-    assert -6.2 < min(heard) < -4
-    assert 4 < max(heard) < 6.2
+        shifts.append(12 * np.log2(peak / 500))
+    assert -6.2 < min(shifts) < -4
+    assert 4 < max(shifts) < 6.2
 
 
 PITCH = 125.0
@@ -226,8 +226,8 @@ def test_crackle_is_faint_dust_and_nothing_rings() -> None:
     for seed in range(50):
         sound = crackle(RATE, RATE, np.random.default_rng(seed))
         assert sound.dtype == np.float32 and np.abs(sound).max() == pytest.approx(1)
-        heard = np.flatnonzero(sound)
-        lengths += [len(part) for part in np.split(heard, np.flatnonzero(np.diff(heard) > 1) + 1)]
-    # Where two clicks meet they make one longer stretch; else each is over in 3 ms.
+        clicks = np.flatnonzero(sound)
+        lengths += [len(part) for part in np.split(clicks, np.flatnonzero(np.diff(clicks) > 1) + 1)]
+    # Where two clicks meet they make one longer click; else each is over in 3 ms.
     assert np.median(lengths) <= 0.003 * RATE + 1
     assert len(lengths) >= 50

@@ -1,4 +1,4 @@
-"""The demo song: the same bytes every time, and a truth that the sound bears out."""
+"""The demo song: the same bytes every time, and a reference that the sound bears out."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_stereo_places_vocals_centre_chords_wide_and_hats_to_the_right(song: Dem
     assert 1.1 < np.std(hats[1]) / np.std(hats[0]) < 2.0
 
 
-# ---------------------------------------------------------------- truth against sound
+# ---------------------------------------------------------------- reference against sound
 
 
 def test_silence_until_the_first_onset(song: DemoSong) -> None:
@@ -310,10 +310,10 @@ def test_files_hold_the_truth(song: DemoSong, folder: Path) -> None:
     intervals, labels = mir_eval.io.load_labeled_intervals(str(folder / "song.lab"))
     assert labels == [chord.label for chord in song.chords]
     np.testing.assert_allclose(intervals[:, 0], [c.start for c in song.chords], atol=1e-6)
-    truth = json.loads((folder / "song.json").read_text())
-    assert (truth["key"], truth["tempo"]) == ("C major", 100.0)
-    assert truth["labels"] == song.labels
-    assert len(truth["notes"]) == len(song.notes)
+    reference = json.loads((folder / "song.json").read_text())
+    assert (reference["key"], reference["tempo"]) == ("C major", 100.0)
+    assert reference["labels"] == song.labels
+    assert len(reference["notes"]) == len(song.notes)
     mixture, _ = soundfile.read(folder / "song.wav", dtype="int16")
     rest, _ = soundfile.read(folder / "stems" / "accompaniment.wav", dtype="int16")
     np.testing.assert_array_equal(mixture.T, song.mixture)

@@ -193,10 +193,10 @@ def test_a_tone_is_heard_further_above_than_below() -> None:
     bank = bark_filterbank(16000, 2048)
     tone = np.zeros((1, 1025), np.float32)
     tone[0, 128] = 1.0  # 1000 Hz
-    heard = apply_filterbank(tone, bank)[0]
+    weights = apply_filterbank(tone, bank)[0]
     centre = np.searchsorted(bark_centres(16000), 1000.0)
-    assert heard[centre + 1] > 0.05
-    assert heard[centre - 3] == 0
+    assert weights[centre + 1] > 0.05
+    assert weights[centre - 3] == 0
 
 
 @given(

@@ -88,7 +88,7 @@ def test_pyin_follows_a_known_pitch(name: str) -> None:
     assert found.voiced[3:-3].all()
     error = cents(found.f0, f0)
     assert error.max() < 50
-    # A vibrato is heard smoothed, by as much as the frame is long.
+    # A vibrato is smoothed, by as much as the frame is long.
     assert np.median(error) < (20 if "vibrato" in name else 5)
 
 

@@ -34,7 +34,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network that was trained for a moment, on the demonstration."""
     folder = tmp_path_factory.mktemp("live")
     write_demo(folder / "demo")
-    course = TrainingConfig(
+    config = TrainingConfig(
         architecture="live-drnn",
         arguments=SMALL,
         loss="snr",
@@ -43,7 +43,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         fit=FitConfig(epochs=1, steps=4, batch_size=2),
     )
     stems = folder / "demo" / "stems"
-    return train([stems], folder / "model", course, dev=stems).folder
+    return train([stems], folder / "model", config, dev=stems).folder
 
 
 def music(seconds: float, channels: int = 2, rate: int = RATE) -> np.ndarray:

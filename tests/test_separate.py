@@ -157,12 +157,10 @@ def test_file_keeps_rate_channels_length_and_depth(separator: Separator, tmp_pat
 
 def test_progress_reaches_the_end(separator: Separator, tmp_path: Path) -> None:
     song = write(tmp_path / "song.wav", tune(3, 8000, 1), 8000)
-    heard: list[tuple[float, float | None]] = []
+    told: list[tuple[float, float | None]] = []
     outputs = {"vocals": tmp_path / "vocals.wav"}
-    separate_file(
-        separator, song, outputs, progress=lambda done, total: heard.append((done, total))
-    )
-    assert heard[-1] == (3.0, 3.0)
+    separate_file(separator, song, outputs, progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (3.0, 3.0)
 
 
 def test_what_would_clip_is_scaled_by_one_gain(separator: Separator, tmp_path: Path) -> None:
@@ -236,13 +234,13 @@ def test_folder_is_mirrored_and_a_bad_file_stops_nothing(model: Path, tmp_path: 
     write(music / "a.wav", tune(1, 16000), 16000)
     write(music / "live" / "ü b.wav", tune(1, 8000, 1), 8000)
     (music / "broken.wav").write_text("not audio")
-    heard: list[Outcome] = []
+    told: list[Outcome] = []
 
-    class Ear(Callbacks):
+    class Told(Callbacks):
         def finished(self, outcome: Outcome) -> None:
-            heard.append(outcome)
+            told.append(outcome)
 
-    summary = separate_files([str(music)], tmp_path / "out", model=str(model), callbacks=Ear())
+    summary = separate_files([str(music)], tmp_path / "out", model=str(model), callbacks=Told())
     assert (summary.done, summary.failed, summary.exit_code) == (2, 1, 1)
     assert "broken.wav" in str(summary.failures[0].error)
     names = sorted(
