@@ -36,6 +36,8 @@ _PUBLIC = {
     "FeatureExtractor": ("audiocli.tasks.features", "Extractor"),
     "FeatureRequest": ("audiocli.tasks.features.files", "FeatureRequest"),
     "FeatureResult": ("audiocli.api", "FeatureResult"),
+    "NoteRequest": ("audiocli.tasks.notes", "NoteRequest"),
+    "NoteTranscriber": ("audiocli.tasks.notes", "NoteTranscriber"),
     "OnlineDetector": ("audiocli.tasks.onsets", "OnlineDetector"),
     "OnsetDetector": ("audiocli.tasks.onsets", "OnsetDetector"),
     "OnsetRequest": ("audiocli.tasks.onsets", "OnsetRequest"),
@@ -55,6 +57,7 @@ _PUBLIC = {
     "evaluate_classes": ("audiocli.tasks.classify.evaluation", "evaluate"),
     "evaluate_encoder": ("audiocli.tasks.classify.evaluation", "verify"),
     "evaluate_features": ("audiocli.tasks.features.evaluation", "evaluate"),
+    "evaluate_notes": ("audiocli.tasks.notes.evaluation", "evaluate"),
     "evaluate_onsets": ("audiocli.tasks.onsets.evaluation", "evaluate"),
     "evaluate_separation": ("audiocli.tasks.separate.evaluation", "evaluate"),
     "extract_features": ("audiocli.tasks.features.files", "extract_files"),
@@ -78,6 +81,8 @@ _PUBLIC = {
     "train_head": ("audiocli.tasks.classify.heads", "train"),
     "train_onsets": ("audiocli.tasks.onsets.training", "train"),
     "train_separation": ("audiocli.tasks.separate.training", "train"),
+    "transcribe_file": ("audiocli.tasks.notes", "transcribe_file"),
+    "transcribe_files": ("audiocli.pipelines.notes", "transcribe_files"),
     "write_demo": ("audiocli.demo", "write_demo"),
 }
 

@@ -21,6 +21,7 @@ from audiocli.io.audio import read
 from audiocli.nn.installing import install as install_model
 from audiocli.nn.registry import find as find_model
 from audiocli.nn.registry import list_models
+from audiocli.pipelines.notes import transcribe_files
 from audiocli.tasks.chords import ChordRecognizer, ChordRequest, recognize_file, recognize_files
 from audiocli.tasks.chords.evaluation import evaluate as evaluate_chords
 from audiocli.tasks.chords.training import train as train_chords
@@ -38,6 +39,8 @@ from audiocli.tasks.features.files import extract_files as extract_features
 from audiocli.tasks.features.learned import Basis as FeatureBasis
 from audiocli.tasks.features.learned import Embedder as FeatureEmbedder
 from audiocli.tasks.features.training import train as train_features
+from audiocli.tasks.notes import NoteRequest, NoteTranscriber, transcribe_file
+from audiocli.tasks.notes.evaluation import evaluate as evaluate_notes
 from audiocli.tasks.onsets import (
     OnlineDetector,
     OnsetDetector,
@@ -71,6 +74,8 @@ __all__ = [
     "FeatureExtractor",
     "FeatureRequest",
     "FeatureResult",
+    "NoteRequest",
+    "NoteTranscriber",
     "OnlineDetector",
     "OnsetDetector",
     "OnsetRequest",
@@ -90,6 +95,7 @@ __all__ = [
     "evaluate_classes",
     "evaluate_encoder",
     "evaluate_features",
+    "evaluate_notes",
     "evaluate_onsets",
     "evaluate_separation",
     "extract_features",
@@ -113,5 +119,7 @@ __all__ = [
     "train_head",
     "train_onsets",
     "train_separation",
+    "transcribe_file",
+    "transcribe_files",
     "write_demo",
 ]

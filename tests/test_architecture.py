@@ -23,6 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"io"}),
     frozenset({"batch", "demo", "nn"}),
     frozenset({"learn", "tasks"}),
+    frozenset({"pipelines"}),
     frozenset({"api"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),

@@ -22,6 +22,7 @@ from audiocli.cli.features import features
 from audiocli.cli.learn import learn
 from audiocli.cli.merge import merge
 from audiocli.cli.models import models
+from audiocli.cli.notes import notes
 from audiocli.cli.onsets import onsets
 from audiocli.cli.separate import separate
 from audiocli.cli.settings import config_option, name_variables
@@ -56,6 +57,7 @@ cli.add_command(tag)
 cli.add_command(compare)
 cli.add_command(chords)
 cli.add_command(features)
+cli.add_command(notes)
 cli.add_command(onsets)
 cli.add_command(separate)
 cli.add_command(train)

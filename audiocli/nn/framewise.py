@@ -15,7 +15,7 @@ from audiocli.io.audio.streaming import give_back_memory
 from audiocli.nn.frontend import Filterbank, FilterbankConfig, StftConfig
 from audiocli.nn.threads import ordered
 
-__all__ = ["FramewiseNetwork", "in_segments"]
+__all__ = ["FramewiseNetwork", "activations", "in_segments"]
 
 Audio = NDArray[np.float32]
 
@@ -150,3 +150,17 @@ def _pieces(config: StftConfig | FilterbankConfig, blocks: Iterable[Audio]) -> I
     buffer = np.pad(buffer, (0, half + hop))
     while begin < total:
         yield cut(min(begin + segment, total), min(begin + segment + context, total))
+
+
+def activations(network: FramewiseNetwork, blocks: Iterable[Audio]) -> Iterator[Audio]:
+    """Run a network over a stream, in constant memory.
+
+    Takes ``blocks`` (samples,); returns (frames,).
+    """
+    config = network.frontend.config
+
+    def strengths(audio: Tensor) -> Tensor:
+        return torch.sigmoid(network.of_frames(audio)[:, :1].float())
+
+    for curve in in_segments(network, config, strengths, blocks):
+        yield curve[:, 0]

@@ -5,6 +5,7 @@ import click
 from audiocli.cli.evaluate.chords import chords
 from audiocli.cli.evaluate.classify import classify, tag
 from audiocli.cli.evaluate.features import features
+from audiocli.cli.evaluate.notes import notes
 from audiocli.cli.evaluate.onsets import onsets
 from audiocli.cli.evaluate.separate import separate
 
@@ -17,6 +18,7 @@ def evaluate() -> None:
 evaluate.add_command(chords)
 evaluate.add_command(classify)
 evaluate.add_command(features)
+evaluate.add_command(notes)
 evaluate.add_command(onsets)
 evaluate.add_command(separate)
 evaluate.add_command(tag)

@@ -1,4 +1,4 @@
-"""What can be written: instants and labelled segments; and the options of writing."""
+"""What can be written: instants, labelled segments and notes; and the options of writing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Annotation", "Instants", "Options", "Segments", "Table"]
+__all__ = ["Annotation", "Instants", "Notes", "Options", "Segments", "Table", "note_name"]
 
 Table = dict[str, "list[float] | list[str]"]
 """Columns by name, all of one length."""
@@ -138,7 +138,99 @@ class Segments:
         return table
 
 
-Annotation = Instants | Segments
+@dataclass(frozen=True, eq=False)
+class Notes:
+    """Notes of one voice or of several, with their pitches.
+
+    Parameters
+    ----------
+    starts, ends : ndarray of float64, shape (n,)
+        Onsets and offsets in seconds; starts are not negative and ascend, no end comes before its
+        start.
+    pitches : ndarray of float64, shape (n,)
+        MIDI note numbers; 69 is A4, 440 Hz, and 0.01 a cent.
+    confidences : ndarray of float64, shape (n,), optional
+        How sure each note is, between 0 and 1.
+    name : str
+        What they are, in the singular.
+    file : str, optional
+        The recording, as the user named it.
+    duration : float, optional
+        Its length in seconds.
+    sample_rate : int, optional
+        Its sample rate in Hz.
+    metadata : mapping
+        Anything else worth keeping, such as the model's name; ready for JSON.
+
+    Examples
+    --------
+    >>> notes = Notes(np.array([0.5]), np.array([1.0]), np.array([69.02]), file="a.wav")
+    >>> notes.table()
+    {'start': [0.5], 'end': [1.0], 'pitch': [69.02], 'frequency': [440.509], 'note': ['A4']}
+    """
+
+    kind: ClassVar[str] = "notes"
+
+    starts: NDArray[np.float64]
+    ends: NDArray[np.float64]
+    pitches: NDArray[np.float64]
+    confidences: NDArray[np.float64] | None = None
+    name: str = "note"
+    file: str | None = None
+    duration: float | None = None
+    sample_rate: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        starts = _times(self.starts, "starts")
+        ends = _vector(self.ends, "ends", len(starts))
+        if (ends < starts).any():
+            raise ValueError("a note ends before it starts")
+        pitches = _vector(self.pitches, "pitches", len(starts))
+        confidences = self.confidences
+        if confidences is not None:
+            confidences = _vector(confidences, "confidences", len(starts))
+        _set(self, starts=starts, ends=ends, pitches=pitches, confidences=confidences)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def frequencies(self) -> NDArray[np.float64]:
+        """Of the notes, in Hz."""
+        return 440.0 * np.exp2((self.pitches - 69.0) / 12.0)
+
+    def table(self) -> Table:
+        """List what there is to write of each note.
+
+        Returns
+        -------
+        dict of str to list
+            'start' and 'end' in seconds, 'pitch' as MIDI note number with cents, 'frequency' in
+            Hz, 'note', the name of the nearest one, and 'confidence' if there are confidences.
+        """
+        table: Table = {
+            "start": _rounded(self.starts),
+            "end": _rounded(self.ends),
+            "pitch": [round(pitch, 2) for pitch in self.pitches.tolist()],
+            "frequency": _significant(self.frequencies),
+            "note": [note_name(pitch) for pitch in self.pitches.tolist()],
+        }
+        if self.confidences is not None:
+            table["confidence"] = _significant(self.confidences)
+        return table
+
+
+_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
+
+def note_name(pitch: float) -> str:
+    """Name the note that is nearest to a MIDI note number: 60.3 is C4."""
+    nearest = round(pitch)
+    return f"{_NAMES[nearest % 12]}{nearest // 12 - 1}"
+
+
+Annotation = Instants | Segments | Notes
 """What every format is given."""
 
 
@@ -157,10 +249,13 @@ class Options:
         in one stream.
     namespace : str, optional
         In jams: the namespace. Default: 'onset', 'beat' or 'chord' where that is the name of
-        the annotation, else 'onset' for instants and 'segment_open' for segments.
+        the annotation, else 'onset' for instants, 'segment_open' for segments and 'note_midi' for
+        notes.
     pitches : callable, optional
         In midi: takes the label of a segment, returns the MIDI pitches (60 is middle C) to hold;
         none for silence.
+    bend : bool
+        In midi, of notes: the cents too, by the pitch wheel with its usual range of two semitones.
     bars, beats : ndarray of float64, shape (n,), optional
         In chordpro: when bars and beats begin, in seconds. Bars make a grid; beats divide it, into
         four a bar where they are not given, and tell the tempo.
@@ -175,6 +270,7 @@ class Options:
     header: bool = True
     namespace: str | None = None
     pitches: Callable[[str], Sequence[int]] | None = None
+    bend: bool = False
     bars: NDArray[np.float64] | None = None
     beats: NDArray[np.float64] | None = None
     title: str | None = None

@@ -18,8 +18,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
+
 from audiocli import __version__
-from audiocli.io.formats.annotations import Annotation, Instants, Options, Segments
+from audiocli.io.formats.annotations import (
+    Annotation,
+    Instants,
+    Notes,
+    Options,
+    Segments,
+    note_name,
+)
 
 __all__ = ["WRITERS"]
 
@@ -65,6 +74,8 @@ def _jams(annotation: Annotation, options: Options) -> str:
 def _namespace(annotation: Annotation) -> str:
     if annotation.name in _NAMESPACES:
         return annotation.name
+    if isinstance(annotation, Notes):
+        return "note_midi"
     return "onset" if isinstance(annotation, Instants) else "segment_open"
 
 
@@ -77,7 +88,8 @@ def _observations(annotation: Annotation) -> tuple[list[dict[str, Any]], dict[st
         durations, values = [0.0] * len(times), nothing
     else:
         times, ends = table.pop("start"), table.pop("end")
-        values, confidences = table.pop("label"), table.pop("confidence", nothing)
+        confidences = table.pop("confidence", nothing)
+        values = table.pop("pitch" if isinstance(annotation, Notes) else "label")
         durations = [_duration(start, end) for start, end in zip(times, ends, strict=True)]
     rows = zip(times, durations, values, confidences, strict=True)
     names = ("time", "duration", "value", "confidence")
@@ -103,6 +115,11 @@ def _sv(annotation: Annotation, options: Options) -> str:
     if isinstance(annotation, Instants):
         points, layer, ends = _instant_points(annotation, rate), "timeinstants", annotation.times
         kind = {"dimensions": "1"}
+    elif isinstance(annotation, Notes):
+        points, layer, ends = _note_points(annotation, rate), "notes", annotation.ends
+        kind = {"dimensions": "3", "subtype": "note", "valueQuantization": "0", "units": "MIDI"}
+        pitches = annotation.pitches if len(annotation) else np.zeros(1)
+        kind |= {"minimum": f"{pitches.min():.2f}", "maximum": f"{pitches.max():.2f}"}
     else:
         points, layer, ends = _region_points(annotation, rate), "regions", annotation.ends
         kind = {"dimensions": "3", "subtype": "region", "valueQuantization": "0", "units": ""}
@@ -140,6 +157,17 @@ def _region_points(segments: Segments, rate: int) -> list[dict[str, str]]:
         first, last = round(start * rate), round(end * rate)
         point = {"frame": str(first), "value": heights[label], "duration": str(last - first)}
         points.append({**point, "label": label})
+    return points
+
+
+def _note_points(notes: Notes, rate: int) -> list[dict[str, str]]:
+    """Give each note its pitch as a MIDI note number."""
+    points = []
+    spans = zip(notes.starts.tolist(), notes.ends.tolist(), notes.pitches.tolist(), strict=True)
+    for start, end, pitch in spans:
+        first, last = round(start * rate), round(end * rate)
+        point = {"frame": str(first), "value": f"{pitch:.2f}", "duration": str(last - first)}
+        points.append({**point, "level": "0.8", "label": note_name(pitch)})
     return points
 
 

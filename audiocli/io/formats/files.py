@@ -12,13 +12,13 @@ from audiocli.errors import UsageError, suggest
 from audiocli.io.atomic import write_bytes
 from audiocli.io.audio.info import StrPath, printable
 from audiocli.io.formats import documents, plain
-from audiocli.io.formats.annotations import Annotation, Instants, Options, Segments
+from audiocli.io.formats.annotations import Annotation, Instants, Notes, Options, Segments
 from audiocli.io.formats.midi import write_midi
 from audiocli.io.formats.sheet import write_sheet
 
 __all__ = ["FORMATS", "Format", "find_format", "format_of", "render", "write"]
 
-_BOTH = (Instants.kind, Segments.kind)
+_ALL = (Instants.kind, Segments.kind, Notes.kind)
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Format:
     writer : callable
         Takes an annotation and options, returns text or bytes.
     kinds : tuple of str
-        What it can write: 'instants', 'segments'.
+        What it can write: 'instants', 'segments', 'notes'.
     joins : bool
         Whether several results may follow one another in one stream.
     """
 
     extensions: tuple[str, ...]
     writer: Callable[[Annotation, Options], str | bytes]
-    kinds: tuple[str, ...] = _BOTH
+    kinds: tuple[str, ...] = _ALL
     joins: bool = False
 
     @property
@@ -49,7 +49,9 @@ class Format:
 
 
 FORMATS: Mapping[str, Format] = {
-    "txt": Format((".txt", ".onsets"), plain.WRITERS["txt"], (Instants.kind,), joins=True),
+    "txt": Format(
+        (".txt", ".onsets"), plain.WRITERS["txt"], (Instants.kind, Notes.kind), joins=True
+    ),
     "csv": Format((".csv",), plain.WRITERS["csv"], joins=True),
     "json": Format((".json",), plain.WRITERS["json"], joins=True),
     "jsonl": Format((".jsonl", ".ndjson"), plain.WRITERS["jsonl"], joins=True),
@@ -91,7 +93,7 @@ def render(
     results: Annotation | Sequence[Annotation], format: str, options: Options | None = None
 ) -> str | bytes:
     """Turn results into text, or into bytes where the format is binary."""
-    many = [results] if isinstance(results, Instants | Segments) else list(results)
+    many = [results] if isinstance(results, Instants | Segments | Notes) else list(results)
     options = options or Options()
     forms = [find_format(format, one.kind) for one in many]
     if len(many) == 1:
@@ -123,7 +125,11 @@ def write(
     """
     path = Path(path)
     if format is None:
-        first = results if isinstance(results, Instants | Segments) else next(iter(results), None)
+        first = (
+            results
+            if isinstance(results, Instants | Segments | Notes)
+            else next(iter(results), None)
+        )
         format = format_of(path, first.kind if first is not None else None)
     content = render(results, format, options)
     data = content.encode("utf-8") if isinstance(content, str) else content

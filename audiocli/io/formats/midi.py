@@ -1,4 +1,4 @@
-"""Standard MIDI files: instants as clicks, segments as the chords they stand for.
+"""Standard MIDI files: instants as clicks, segments as the chords they stand for, notes.
 
 One track at 120 beats a minute, whatever the music's tempo, and 960 ticks a beat: a time is at
 most 0.27 ms from where it should be, wherever in the file it is.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audiocli.errors import UsageError
-from audiocli.io.formats.annotations import Annotation, Instants, Options, Segments
+from audiocli.io.formats.annotations import Annotation, Instants, Notes, Options, Segments
 from audiocli.io.formats.plain import one_line
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def write_midi(annotation: Annotation, options: Options) -> bytes:
 
     if isinstance(annotation, Instants):
         events = _clicks(annotation)
+    elif isinstance(annotation, Notes):
+        events = _notes(annotation, bend=options.bend)
     else:
         events = _chords(annotation, options)
     track = mido.MidiTrack()
@@ -102,3 +104,29 @@ def _chords(segments: Segments, options: Options) -> Events:
             notes = [{"note": pitch, "velocity": _PLAIN} for pitch in pitches_of(label)]
             yield from ((first, mido.Message("note_on", **note)) for note in notes)
             yield from ((last, mido.Message("note_off", **note)) for note in notes)
+
+
+_BEND_RANGE = 2.0  # semitones that the pitch wheel reaches, unless a player was told otherwise
+_SEMITONE = 8192 / _BEND_RANGE  # steps of the wheel
+
+
+def _notes(notes: Notes, *, bend: bool) -> Events:
+    """Give the nearest notes, the surer the louder; with `bend`, the wheel has the cents."""
+    import mido
+
+    numbers = np.clip(np.round(notes.pitches), 0, 127).astype(int)
+    wheel = np.round((notes.pitches - numbers) * _SEMITONE).clip(-8192, 8191).astype(int)
+    velocities = [_PLAIN] * len(notes)
+    if notes.confidences is not None:
+        shares = np.clip(notes.confidences, 0, 1).tolist()
+        velocities = [round(_SOFTEST + share * (_LOUDEST - _SOFTEST)) for share in shares]
+    starts, ends = notes.starts.tolist(), notes.ends.tolist()
+    for index, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        first, last = _ticks(start), _ticks(end)
+        if last <= first:
+            continue
+        note = {"note": int(numbers[index])}
+        if bend:
+            yield first, mido.Message("pitchwheel", pitch=int(wheel[index]))
+        yield first, mido.Message("note_on", velocity=velocities[index], **note)
+        yield last, mido.Message("note_off", **note)

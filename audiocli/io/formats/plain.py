@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from audiocli.io.formats.annotations import Annotation, Instants, Options
+from audiocli.io.formats.annotations import Annotation, Instants, Notes, Options
 from audiocli.io.names import cell, words
 
 __all__ = ["SCHEMA", "WRITERS", "one_line", "seconds"]
@@ -58,6 +58,8 @@ def _spans(annotation: Annotation) -> Iterator[tuple[str, str, str]]:
     table: dict[str, Any] = annotation.table()
     if isinstance(annotation, Instants):
         starts, ends, labels = table["time"], table["time"], [""] * len(annotation)
+    elif isinstance(annotation, Notes):
+        starts, ends, labels = table["start"], table["end"], table["note"]
     else:
         starts, ends, labels = table["start"], table["end"], table["label"]
     for start, end, label in zip(starts, ends, labels, strict=True):
@@ -66,7 +68,10 @@ def _spans(annotation: Annotation) -> Iterator[tuple[str, str, str]]:
 
 def _txt(annotation: Annotation, options: Options) -> str:
     table = annotation.table()
-    names = list(table) if options.columns else ["time"]
+    if isinstance(annotation, Notes):
+        names = ["start", "end", "pitch"]  # three numbers, as collections of notes have them
+    else:
+        names = list(table) if options.columns else ["time"]
     rows = [[_text(name, value) for value in table[name]] for name in names]
     if options.file:
         name = annotation.file or ""
@@ -107,6 +112,10 @@ def _jsonl(annotation: Annotation, options: Options) -> str:
 def _lab(annotation: Annotation, options: Options) -> str:
     if isinstance(annotation, Instants):
         return _lines(map(seconds, annotation.times.tolist()))  # what mir_eval's load_events wants
+    if isinstance(annotation, Notes):  # what mir_eval's load_valued_intervals wants
+        table: dict[str, Any] = annotation.table()
+        rows = zip(table["start"], table["end"], table["frequency"], strict=True)
+        return _lines(f"{seconds(a)} {seconds(b)} {hertz:.3f}" for a, b, hertz in rows)
     # An empty label would leave two columns, where mir_eval and others insist on three.
     return _lines(f"{start} {end} {label or '-'}" for start, end, label in _spans(annotation))
 

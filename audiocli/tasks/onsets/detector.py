@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from audiocli.dsp.signals import as_audio, as_blocks, as_rate
 from audiocli.errors import ModelError, UsageError
 from audiocli.io.audio.streaming import mono
 from audiocli.nn import models, registry
-from audiocli.nn.framewise import FramewiseNetwork, in_segments
+from audiocli.nn.framewise import FramewiseNetwork, activations
 from audiocli.tasks.onsets.envelope import Envelope, backtracked, rises
 from audiocli.tasks.onsets.start import kept_head, start_activations
 
@@ -100,20 +98,6 @@ def _apart(times: Times, indices: Iterable[int], gap: float) -> list[int]:
         if not kept or times[index] - times[kept[-1]] >= gap:
             kept.append(index)
     return kept
-
-
-def activations(network: FramewiseNetwork, blocks: Iterable[Audio]) -> Iterator[Activations]:
-    """Run a network over a stream of blocks (samples,), in constant memory.
-
-    Yields (frames,) of each segment.
-    """
-    config = network.frontend.config
-
-    def onset_probability(audio: Tensor) -> Tensor:
-        return torch.sigmoid(network.of_frames(audio)[:, :1].float())
-
-    for segment in in_segments(network, config, onset_probability, blocks):
-        yield segment[:, 0]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,63 @@
+"""``audiocli notes``."""
+
+from __future__ import annotations
+
+import click
+
+from audiocli.cli.options import Batch, RequestCommand, batch_options, device_option, plot_option
+
+FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity", "sv", "midi"]
+
+
+@click.command(cls=RequestCommand)
+@batch_options("A file for all, or a folder for a file each. [standard output]")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="[by the output's name; txt]")
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["mixture", "vocals"]),
+    default="mixture",
+    show_default=True,
+    help="vocals: separate the singing from a song first.",
+)
+@click.option("--model", default="crnn", show_default=True, help="Onset detector, name or folder.")
+@click.option("--fmin", default=55.0, show_default=True, help="Lowest pitch, in Hz.")
+@click.option("--fmax", default=2100.0, show_default=True, help="Highest pitch, in Hz.")
+@click.option("--min-duration", type=float, help="Leave shorter notes out, in s. [0.13]")
+@click.option("--bend", is_flag=True, help="In MIDI: the cents too, by the pitch wheel.")
+@plot_option("Draw a piano roll. [NAME.notes.png]")
+@device_option
+def notes(
+    batch: Batch,
+    form: str | None,
+    source: str,
+    model: str,
+    fmin: float,
+    fmax: float,
+    min_duration: float | None,
+    bend: bool,
+    plot: str | None,
+    device: str,
+) -> None:
+    """Transcribe a melody: print start, end (s) and pitch (MIDI number, with cents) of each note.
+
+    It is for one voice: a singer, a wind instrument, a bass. Of a song, --from vocals takes the
+    singing. INPUTS: files, folders (searched for audio), patterns in quotes, or - for standard
+    input. Of several inputs, each line ends in the file's name.
+    """
+    from audiocli.cli.running import run_command
+    from audiocli.pipelines.notes import declare
+    from audiocli.tasks.notes import NoteRequest
+
+    request = NoteRequest(
+        form=form,
+        source=source,
+        model=model,
+        fmin=fmin,
+        fmax=fmax,
+        min_duration=min_duration,
+        bend=bend,
+        plot=plot,
+        device=device,
+    )
+    run_command(batch, declare(request, batch.output))

@@ -1,0 +1,76 @@
+"""Transcribe melodies, of one voice as recorded or of vocals that are separated first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from audiocli.batch import Callbacks, Summary
+from audiocli.io.formats import Notes
+from audiocli.pipelines.vocals import VocalsAlone
+from audiocli.tasks.notes import files
+from audiocli.tasks.notes.files import NoteRequest
+from audiocli.tasks.runner import BatchOptions, Declaration, filled, run_files
+
+__all__ = ["declare", "transcribe_files"]
+
+
+def declare(request: NoteRequest, output: Path | None) -> Declaration[Notes]:
+    """Say what a request comes to: see :mod:`audiocli.tasks.runner`."""
+    vocals = VocalsAlone(device=request.device) if request.source == "vocals" else None
+    return files.declare(request, output, vocals)
+
+
+def transcribe_files(
+    inputs: Sequence[str],
+    output: str | Path | None = None,
+    request: NoteRequest | None = None,
+    *,
+    options: BatchOptions | None = None,
+    callbacks: Callbacks | None = None,
+    **fields: Any,
+) -> Summary:
+    """Transcribe the melodies of files and folders; what ``audiocli notes`` does.
+
+    Parameters
+    ----------
+    inputs : sequence of str
+        Files, folders, patterns, or ``-`` for standard input.
+    output : str or Path, optional
+        A file for the notes of all inputs, if it ends like one of the formats, or else a folder
+        that mirrors the folders given. Without it only the callbacks are told of them.
+    request : NoteRequest, optional
+        What is asked for.
+    options : BatchOptions, optional
+        How the run goes.
+    callbacks : Callbacks, optional
+        Told how it goes; the outcome of a file that is done holds its ``Notes``, unless one file
+        holds those of all.
+    **fields
+        Fields of :class:`NoteRequest` and :class:`audiocli.BatchOptions`, in their place.
+
+    Returns
+    -------
+    Summary
+
+    Raises
+    ------
+    UsageError
+        If the request cannot be carried out as asked; nothing was written then.
+    ModelError
+        If a model cannot be loaded.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import soundfile
+    >>> tone = np.sin(2 * np.pi * 330 * np.arange(22050) / 22050) / 2
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     soundfile.write(folder + "/a.wav", tone, 22050)
+    ...     transcribe_files([folder + "/a.wav"], folder + "/a.mid").done
+    1
+    """
+    made = filled(NoteRequest, request, options, fields)
+    return run_files(declare, inputs, output, made, callbacks)
