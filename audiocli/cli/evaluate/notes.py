@@ -65,7 +65,7 @@ def notes(
         found=found,
         n_jobs=jobs,
         device=device,
-        listener=Reporter(quiet=quiet),
+        callbacks=Reporter(quiet=quiet),
     )
     rows = [score.row() for score in evaluation.scores]
     total = evaluation.total

@@ -57,12 +57,12 @@ class Decoder:
     onset_weight: float = 1.0
     onset_bonus: float = 2.0
     change: float = 20.0
-    begin: float = 10.0
+    begin: float = 14.0
     end: float = 2.0
-    spread: float = 1.0
-    outlier: float = 2.0
-    unvoiced: float = 1.8
-    missed: float = 0.8
+    spread: float = 1.4
+    outlier: float = 1.5
+    unvoiced: float = 1.3
+    missed: float = 0.6
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_duration <= 5:

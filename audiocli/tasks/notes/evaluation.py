@@ -185,7 +185,7 @@ def evaluate(
     found: Path | None = None,
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Callbacks | None = None,
+    callbacks: Callbacks | None = None,
 ) -> Evaluation[Score, Score]:
     """Score transcriptions, ours or those of something else, on folders of annotated recordings.
 
@@ -205,7 +205,7 @@ def evaluate(
         Worker processes.
     device : str
         As in :func:`audiocli.nn.models.device`.
-    listener : Callbacks, optional
+    callbacks : Callbacks, optional
         Told how it goes.
 
     Returns
@@ -233,4 +233,4 @@ def evaluate(
     """
     recordings: dict[Path, Any] = annotated_recordings(folders, ANNOTATIONS, only)
     make_scorer = _MakeScorer(model, tuned, found, device)
-    return evaluate_each(recordings, make_scorer, total, n_jobs=n_jobs, listener=listener)
+    return evaluate_each(recordings, make_scorer, total, n_jobs=n_jobs, callbacks=callbacks)
