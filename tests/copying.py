@@ -47,6 +47,27 @@ def copy(job: Job, progress: Progress) -> tuple[float, Any]:
     return float(len(text)), text.upper()
 
 
+def write_late(job: Job, progress: Progress) -> tuple[float, Any]:
+    """Write an output, and be killed behind it the first time."""
+    again = tried().exists()
+    for output in job.outputs:
+        output.parent.mkdir(exist_ok=True)
+        output.write_text("second" if again else "first")
+    if "killed" in job.input.path.read_text() and not again:
+        tried().touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 1.0, None
+
+
+def make_late() -> Worker:
+    return write_late
+
+
+def tried() -> Path:
+    """A file that says that a process was killed before; one for all processes of a test."""
+    return Path(os.environ["TRIED"])
+
+
 def misbehave(text: str, progress: Progress) -> None:
     if text == "bad":
         raise AudioError("no audio\nin it")
@@ -58,6 +79,9 @@ def misbehave(text: str, progress: Progress) -> None:
         open("no/such/folder")
     if text == "die":
         os._exit(3)
+    if text == "killed once" and not (marker := tried()).exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     if text == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     if text.startswith("doubtful"):
@@ -151,6 +175,14 @@ class Batch:
         found = sorted((self.folder / "out").glob("*.txt*"))
         return {path.name.removesuffix(".txt"): path.read_text() for path in found}
 
+    def jobs(self, *, overwrite: bool = False, resume: bool = False) -> list[Job]:
+        return plan(
+            find_inputs([str(self.folder / "in")], extensions=["txt"]),
+            lambda item: [self.folder / "out" / item.relative],
+            overwrite=overwrite,
+            resume=resume,
+        )
+
     def run(
         self,
         make_worker: Callable[[], Worker] = make_copy,
@@ -159,12 +191,7 @@ class Batch:
         resume: bool = False,
         **options: Any,
     ) -> Summary:
-        jobs = plan(
-            find_inputs([str(self.folder / "in")], extensions=["txt"]),
-            lambda item: [self.folder / "out" / item.relative],
-            overwrite=overwrite,
-            resume=resume,
-        )
+        jobs = self.jobs(overwrite=overwrite, resume=resume)
         self.notes = Notes()
         options = {"settings": {"window": 1}, "manifest": self.manifest, **options}
         return run(jobs, make_worker, resume=resume, callbacks=self.notes, **options)

@@ -17,6 +17,7 @@ from audiocli import __version__
 from audiocli.batch import Progress, run
 from audiocli.batch.inputs import Job, find_inputs, plan
 from audiocli.errors import AudioCliError, AudioError, UsageError
+from audiocli.io.payload import hash_file
 
 
 @pytest.fixture
@@ -91,6 +92,29 @@ def test_resume_redoes_what_is_out_of_date(batch: Batch, change: dict[str, Any])
     assert batch.statuses() == {"a": "done", "b": "done"}
     assert {outcome.value for outcome in batch.notes.outcomes} == {not removed}
     assert batch.run(resume=True, **options).skipped == 2
+
+
+def test_resume_reads_no_input_that_has_not_changed(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch.write(a="abc", b="def", c="ghi")
+    for name in "ab":
+        os.utime(batch.folder / "in" / f"{name}.txt", ns=(0, 10**18))
+    batch.run()
+    known = {record["input"]: record.get("input_mtime_ns") for record in batch.records()}
+    assert known == {"a.txt": 10**18, "b.txt": 10**18, "c.txt": None}  # c has just been written
+    read: list[str] = []
+
+    def hashed(path: Path) -> Any:
+        read.append(path.name)
+        return hash_file(path)
+
+    monkeypatch.setattr("audiocli.batch.workers.hash_file", hashed)
+    assert batch.run(resume=True).skipped == 3
+    assert read == ["c.txt"]
+    batch.write(b="xyz")  # as long as it was, but later
+    assert batch.run(resume=True).skipped == 2
+    assert batch.outputs()["b"] == "xyz"
 
 
 def test_resume_keeps_outputs_that_no_record_accounts_for(batch: Batch) -> None:

@@ -13,7 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from copying import Batch, Notes, make_copy, make_noted, make_nothing, make_unpicklable, posix
+from copying import (
+    Batch,
+    Notes,
+    make_copy,
+    make_late,
+    make_noted,
+    make_nothing,
+    make_unpicklable,
+    posix,
+)
 
 from audiocli.batch import Callbacks, Outcome, run
 from audiocli.batch.inputs import Job, find_inputs, plan
@@ -58,9 +67,42 @@ def test_process_that_dies_fails_its_file_only(batch: Batch) -> None:
     batch.run(n_jobs=2)
     assert batch.statuses() == {"a": "failed", "b": "done", "c": "failed", "d": "done", "e": "done"}
     inside = batch.folder / "in"
-    assert batch.errors()["a"] == f"{inside}/a.txt: the worker process died over it (exit code 3)"
+    assert (
+        batch.errors()["a"]
+        == f"{inside}/a.txt: the worker process died over it (exit code 3), twice"
+    )
     assert "killed, as happens when memory runs out" in str(batch.errors()["c"])
     assert not [name for name in os.listdir(batch.folder / "out") if "part" in name]
+
+
+@posix
+def test_process_that_is_killed_once_gets_a_second_try(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIED", str(batch.folder / "tried"))
+    batch.write(a="x", b="killed once", c="y")
+    summary = batch.run(n_jobs=2)
+    assert (summary.done, summary.failed) == (3, 0)
+    assert (batch.folder / "out" / "b.txt").read_text() == "killed once"
+    assert not [name for name in os.listdir(batch.folder / "out") if "part" in name]
+
+
+@posix
+def test_second_try_may_replace_what_the_first_wrote_and_nothing_else(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIED", str(batch.folder / "tried"))
+    batch.write(a="x", b="written, then killed once")
+    assert batch.run(make_late, n_jobs=2).failed == 0
+    assert batch.output("b").read_text() == "second"
+    # Here it stood before the first try, unplanned, and is not touched by the second.
+    (batch.folder / "tried").unlink()
+    for path in (batch.output("a"), batch.output("b"), batch.manifest):
+        path.unlink()
+    jobs = batch.jobs()
+    batch.output("b").write_text("of another")
+    summary = run(jobs, make_late, settings={}, n_jobs=2)
+    assert summary.failed == 1 and batch.output("b").read_text() == "of another"
 
 
 def test_result_that_cannot_be_pickled_is_reported(batch: Batch) -> None:

@@ -196,7 +196,7 @@ def run(
         callbacks.started(len(jobs))
         if opened is not None and jobs:
             opened.start()
-            sweep_dead(jobs)
+        sweep_dead(jobs, *(() if joint is None else (joint.path,)))
         log = Log(jobs, opened, joint, prune)
         return _run(jobs, make_worker, n_jobs, log, callbacks, fail_fast)
 

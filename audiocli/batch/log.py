@@ -48,7 +48,8 @@ class Log:
         """Give the jobs, each looked up when its turn comes."""
         for index, job in enumerate(self.jobs):
             if self.manifest is None:
-                yield index, Task(job)
+                own = job.replace or not any(map(os.path.lexists, job.outputs))
+                yield index, Task(job, own=own)
                 continue
             has = partial(self._has, job.input.label)
             task = self.manifest.task(job, complete=has)

@@ -103,6 +103,7 @@ class Manifest:
         self._folder = Path(os.path.abspath(path)).parent
         self._made_with = {"settings_sha256": digest(settings), "model_sha256": model_sha256}
         self._resume = resume
+        self._real: dict[str, str] = {}  # folders as they are written, and as they are
         self._run = {
             "schema": SCHEMA, "record": "run", "command": command, "version": __version__,
             **(about or {}), "settings": dict(settings), **self._made_with,
@@ -135,7 +136,7 @@ class Manifest:
         for record in records:
             try:
                 path = str(record["path"])
-                keys = [real_path(self._folder / output) for output in record["outputs"]]
+                keys = [self._key(output) for output in record["outputs"]]
             except (KeyError, TypeError):
                 continue
             if record.get("record") == "begin":
@@ -156,6 +157,13 @@ class Manifest:
                         latest[key] = known
             latest.update(dict.fromkeys(keys or [path], record))
         return latest
+
+    def _key(self, output: str) -> str:
+        """Name an output as no other is named; of a million, few have a folder of their own."""
+        folder, name = os.path.split(output)
+        if folder not in self._real:
+            self._real[folder] = real_path(os.path.join(self._folder, folder))
+        return os.path.join(self._real[folder], os.path.normcase(name))
 
     def labels(self) -> list[str]:
         """Give the names of the recordings that have rows in a joint file."""
@@ -184,7 +192,7 @@ class Manifest:
         outputs = [
             output
             for output in record["outputs"]
-            if self.latest.get(real_path(self._folder / output), {}).get("path") == record["path"]
+            if self.latest.get(self._key(output), {}).get("path") == record["path"]
         ]
         for output in outputs:
             with contextlib.suppress(OSError):
@@ -195,9 +203,10 @@ class Manifest:
     def task(self, job: Job, *, complete: Callable[[Record], bool] = lambda record: True) -> Task:
         """Look up whether a job was done before, and whether what it would replace is its own."""
         if not self._resume:
-            return Task(job, hashed=True)
+            own = job.replace or not any(map(os.path.lexists, job.outputs))
+            return Task(job, hashed=True, own=own)
         path = os.path.abspath(job.input.path)
-        keys = [real_path(output) for output in job.outputs] or [path]
+        keys = [self._key(os.path.abspath(output)) for output in job.outputs] or [path]
         records = [self.latest.get(key, {}) for key in keys]
         wanted = {"status": "done", **self._made_with}
         done = all(os.path.exists(output) for output in job.outputs) and all(
@@ -216,6 +225,8 @@ class Manifest:
             dataclasses.replace(job, replace=job.replace or own),
             hashed=True,
             done_sha256=frozenset() if sha256 is None else frozenset({sha256}),
+            done_stat=None if sha256 is None else _stat_of(records[-1], path),
+            own=job.replace or own or not existing,
         )
 
     def begin(self, job: Job) -> None:
@@ -249,6 +260,8 @@ class Manifest:
             "version": __version__,
             "time": _now(),
         }
+        if outcome.input_stat is not None:
+            line["input_size"], line["input_mtime_ns"] = outcome.input_stat
         if rows is not None:
             line["rows"] = rows
         if outcome.warnings:
@@ -288,6 +301,13 @@ class Manifest:
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _stat_of(record: Record, path: str) -> tuple[int, int] | None:
+    """Give the size and the time of an input, if it was of that path and the record has them."""
+    size, changed = record.get("input_size"), record.get("input_mtime_ns")
+    known = isinstance(size, int) and isinstance(changed, int) and record.get("path") == path
+    return (size, changed) if known else None  # type: ignore[return-value]  # narrowed above
 
 
 def _hash_of(record: Record) -> str | None:

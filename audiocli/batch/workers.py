@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import itertools
 import multiprocessing
 import os
 import re
@@ -29,7 +30,7 @@ from typing import Any, Literal
 
 from audiocli.batch.inputs import Job
 from audiocli.errors import AudioCliError, AudioCliWarning, UsageError, printable
-from audiocli.io.payload import Hashes, hash_file
+from audiocli.io.payload import Hashes, Stat, hash_file, stat_of
 
 __all__ = [
     "Outcome",
@@ -74,6 +75,8 @@ class Outcome:
         For an error that should not happen, a bug, where it came from.
     input_sha256, audio_sha256 : str or None
         Of the input's bytes, and of those that are its audio, where a manifest is kept.
+    input_stat : tuple of int, optional
+        Size in bytes and time of the last change in ns of the input, where it was hashed.
     warnings : tuple of str
         What the worker warned of, each once, without the input's name.
     """
@@ -87,6 +90,7 @@ class Outcome:
     traceback: str | None = None
     input_sha256: str | None = None
     audio_sha256: str | None = None
+    input_stat: Stat | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -103,11 +107,18 @@ class Task:
     done_sha256 : frozenset of str
         The job is skipped if the input, or its audio, has one of these hashes: all that it would
         write was made from that before.
+    done_stat : tuple of int, optional
+        Size and time of the last change with which the input had that hash: it is not read again
+        as long as both are the same.
+    own : bool
+        Whether what stands where the outputs go would be of this run.
     """
 
     job: Job
     hashed: bool = False
     done_sha256: frozenset[str] = frozenset()
+    done_stat: Stat | None = None
+    own: bool = False
 
 
 Tasks = Iterator["tuple[int, Task]"]
@@ -133,6 +144,8 @@ def _attempt(task: Task, worker_of: Callable[[], Worker], progress: Progress) ->
     if job.input.problem is not None:
         return failure(job, job.input.problem)
     try:
+        if task.done_stat and task.done_stat == stat_of(job.input.path):
+            return Outcome(job, "skipped")
         hashes = hash_file(job.input.path) if task.hashed else None
         if hashes and task.done_sha256 & {hashes.input, hashes.audio}:
             return _hashed(Outcome(job, "skipped"), hashes)
@@ -151,7 +164,12 @@ def _attempt(task: Task, worker_of: Callable[[], Worker], progress: Progress) ->
 def _hashed(outcome: Outcome, hashes: Hashes | None) -> Outcome:
     if hashes is None:
         return outcome
-    return dataclasses.replace(outcome, input_sha256=hashes.input, audio_sha256=hashes.audio)
+    return dataclasses.replace(
+        outcome,
+        input_sha256=hashes.input,
+        audio_sha256=hashes.audio,
+        input_stat=hashes.stat,
+    )
 
 
 def _work(worker: Worker, job: Job, progress: Progress) -> Outcome:
@@ -239,12 +257,15 @@ def _in_this_process(
 def _in_processes(
     tasks: Tasks, n_jobs: int, make_worker: Callable[[], Worker], advanced: Advanced
 ) -> Outcomes:
-    """Keep `n_jobs` processes busy, and replace the ones that die."""
+    """Keep `n_jobs` processes busy, and replace the ones that die; each task has two tries."""
     staff: dict[Connection, SpawnProcess] = {}
     busy: dict[Connection, tuple[int, Task]] = {}
+    retried: set[int] = set()
 
-    def occupy(connection: Connection | None = None) -> None:
-        following = next(tasks, None)
+    def occupy(
+        connection: Connection | None = None, following: tuple[int, Task] | None = None
+    ) -> None:
+        following = following or next(tasks, None)
         if following is None:
             return
         if connection is None:
@@ -267,8 +288,12 @@ def _in_processes(
                     process = staff.pop(connection)
                     cause = _cause_of_death(process)
                     sweep(process.pid, task.job)
+                    if index not in retried:  # another process may have taken the memory
+                        retried.add(index)
+                        occupy(following=(index, _again(task)))
+                        continue
                     occupy()
-                    yield index, failure(task.job, cause)
+                    yield index, failure(task.job, f"{cause}, twice")
                     continue
                 if isinstance(message, tuple):
                     advanced(index, *message)
@@ -285,6 +310,11 @@ def _in_processes(
                 sweep(staff[connection].pid, task.job)
 
 
+def _again(task: Task) -> Task:
+    """Let a second try replace what the first wrote: nothing else was there before it."""
+    return dataclasses.replace(task, job=dataclasses.replace(task.job, replace=task.own))
+
+
 def sweep(pid: int | None, job: Job) -> None:
     """Remove what a process left half written beside the outputs of a job.
 
@@ -299,12 +329,11 @@ def sweep(pid: int | None, job: Job) -> None:
                     path.unlink(missing_ok=True)
 
 
-def sweep_dead(jobs: Iterable[Job]) -> None:
+def sweep_dead(jobs: Iterable[Job], *more: Path) -> None:
     """Remove what processes that are gone left half written beside the outputs of jobs."""
     names: dict[Path, set[str]] = {}
-    for job in jobs:
-        for output in job.outputs:
-            names.setdefault(output.parent, set()).add(output.name[:40])
+    for output in itertools.chain(more, *(job.outputs for job in jobs)):
+        names.setdefault(output.parent, set()).add(output.name[:40])
     for folder, wanted in names.items():
         with contextlib.suppress(OSError):
             for entry in list(os.scandir(folder)):

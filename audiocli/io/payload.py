@@ -16,16 +16,22 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["Hashes", "hash_file"]
+__all__ = ["Hashes", "Stat", "hash_file", "stat_of"]
 
 Span = tuple[int, int]
 """First byte, and the byte behind the last."""
 
+Stat = tuple[int, int]
+"""Size in bytes, and time of the last change in ns."""
+
+#: File systems note times by steps, of 2 s at most; in ns.
+SETTLED = 2_000_000_000
 _CHUNK = 1 << 20
 _WAV = {b"fmt ", b"fact", b"data"}
 _AIFF = {b"COMM", b"SSND"}
@@ -44,21 +50,34 @@ class Hashes:
         Of all its bytes.
     audio : str
         Of the bytes that are its audio; the same as `input` where that cannot be told.
+    stat : tuple of int, optional
+        Size and time of the last change when it was read; see :func:`stat_of`.
     """
 
     input: str
     audio: str
+    stat: Stat | None = None
 
 
 class _Damaged(Exception):
     """The file is not laid out as its beginning says."""
 
 
+def stat_of(path: Path) -> Stat | None:
+    """Give the size of a file in bytes and the time of its last change in ns.
+
+    None where that is but a moment ago: the next change might leave both as they are.
+    """
+    status = os.stat(path)
+    settled = time.time_ns() - status.st_mtime_ns > SETTLED
+    return (status.st_size, status.st_mtime_ns) if settled else None
+
+
 def hash_file(path: Path) -> Hashes | None:
     """Read a file once, and give its hashes."""
     if path.exists() and not path.is_file():
         return None
-    whole, audio = hashlib.sha256(), hashlib.sha256()
+    whole, audio, stat = hashlib.sha256(), hashlib.sha256(), stat_of(path)
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         spans = _spans(file, size)
@@ -73,7 +92,7 @@ def hash_file(path: Path) -> Hashes | None:
         while chunk := file.read(_CHUNK):
             whole.update(chunk)
     digest = whole.hexdigest()
-    return Hashes(digest, audio.hexdigest() if spans else digest)
+    return Hashes(digest, audio.hexdigest() if spans else digest, stat)
 
 
 def _read(file: BinaryIO, count: int, whole: hashlib._Hash) -> Iterator[bytes]:
