@@ -20,7 +20,7 @@ from torch import nn
 from audiocli.errors import AudioError, ModelError, UsageError
 from audiocli.nn import clipwise, models, registry
 from audiocli.nn.clipwise import ClipNetwork, Head
-from audiocli.nn.fit import Epoch, FitConfig
+from audiocli.nn.fit import Epoch, FitConfig, Step
 from audiocli.nn.frontend import FilterbankConfig
 from audiocli.tasks.classify import classifier as classifiers
 from audiocli.tasks.classify import heads, training
@@ -985,10 +985,10 @@ def tiny_config(**changes: Any) -> TrainingConfig:
     return TrainingConfig(**{**values, **changes})
 
 
-def stop_at(step: int) -> Callable[[int, int], None]:
+def stop_at(step: int) -> Callable[[Step], None]:
     seen = 0
 
-    def progress(done: int, total: int) -> None:
+    def progress(told: Step) -> None:
         nonlocal seen
         seen += 1
         if seen == step:

@@ -126,7 +126,7 @@ def test_trained_for_a_moment_it_tells_tones_apart(
 
 
 def test_a_head_on_the_shipped_encoder(run: Run, tmp_path: Path, tones: Path) -> None:
-    options = ("--group", "artist", "--cross-validate", "3", "--augment", "steady")
+    options = ("--group", "artist", "--folds", "3", "--augment", "steady")
     done = run("train", "classify", "tones", "-o", "classify/net", *options)
     assert (done.status, done.out) == (0, "classify/net\n"), done.err
     made = config(tmp_path, "classify/net")
@@ -204,7 +204,7 @@ def test_clips_may_have_several_labels_and_some_alone_may_be_scored(
     run: Run, tmp_path: Path, tones: Path
 ) -> None:
     words = ("train", "classify", "tones", "--label", "tags", "--group", "artist",
-             "--augment", "none", "--cross-validate", "3")  # fmt: skip
+             "--augment", "none", "--folds", "3")  # fmt: skip
     refused(run(*words, "-o", "no"), "several labels", "--multi-label")
     assert run(*words, "--multi-label", "--score-on", "tones/both*", "-o", "net").status == 0
     made = config(tmp_path, "net")
@@ -215,7 +215,7 @@ def test_clips_may_have_several_labels_and_some_alone_may_be_scored(
     assert "number of clips: 3" in made["scores"][0]["data"]
     assert said(tmp_path, "net", "new-low.wav")[0] == "low"
     fold = ("train", "classify", "tones", "--group", "artist", "--fold", "0/3")
-    refused(run(*fold, "--score-on", "tones/low*", "-o", "no"), "--score-on", "--cross-validate")
+    refused(run(*fold, "--score-on", "tones/low*", "-o", "no"), "--score-on", "--folds")
 
 
 def test_labels_are_renamed_and_chosen(run: Run, tmp_path: Path, tones: Path) -> None:
@@ -251,6 +251,28 @@ def test_a_folder_a_class_and_a_dev_table(run: Run, tmp_path: Path, tones: Path)
         assert "number of clips: 12" in made["scores"][0]["data"]
 
 
+def test_networks_are_cross_validated(run: Run, tones: Path, tmp_path: Path) -> None:
+    words = ("train", "classify", "tones", "-o", "net", "--arch", "mlp", *TINY["mlp"].split(),
+             *MOMENT[:-2], "--folds", "3", "--unbalanced")  # fmt: skip
+    done = run(*words)
+    assert done.status == 0, done.err
+    lines = (tmp_path / "net" / "folds.csv").read_text().splitlines()
+    assert lines[0].startswith("fold,clips,accuracy (%),")
+    assert [line.split(",")[:2] for line in lines[1:]] == [
+        ["0", "4"], ["1", "4"], ["2", "4"], ["mean", ""], ["sd", ""],
+    ]  # fmt: skip
+    scores = [float(line.split(",")[2]) for line in lines[1:4]]
+    assert float(lines[4].split(",")[2]) == pytest.approx(np.mean(scores), abs=0.06)
+    groups = []
+    for fold in range(3):
+        config = json.loads((tmp_path / "net" / f"fold-{fold}" / "config.json").read_text())
+        assert config["training"]["config"]["balanced"] is False
+        groups.append(config["training"]["groups"])
+    assert len({str(group) for group in groups}) == 3
+    again = run(*words)  # all is done: the same answer, and nothing is trained
+    assert again.status == 0 and again.out == done.out and "epoch" not in again.err
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -265,10 +287,11 @@ def test_a_folder_a_class_and_a_dev_table(run: Run, tmp_path: Path, tones: Path)
         ("--group artist --fold 0/4", ["3 groups cannot be parted into 4"]),
         ("--rename low", ["--rename low: use OLD=NEW"]),
         ("--min-clips 7", ["--min-clips 7: no label"]),
-        ("--cross-validate 3 --hold-out artist=a0", ["leave out --hold-out"]),
-        ("--cross-validate 3 --fold 0/3", ["leave out --hold-out"]),
-        ("--group artist --cross-validate 4", ["3 groups"]),
-        ("--arch cnn --cross-validate 3", ["--cross-validate", "--fold"]),
+        ("--folds 3 --hold-out artist=a0", ["leave out --hold-out"]),
+        ("--folds 3 --fold 0/3", ["leave out --hold-out"]),
+        ("--group artist --folds 4", ["3 groups"]),
+        ("--arch cnn --folds 3 --fold 0/3", ["--folds", "--fold"]),
+        ("--lr-find", ["--lr-find", "--arch head"]),
         ("--arch cnn --channels a", ["--channels", "a: use whole numbers"]),
         ("--arch mlp --channels 3", ["'clip-mlp' has no 'channels'"]),
         ("--arch mobile --channels 0", ["channels"]),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def models() -> None:
-    """List, describe, check and install models."""
+    """List, describe, check, install and publish models."""
 
 
 @models.command("list")
@@ -168,6 +168,27 @@ def install(names: tuple[str, ...], mirror: str | None, to: Path | None, as_json
         else:
             click.echo(f"{wanted.name}: installed already", err=True)
         click.echo(str(there.folder))
+
+
+@models.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--name", help="What to call it. [the folder's name]")
+@click.option(
+    "--to",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of models to put it into, as in AUDIOCLI_MODELS. [the user's cache]",
+)
+def publish(folder: Path, name: str | None, to: Path | None) -> None:
+    """Put a trained model where --model finds it by name.
+
+    FOLDER: what `audiocli train` wrote. Its weights are verified, its card must state licence, data
+    and a held-out score, and no model is replaced.
+    """
+    from audiocli.nn.publishing import publish
+
+    entry = publish(folder, name, to=to)
+    click.echo(f"--model {entry.name}", err=True)
+    click.echo(str(entry.folder))
 
 
 def _print_offers(root: Path | None, as_json: bool) -> None:

@@ -8,8 +8,10 @@ import click
 
 __all__ = ["RENAMED", "RenamingCommand"]
 
-#: Old name: new name.
+#: Old name: new name, with a value where the option now has one.
 RENAMED: Final = {
+    "--cross-validate": "--folds",
+    "--half": "--precision=bfloat16",
     "--heard": "--cache-dir",
     "--judge": "--score-on",
     "--least": "--min-clips",
@@ -30,10 +32,14 @@ class RenamingCommand(click.Command):
         for word in args:
             name, equals, value = word.partition("=")
             new = RENAMED.get(name)
-            if new in own and new is not None and name not in own:
+            if new is not None and new.partition("=")[0] in own and name not in own:
                 if name not in told:
-                    click.echo(f"audiocli: {name} is now called {new}", err=True)
+                    click.echo(f"audiocli: {name} is now called {new.replace('=', ' ')}", err=True)
                 told.add(name)
                 word = new + equals + value
             words.append(word)
-        return super().parse_args(ctx, words)
+        return super().parse_args(ctx, self.completed(ctx, words))
+
+    def completed(self, ctx: click.Context, words: list[str]) -> list[str]:
+        """Complete the command line; a kind of command may know more than it says."""
+        return words

@@ -9,133 +9,38 @@ one was stopped.
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from audiocli.errors import ModelError, UsageError
 from audiocli.io.audio.streaming import prefetch
+from audiocli.nn import checkpoint as checkpoints
+from audiocli.nn import distributed
+from audiocli.nn.checkpoint import State
+from audiocli.nn.distributed import Ranks
+from audiocli.nn.fit_config import OPTIMIZERS, Epoch, FitConfig, Progress, Step
+from audiocli.nn.fit_log import FitLog
 
-__all__ = ["Epoch", "FitConfig", "check_output", "fit"]
+__all__ = ["OPTIMIZERS", "Epoch", "FitConfig", "Learner", "Progress", "Step", "check_output", "fit"]
 
 Batch = TypeVar("Batch")
 Network = TypeVar("Network", bound=nn.Module)
-OPTIMIZERS = ("adamw", "lbfgs")
-
-
-@dataclass(frozen=True)
-class FitConfig:
-    """How to train.
-
-    Parameters
-    ----------
-    epochs : int
-        How often to score; the learning rate's course is stretched over them.
-    steps : int
-        Batches an epoch.
-    batch_size : int
-        Examples a batch.
-    optimizer : {"adamw", "lbfgs"}
-        L-BFGS takes each batch for a full step with line search, so give it
-        large ones.
-    learning_rate : float
-        Its peak: it warms up over the first 100 steps, holds until
-        half-time, then falls to zero along a cosine.
-    weight_decay : float
-        Of AdamW, decoupled.
-    clip_norm : float
-        Gradients longer than this are shortened to it, under AdamW: the line search of
-        L-BFGS needs them as they are.
-    average : float
-        Decay of the moving average of the weights; 0 scores the weights themselves.
-    patience : int
-        Stop after this many epochs without a better score; 0 never does.
-    half : bool
-        Convolutions and matrix products in bfloat16 while training.
-    keep_statistics : bool
-        Leave the statistics of batch normalisation as the model that training goes on from has
-        them, so that training and use normalise alike whatever is in a batch.
-    seed : int
-        Of the weights, the dropout and the batches.
-
-    Raises
-    ------
-    UsageError
-        On a value that cannot be.
-
-    Examples
-    --------
-    >>> FitConfig(epochs=3).optimizer
-    'adamw'
-    """
-
-    epochs: int = 40
-    steps: int = 100
-    batch_size: int = 16
-    optimizer: str = "adamw"
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
-    clip_norm: float = 2.0
-    average: float = 0.999
-    patience: int = 0
-    half: bool = False
-    keep_statistics: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            names = " or ".join(OPTIMIZERS)
-            raise UsageError(f"unknown optimizer {self.optimizer!r}; use {names}")
-        if min(self.epochs, self.steps, self.batch_size) < 1:
-            raise UsageError("epochs, steps and batch size must be 1 or more")
-
-    def rate_at(self, step: int) -> float:
-        """Learning rate at a step counted over all epochs."""
-        done = step / (self.epochs * self.steps)
-        fall = 1.0 if done < 0.5 else 0.5 * (1 + math.cos(math.pi * (2 * done - 1)))
-        return self.learning_rate * min(1.0, (step + 1) / 100) * fall
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What an epoch came to.
-
-    Parameters
-    ----------
-    number : int
-        Counted from 1.
-    loss : float
-        Mean training loss.
-    score : float
-        What the task's score gave; more is better.
-    best : bool
-        Whether no earlier epoch scored as much.
-    seconds : float
-        Training time so far, over all runs.
-
-    Examples
-    --------
-    >>> Epoch(1, 0.5, 7.2, True, 60.0).best
-    True
-    """
-
-    number: int
-    loss: float
-    score: float
-    best: bool
-    seconds: float
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+#: So many recordings of a batch stand in a message.
+NAMED = 8
 
 
 def fit(
@@ -148,8 +53,10 @@ def fit(
     *,
     settings: Mapping[str, Any] | None = None,
     keep: Callable[[Network, Epoch], None],
+    log: Path | None = None,
+    recordings: Callable[[np.random.Generator], Sequence[str]] = lambda rng: (),
     report: Callable[[Epoch], None] = lambda epoch: None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda step: None,
 ) -> list[Epoch]:
     """Train a network; go on from the checkpoint where there is one.
 
@@ -171,10 +78,14 @@ def fit(
         What else a checkpoint must have been made with, ready for JSON.
     keep : callable
         Saves a network that scored better than all before it.
+    log : Path, optional
+        Folder that gets ``log.csv``; that of the checkpoint if not given.
+    recordings : callable
+        Names what the batch is made of that `batches` makes with the same random numbers.
     report : callable
         Told of each epoch.
     progress : callable
-        Told the steps done and to do in the epoch.
+        Told of each step.
 
     Returns
     -------
@@ -184,7 +95,8 @@ def fit(
     Raises
     ------
     ModelError
-        If the checkpoint does not fit or cannot be written, or the loss is no longer finite.
+        If the checkpoint does not fit or cannot be written, or the loss or a gradient is no longer
+        finite.
     UsageError
         If the folder of the checkpoint cannot be made.
 
@@ -205,64 +117,181 @@ def fit(
         checkpoint.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{checkpoint}: cannot be made: {error.strerror}") from error
-    torch.manual_seed(recipe.seed)
-    rng = np.random.default_rng(recipe.seed)
-    optimizer = _optimizer(network, recipe)
-    average = copy.deepcopy(network).eval()
+    learner = Learner.of(network, loss, recipe)
+    state, ranks = learner.state, learner.ranks
     made_with = json.loads(json.dumps({**asdict(recipe), **(settings or {})}))
-    history = _restore(checkpoint, network, average, optimizer, rng, made_with)
-    while len(history) < recipe.epochs and not _stalled(history, recipe):
-        started = time.monotonic()
-        # The next batch is made in a thread while the network learns from this one.
-        with closing(prefetch((batches(rng) for _ in range(recipe.steps)), depth=1)) as made:
-            first = len(history) * recipe.steps
-            mean = _epoch(network, made, loss, optimizer, recipe, average, first, progress)
-        value = score(average)
-        best = value > max((epoch.score for epoch in history), default=-math.inf)  # nan is not
-        seconds = (history[-1].seconds if history else 0.0) + time.monotonic() - started
-        epoch = Epoch(len(history) + 1, mean, value, best, seconds)
-        history.append(epoch)
-        try:
-            if best:
-                keep(average, epoch)
-            _store(checkpoint, network, average, optimizer, rng, made_with, history)
-        except (OSError, SafetensorError) as error:
-            raise ModelError(
-                f"{checkpoint}: epoch {epoch.number} cannot be written ({error}); "
-                "free some space and train on from the epoch before"
-            ) from error
-        report(epoch)
+    history = checkpoints.restore(checkpoint, state, made_with)
+    if len(history) >= recipe.epochs or _stalled(history, recipe):
+        return history
+    with FitLog(log or checkpoint, len(history), recipe.tensorboard, ranks.first) as book:
+        while len(history) < recipe.epochs and not _stalled(history, recipe):
+            started = time.monotonic()
+            losses = []
+            with closing(_steps(learner, batches, recordings, history)) as steps:
+                for step in steps:
+                    losses.append(step.loss)
+                    if ranks.first:
+                        book.step(step)
+                        progress(step)
+            value = ranks.told(score(state.average) if ranks.first else 0.0, state.device)
+            best = value > max((each.score for each in history), default=-math.inf)  # nan is not
+            seconds = _seconds(history) + time.monotonic() - started
+            epoch = Epoch(len(history) + 1, sum(losses) / recipe.steps, value, best, seconds)
+            history.append(epoch)
+            if ranks.first:
+                with _writing(checkpoint, epoch):
+                    if best:
+                        keep(state.average, epoch)
+                    book.epoch(epoch)
+                    checkpoints.store(checkpoint, state, made_with, history)
+                report(epoch)
+    ranks.told(0.0, state.device)  # the others may go on when all is written
     return history
 
 
-def _epoch(
-    network: Network,
-    made: Iterable[Batch],
-    loss: Callable[[Network, Batch], Tensor],
-    optimizer: torch.optim.Optimizer,
-    recipe: FitConfig,
-    average: nn.Module,
-    first: int,
-    progress: Callable[[int, int], None],
-) -> float:
-    """Learn from an epoch's batches, the first of which is step `first`; give the mean loss."""
-    network.train()
-    if recipe.keep_statistics:
-        _keep_statistics(network)
-    total = 0.0
-    for step, batch in enumerate(made):
+class _Loss(nn.Module, Generic[Network, Batch]):
+    """A network and its loss as one module, which is what processes can share."""
+
+    def __init__(self, network: Network, loss: Callable[[Network, Batch], Tensor]) -> None:
+        super().__init__()
+        self.network, self.loss = network, loss
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.loss(self.network, batch)
+
+
+@dataclass(frozen=True)
+class Learner(Generic[Network]):
+    """A network with all that it takes to learn from a batch."""
+
+    state: State[Network]
+    module: nn.Module  # from a batch to its loss
+    ranks: Ranks
+    config: FitConfig
+
+    @classmethod
+    def of(
+        cls, network: Network, loss: Callable[[Network, Batch], Tensor], config: FitConfig
+    ) -> Learner[Network]:
+        """Prepare a network to learn."""
+        torch.manual_seed(config.seed)
+        where = next(network.parameters()).device
+        ranks = distributed.join(where)
+        if ranks.size > 1 and config.optimizer == "lbfgs":
+            raise UsageError("L-BFGS trains in one process; use --optimizer adamw under torchrun")
+        state = State(
+            network,
+            copy.deepcopy(network).eval(),
+            _optimizer(network, config),
+            torch.amp.GradScaler(where.type, enabled=config.precision == "float16"),
+            np.random.default_rng(config.seed),
+        )
+        return cls(state, ranks.shared(_Loss(network, loss)), ranks, config)
+
+    def begin(self) -> None:
+        """Have dropout and batch normalisation do what they do in training."""
+        self.state.network.train()
+        if self.config.keep_statistics:
+            _keep_statistics(self.state.network)
+
+    def step(self, batch: Any, rate: float) -> tuple[float, float]:
+        """Learn from a batch; give its loss, and the norm of the gradient before clipping."""
+        optimizer, network = self.state.optimizer, self.state.network
+        if isinstance(optimizer, torch.optim.LBFGS):  # its line search finds the length of the step
+            backward = functools.partial(self._backward, batch)
+            value = float(optimizer.step(backward))  # type: ignore[no-untyped-call]
+            return value, float(nn.utils.clip_grad_norm_(network.parameters(), math.inf))
         for group in optimizer.param_groups:
-            group["lr"] = recipe.rate_at(first + step)
-        value = _step(network, batch, loss, optimizer, recipe)
-        if not math.isfinite(value):
-            raise ModelError(
-                f"training diverged at step {first + step + 1}: the loss is {value}; "
-                "use a smaller --learning-rate"
-            )
-        total += value
-        _average(average, network, recipe, first + step)
-        progress(step + 1, recipe.steps)
-    return total / recipe.steps
+            group["lr"] = rate
+        value = self._backward(batch)
+        self.state.scaler.unscale_(optimizer)
+        longest = self.config.clip_norm or math.inf
+        norm = float(nn.utils.clip_grad_norm_(network.parameters(), longest))
+        if math.isfinite(norm) or self.state.scaler.is_enabled():
+            self.state.scaler.step(optimizer)  # which leaves out a step that float16 overflowed in
+            self.state.scaler.update()
+        return value, norm
+
+    def _backward(self, batch: Any) -> float:
+        self.state.optimizer.zero_grad()
+        half = self.config.precision != "float32"
+        with torch.autocast(self.state.device.type, DTYPES[self.config.precision], enabled=half):
+            value = self.module(batch)
+        self.state.scaler.scale(value).backward()
+        return self.ranks.mean(value.item(), self.state.device)
+
+
+def _steps(
+    learner: Learner[Network],
+    batches: Callable[[np.random.Generator], Batch],
+    recordings: Callable[[np.random.Generator], Sequence[str]],
+    history: Sequence[Epoch],
+) -> Generator[Step, None, None]:
+    """Learn from the batches of an epoch, and tell how it goes."""
+    config, state, ranks = learner.config, learner.state, learner.ranks
+    number, scores, before = len(history) + 1, [each.score for each in history], _seconds(history)
+    started = begun = time.monotonic()
+    ranks.seed(config.seed, number)
+    learner.begin()
+    # The next batch is made in a thread while the network learns from this one.
+    with closing(prefetch(_made(batches, state.rng, config.steps), depth=1)) as made:
+        for done, (draws, batch) in enumerate(made):
+            index = (number - 1) * config.steps + done
+            rate = config.rate_at(index, scores)
+            value, norm = learner.step(ranks.part(batch), rate)
+            if not _sound(value, norm, state):
+                raise _divergence(value, number, index, recordings(_again(draws)))
+            _average(state.average, state.network, config, index)
+            now = time.monotonic()
+            speed = config.batch_size / max(now - begun, 1e-9)
+            yield Step(number, done + 1, config.steps, value, norm, rate, speed,
+                       before + now - started)  # fmt: skip
+            begun = now
+
+
+def _made(
+    batches: Callable[[np.random.Generator], Batch], rng: np.random.Generator, count: int
+) -> Iterator[tuple[Mapping[str, Any], Batch]]:
+    """Make batches, each with the state of the generator that it can be made from again."""
+    for _ in range(count):
+        draws = rng.bit_generator.state
+        yield draws, batches(rng)
+
+
+def _again(draws: Mapping[str, Any]) -> np.random.Generator:
+    rng = np.random.default_rng()
+    rng.bit_generator.state = draws
+    return rng
+
+
+def _sound(value: float, norm: float, state: State[Network]) -> bool:
+    """Say whether loss and gradient are finite; float16 may overflow until its scale is 1."""
+    if state.scaler.is_enabled() and state.scaler.get_scale() > 1:
+        return math.isfinite(value)
+    return math.isfinite(value) and math.isfinite(norm)
+
+
+def _divergence(value: float, epoch: int, index: int, names: Sequence[str]) -> ModelError:
+    what = "a gradient is not finite" if math.isfinite(value) else f"the loss is {value}"
+    shown = list(dict.fromkeys(names))
+    more = f" and {len(shown) - NAMED} more" if len(shown) > NAMED else ""
+    drawn = f" on a batch of {', '.join(shown[:NAMED])}{more}" if shown else ""
+    kept = f"; the checkpoint of epoch {epoch - 1} is kept" if epoch > 1 else ""
+    return ModelError(
+        f"training diverged at step {index + 1}: {what}{drawn}{kept}; "
+        "use a smaller --learning-rate, or look at these recordings"
+    )
+
+
+@contextmanager
+def _writing(checkpoint: Path, epoch: Epoch) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"{checkpoint}: epoch {epoch.number} cannot be written ({error}); "
+            "free some space and train on from the epoch before"
+        ) from error
 
 
 def check_output(output: NDArray[np.float32]) -> None:
@@ -288,36 +317,12 @@ def check_output(output: NDArray[np.float32]) -> None:
         )
 
 
-def _optimizer(network: nn.Module, recipe: FitConfig) -> torch.optim.Optimizer:
-    if recipe.optimizer == "lbfgs":
+def _optimizer(network: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
+    if config.optimizer == "lbfgs":
         return torch.optim.LBFGS(network.parameters(), max_iter=10, line_search_fn="strong_wolfe")
     return torch.optim.AdamW(
-        network.parameters(), betas=(0.9, 0.99), weight_decay=recipe.weight_decay
+        network.parameters(), betas=(0.9, 0.99), weight_decay=config.weight_decay
     )
-
-
-def _step(
-    network: Network,
-    batch: Batch,
-    loss: Callable[[Network, Batch], Tensor],
-    optimizer: torch.optim.Optimizer,
-    recipe: FitConfig,
-) -> float:
-    where = next(network.parameters()).device.type
-
-    def closure() -> float:
-        optimizer.zero_grad()
-        with torch.autocast(where, dtype=torch.bfloat16, enabled=recipe.half):
-            value = loss(network, batch)
-        value.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        if recipe.optimizer == "adamw":
-            nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
-        return value.item()
-
-    if recipe.optimizer == "lbfgs":
-        for group in optimizer.param_groups:
-            group["lr"] = 1.0  # the line search finds the length of the step
-    return float(optimizer.step(closure))
 
 
 def _keep_statistics(network: nn.Module) -> None:
@@ -327,9 +332,9 @@ def _keep_statistics(network: nn.Module) -> None:
             module.eval()
 
 
-def _average(average: nn.Module, network: nn.Module, recipe: FitConfig, step: int) -> None:
+def _average(average: nn.Module, network: nn.Module, config: FitConfig, step: int) -> None:
     # Young averages forget faster, or the random start would stay in them for long.
-    decay = min(recipe.average, (1 + step) / (10 + step)) if recipe.average else 0.0
+    decay = min(config.average, (1 + step) / (10 + step)) if config.average else 0.0
     with torch.no_grad():
         current = network.state_dict()
         for name, value in average.state_dict().items():
@@ -339,98 +344,12 @@ def _average(average: nn.Module, network: nn.Module, recipe: FitConfig, step: in
                 value.copy_(current[name])
 
 
-def _stalled(history: list[Epoch], recipe: FitConfig) -> bool:
-    if not recipe.patience or not history:
+def _seconds(history: Sequence[Epoch]) -> float:
+    return history[-1].seconds if history else 0.0
+
+
+def _stalled(history: Sequence[Epoch], config: FitConfig) -> bool:
+    if not config.patience or not history:
         return False
     last_best = max((epoch.number for epoch in history if epoch.best), default=0)
-    return len(history) - last_best >= recipe.patience
-
-
-def _store(
-    folder: Path,
-    network: nn.Module,
-    average: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    rng: np.random.Generator,
-    made_with: dict[str, Any],
-    history: list[Epoch],
-) -> None:
-    """Write the checkpoint; replaced as a whole, so a kill leaves the one before."""
-    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
-    tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
-    if made_with["optimizer"] == "adamw":  # L-BFGS builds its memory of curvature anew
-        for index, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
-    tensors["torch_rng"] = torch.get_rng_state()
-    facts = {
-        "made_with": made_with,
-        "history": [asdict(epoch) for epoch in history],
-        "rng": rng.bit_generator.state,
-    }
-    partial = folder / ".checkpoint.part"
-    save_file(
-        {name: value.detach().cpu().clone() for name, value in tensors.items()},
-        partial,
-        metadata={"facts": json.dumps(facts)},
-    )
-    partial.replace(folder / "checkpoint.safetensors")
-
-
-def _restore(
-    folder: Path,
-    network: nn.Module,
-    average: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    rng: np.random.Generator,
-    made_with: dict[str, Any],
-) -> list[Epoch]:
-    file = folder / "checkpoint.safetensors"
-    if not file.exists():
-        return []
-    facts, tensors = _read(file)
-    before = facts["made_with"]
-    changed = sorted(name for name in made_with if made_with[name] != before.get(name))
-    if changed:
-        raise ModelError(
-            f"{file}: was made with other options ({', '.join(changed)} differ); "
-            "give the same ones to go on, or another folder to start anew"
-        )
-
-    def part(prefix: str) -> dict[str, Tensor]:
-        return {
-            name.removeprefix(prefix): value
-            for name, value in tensors.items()
-            if name.startswith(prefix)
-        }
-
-    try:
-        network.load_state_dict(part("network."))
-        average.load_state_dict(part("average."))
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(f"{file}: is of another network: {reason}") from error
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in part("optimizer.").items():
-        index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    torch.set_rng_state(tensors["torch_rng"])
-    rng.bit_generator.state = facts["rng"]
-    return [Epoch(**epoch) for epoch in facts["history"]]
-
-
-def _read(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    from safetensors import safe_open
-
-    try:
-        with safe_open(file, "pt") as opened:
-            metadata = opened.metadata() or {}
-        facts = json.loads(metadata.get("facts", "{}"))
-        missing = {"made_with", "history", "rng"} - facts.keys()
-        if missing:
-            raise ValueError(f"lacks {', '.join(sorted(missing))}")
-        return facts, load_file(file)
-    except (SafetensorError, ValueError, OSError) as error:
-        raise ModelError(
-            f"{file}: is not a checkpoint ({error}); delete it to start anew"
-        ) from error
+    return len(history) - last_best >= config.patience

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -201,8 +202,11 @@ def device(name: str = "auto") -> torch.device:
     >>> device("cpu")
     device(type='cpu')
     """
+    own = os.environ.get("LOCAL_RANK")  # of the processes that torchrun starts, each has its own
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and own is not None:
+        name = f"cuda:{own}"
     kind, _, index = name.partition(":")
     if kind not in ("cpu", "cuda", "mps") or (index and (kind != "cuda" or not index.isdigit())):
         raise UsageError(f"unknown device {name!r}; use auto, cpu, cuda, cuda:N or mps")

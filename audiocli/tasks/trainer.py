@@ -18,12 +18,17 @@ import torch
 from torch import Tensor, nn
 
 from audiocli.nn import models, registry
-from audiocli.nn.fit import Epoch, FitConfig, fit
+from audiocli.nn.distributed import is_first
+from audiocli.nn.fit import Epoch, FitConfig, Progress, fit
+from audiocli.nn.fit_log import LOG
 from audiocli.nn.provenance import DataSet, training_facts
+from audiocli.tasks.probing import ProbeDone, probe
+from audiocli.tasks.training_plots import plot_curve
 
 __all__ = [
     "Card",
     "Objective",
+    "ProbeDone",
     "Run",
     "Validation",
     "described",
@@ -34,6 +39,8 @@ __all__ = [
 Network = TypeVar("Network", bound=nn.Module)
 Scored = TypeVar("Scored", bound=nn.Module, contravariant=True)
 Batch = TypeVar("Batch")
+#: The learning curve, in the model folder.
+CURVE = "curve.png"
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,9 @@ class Objective(Protocol[Scored, Batch]):
 
     def loss(self, network: Scored, batch: Batch) -> Tensor:
         """Compute the loss on a batch, a scalar."""
+
+    def recordings(self, rng: np.random.Generator) -> list[str]:
+        """Name the recordings of the batch that would be made with these random numbers."""
 
     def validate(self, network: Scored) -> Validation:
         """Score a network in evaluation mode on the validation set."""
@@ -239,7 +249,7 @@ class Run(Generic[Network, Batch]):
     identity: Mapping[str, Any]
     origins: Sequence[registry.ModelEntry | None] = ()
     report: Callable[[Epoch], None] = lambda epoch: None
-    progress: Callable[[int, int], None] = lambda done, total: None
+    progress: Progress = lambda step: None
     #: Writes the network and what there is to say of it; a task may have its own way.
     save: Callable[[Network, Path, dict[str, Any]], object] = models.save
 
@@ -260,8 +270,15 @@ class Run(Generic[Network, Batch]):
         objective : Objective
         where : torch.device
             Where to train.
+
+        Raises
+        ------
+        ProbeDone
+            If the fit config asks for a trial and not for a training run.
         """
         network.to(where)
+        if self.config.probe:
+            raise probe(network, objective, self.config, self.output, self.progress)
 
         def score(average: Network) -> float:
             self._latest = objective.validate(average)
@@ -280,10 +297,24 @@ class Run(Generic[Network, Batch]):
             self.output / "checkpoint",
             settings=dict(self.identity),
             keep=keep,
+            log=self.output,
+            recordings=objective.recordings,
             report=self.report,
             progress=self.progress,
         )
+        self._draw_curve()
         return registry.open_folder(self.output)
+
+    def _draw_curve(self) -> None:
+        """Draw the learning curve, unless it is there: a finished run may be called again."""
+        picture, log = self.output / CURVE, self.output / LOG
+        if (
+            is_first()
+            and log.exists()
+            and not (picture.exists() and picture.stat().st_mtime_ns >= log.stat().st_mtime_ns)
+        ):
+            score = self.card.score.get("metric", "score")
+            plot_curve(log, picture, self.output.resolve().name, f"{score}, validation")
 
     def keep(self, network: Network, epoch: Epoch, found: Validation) -> None:
         """Write the model folder of an epoch with the best score so far."""

@@ -5,11 +5,20 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, overload
 
 from audiocli.errors import AudioCliError, AudioCliWarning, DataError, warn
 
-__all__ = ["Stage", "by_folder", "read_each", "read_parts", "refuse", "refuse_empty"]
+__all__ = [
+    "Noting",
+    "Stage",
+    "by_folder",
+    "noted",
+    "read_each",
+    "read_parts",
+    "refuse",
+    "refuse_empty",
+]
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -28,6 +37,72 @@ class InFolder(Protocol):
 
 
 Found = TypeVar("Found", bound=InFolder)
+
+
+class Noting(Sequence[Item]):
+    """A sequence that notes the names of what is taken out of it.
+
+    Parameters
+    ----------
+    items : sequence
+    names : sequence of str
+        Of each item.
+    taken : list of str
+        Gets the names.
+
+    Examples
+    --------
+    >>> taken: list[str] = []
+    >>> Noting([1, 2], ["one", "two"], taken)[1], taken
+    (2, ['two'])
+    """
+
+    def __init__(self, items: Sequence[Item], names: Sequence[str], taken: list[str]) -> None:
+        self._items, self._names, self._taken = items, names, taken
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, place: int) -> Item: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Item]: ...
+    def __getitem__(self, place: int | slice) -> Item | Sequence[Item]:
+        found = self._names[place]
+        self._taken += [found] if isinstance(found, str) else found
+        return self._items[place]
+
+
+class Named(Protocol):
+    """What has a name that messages can call it by."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+
+Known = TypeVar("Known", bound=Named)
+
+
+def noted(
+    groups: Sequence[Sequence[Known]], make: Callable[[list[Noting[Known]]], object]
+) -> list[str]:
+    """Name what a batch is made of, by making it again.
+
+    Parameters
+    ----------
+    groups : sequence of sequences
+        What is drawn from.
+    make : callable
+        Makes the batch of groups that note what is drawn.
+
+    Returns
+    -------
+    list of str
+    """
+    taken: list[str] = []
+    make([Noting(group, [item.name for item in group], taken) for group in groups])
+    return taken
 
 
 def refuse(problems: Sequence[str]) -> None:

@@ -77,6 +77,10 @@ class Objective:
             )  # fmt: skip
         return next(self.batches).to(self.where, non_blocking=True)
 
+    def recordings(self, rng: np.random.Generator) -> list[str]:
+        """Name none: the worker processes draw them, each for itself."""
+        return []
+
     def loss(self, network: StereoDRNN, batch: Tensor) -> Tensor:
         """Compute the loss; the voices of some examples get other formants first."""
         with torch.no_grad():
@@ -129,7 +133,8 @@ def main() -> None:
     network.odds = 1.0  # whatever they were, training is to find them
     recipe = FitConfig(
         options.epochs, options.steps, options.batch_size, learning_rate=options.learning_rate,
-        average=options.average, half=options.half, keep_statistics=True, seed=options.seed,
+        average=options.average, precision="bfloat16" if options.half else "float32",
+        keep_statistics=True, seed=options.seed,
     )  # fmt: skip
     data = [
         DataSet(pool["name"], len(pool["files"]), round(pool["minutes"], 1), pool["licence"])

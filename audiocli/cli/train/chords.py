@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from audiocli.cli.options import FOLDER
-from audiocli.cli.renaming import RenamingCommand
 from audiocli.cli.train.options import (
     COUNT,
     Shown,
+    TrainCommand,
     Training,
     WholeNumbers,
     arguments,
@@ -23,7 +23,7 @@ from audiocli.cli.train.options import (
 )
 
 
-@click.command(cls=RenamingCommand)
+@click.command(cls=TrainCommand)
 @click.argument("data", nargs=-1, required=True, type=FOLDER)
 @hold_out_option
 @dev_option

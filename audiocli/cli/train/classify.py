@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from audiocli.cli.options import adding
-from audiocli.cli.renaming import RenamingCommand
 from audiocli.cli.train.options import (
     COUNT,
     Shown,
+    TrainCommand,
     Training,
     WholeNumbers,
+    architecture_option,
     arguments,
     finish,
     gathering,
@@ -23,11 +24,22 @@ from audiocli.cli.train.options import (
 )
 
 if TYPE_CHECKING:
+    from audiocli.nn.registry import ModelEntry
     from audiocli.tasks.classify.clips import Selection
+    from audiocli.tasks.classify.splits import Split
 
-ARCHITECTURES = [
-    "head", "perceptron", "mlp", "rnn", "brnn", "lstm", "blstm", "cnn", "crnn", "mobile",
-]  # fmt: skip
+ARCHITECTURES = {
+    "head": "a linear layer on the features of --encoder, fitted in seconds",
+    "perceptron": "a linear layer on mean and deviation of the bands: learns from the sound itself",
+    "mlp": "a hidden layer before it, on steps of 100 ms",
+    "rnn": "two plain recurrent layers over frames",
+    "brnn": "the same in both directions",
+    "lstm": "forward, with LSTM cells",
+    "blstm": "LSTM in both directions",
+    "cnn": "four pairs of convolutions, each halving bands and frames",
+    "crnn": "a bidirectional recurrent layer behind them",
+    "mobile": "twelve layers of separable convolutions: the trunk of the shipped encoders",
+}
 DATA = click.Path(exists=True, path_type=Path)
 
 _selection_options = adding([
@@ -96,15 +108,7 @@ class Fold(click.ParamType):  # type: ignore[type-arg]  # generic in some versio
 _class_options = adding(
     [
         click.argument("data", nargs=-1, required=True, type=DATA),
-        click.option(
-            "--arch",
-            "architecture",
-            default="head",
-            show_default=True,
-            type=click.Choice(ARCHITECTURES),
-            help="head: a linear layer on a shipped encoder, in seconds; the others learn "
-            "from the first layer on.",
-        ),
+        architecture_option(ARCHITECTURES, default="head"),
         click.option(
             "--encoder",
             "encoders",
@@ -142,15 +146,16 @@ _class_options = adding(
             help="Hold out part I of N, from 0, without a group in two parts. [0/10]",
         ),
         click.option(
-            "--cross-validate",
+            "--folds",
             "parts",
             type=click.IntRange(2),
-            help="head: validate on each of so many parts in turn, then train on all.",
+            help="Cross-validation: validate on each of so many parts in turn. A head is then "
+            "fitted to all; of networks there is one a part, in OUTPUT/fold-I.",
         ),
         click.option(
             "--unbalanced",
             is_flag=True,
-            help="head: let classes count as often as they occur, and not the same.",
+            help="Let classes count as often as they occur, and not the same.",
         ),
         click.option(
             "--means",
@@ -246,7 +251,7 @@ def class_options(command: Callable[..., None]) -> Callable[..., None]:
     return gathering(selection_options(trained), "classes", Classes, _class_options)
 
 
-@click.command(cls=RenamingCommand)
+@click.command(cls=TrainCommand)
 @class_options
 def classify(classes: Classes, selecting: Selecting, training: Training) -> None:
     """Train a network that tells classes of clips.
@@ -257,7 +262,7 @@ def classify(classes: Classes, selecting: Selecting, training: Training) -> None
     _train("classify", classes, selecting, training)
 
 
-@click.command(cls=RenamingCommand)
+@click.command(cls=TrainCommand)
 @class_options
 def tag(classes: Classes, selecting: Selecting, training: Training) -> None:
     """Train a network that gives clips any number of tags.
@@ -279,7 +284,7 @@ def _train_head(task: str, classes: Classes, selecting: Selecting, training: Tra
     for option, given in (
         ("--from", classes.start), ("--as-encoder", classes.as_encoder),
         ("--hidden-size", classes.hidden_size), ("--layers", classes.num_layers),
-        ("--channels", classes.channels),
+        ("--channels", classes.channels), ("--overfit-one-batch and --lr-find", training.probe),
     ):  # fmt: skip
         if given:
             raise click.UsageError(f"{option}: is not for --arch head; choose another --arch")
@@ -304,8 +309,11 @@ def _train_head(task: str, classes: Classes, selecting: Selecting, training: Tra
 def _train_network(task: str, classes: Classes, selecting: Selecting, training: Training) -> None:
     """Train from the first layer on."""
     if classes.parts:
-        raise click.UsageError("--cross-validate: is for --arch head alone; use --fold")
+        if classes.fold or classes.held_out or classes.dev:
+            raise click.UsageError("--folds holds each part out in turn; leave out --fold, "
+                                   "--hold-out and --dev")  # fmt: skip
     from audiocli.tasks.classify.examples import AUGMENTATIONS
+    from audiocli.tasks.classify.folds import cross_validate
     from audiocli.tasks.classify.splits import gather
     from audiocli.tasks.classify.training import TrainingConfig, train
 
@@ -315,18 +323,32 @@ def _train_network(task: str, classes: Classes, selecting: Selecting, training: 
     config = TrainingConfig(
         task, classes.architecture, sizes, classes.frontend, classes.start,
         AUGMENTATIONS[classes.augment], classes.loss, training.seconds, training.fit_config(),
+        balanced=not classes.unbalanced,
     )  # fmt: skip
     open_set = config.loss == "margin"
     score = "dev accuracy {:.1f} %" if task == "classify" else "dev ROC AUC {:.1f} %"
     score = "100 - dev equal error rate {:.1f} %" if open_set else score
     with Shown(training.epochs, score) as shown:
-        split = gather(
-            classes.data, selecting.selection(), task, held_out=classes.held_out,
-            fold=classes.fold, dev=classes.dev, licences=training.licences, open_set=open_set,
-            skip_unreadable=training.skip_unreadable, stage=shown.stage,
-        )  # fmt: skip
-        entry = train(
-            split, training.output, config, as_encoder=classes.as_encoder,
-            device=training.device, report=shown.report, progress=shown.progress,
-        )  # fmt: skip
-    finish(entry)
+
+        def split(fold: tuple[int, int] | None) -> Split:
+            return gather(
+                classes.data, selecting.selection(), task, held_out=classes.held_out, fold=fold,
+                dev=classes.dev, licences=training.licences, open_set=open_set,
+                skip_unreadable=training.skip_unreadable, stage=shown.stage,
+            )  # fmt: skip
+
+        def trained(split: Split, output: Path) -> ModelEntry:
+            return train(
+                split, output, config, as_encoder=classes.as_encoder, device=training.device,
+                report=shown.report, progress=shown.progress,
+            )  # fmt: skip
+
+        if classes.parts:
+            table = cross_validate(split, trained, classes.parts, training.output)
+        else:
+            entry = trained(split(classes.fold), training.output)
+    if classes.parts:
+        for line in table:
+            click.echo(line)
+    else:
+        finish(entry)

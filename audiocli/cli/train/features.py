@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from audiocli.cli.options import FOLDER
-from audiocli.cli.renaming import RenamingCommand
 from audiocli.cli.train.options import (
     COUNT,
     Shown,
+    TrainCommand,
     Training,
+    architecture_option,
     arguments,
     dev_option,
     finish,
@@ -21,21 +22,40 @@ from audiocli.cli.train.options import (
 
 #: Options that mean something to one basis only.
 ONLY = {
-    "autoencoder": {"hidden_size", "optimizer", "learning_rate", "half"},
+    "autoencoder": {
+        "hidden_size",
+        "optimizer",
+        "learning_rate",
+        "schedule",
+        "hold",
+        "plateau",
+        "warmup",
+        "weight_decay",
+        "clip_norm",
+        "average",
+        "precision",
+        "tensorboard",
+        "probe",
+    },
     "dictionary": {"penalty"},
 }
 
 
-@click.command(cls=RenamingCommand)
+@click.command(cls=TrainCommand)
 @click.argument("data", nargs=-1, required=True, type=FOLDER)
 @hold_out_option
 @dev_option
-@click.option(
-    "--basis",
+@architecture_option(
+    {
+        "pca": "principal components: the directions that spectra vary most in",
+        "nmf": "non-negative matrix factorisation: parts that are added up",
+        "dictionary": "sparse coding: few of many spectra at a time",
+        "kmeans": "clusters: the nearest of some mean spectra",
+        "autoencoder": "a network that squeezes spectra through its middle",
+    },
     default="pca",
-    show_default=True,
-    type=click.Choice(["pca", "nmf", "dictionary", "kmeans", "autoencoder"]),
-    help="What is learned: see docs/learned-features.md.",
+    option="--basis",
+    name="basis",
 )
 @click.option("--components", default=32, show_default=True, type=COUNT, help="How many.")
 @click.option(
@@ -106,5 +126,6 @@ def _refuse_options_of_others(basis: str) -> None:
         for name in sorted(names):
             given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
             if given and basis != owner:
-                option = "--" + name.replace("_", "-")
-                raise click.UsageError(f"{option}: is for --basis {owner} alone")
+                option = next(param for param in context.command.params if param.name == name)
+                named = max(option.opts, key=len)
+                raise click.UsageError(f"{named}: is for --basis {owner} alone")

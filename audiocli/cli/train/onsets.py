@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from audiocli.cli.options import FOLDER
-from audiocli.cli.renaming import RenamingCommand
 from audiocli.cli.train.options import (
     COUNT,
     Shown,
+    TrainCommand,
     Training,
     WholeNumbers,
+    architecture_option,
     dev_option,
     finish,
     hold_out_option,
@@ -21,17 +22,20 @@ from audiocli.cli.train.options import (
 )
 
 
-@click.command(cls=RenamingCommand)
+@click.command(cls=TrainCommand)
 @click.argument("data", nargs=-1, required=True, type=FOLDER)
 @hold_out_option
 @dev_option
-@click.option(
-    "--arch",
-    "architecture",
+@architecture_option(
+    {
+        "rnn": "three plain recurrent layers on Eyben's front-end",
+        "brnn": "the same in both directions",
+        "lstm": "forward, with LSTM cells",
+        "blstm": "LSTM in both directions: Eyben et al. 2010",
+        "crnn": "convolutions before two BLSTM layers, on finer spectrograms; the shipped detector",
+        "online": "crnn without the future, for audiocli onsets --online",
+    },
     default="crnn",
-    show_default=True,
-    type=click.Choice(["rnn", "brnn", "lstm", "blstm", "crnn", "online"]),
-    help="blstm: Eyben et al. 2010; crnn: the default detector; online: without the future.",
 )
 @start_option
 @click.option("--hidden-size", type=COUNT, help="Units of a layer and direction. [20; crnn: 96]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from audiocli.cli.options import FOLDER, adding
+from audiocli.cli.renaming import RenamingCommand
+from audiocli.cli.train.settings import complete, is_first
+from audiocli.cli.train.shown import Shown, finish
 
 if TYPE_CHECKING:
     from audiocli.nn.fit import FitConfig
+
+__all__ = ["COUNT", "POSITIVE", "Architectures", "Shown", "TrainCommand", "Training",
+           "WholeNumbers", "architecture_option", "arguments", "cache_option", "dev_option",
+           "finish", "gathering", "hold_out_option", "skip_option", "start_option",
+           "training_options"]  # fmt: skip
 
 COUNT = click.IntRange(1)
 POSITIVE = click.FloatRange(0, min_open=True)
@@ -68,6 +76,55 @@ class WholeNumbers(click.ParamType):  # type: ignore[type-arg]  # generic in som
             self.fail(f"{value}: use whole numbers with commas", param, ctx)
 
 
+class TrainCommand(RenamingCommand):
+    """A command that trains: over the settings of a file, or a trial in the place of a run."""
+
+    def completed(self, ctx: click.Context, words: list[str]) -> list[str]:
+        """Put what ``--config`` names under the command line."""
+        return complete(ctx, words)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; say what a trial found, where one was asked for."""
+        from audiocli.nn.distributed import leave
+        from audiocli.tasks.probing import ProbeDone
+
+        try:
+            return super().invoke(ctx)
+        except ProbeDone as done:
+            if is_first():
+                click.echo(done.text)
+            sys.exit(0 if done.passed else 1)
+        finally:
+            leave()
+
+
+class Architectures(click.Choice):  # type: ignore[type-arg]  # generic in some versions alone
+    """Names of networks, each with a line; ``help`` lists them."""
+
+    def __init__(self, lines: Mapping[str, str]) -> None:
+        super().__init__(list(lines))
+        self.lines = lines
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Print the list and stop, or give the name."""
+        if value != "help":
+            return super().convert(value, param, ctx)
+        width = max(map(len, self.lines))
+        for name, line in self.lines.items():
+            click.echo(f"{name:{width}}  {line}")
+        raise click.exceptions.Exit
+
+
+def architecture_option(
+    lines: Mapping[str, str], *, default: str, option: str = "--arch", name: str = "architecture"
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the choice of a network; `lines` say what each is."""
+    return click.option(
+        option, name, default=default, show_default=True, type=Architectures(lines), is_eager=True,
+        help=f"{option} help says what each is.",
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Training:
     """What every training run is asked: where to write, how to fit, how to show it.
@@ -78,7 +135,7 @@ class Training:
         The model folder.
     seconds : float
         Length of an example.
-    epochs, steps, batch_size, optimizer, learning_rate, patience, half, keep_statistics, seed
+    epochs, steps, batch_size, ..., seed, tensorboard, probe
         As in :class:`audiocli.nn.fit.FitConfig`.
     threads : int or None
         Of the processor; None is all.
@@ -97,10 +154,19 @@ class Training:
     batch_size: int
     optimizer: str
     learning_rate: float
+    schedule: str
+    hold: float
+    plateau: int
+    warmup: int
+    weight_decay: float
+    clip_norm: float
+    average: float
     patience: int
-    half: bool
+    precision: str
     keep_statistics: bool
     seed: int
+    tensorboard: bool
+    probe: str | None
     threads: int | None
     device: str
     licences: tuple[str, ...]
@@ -114,17 +180,58 @@ class Training:
 
         if self.threads:
             torch.set_num_threads(self.threads)
-        return FitConfig(
-            epochs=self.epochs,
-            steps=self.steps,
-            batch_size=self.batch_size,
-            optimizer=self.optimizer,
-            learning_rate=self.learning_rate,
-            patience=self.patience,
-            half=self.half,
-            keep_statistics=self.keep_statistics,
-            seed=self.seed,
-        )
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(FitConfig)}
+        return FitConfig(**{**given, "probe": self.probe or ""})
+
+
+#: How to fit and how to show it, with the same defaults for every task.
+FIT_OPTIONS = [
+    click.option("--optimizer", default="adamw", show_default=True,
+                 type=click.Choice(["adamw", "lbfgs"]), help="L-BFGS wants large batches."),
+    click.option("--learning-rate", default=1e-3, show_default=True, type=POSITIVE,
+                 help="Its peak."),
+    click.option("--schedule", default="cosine", show_default=True,
+                 type=click.Choice(["cosine", "constant", "plateau"]),
+                 help="How it falls: to zero along a cosine, not at all, or to half after "
+                 "--plateau epochs without gain."),
+    click.option("--hold", default=0.5, show_default=True, type=click.FloatRange(0, 1),
+                 help="Share of the run before the cosine sets in."),
+    click.option("--plateau", default=3, show_default=True, type=COUNT, help="Epochs."),
+    click.option("--warmup", default=100, show_default=True, type=click.IntRange(0),
+                 help="Steps over which it rises."),
+    click.option("--weight-decay", default=1e-2, show_default=True, type=click.FloatRange(0),
+                 help="Of AdamW."),
+    click.option("--clip-norm", default=2.0, show_default=True, type=click.FloatRange(0),
+                 help="Shorten longer gradients to this; 0: none."),
+    click.option("--ema", "average", default=0.999, show_default=True,
+                 type=click.FloatRange(0, 1, max_open=True),
+                 help="Decay of the moving average of the weights; 0: none."),
+    click.option("--patience", default=0, show_default=True, type=click.IntRange(0),
+                 help="Stop after so many epochs without gain; 0: never."),
+    click.option("--precision", default="float32", show_default=True,
+                 type=click.Choice(["float32", "bfloat16", "float16"]),
+                 help="Of products in training; slow on processors that lack it."),
+    click.option("--keep-statistics", is_flag=True,
+                 help="With --from: leave the statistics of batch normalisation as they are."),
+    click.option("--seed", default=0, show_default=True, help="Of everything random."),
+    click.option("--threads", type=COUNT, help="Processor threads. [all]"),
+    click.option("--device", default="auto", show_default=True,
+                 help="auto, cpu, cuda, cuda:N, mps."),
+    click.option("--licence", "licences", multiple=True,
+                 help="Licence of each folder in their order, for the model card; may be "
+                 "repeated."),
+    click.option("--tensorboard", is_flag=True,
+                 help="Write what log.csv holds for TensorBoard too."),
+    click.option("--overfit-one-batch", "probe", flag_value="overfit",
+                 help="Try whether the network can learn one batch by heart; write no model."),
+    click.option("--lr-find", "probe", flag_value="rates",
+                 help="Try learning rates from low to high, and suggest one; write no model."),
+    click.option("--config", metavar="FILE", expose_value=False,
+                 help="Take settings from a TOML file, as --print-config writes it; the "
+                 "command line comes before it."),
+    click.option("--print-config", is_flag=True, expose_value=False,
+                 help="Print all settings as TOML, and stop."),
+]  # fmt: skip
 
 
 def training_options(
@@ -147,23 +254,7 @@ def training_options(
                      help="Batches an epoch."),
         click.option("--batch-size", default=batch_size, show_default=True, type=COUNT,
                      help="Examples a batch."),
-        click.option("--optimizer", default="adamw", show_default=True,
-                     type=click.Choice(["adamw", "lbfgs"]), help="L-BFGS wants large batches."),
-        click.option("--learning-rate", default=1e-3, show_default=True, type=POSITIVE,
-                     help="Its peak."),
-        click.option("--patience", default=0, type=click.IntRange(0),
-                     help="Stop after so many epochs without gain. [never]"),
-        click.option("--half", is_flag=True,
-                     help="Train in bfloat16; slow on processors that lack it."),
-        click.option("--keep-statistics", is_flag=True,
-                     help="With --from: leave the statistics of batch normalisation as they are."),
-        click.option("--seed", default=0, show_default=True, help="Of everything random."),
-        click.option("--threads", type=COUNT, help="Processor threads. [all]"),
-        click.option("--device", default="auto", show_default=True,
-                     help="auto, cpu, cuda, cuda:N, mps."),
-        click.option("--licence", "licences", multiple=True,
-                     help="Licence of each folder in their order, for the model card; may be "
-                     "repeated."),
+        *FIT_OPTIONS,
     ]  # fmt: skip
     if skips:
         options.append(skip_option)
@@ -194,90 +285,3 @@ def gathering(
 def arguments(**given: Any) -> dict[str, Any]:
     """Give those arguments of a network that were asked for; the others have their defaults."""
     return {name: value for name, value in given.items() if value is not None}
-
-
-class Shown:
-    """Shows how training goes: a bar on a terminal, a line an epoch, and warnings.
-
-    Parameters
-    ----------
-    epochs : int
-        How many there are to be.
-    score : str
-        How to write an epoch's score, say ``dev {:.2f} dB``.
-    """
-
-    def __init__(self, epochs: int, score: str) -> None:
-        import time
-
-        from rich.console import Console
-        from rich.progress import Progress
-
-        self.epochs, self.score, self.clock = epochs, score, time.monotonic
-        self.console = Console(stderr=True)
-        self.visible = sys.stderr.isatty()
-        self.progress_bar = Progress(console=self.console, transient=True, disable=not self.visible)
-        self.bar = self.progress_bar.add_task("epoch", total=None)
-        self.told = self.clock()
-
-    def __enter__(self) -> Shown:
-        import warnings
-
-        from audiocli.errors import AudioCliWarning
-
-        self.caught = warnings.catch_warnings()
-        self.caught.__enter__()
-        others = warnings.showwarning
-
-        def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
-            if issubclass(category, AudioCliWarning):
-                self._say(f"warning: {message}")
-            else:
-                others(message, category, *rest, **more)
-
-        warnings.simplefilter("always", AudioCliWarning)
-        warnings.showwarning = show
-        self.progress_bar.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.progress_bar.stop()
-        self.caught.__exit__(*exception)  # type: ignore[arg-type]  # of its own making
-
-    def report(self, epoch: Any) -> None:
-        """Print a line for an epoch."""
-        self._say(
-            f"epoch {epoch.number}/{self.epochs}  loss {epoch.loss:.4f}  "
-            f"{self.score.format(epoch.score)}{' *' if epoch.best else ''}  "
-            f"{epoch.seconds / 60:.1f} min"
-        )
-
-    def progress(self, done: int, total: int) -> None:
-        """Move the bar by a step."""
-        self.progress_bar.update(self.bar, description="epoch", completed=done, total=total)
-
-    def stage(self, what: str, done: int, total: int) -> None:
-        """Move the bar by a file; without a terminal say now and then how far it is."""
-        self.progress_bar.update(self.bar, description=what, completed=done, total=total)
-        if not self.visible and self.clock() - self.told > EVERY:
-            self.told = self.clock()
-            self._say(f"{what}: {done} of {total}")
-
-    def _say(self, line: str) -> None:
-        # Through the console that draws the bar, so that neither tears the other.
-        self.console.print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)
-
-
-#: Seconds between two lines that tell how far a run is, where there is no bar.
-EVERY = 20.0
-
-
-def finish(entry: Any) -> None:
-    """Print the model's folder, and on standard error what it is worth on the validation set."""
-    for score in entry.config.get("scores", [])[:1]:
-        click.echo(
-            f"{score['metric']} {score['value']} {score['unit']} ({score['measure']}) on "
-            f"{score['data']}",
-            err=True,
-        )
-    click.echo(str(entry.folder))

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from audiocli.cli.options import FOLDER
-from audiocli.cli.renaming import RenamingCommand
 from audiocli.cli.train.options import (
     COUNT,
     POSITIVE,
     Shown,
+    TrainCommand,
     Training,
+    architecture_option,
     arguments,
     finish,
     start_option,
@@ -20,22 +21,24 @@ from audiocli.cli.train.options import (
 )
 
 
-@click.command(cls=RenamingCommand)
+@click.command(cls=TrainCommand)
 @click.argument("data", nargs=-1, required=True, type=FOLDER)
 @click.option(
     "--dev",
     type=FOLDER,
     help="The validation set, which chooses the best epoch. [every tenth of DATA]",
 )
-@click.option(
-    "--arch",
-    "architecture",
+@architecture_option(
+    {
+        "dnn": "three dense layers of 1000 units over three frames of the spectrum",
+        "rnn": "one recurrent layer",
+        "drnn": "three layers, the second one recurrent: DRNN-2 of Huang et al.",
+        "srnn": "three layers, all recurrent",
+        "conv-drnn": "convolutions along frequency around recurrent layers, weights shared",
+        "stereo-drnn": "the same for songs: both channels at once, up to 22 kHz",
+        "live-drnn": "the same without the future, for audiocli separate --live",
+    },
     default="drnn",
-    show_default=True,
-    type=click.Choice(["dnn", "rnn", "drnn", "srnn", "conv-drnn", "stereo-drnn", "live-drnn"]),
-    help="srnn: all layers recurrent; conv-drnn: weights shared along frequency; stereo-drnn: "
-    "the same for stereo songs up to 22 kHz; live-drnn: the same without the future, for "
-    "separate --live.",
 )
 @click.option(
     "--voices",

@@ -147,6 +147,7 @@ class Take:
     basses: NDArray[np.int16]
     chords: Segments
     folder: str
+    name: str = ""
 
     @property
     def frames(self) -> int:
@@ -237,6 +238,7 @@ def load(recording: Recording, bank: Filterbank, cache: Path | None = None) -> T
         *_targets(chords, images.shape[-1], bank.config.frame_rate),
         chords,
         str(recording.folder),
+        recording.title,
     )
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from audiocli.errors import UsageError, suggest
 from audiocli.nn import models, registry
 from audiocli.nn.chord_crnn import ChordCRNN
-from audiocli.nn.fit import Epoch, FitConfig
+from audiocli.nn.fit import Epoch, FitConfig, Progress
 from audiocli.nn.frontend import Filterbank, FilterbankConfig
 from audiocli.nn.provenance import chosen_on, data_sets, licence_of_each
 from audiocli.tasks.annotated import find_recordings, gather
@@ -44,7 +44,7 @@ from audiocli.tasks.chords.recognizer import labelled, passages_of
 from audiocli.tasks.chords.rendering import find_songs, pieces, render_pieces
 from audiocli.tasks.chords.scoring import score_song, weighted
 from audiocli.tasks.trainer import Card, Run, Validation, described, identity_of, origin_of
-from audiocli.tasks.training_data import Stage, by_folder, read_parts, refuse_empty
+from audiocli.tasks.training_data import Stage, by_folder, noted, read_parts, refuse_empty
 
 __all__ = ["ARCHITECTURES", "TrainingConfig", "Rendering", "loss", "rendered", "score", "train"]
 
@@ -230,7 +230,7 @@ def train(
     device: str = "auto",
     stage: Stage = lambda what, done, total: None,
     report: Callable[[Epoch], None] = lambda epoch: None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda step: None,
 ) -> registry.ModelEntry:
     """Train a chord recogniser and write a model folder.
 
@@ -326,6 +326,9 @@ class _Objective:
 
     def batch(self, rng: np.random.Generator) -> Batch:
         return examples(self.drawn, self.config.excerpts, rng).to(self.where)
+
+    def recordings(self, rng: np.random.Generator) -> list[str]:
+        return noted(self.drawn, lambda drawn: examples(drawn, self.config.excerpts, rng))
 
     def loss(self, network: ChordCRNN, batch: Batch) -> Tensor:
         return loss(network, batch, self.config.smoothing)

@@ -318,11 +318,9 @@ def train(
         As `gather` does; if `output` holds a model already.
     """
     if parts and (held_out or dev or fold):
-        raise UsageError(
-            "--cross-validate scores all clips in turn; leave out --hold-out, --dev and --fold"
-        )
+        raise UsageError("--folds scores all clips in turn; leave out --hold-out, --dev and --fold")
     if scored_on and not parts:
-        raise UsageError("--score-on says which clips are scored in --cross-validate")
+        raise UsageError("--score-on says which clips are scored in --folds")
     if (output / registry.CONFIG).exists():
         raise UsageError(f"{output}: holds a model already; choose another folder")
     encoders = _encoders(fitting, models.device(device))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from audiocli.errors import ModelError, UsageError, suggest
 from audiocli.nn import models, registry
 from audiocli.nn.clipwise import ClipNetwork
-from audiocli.nn.fit import Epoch, FitConfig
+from audiocli.nn.fit import Epoch, FitConfig, Progress
 from audiocli.nn.frontend import FilterbankConfig, from_dict
 from audiocli.tasks.classify.encoders import load_encoder
 from audiocli.tasks.classify.examples import AUGMENTATIONS, Augmentation, Examples, masked
@@ -29,6 +29,7 @@ from audiocli.tasks.classify.splits import (
     refuse_unscorable,
 )
 from audiocli.tasks.trainer import Run, Validation, described, origin_of
+from audiocli.tasks.training_data import Noting
 
 __all__ = ["ARCHITECTURES", "FRONTENDS", "TrainingConfig", "logits_of", "loss", "train"]
 
@@ -89,6 +90,8 @@ class TrainingConfig:
         Length of an example.
     fit : FitConfig
         Optimiser and schedule.
+    balanced : bool
+        Of a classifier: draw each class as often as the others, and not each clip.
 
     Raises
     ------
@@ -115,6 +118,7 @@ class TrainingConfig:
     loss: str = "softmax"
     seconds: float = 4.0
     fit: FitConfig = field(default_factory=FitConfig)
+    balanced: bool = True
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -213,7 +217,7 @@ def train(
     as_encoder: bool = False,
     device: str = "auto",
     report: Callable[[Epoch], None] = lambda epoch: None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda step: None,
 ) -> registry.ModelEntry:
     """Train a network and write its model folder.
 
@@ -289,7 +293,8 @@ def _examples(split: Split, config: TrainingConfig, rate: int) -> Examples:
     if classes:  # of several labels each has its share
         targets /= targets.sum(axis=1, keepdims=True)
     audio = load_all(split.training, rate)
-    return Examples(audio, targets, rate, config.seconds, config.augmentation, balanced=classes)
+    return Examples(audio, targets, rate, config.seconds, config.augmentation,
+                    balanced=classes and config.balanced)  # fmt: skip
 
 
 class _Objective:
@@ -306,6 +311,13 @@ class _Objective:
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         audio, targets = self.examples.batch(self.config.fit.batch_size, rng)
         return audio.to(self.where), targets.to(self.where)
+
+    def recordings(self, rng: np.random.Generator) -> list[str]:
+        taken: list[str] = []
+        titles = [clip.title for clip in self.split.training]
+        again = replace(self.examples, audio=Noting(self.examples.audio, titles, taken))
+        again.batch(self.config.fit.batch_size, rng)
+        return taken
 
     def loss(self, network: ClipNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:
         return loss(network, batch, self.config)

@@ -22,13 +22,13 @@ from torch import Tensor
 from audiocli.errors import UsageError, suggest
 from audiocli.nn import models, registry
 from audiocli.nn.bases import Autoencoder, BasisNetwork
-from audiocli.nn.fit import Epoch, FitConfig
+from audiocli.nn.fit import Epoch, FitConfig, Progress, Step
 from audiocli.nn.frontend import Filterbank, FilterbankConfig
 from audiocli.nn.provenance import chosen_on, data_sets, licence_of_each
 from audiocli.tasks.annotated import gather
 from audiocli.tasks.features.excerpts import Excerpts, Sound, find_sounds
 from audiocli.tasks.trainer import Card, Run, Validation, described, identity_of
-from audiocli.tasks.training_data import by_folder
+from audiocli.tasks.training_data import by_folder, noted
 
 __all__ = ["BASES", "FRONTEND", "TrainingConfig", "explained", "loss", "spectra", "train"]
 
@@ -129,7 +129,7 @@ def train(
     licences: Sequence[str] = (),
     device: str = "auto",
     report: Callable[[Epoch], None] = lambda epoch: None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda step: None,
 ) -> registry.ModelEntry:
     """Learn a basis and write a model folder.
 
@@ -188,7 +188,7 @@ def train(
     )
     run: Run[BasisNetwork, Tensor] = Run(output, card, config.fit, identity, [], report, progress)
     if isinstance(network, Autoencoder):
-        objective = _Objective(network, excerpts, scored, config.fit.batch_size)
+        objective = _Objective(network, excerpts, scored, config)
         return run.fit(network, objective, models.device(device))
     _stream(network, excerpts, scored, config, run)
     return registry.open_folder(output)
@@ -198,14 +198,22 @@ class _Objective:
     """Batches of frames, the error of their reconstruction, and the variance explained."""
 
     def __init__(
-        self, network: BasisNetwork, excerpts: Excerpts, scored: Tensor, batch_size: int
+        self, network: BasisNetwork, excerpts: Excerpts, scored: Tensor, config: TrainingConfig
     ) -> None:
-        self.excerpts, self.scored, self.size = excerpts, scored, batch_size
+        self.excerpts, self.scored, self.seconds = excerpts, scored, config.seconds
+        self.size = config.fit.batch_size
         self.mean, self.scale = network.mean.flatten(), network.scale.flatten()
 
     def batch(self, rng: np.random.Generator) -> Tensor:
         frames = self.excerpts.frames(self.size, rng)
         return (frames.to(self.mean.device) - self.mean) / self.scale
+
+    def recordings(self, rng: np.random.Generator) -> list[str]:
+        def again(groups: Sequence[Sequence[Sound]]) -> None:
+            excerpts = Excerpts(groups, self.excerpts.bank, self.seconds)
+            excerpts.frames(self.size, rng)
+
+        return noted(self.excerpts.groups, again)
 
     def loss(self, network: BasisNetwork, batch: Tensor) -> Tensor:
         return loss(network, batch)
@@ -253,7 +261,7 @@ def _stream(
             with warnings.catch_warnings():  # a batch that has not converged is not the last
                 warnings.simplefilter("ignore")
                 estimator.partial_fit(frames.numpy().astype(np.float64))
-            run.progress(step + 1, plan.steps)
+            run.progress(Step(number, step + 1, plan.steps, seconds=time.monotonic() - started))
         _fill(network, config.basis, estimator, mean)
         score = explained(network, scored)
         better = best is None or score > best[1].score

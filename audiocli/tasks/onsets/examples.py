@@ -138,6 +138,7 @@ class Take:
     audio: NDArray[np.int16]
     onsets: NDArray[np.float64]
     folder: str
+    name: str = ""
 
     @property
     def signal(self) -> NDArray[np.float32]:
@@ -156,7 +157,7 @@ def load(recording: Recording, sample_rate: int) -> Take:
     whole = np.round(np.clip(audio, -1, 1) * 32767).astype(np.int16)
     onsets = merged(read_instants(recording.annotation))
     warn_of_late_times(onsets, len(whole) / sample_rate, "onsets", grace=GRACE)
-    return Take(whole, onsets, str(recording.folder))
+    return Take(whole, onsets, str(recording.folder), recording.title)
 
 
 def examples(

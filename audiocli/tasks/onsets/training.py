@@ -18,7 +18,7 @@ from torch import Tensor
 
 from audiocli.errors import UsageError, suggest
 from audiocli.nn import models, registry
-from audiocli.nn.fit import Epoch, FitConfig
+from audiocli.nn.fit import Epoch, FitConfig, Progress
 from audiocli.nn.framewise import FramewiseNetwork
 from audiocli.nn.frontend import FilterbankConfig
 from audiocli.nn.provenance import chosen_on, data_sets, licence_of_each
@@ -35,7 +35,7 @@ from audiocli.tasks.onsets.examples import (
 )
 from audiocli.tasks.onsets.scoring import f_measure, match
 from audiocli.tasks.trainer import Card, Run, Validation, described, identity_of, origin_of
-from audiocli.tasks.training_data import Stage, by_folder, read_parts, refuse_empty
+from audiocli.tasks.training_data import Stage, by_folder, noted, read_parts, refuse_empty
 
 __all__ = ["ARCHITECTURES", "TrainingConfig", "loss", "score", "sizes", "train"]
 
@@ -173,7 +173,7 @@ def train(
     device: str = "auto",
     stage: Stage = lambda what, done, total: None,
     report: Callable[[Epoch], None] = lambda epoch: None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda step: None,
 ) -> registry.ModelEntry:
     """Train an onset detector and write a model folder.
 
@@ -264,6 +264,9 @@ class _Objective:
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         audio, targets = examples(self.drawn, self.config.excerpts, rng)
         return audio.to(self.where), targets.to(self.where)
+
+    def recordings(self, rng: np.random.Generator) -> list[str]:
+        return noted(self.drawn, lambda drawn: examples(drawn, self.config.excerpts, rng))
 
     def loss(self, network: FramewiseNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:
         return loss(network, batch)

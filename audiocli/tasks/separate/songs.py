@@ -80,6 +80,7 @@ class Song:
 
     voice: Recording | None
     parts: tuple[Recording, ...]
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,9 +132,9 @@ class Material:
         Of all of them, in Hz.
     """
 
-    songs: list[list[Song]]
-    voices: list[list[Song]]
-    backings: list[list[Song]]
+    songs: Sequence[Sequence[Song]]
+    voices: Sequence[Sequence[Song]]
+    backings: Sequence[Sequence[Song]]
     rate: int
 
     @property
@@ -152,8 +153,13 @@ def gather_songs(
 ) -> Material:
     """Read recordings to train on."""
     songs = [[_song(clip, rate) for clip in clips] for clips in data]
-    alone = [[Song(_read(file, rate), ()) for file in _files(folder)] for folder in voices]
-    without = [[Song(None, (_read(file, rate),)) for file in _files(folder)] for folder in backings]
+    alone = [
+        [Song(_read(file, rate), (), file.name) for file in _files(folder)] for folder in voices
+    ]
+    without = [
+        [Song(None, (_read(file, rate),), file.name) for file in _files(folder)]
+        for folder in backings
+    ]
     return Material(songs, alone, without, rate)
 
 
@@ -161,7 +167,8 @@ def _song(clip: Clip, rate: int) -> Song:
     parts, source_rate = clip.load_parts()
     shared = max(_level(part, source_rate) for part in parts[1:])  # parts keep their balance
     voice = _recording(parts[0], source_rate, rate)
-    return Song(voice, tuple(_recording(part, source_rate, rate, shared) for part in parts[1:]))
+    backing = tuple(_recording(part, source_rate, rate, shared) for part in parts[1:])
+    return Song(voice, backing, clip.name)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from audiocli.errors import DataError, UsageError
 from audiocli.nn import models, registry
 from audiocli.nn.augment import colour, excerpt
-from audiocli.nn.fit import Epoch, check_output
+from audiocli.nn.fit import Epoch, Progress, check_output
 from audiocli.nn.frontend import Stft
 from audiocli.nn.hourglass import ConvolutionalDRNN
 from audiocli.nn.masking import MaskingNetwork
@@ -42,9 +42,9 @@ from audiocli.tasks.separate.losses import (
     squared_loss,
 )
 from audiocli.tasks.separate.separator import LEVEL, estimate
-from audiocli.tasks.separate.songs import gather_songs, mixed_songs
+from audiocli.tasks.separate.songs import Material, Song, gather_songs, mixed_songs
 from audiocli.tasks.trainer import Card, Run, Validation, described, identity_of, origin_of
-from audiocli.tasks.training_data import Stage, read_parts, refuse_empty
+from audiocli.tasks.training_data import Noting, Stage, noted, read_parts, refuse_empty
 
 __all__ = [
     "ARCHITECTURES",
@@ -132,7 +132,7 @@ def train(
     device: str = "auto",
     stage: Stage = lambda what, done, total: None,
     report: Callable[[Epoch], None] = lambda epoch: None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda step: None,
 ) -> registry.ModelEntry:
     """Train a separation network and write a model folder.
 
@@ -245,18 +245,20 @@ class _Clips:
         stage: Stage,
     ) -> None:
         rate = config.frontend.sample_rate
-        *folders, self.scored = read_parts(
+        *folders, scored = read_parts(
             [*trained_on, held_out],
-            lambda clip: unit_power(clip.load_mono(rate), name=clip.name),
+            lambda clip: (clip.name, unit_power(clip.load_mono(rate), name=clip.name)),
             lambda clip: clip.name,
             skip=skip,
             stage=stage,
         )
         self.amounts = [
-            (len(clips), sum(clip.shape[1] for clip in clips) / rate / 60) for clips in folders
+            (len(clips), sum(clip.shape[1] for _, clip in clips) / rate / 60) for clips in folders
         ]
         self.config, self.where, self.stft = config, where, stft
-        self.clips = [clip for clips in folders for clip in clips]
+        self.names = [name for clips in folders for name, _ in clips]
+        self.clips = [clip for clips in folders for _, clip in clips]
+        self.scored = [clip for _, clip in scored]
         refuse_empty(self.clips, self.scored)
 
     def examples(self, rng: np.random.Generator) -> Tensor:
@@ -264,6 +266,11 @@ class _Clips:
 
     def batch(self, rng: np.random.Generator) -> Tensor:
         return self.examples(rng).to(self.where)
+
+    def recordings(self, rng: np.random.Generator) -> list[str]:
+        taken: list[str] = []
+        examples(Noting(self.clips, self.names, taken), self.config, rng, self.stft)
+        return taken
 
     def loss(self, network: MaskingNetwork, batch: Tensor) -> Tensor:
         return loss(network, batch, self.config)
@@ -294,9 +301,21 @@ class _Songs:
         self.scored = [songs.validation_clip(clip, rate) for clip in held_out]
 
     def examples(self, rng: np.random.Generator) -> Tensor:
-        config = self.config
-        number, seconds = config.fit.batch_size, config.seconds
-        return mixed_songs(self.material, SONGS, self.stft, rng, number=number, seconds=seconds)
+        return self._mixed(self.material, rng)
+
+    def _mixed(self, material: Material, rng: np.random.Generator) -> Tensor:
+        number, seconds = self.config.fit.batch_size, self.config.seconds
+        return mixed_songs(material, SONGS, self.stft, rng, number=number, seconds=seconds)
+
+    def recordings(self, rng: np.random.Generator) -> list[str]:
+        own = self.material
+        counts = np.cumsum([len(own.songs), len(own.voices)])
+
+        def again(groups: Sequence[Sequence[Song]]) -> None:
+            parts = (groups[: counts[0]], groups[counts[0] : counts[1]], groups[counts[1] :])
+            self._mixed(Material(*parts, own.rate), rng)
+
+        return noted([*own.songs, *own.voices, *own.backings], again)
 
     def batch(self, rng: np.random.Generator) -> Tensor:
         return self.examples(rng).to(self.where)
