@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from audiocli.dsp.signals import Gate, as_audio, as_rate
 
-__all__ = ["SILENT_LUFS", "LoudnessMeter", "loudness"]
+__all__ = ["SILENT_LUFS", "LoudnessMeter", "TruePeakMeter", "loudness"]
 
 Floats = NDArray[np.floating[Any]]
 
@@ -30,6 +30,9 @@ SILENT_LUFS = -70.0
 STEPS_A_SECOND = 10  # a gating block begins with each step, ...
 STEPS = 4  # ... and is so many steps long: 0.4 s
 RELATIVE_GATE = -10.0  # LU
+#: The loudness range: of stretches of 3 s, those within 20 LU of their mean; from the tenth
+#: percentile to the 95th (EBU Tech 3342).
+RANGE_STEPS, RANGE_GATE, RANGE_PERCENTILES = 30, -20.0, (10.0, 95.0)
 OFFSET = -0.691  # dB: takes back what the weighting adds to a sine of 1 kHz
 
 SURROUND = 1.41  # 1.5 dB: what comes from the side is louder
@@ -166,6 +169,84 @@ class LoudnessMeter:
             return SILENT_LUFS
         power = power[_lufs(power) > _lufs(power.mean()) + RELATIVE_GATE]
         return float(_lufs(power.mean()))
+
+    def range(self) -> float:
+        """Give the loudness range: how far soft and loud passages lie apart.
+
+        Returns
+        -------
+        float
+            In LU, after EBU Tech 3342; NaN for less than 3 s and for silence.
+        """
+        complete = self._heard * STEPS_A_SECOND // self.sample_rate
+        if complete < RANGE_STEPS:
+            return math.nan
+        energy = np.convolve(self._steps[:complete], np.ones(RANGE_STEPS), "valid")
+        power = energy * STEPS_A_SECOND / (RANGE_STEPS * self.sample_rate)
+        power = power[_lufs(power) > SILENT_LUFS]
+        if not len(power):
+            return math.nan
+        power = power[_lufs(power) > _lufs(power.mean()) + RANGE_GATE]
+        low, high = np.percentile(_lufs(power), RANGE_PERCENTILES)
+        return float(high - low)
+
+
+#: A sample is looked at between its neighbours so many times up to these rates, in Hz.
+OVERSAMPLING = ((96_000, 4), (192_000, 2))
+SIDE = 12  # samples on each side of a place between samples
+
+
+class TruePeakMeter:
+    """Measure the true peak of a stream: the highest value between samples too.
+
+    Parameters
+    ----------
+    sample_rate : int
+        Of the stream, in Hz.
+
+    References
+    ----------
+    Recommendation ITU-R BS.1770-4, Annex 2, 2015.
+
+    Examples
+    --------
+    >>> meter = TruePeakMeter(48000)
+    >>> meter.add(np.sin(np.pi * (np.arange(4800) / 2 + 0.25))[None])  # samples of 0.71
+    >>> round(meter.result(), 1)
+    0.0
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        rate = as_rate(sample_rate)
+        self._times = next((times for below, times in OVERSAMPLING if rate < below), 1)
+        place = np.arange(-SIDE * self._times, SIDE * self._times + 1)
+        self._filter = np.sinc(place / self._times) * np.hanning(len(place) + 2)[1:-1]
+        self._before: Floats | None = None
+        self._peak = 0.0
+
+    def add(self, block: Floats) -> None:
+        """Take in the next block (channels, samples), full scale 1.0."""
+        if not block.shape[1]:
+            return
+        self._peak = max(self._peak, float(np.abs(block).max()))
+        if self._times == 1:
+            return
+        from scipy.signal import upfirdn
+
+        if self._before is None:
+            self._before = np.zeros((len(block), 2 * SIDE), np.float32)
+        joined = np.concatenate([self._before, block.astype(np.float32)], axis=1)
+        between = upfirdn(self._filter.astype(np.float32), joined, self._times, axis=1)
+        edge = len(self._filter) - 1  # what does not have all its neighbours yet
+        whole = between[:, edge : between.shape[1] - edge]
+        self._peak = max(self._peak, float(np.abs(whole).max(initial=0)))
+        self._before = joined[:, -2 * SIDE :]
+
+    def result(self) -> float:
+        """Give the true peak of all that was taken in, in dBTP; -inf for digital silence."""
+        if self._before is not None:
+            self.add(np.zeros_like(self._before))
+        return 20 * math.log10(self._peak) if self._peak else -math.inf
 
 
 def loudness(signal: Floats, sample_rate: int) -> float:
