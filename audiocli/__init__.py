@@ -22,6 +22,7 @@ __version__ = "0.1.0"
 
 #: Public name: the module that holds it, and what it is called there.
 _PUBLIC = {
+    "AnalyzeRequest": ("audiocli.pipelines.analyze.files", "AnalyzeRequest"),
     "AudioCliError": ("audiocli.errors", "AudioCliError"),
     "BatchOptions": ("audiocli.tasks.runner", "BatchOptions"),
     "ChordRecognizer": ("audiocli.tasks.chords", "ChordRecognizer"),
@@ -36,6 +37,7 @@ _PUBLIC = {
     "FeatureExtractor": ("audiocli.tasks.features", "Extractor"),
     "FeatureRequest": ("audiocli.tasks.features.files", "FeatureRequest"),
     "FeatureResult": ("audiocli.api", "FeatureResult"),
+    "LibraryAnalyzer": ("audiocli.pipelines.analyze.analyzer", "LibraryAnalyzer"),
     "NoteRequest": ("audiocli.tasks.notes", "NoteRequest"),
     "NoteTranscriber": ("audiocli.tasks.notes", "NoteTranscriber"),
     "OnlineDetector": ("audiocli.tasks.onsets", "OnlineDetector"),
@@ -48,6 +50,7 @@ _PUBLIC = {
     "StemResult": ("audiocli.api", "StemResult"),
     "chords": ("audiocli.api", "chords"),
     "classify": ("audiocli.api", "classify"),
+    "analyze_files": ("audiocli.pipelines.analyze.files", "analyze_files"),
     "classify_files": ("audiocli.tasks.classify.files", "classify_files"),
     "compare_files": ("audiocli.tasks.classify.comparing", "compare_files"),
     "demo_song": ("audiocli.demo", "compose"),

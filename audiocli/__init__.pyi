@@ -21,6 +21,8 @@ from audiocli.io.audio import read
 from audiocli.nn.installing import install as install_model
 from audiocli.nn.registry import find as find_model
 from audiocli.nn.registry import list_models
+from audiocli.pipelines.analyze.analyzer import LibraryAnalyzer
+from audiocli.pipelines.analyze.files import AnalyzeRequest, analyze_files
 from audiocli.pipelines.notes import transcribe_files
 from audiocli.tasks.chords import ChordRecognizer, ChordRequest, recognize_file, recognize_files
 from audiocli.tasks.chords.evaluation import evaluate as evaluate_chords
@@ -60,6 +62,7 @@ __version__: str
 
 __all__ = [
     "__version__",
+    "AnalyzeRequest",
     "AudioCliError",
     "BatchOptions",
     "ChordRecognizer",
@@ -74,6 +77,7 @@ __all__ = [
     "FeatureExtractor",
     "FeatureRequest",
     "FeatureResult",
+    "LibraryAnalyzer",
     "NoteRequest",
     "NoteTranscriber",
     "OnlineDetector",
@@ -86,6 +90,7 @@ __all__ = [
     "StemResult",
     "chords",
     "classify",
+    "analyze_files",
     "classify_files",
     "compare_files",
     "demo_song",

@@ -11,6 +11,7 @@ import sys
 import click
 
 from audiocli import __version__
+from audiocli.cli.analyze import analyze
 from audiocli.cli.chords import chords
 from audiocli.cli.classify import classify
 from audiocli.cli.compare import compare
@@ -52,6 +53,7 @@ def cli() -> None:
     """
 
 
+cli.add_command(analyze)
 cli.add_command(classify)
 cli.add_command(tag)
 cli.add_command(compare)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from audiocli.tasks.chords.decoding import best_path
 from audiocli.tasks.chords.labels import FLATS, QUALITIES, SHARPS, Chord
 
-__all__ = ["Key", "Passage", "find_key", "find_keys", "roman"]
+__all__ = ["Key", "Passage", "find_key", "find_keys", "key_stability", "roman"]
 
 MODES = ("major", "minor")
 #: Share of the notes on each step above the tonic.
@@ -120,6 +120,15 @@ def find_key(passages: Sequence[Passage]) -> Key | None:
         return None
     fits = np.sum([each.seconds * _fits(each.chord) for each in sounding], axis=0)
     return _key(int(np.argmax(fits)))
+
+
+def key_stability(passages: Sequence[Passage], key: Key, draws: int = 200) -> float:
+    """Give how often the key is found again, from 0 to 1, if chords are drawn with replacement."""
+    sounding = [passage for passage in passages if passage.chord]
+    fits = np.stack([each.seconds * _fits(each.chord) for each in sounding])
+    drawn = np.random.default_rng(0).integers(0, len(sounding), (draws, len(sounding)))
+    found = np.array([fits[rows].sum(axis=0).argmax() for rows in drawn])
+    return float(np.mean(found == key.tonic + 12 * MODES.index(key.mode)))
 
 
 def find_keys(passages: Sequence[Passage]) -> list[tuple[float, float, Key]]:

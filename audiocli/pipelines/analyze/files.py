@@ -1,0 +1,153 @@
+"""Analyse a library of files into one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audiocli import __version__
+from audiocli.batch import Callbacks, Summary
+from audiocli.batch.destination import Destination
+from audiocli.errors import FieldError, UsageError
+from audiocli.io.audio import AudioReader
+from audiocli.io.audio.streaming import decoding
+from audiocli.io.formats.plain import SCHEMA
+from audiocli.nn import models
+from audiocli.pipelines.analyze.analyzer import LibraryAnalyzer, models_of
+from audiocli.pipelines.analyze.fields import select
+from audiocli.pipelines.analyze.tables import FORMATS, LibraryRows, Row, RowResults, find_form
+from audiocli.tasks.runner import BatchOptions, Declaration, Item, Work, filled, run_files
+
+__all__ = ["AnalyzeRequest", "analyze_files", "declare"]
+
+#: Samples decoded at once, at the file's rate.
+BLOCK = 1 << 16
+
+
+@dataclass(frozen=True)
+class AnalyzeRequest:
+    """What is asked of the analysis of a library.
+
+    Parameters
+    ----------
+    fields : sequence of str
+        Names of fields or of groups, see :data:`audiocli.pipelines.analyze.FIELDS`; all by default.
+    form : {"csv", "jsonl", "parquet", "sqlite"}, optional
+        By default as the output ends, or csv.
+    device : str
+        As in :func:`audiocli.nn.models.device`.
+
+    Examples
+    --------
+    >>> AnalyzeRequest(fields=["loudness", "key"]).form is None
+    True
+    """
+
+    fields: Sequence[str] = ()
+    form: str | None = None
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.form not in (None, *FORMATS):
+            raise FieldError(f"{{form}} {self.form}: must be {', '.join(FORMATS)}", "form")
+        select(self.fields)
+
+    def make_work(self) -> Work[Row]:
+        """Load the models, and make what analyses a file."""
+        analyzer = LibraryAnalyzer(self.fields, device=self.device)
+
+        def work(item: Item) -> tuple[float, Row]:
+            with AudioReader(item.path, name=item.input.name) as reader:
+                info, seconds = reader.info, 0.0
+
+                def progress(done: float, total: float | None) -> None:
+                    nonlocal seconds
+                    seconds = done
+                    item.progress(done, total)
+
+                rate = info.sample_rate
+                with decoding(reader.blocks(BLOCK), rate, info.duration, progress) as blocks:
+                    values = analyzer.stream(blocks, rate, layout=info.layout)
+            return seconds, Row(item.input.label, values)
+
+        return work
+
+
+def declare(request: AnalyzeRequest, output: Path | None) -> Declaration[Row]:
+    """Say what a request comes to: see :mod:`audiocli.tasks.runner`."""
+    models.device(request.device)
+    if output is not None and output.is_dir():
+        raise UsageError(f"{output}: is a folder; name a file, as in {output / 'library.csv'}")
+    form = find_form(output, request.form)
+    fields = select(request.fields)
+    settings = {"fields": [field.name for field in fields]}
+    units = {field.name: field.unit for field in fields if field.unit}
+    entries = models_of(request.fields)
+    made_with = {"schema": SCHEMA, "command": "analyze", "version": __version__,
+                 "settings": settings, "units": units,
+                 "models": [f"{entry.task}/{entry.name}" for entry in entries]}  # fmt: skip
+    return Declaration(
+        command="analyze",
+        what="rows",
+        make_work=request.make_work,
+        settings=settings,
+        destination=Destination(form, file=output),
+        results=RowResults(form, fields) if form in ("csv", "jsonl") else None,
+        rows=LibraryRows(form, fields, made_with),
+        models=entries,
+        units=units,
+        in_order=True,
+    )
+
+
+def analyze_files(
+    inputs: Sequence[str],
+    output: str | Path | None = None,
+    request: AnalyzeRequest | None = None,
+    *,
+    options: BatchOptions | None = None,
+    callbacks: Callbacks | None = None,
+    **fields: Any,
+) -> Summary:
+    """Make one table of a library, a row a recording; what ``audiocli analyze`` does.
+
+    Parameters
+    ----------
+    inputs : sequence of str
+        Files, folders, patterns, or ``-`` for standard input.
+    output : str or Path, optional
+        The table: csv, jsonl, parquet or SQLite. Without it only the callbacks are told of rows.
+    request : AnalyzeRequest, optional
+        What is asked for.
+    options : BatchOptions, optional
+        How the run goes. To resume is to keep the rows of a table that is there, and to add those
+        of files that are new or have changed; to prune is to drop those of files that are gone.
+    callbacks : Callbacks, optional
+        Told how it goes.
+    **fields
+        Fields of :class:`AnalyzeRequest` and :class:`audiocli.BatchOptions`, in their place.
+
+    Returns
+    -------
+    Summary
+
+    Raises
+    ------
+    UsageError
+        If the request cannot be carried out as asked; nothing was written then.
+    ModelError
+        If a model cannot be loaded.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from audiocli.demo import write_demo
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_demo(Path(folder))
+    ...     analyze_files([folder + "/song.wav"], folder + "/a.csv", fields=["level"]).done
+    1
+    """
+    made = filled(AnalyzeRequest, request, options, fields)
+    return run_files(declare, inputs, output, made, callbacks)
