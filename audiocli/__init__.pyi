@@ -24,6 +24,9 @@ from audiocli.nn.registry import list_models
 from audiocli.pipelines.analyze.analyzer import LibraryAnalyzer
 from audiocli.pipelines.analyze.files import AnalyzeRequest, analyze_files
 from audiocli.pipelines.notes import transcribe_files
+from audiocli.tasks.beats import BeatRequest, BeatTracker, track_file, track_files
+from audiocli.tasks.beats.evaluation import evaluate as evaluate_beats
+from audiocli.tasks.beats.training import train as train_beats
 from audiocli.tasks.chords import ChordRecognizer, ChordRequest, recognize_file, recognize_files
 from audiocli.tasks.chords.evaluation import evaluate as evaluate_chords
 from audiocli.tasks.chords.training import train as train_chords
@@ -65,6 +68,8 @@ __all__ = [
     "AnalyzeRequest",
     "AudioCliError",
     "BatchOptions",
+    "BeatRequest",
+    "BeatTracker",
     "ChordRecognizer",
     "ChordRequest",
     "ChordResult",
@@ -96,6 +101,7 @@ __all__ = [
     "demo_song",
     "detect_file",
     "detect_files",
+    "evaluate_beats",
     "evaluate_chords",
     "evaluate_classes",
     "evaluate_encoder",
@@ -118,6 +124,9 @@ __all__ = [
     "separate_file",
     "separate_files",
     "tag",
+    "track_file",
+    "track_files",
+    "train_beats",
     "train_chords",
     "train_classes",
     "train_features",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from audiocli.errors import AudioError, UsageError
 from audiocli.io.overlay import Layer, overlaid
-from audiocli.tasks.onsets.clicks import LENGTH, QUIETEST, _clicks, write_clicks
+from audiocli.tasks.clicks import LENGTH, QUIETEST, _clicks, write_clicks
 
 
 def clicked(

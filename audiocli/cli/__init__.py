@@ -12,6 +12,7 @@ import click
 
 from audiocli import __version__
 from audiocli.cli.analyze import analyze
+from audiocli.cli.beats import beats
 from audiocli.cli.chords import chords
 from audiocli.cli.classify import classify
 from audiocli.cli.compare import compare
@@ -57,6 +58,7 @@ cli.add_command(analyze)
 cli.add_command(classify)
 cli.add_command(tag)
 cli.add_command(compare)
+cli.add_command(beats)
 cli.add_command(chords)
 cli.add_command(features)
 cli.add_command(notes)

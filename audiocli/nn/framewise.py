@@ -101,6 +101,9 @@ def in_segments(
     config: StftConfig | FilterbankConfig,
     compute: Callable[[Tensor], Tensor],
     blocks: Iterable[Audio],
+    *,
+    segment: float = SEGMENT,
+    context: float = CONTEXT,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield what `compute` gives for the frames of a stream, (frames, columns)."""
     where = next(iter((*network.parameters(), *network.buffers()))).device
@@ -111,7 +114,7 @@ def in_segments(
             values: NDArray[np.float32] = compute(audio)[0].float().cpu().numpy()
         return values.T[piece.start : piece.end]
 
-    pieces = _pieces(config, blocks)
+    pieces = _pieces(config, blocks, segment, context)
     for number, values in enumerate(ordered(computed, pieces, where), start=1):
         if number % SEGMENTS_KEPT == 0:
             give_back_memory()
@@ -126,9 +129,14 @@ class _Piece(NamedTuple):
     end: int
 
 
-def _pieces(config: StftConfig | FilterbankConfig, blocks: Iterable[Audio]) -> Iterator[_Piece]:
+def _pieces(
+    config: StftConfig | FilterbankConfig,
+    blocks: Iterable[Audio],
+    segment: float,
+    context: float,
+) -> Iterator[_Piece]:
     """Cut a stream into segments with context, each as soon as that is there."""
-    segment, context = round(SEGMENT * config.frame_rate), round(CONTEXT * config.frame_rate)
+    length, beside = round(segment * config.frame_rate), round(context * config.frame_rate)
     hop, half = config.hop_length, config.n_fft // 2
     buffer = np.zeros(half, np.float32)
     first = begin = samples = 0  # frame at the buffer's start, next frame to give, samples so far
@@ -137,19 +145,19 @@ def _pieces(config: StftConfig | FilterbankConfig, blocks: Iterable[Audio]) -> I
         nonlocal buffer, first, begin
         audio = buffer[: (needed_to - first - 1) * hop + config.n_fft]
         piece = _Piece(audio, begin - first, end - first)
-        begin, kept = end, max(end - context, 0)
+        begin, kept = end, max(end - beside, 0)
         buffer, first = buffer[(kept - first) * hop :], kept
         return piece
 
     for block in blocks:
         buffer = np.concatenate([buffer, block])
         samples += len(block)
-        while first + 1 + (len(buffer) - config.n_fft) // hop >= begin + segment + context:
-            yield cut(begin + segment, begin + segment + context)
+        while first + 1 + (len(buffer) - config.n_fft) // hop >= begin + length + beside:
+            yield cut(begin + length, begin + length + beside)
     total = 1 + samples // hop
     buffer = np.pad(buffer, (0, half + hop))
     while begin < total:
-        yield cut(min(begin + segment, total), min(begin + segment + context, total))
+        yield cut(min(begin + length, total), min(begin + length + beside, total))
 
 
 def activations(network: FramewiseNetwork, blocks: Iterable[Audio]) -> Iterator[Audio]:

@@ -54,6 +54,7 @@ FAMILIES = (
     "dense",
     "frame_crnn",
     "frame_rnn",
+    "frame_tcn",
     "hourglass",
     "live",
     "openunmix",

@@ -2,6 +2,7 @@
 
 import click
 
+from audiocli.cli.evaluate.beats import beats
 from audiocli.cli.evaluate.chords import chords
 from audiocli.cli.evaluate.classify import classify, tag
 from audiocli.cli.evaluate.features import features
@@ -15,6 +16,7 @@ def evaluate() -> None:
     """Score a model on data with reference annotations."""
 
 
+evaluate.add_command(beats)
 evaluate.add_command(chords)
 evaluate.add_command(classify)
 evaluate.add_command(features)

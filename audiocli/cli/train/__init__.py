@@ -2,6 +2,7 @@
 
 import click
 
+from audiocli.cli.train.beats import beats
 from audiocli.cli.train.chords import chords
 from audiocli.cli.train.classify import classify, tag
 from audiocli.cli.train.features import features
@@ -14,6 +15,7 @@ def train() -> None:
     """Train a network and write a model folder."""
 
 
+train.add_command(beats)
 train.add_command(chords)
 train.add_command(classify)
 train.add_command(features)

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from audiocli.io.formats.annotations import Annotation, Instants, Notes, Options, Segments
 from audiocli.io.formats.files import FORMATS, Format, find_format, format_of, render, write
-from audiocli.io.formats.reading import read_instants, read_segments, read_sequence
+from audiocli.io.formats.reading import read_beats, read_instants, read_segments, read_sequence
 from audiocli.io.formats.scores import read_notes
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "Segments",
     "find_format",
     "format_of",
+    "read_beats",
     "read_instants",
     "read_notes",
     "read_segments",

@@ -86,6 +86,8 @@ def _observations(annotation: Annotation) -> tuple[list[dict[str, Any]], dict[st
     if isinstance(annotation, Instants):
         times, confidences = table.pop("time"), table.pop("strength", nothing)
         durations, values = [0.0] * len(times), nothing
+        if annotation.name == "beat":  # whose value is the position in the bar
+            values = table.pop("position", nothing)
     else:
         times, ends = table.pop("start"), table.pop("end")
         confidences = table.pop("confidence", nothing)

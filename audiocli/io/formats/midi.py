@@ -1,13 +1,15 @@
 """Standard MIDI files: instants as clicks, segments as the chords they stand for, notes.
 
-One track at 120 beats a minute, whatever the music's tempo, and 960 ticks a beat: a time is at
-most 0.27 ms from where it should be, wherever in the file it is.
+One track, and 960 ticks a beat. Beats, and chords whose beats are known, carry the music's tempo
+(:mod:`audiocli.io.formats.tempo_map`); all else is written at 120 beats a minute. A time is at most
+a millisecond from where it should be, wherever in the file it is.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +17,7 @@ import numpy as np
 from audiocli.errors import UsageError
 from audiocli.io.formats.annotations import Annotation, Instants, Notes, Options, Segments
 from audiocli.io.formats.plain import one_line
+from audiocli.io.formats.tempo_map import TICKS_PER_BEAT, TempoMap, tempo_map
 
 if TYPE_CHECKING:
     import mido  # and late below, because few write MIDI
@@ -22,14 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["write_midi"]
 
 _TEMPO = 500_000  # microseconds a beat
-_TICKS_PER_BEAT = 960
-_TICKS_PER_SECOND = _TICKS_PER_BEAT * 1_000_000 / _TEMPO
+#: Of what has no tempo of its own: 120 beats a minute.
+_STEADY = TempoMap(np.array([0, TICKS_PER_BEAT]), np.array([0.0, _TEMPO / 1e6]), ())
 _PERCUSSION = 9  # channel 10, when counted from one
-_WOOD_BLOCK = 76  # "Hi Wood Block" of General MIDI
+_WOOD_BLOCK, _LOW_WOOD_BLOCK = 76, 77  # of General MIDI
 _CLICK = 0.05  # s
 _LOUDEST, _SOFTEST, _PLAIN = 127, 30, 90  # velocities
 
-Events = Iterator["tuple[int, mido.Message]"]
+Events = Iterable["tuple[int, mido.Message | mido.MetaMessage]"]
 
 
 def write_midi(annotation: Annotation, options: Options) -> bytes:
@@ -41,40 +44,54 @@ def write_midi(annotation: Annotation, options: Options) -> bytes:
     """
     import mido
 
+    clock = _clock(annotation, options)
     if isinstance(annotation, Instants):
-        events = _clicks(annotation)
+        events = _clicks(annotation, clock)
     elif isinstance(annotation, Notes):
-        events = _notes(annotation, bend=options.bend)
+        events = _notes(annotation, clock, bend=options.bend)
     else:
-        events = _chords(annotation, options)
+        events = _chords(annotation, options, clock)
     track = mido.MidiTrack()
     track.append(mido.MetaMessage("track_name", name=one_line(annotation.name)))
-    track.append(mido.MetaMessage("set_tempo", tempo=_TEMPO))
+    events = itertools.chain(clock.messages(), events)
     now = 0
     # Each note's end precedes what begins at the same tick: sorting keeps their order.
     for tick, message in sorted(events, key=lambda event: event[0]):
         track.append(message.copy(time=tick - now))
         now = tick
-    file = mido.MidiFile(type=0, ticks_per_beat=_TICKS_PER_BEAT, charset="utf-8")
+    file = mido.MidiFile(type=0, ticks_per_beat=TICKS_PER_BEAT, charset="utf-8")
     file.tracks.append(track)
     buffer = io.BytesIO()
     file.save(file=buffer)
     return buffer.getvalue()
 
 
-def _ticks(time: float) -> int:
-    return round(time * _TICKS_PER_SECOND)
+def _clock(annotation: Annotation, options: Options) -> TempoMap:
+    """Make the tempo map of beats, or of the beats that segments are written with."""
+    made = None
+    if isinstance(annotation, Instants):
+        if annotation.name == "beat":
+            positions = annotation.columns.get("position")
+            places = None if positions is None else positions.astype(int).tolist()
+            made = tempo_map(annotation.times, places)
+    elif options.beats is not None:
+        bars = np.zeros(0) if options.bars is None else options.bars
+        firsts = np.isin(np.round(options.beats, 6), np.round(bars, 6))
+        made = tempo_map(options.beats, firsts.astype(int).tolist())
+    return made or _STEADY
 
 
-def _clicks(instants: Instants) -> Events:
+def _clicks(instants: Instants, clock: TempoMap) -> Events:
     import mido
 
     times = instants.times.tolist()
+    places = instants.columns.get("position", np.ones(len(times)))
     for index, (time, velocity) in enumerate(zip(times, _velocities(instants), strict=True)):
-        start, end = _ticks(time), _ticks(time + _CLICK)
+        start, end = clock.tick(time), clock.tick(time + _CLICK)
         if index + 1 < len(times):
-            end = min(end, _ticks(times[index + 1]))  # the same note cannot sound twice at once
-        note = {"channel": _PERCUSSION, "note": _WOOD_BLOCK, "velocity": velocity}
+            end = min(end, clock.tick(times[index + 1]))  # one note cannot sound twice at once
+        block = _WOOD_BLOCK if places[index] == 1 else _LOW_WOOD_BLOCK
+        note = {"channel": _PERCUSSION, "note": block, "velocity": velocity}
         yield start, mido.Message("note_on", **note)
         yield end, mido.Message("note_off", **note)
 
@@ -87,7 +104,7 @@ def _velocities(instants: Instants) -> list[int]:
     return [round(_SOFTEST + share * (_LOUDEST - _SOFTEST)) for share in scaled.tolist()]
 
 
-def _chords(segments: Segments, options: Options) -> Events:
+def _chords(segments: Segments, options: Options, clock: TempoMap) -> Events:
     import mido
 
     pitches_of = options.pitches
@@ -98,7 +115,7 @@ def _chords(segments: Segments, options: Options) -> Events:
         )
     spans = zip(segments.starts.tolist(), segments.ends.tolist(), segments.labels, strict=True)
     for start, end, label in spans:
-        first, last = _ticks(start), _ticks(end)
+        first, last = clock.tick(start), clock.tick(end)
         yield first, mido.MetaMessage("marker", text=one_line(label))
         if last > first:
             notes = [{"note": pitch, "velocity": _PLAIN} for pitch in pitches_of(label)]
@@ -110,7 +127,7 @@ _BEND_RANGE = 2.0  # semitones that the pitch wheel reaches, unless a player was
 _SEMITONE = 8192 / _BEND_RANGE  # steps of the wheel
 
 
-def _notes(notes: Notes, *, bend: bool) -> Events:
+def _notes(notes: Notes, clock: TempoMap, *, bend: bool) -> Events:
     """Give the nearest notes, the surer the louder; with `bend`, the wheel has the cents."""
     import mido
 
@@ -122,7 +139,7 @@ def _notes(notes: Notes, *, bend: bool) -> Events:
         velocities = [round(_SOFTEST + share * (_LOUDEST - _SOFTEST)) for share in shares]
     starts, ends = notes.starts.tolist(), notes.ends.tolist()
     for index, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        first, last = _ticks(start), _ticks(end)
+        first, last = clock.tick(start), clock.tick(end)
         if last <= first:
             continue
         note = {"note": int(numbers[index])}

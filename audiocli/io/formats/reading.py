@@ -34,7 +34,7 @@ from audiocli.io.audio.info import StrPath, printable
 from audiocli.io.formats.annotations import Segments
 from audiocli.io.names import plain_words
 
-__all__ = ["read_instants", "read_segments", "read_sequence"]
+__all__ = ["read_beats", "read_instants", "read_segments", "read_sequence"]
 
 _SEGMENT = ("start", "end", "label")
 _INDEX = frozenset({"", "index", "unnamed: 0"})  # what pandas calls the column of row numbers
@@ -52,6 +52,49 @@ def read_instants(path: StrPath, *, namespace: str = "onset") -> NDArray[np.floa
     records = _records(path, ("time",), (namespace,))
     times = [_seconds(where, record, _time_of(record)) for where, record in records]
     return np.sort(np.array(times, dtype=np.float64))
+
+
+def read_beats(path: StrPath) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
+    r"""Read beats, and their positions in the bar where these are given.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file, as for :func:`read_instants`. The second column, or that which is called
+        'position', 'beat' or 'downbeat', is the position: 1 begins a bar, and what other
+        beats have, 2, 3, 4 or 0 throughout, is read but says no more. In JAMS it is the value of
+        an observation.
+
+    Returns
+    -------
+    times : ndarray of float64, shape (n,)
+        In seconds, ascending.
+    positions : ndarray of int64, shape (n,), or None
+        None if one is missing or is no whole number.
+
+    Raises
+    ------
+    DataError
+        As :func:`read_instants`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.beats"
+    ...     _ = path.write_text("0.5 1\n1.0 2\n")
+    ...     read_beats(path)
+    (array([0.5, 1. ]), array([1, 2]))
+    """
+    path = Path(path)
+    rows = [
+        (_seconds(where, record, _time_of(record)), _position(record))
+        for where, record in _records(path, ("time", "position"), ("beat",))
+    ]
+    rows.sort(key=lambda row: row[0])
+    times = np.array([time for time, _ in rows], dtype=np.float64)
+    known = [position for _, position in rows if position is not None]
+    return times, np.array(known, np.int64) if rows and len(known) == len(rows) else None
 
 
 def read_segments(path: StrPath, *, namespace: str | None = None) -> Segments:
@@ -320,6 +363,17 @@ def _is_number(cell: str) -> bool:
 
 def _time_of(record: Mapping[str, Any]) -> str:
     return next((name for name in _TIMES if name in record), "time")
+
+
+def _position(record: Mapping[str, Any]) -> int | None:
+    for name in ("position", "beat", "downbeat", "value"):
+        try:
+            number = float(str(record[name]).split()[0])  # some tell more behind it
+        except (KeyError, IndexError, ValueError):
+            continue
+        if number.is_integer():
+            return int(number)
+    return None
 
 
 def _seconds(where: str, record: Mapping[str, Any], name: str) -> float:

@@ -20,7 +20,7 @@ from audiocli.io.audio.streaming import decoding
 from audiocli.io.formats import Instants
 from audiocli.nn import models, registry
 from audiocli.tasks import plotting
-from audiocli.tasks.onsets.clicks import write_clicks
+from audiocli.tasks.clicks import write_clicks
 from audiocli.tasks.onsets.detector import DEFAULT_MODEL, OnsetDetector, Onsets
 from audiocli.tasks.runner import (
     AnnotationResults,

@@ -14,6 +14,7 @@ from audiocli.io.overlay import Audio, Layer, write_overlaid
 __all__ = ["write_clicks"]
 
 PITCH = 2000.0  # Hz; at low sample rates a quarter of the rate
+ACCENT = 1.5  # how much higher, and louder, an accented one is
 DECAY = 0.006  # seconds to 1/e
 LENGTH = 0.03  # seconds
 #: Peak of a click over the recording's root mean square; 12 dB carries over a dense mix.
@@ -26,22 +27,32 @@ def write_clicks(
     target: Path,
     times: NDArray[np.float64],
     *,
+    accents: NDArray[np.bool_] | None = None,
     name: str | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write a file's sound with a click at each time, in constant memory."""
+    """Write a file's sound with a click at each time, in constant memory.
+
+    Takes ``times`` (clicks,); those at ``accents`` are higher and louder, as a metronome's.
+    """
 
     def make(level: Level, rate: int) -> Layer:
         height = max(PROMINENCE * level.rms, QUIETEST)
-        return Layer(height, _clicks(times, rate, height))
+        if accents is None:
+            return Layer(height, _clicks(times, rate, height, PITCH))
+        high = _clicks(times[accents], rate, ACCENT * height, ACCENT * PITCH)
+        low = _clicks(times[~accents], rate, height, PITCH)
+        return Layer(ACCENT * height, lambda first, end: high(first, end) + low(first, end))
 
     write_overlaid(source, target, make, name=name, overwrite=overwrite)
 
 
-def _clicks(times: NDArray[np.float64], rate: int, height: float) -> Callable[[int, int], Audio]:
+def _clicks(
+    times: NDArray[np.float64], rate: int, height: float, pitch: float
+) -> Callable[[int, int], Audio]:
     """Return a function that computes any range of samples of the clicks."""
     t = np.arange(round(LENGTH * rate)) / rate
-    pitch = min(PITCH, rate / 4)
+    pitch = min(pitch, rate / 4)
     click = (height * np.sin(2 * np.pi * pitch * t) * np.exp(-t / DECAY)).astype(np.float32)
     starts = np.round(times * rate).astype(int)
 

@@ -1,0 +1,58 @@
+"""``audiocli evaluate beats``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from audiocli.cli.evaluate.options import Evaluating, evaluation_options, only_option
+from audiocli.cli.options import FOLDER
+
+
+@click.command()
+@click.argument("data", nargs=-1, required=True, type=FOLDER)
+@click.option("--model", default="tcn", show_default=True, help="Name or model folder.")
+@only_option
+@click.option(
+    "--tracker",
+    default="audiocli",
+    show_default=True,
+    type=click.Choice(["audiocli", "librosa"]),
+    help="librosa: its own tracker, for comparison.",
+)
+@evaluation_options(shown="How to print a row a file, and the total.")
+def beats(
+    data: tuple[Path, ...],
+    model: str,
+    only: tuple[str, ...],
+    tracker: str,
+    evaluating: Evaluating,
+) -> None:
+    """Score beat tracking: F-measures of beats and downbeats, and the tempo.
+
+    DATA: folders of recordings with NAME.beats, NAME.csv or NAME.jams beside them. Tolerance is
+    70 ms, the first 5 s are left out, and the total is the mean over recordings. The tempo is right
+    within 4 %; octave takes its half and double as well.
+    """
+    from audiocli.cli.progress import finish
+    from audiocli.cli.tables import show_rows
+    from audiocli.tasks.beats.evaluation import evaluate, record_scores
+
+    if evaluating.record and tracker != "audiocli":
+        raise click.UsageError("--record writes into a model; leave out --tracker")
+    evaluation = evaluate(
+        data,
+        model,
+        only=only,
+        tracker=tracker,
+        n_jobs=evaluating.n_jobs,
+        device=evaluating.device,
+        listener=evaluating.reporter(),
+    )
+    rows = [score.row() for score in evaluation.scores]
+    total = evaluation.total
+    show_rows(rows, None if total is None else {**total.row(), "file": "all"}, evaluating.form)
+    if evaluating.record and total is not None:
+        record_scores(model, total, evaluating.record)
+    finish(evaluation.summary, quiet=evaluating.quiet)

@@ -1,0 +1,105 @@
+"""``audiocli train beats``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from audiocli.cli.options import FOLDER
+from audiocli.cli.train.options import (
+    COUNT,
+    Shown,
+    TrainCommand,
+    Training,
+    WholeNumbers,
+    cache_option,
+    dev_option,
+    finish,
+    hold_out_option,
+    start_option,
+    training_options,
+)
+
+
+@click.command(cls=TrainCommand)
+@click.argument("data", nargs=-1, required=True, type=FOLDER)
+@hold_out_option
+@dev_option
+@click.option(
+    "--arch",
+    "architecture",
+    default="tcn",
+    show_default=True,
+    type=click.Choice(["blstm", "tcn"]),
+    help="blstm: Böck and Schedl 2011; tcn: the default tracker.",
+)
+@start_option
+@click.option("--hidden-size", type=COUNT, help="Units of a layer and direction. [25; tcn: 48]")
+@click.option("--layers", "num_layers", type=COUNT, help="Recurrent or dilated layers. [3; tcn: 9]")
+@click.option("--channels", type=WholeNumbers(), help="Channels of the convolutions. "
+              "[tcn: 12,24,32]")  # fmt: skip
+@click.option(
+    "--augment",
+    default="wide",
+    show_default=True,
+    type=click.Choice(["none", "wide"]),
+    help="wide: tempo, pitch, level, EQ, noise, missing bands.",
+)
+@click.option(
+    "--tolerance",
+    default=0.04,
+    show_default=True,
+    type=click.FloatRange(0, 0.1),
+    help="Seconds by which an activation may be beside a beat.",
+)
+@cache_option
+@training_options(epochs=30, steps=100, batch_size=6, seconds=20.0)
+def beats(
+    data: tuple[Path, ...],
+    held_out: tuple[str, ...],
+    dev: tuple[Path, ...],
+    architecture: str,
+    start: str | None,
+    hidden_size: int | None,
+    num_layers: int | None,
+    channels: list[int] | None,
+    augment: str,
+    tolerance: float,
+    cache_dir: Path | None,
+    training: Training,
+) -> None:
+    """Train a network that finds beats and downbeats.
+
+    DATA: folders of recordings with NAME.beats, NAME.csv or NAME.jams beside them (times in
+    seconds, and the position in the bar, 1 at its beginning); every folder is drawn from as often
+    as the others, whatever its size.
+    """
+    from audiocli.tasks.beats.examples import AUGMENTATIONS
+    from audiocli.tasks.beats.training import TrainingConfig, sizes, train
+
+    config = TrainingConfig(
+        architecture=architecture,
+        arguments=sizes(architecture, hidden_size, num_layers, channels),
+        augmentation=AUGMENTATIONS[augment],
+        tolerance=tolerance,
+        seconds=training.seconds,
+        recipe=training.fit_config(),
+    )
+    with Shown(training.epochs, "dev F-measure {:.1f} %") as shown:
+        entry = train(
+            data,
+            training.output,
+            config,
+            held_out=held_out,
+            dev=dev,
+            licences=training.licences,
+            start=start,
+            cache=cache_dir,
+            skip_unreadable=training.skip_unreadable,
+            device=training.device,
+            stage=shown.stage,
+            report=shown.report,
+            progress=shown.progress,
+        )
+    finish(entry)

@@ -1,0 +1,385 @@
+"""Decode beats: the best path through tempo and place in the bar.
+
+What is decoded are two activations a frame: how likely there is a beat, and how likely it begins a
+bar. A path through them is a sequence of beats, each with its place in the bar and the time until
+the next one. Beats that follow each other may differ a little in length; a bar is seldom cut short,
+the metre seldom changes, and where nothing beats for long the path leaves the beat.
+
+This is the bar-pointer model of Krebs, Böck and Widmer with one frame as a beat's zone, in its
+semi-Markov form: since nothing can happen between two beats, one step of the search is a beat and
+not a frame, and what is remembered of a frame is a few hundred bytes.
+
+Units: times in seconds, tempi in beats a minute, intervals in frames.
+
+References
+----------
+Krebs, Böck, Widmer: An efficient state-space model for joint tempo and meter tracking. ISMIR 2015.
+Böck, Krebs, Widmer: Joint beat and downbeat tracking with recurrent neural networks. ISMIR 2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["BarPointer", "track"]
+
+Curves = NDArray[np.float32]
+Times = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+NEVER = -1e9
+#: Frames after which the best path so far is fixed, up to as many frames before.
+WINDOW = 6000
+LEAST = 1e-4  # probability of anything
+
+
+@dataclass(frozen=True)
+class BarPointer:
+    """How activations become beats.
+
+    Parameters
+    ----------
+    tempo_range : tuple of float
+        Slowest and fastest tempo, in beats a minute.
+    meters : tuple of int
+        Beats a bar that are considered.
+    steadiness : float
+        Log probability lost per relative change of the interval from beat to beat.
+    zone : float
+        Share of the frames that a beat is as likely as not to be in: a beat of probability
+        1 / `zone` says nothing.
+    bar_weight : float
+        How much the downbeat's activation counts, beside the beat's.
+    bar_share : float
+        Activation of the downbeat at a beat of which nothing is known.
+    break_cost, meter_cost, leave_cost : float
+        Log probability lost where a bar is cut short, the metre changes, and the beat is left or
+        found again.
+
+    Raises
+    ------
+    ValueError
+        If a value cannot be.
+
+    Examples
+    --------
+    >>> BarPointer().meters
+    (3, 4)
+    """
+
+    tempo_range: tuple[float, float] = (55.0, 215.0)
+    meters: tuple[int, ...] = (3, 4)
+    steadiness: float = 100.0
+    zone: float = 16.0
+    bar_weight: float = 1.0
+    bar_share: float = 0.25
+    break_cost: float = 9.0
+    meter_cost: float = 12.0
+    leave_cost: float = 8.0
+
+    def __post_init__(self) -> None:
+        low, high = self.tempo_range
+        if not 10 <= low < high <= 1000:
+            raise ValueError(f"tempi from {low:g} to {high:g} must rise, between 10 and 1000")
+        if not self.meters or any(not 1 <= meter <= 24 for meter in self.meters):
+            raise ValueError(f"meters {self.meters} must be beats a bar, from 1 to 24")
+        if not 0 < self.bar_share < 1 or self.zone <= 2:
+            raise ValueError("bar_share lies between 0 and 1, and zone above 2")
+
+
+def track(activations: Curves, frame_rate: float, model: BarPointer) -> tuple[Times, Places]:
+    """Find the beats, and the place of each in its bar.
+
+    Parameters
+    ----------
+    activations : ndarray, shape (frames, 2)
+        Of the beat and of the downbeat, between 0 and 1; frame t is at t / `frame_rate` seconds.
+    frame_rate : float
+        Frames a second.
+    model : BarPointer
+        What paths there are, and what they cost.
+
+    Returns
+    -------
+    times : ndarray, shape (beats,)
+        In seconds, rising; at the peaks of the activation, between frames.
+    places : ndarray of int, shape (beats,)
+        1 for the first beat of a bar.
+
+    Raises
+    ------
+    ValueError
+        If there are not two activations a frame, or the tempo range holds no whole interval.
+
+    Examples
+    --------
+    >>> activations = np.full((500, 2), 0.01, np.float32)
+    >>> activations[10::25, 0] = 0.9
+    >>> activations[10::100, 1] = 0.9
+    >>> times, places = track(activations, 50.0, BarPointer())
+    >>> times[:5].tolist(), places[:5].tolist()
+    ([0.2, 0.7, 1.2, 1.7, 2.2], [1, 2, 3, 4, 1])
+    """
+    activations = np.asarray(activations, np.float32)
+    if activations.ndim != 2 or activations.shape[1] != 2:
+        raise ValueError(f"activations have shape (frames, 2), not {activations.shape}")
+    frames, states = _Search(model, frame_rate).path(_evidence(activations, model))
+    places = _Grid(model.meters).places[states]
+    return _at_peaks(activations[:, 0], frames) / frame_rate, places
+
+
+def _evidence(activations: Curves, model: BarPointer) -> Curves:
+    """Give what a beat, and a downbeat, in a frame gain over none: (frames, 2)."""
+    # A beat may be a frame beside the peak: it is refined in the end.
+    wide = np.pad(activations, ((1, 1), (0, 0)))
+    near = np.maximum(np.maximum(wide[:-2], wide[2:]), activations)
+    beat, bar = np.clip(near.T, LEAST, 1 - LEAST)
+    beats = np.log(beat) - np.log((1 - beat) / (model.zone - 1))
+    first = model.bar_weight * np.log(bar / model.bar_share)
+    later = model.bar_weight * np.log((1 - bar) / (1 - model.bar_share))
+    return np.stack([beats + later, beats + first], axis=1).astype(np.float32)
+
+
+class _Grid:
+    """The places of beats in bars of all metres, one after the other."""
+
+    def __init__(self, meters: Sequence[int]) -> None:
+        self.places = np.concatenate([np.arange(1, meter + 1) for meter in meters])
+        self.firsts = np.flatnonzero(self.places == 1)
+        self.count = len(self.places)
+        ends = np.append(self.firsts[1:], self.count) - 1
+        #: Of each place the one before it; of a first one the last of the same metre.
+        self.before = np.arange(self.count) - 1
+        self.before[self.firsts] = ends
+        self.lasts = ends
+
+
+class _Search:
+    """Viterbi's search, a block of frames at a time, as long as the shortest interval."""
+
+    def __init__(self, model: BarPointer, frame_rate: float) -> None:
+        low, high = model.tempo_range
+        shortest = max(int(np.ceil(60 * frame_rate / high)), 2)
+        longest = int(np.floor(60 * frame_rate / low))
+        if longest < shortest:
+            raise ValueError(f"no interval of whole frames has a tempo from {low:g} to {high:g}")
+        self.intervals = np.arange(shortest, longest + 1)
+        self.model, self.grid = model, _Grid(model.meters)
+        self.block, self.memory = shortest, longest
+        self.offsets, self.costs = self._tempo_changes()
+        self.breaks = self._breaks()
+
+    def _tempo_changes(self) -> tuple[list[int], Curves]:
+        """Give what it costs to go on with an interval from one that is so many frames longer."""
+        intervals, count = self.intervals, len(self.intervals)
+        reach = min(count - 1, max(1, int(np.ceil(0.12 * self.memory))))
+        offsets = list(range(-reach, reach + 1))
+        costs = np.full((len(offsets), count), NEVER, np.float32)
+        for row, offset in zip(costs, offsets, strict=True):
+            origin = np.arange(count) + offset
+            there = (origin >= 0) & (origin < count)
+            ratio = intervals[there] / intervals[origin[there]]
+            row[there] = -self.model.steadiness * np.abs(ratio - 1)
+        return offsets, costs
+
+    def _breaks(self) -> Curves:
+        """Give what it costs to begin a bar of a metre after a beat: (metres, places)."""
+        grid, model = self.grid, self.model
+        costs = np.full((len(grid.firsts), grid.count), -model.break_cost, np.float32)
+        for row, (first, last) in enumerate(zip(grid.firsts, grid.lasts, strict=True)):
+            costs[row, grid.lasts] = -model.meter_cost
+            others = (np.arange(grid.count) < first) | (np.arange(grid.count) > last)
+            costs[row, others] = np.minimum(costs[row, others], -model.meter_cost)
+            costs[row, last] = 0.0
+        return costs
+
+    def path(self, evidence: Curves) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Give the frames of the beats and their places in the grid."""
+        memory, count, size = self.memory, self.grid.count, len(self.intervals)
+        entered = np.full((memory, count, size), NEVER, np.float32)
+        out = np.float32(NEVER)  # of the beat, after it was found once
+        trail = _Trail(self)
+        total = len(evidence)
+        for begin in range(0, total, self.block):
+            here = evidence[begin : begin + self.block]
+            arriving = self._arriving(entered, len(here))
+            best, origin = self._tempo(arriving)
+            left, leavers = self._leaving(arriving, out)
+            new, came_from = self._places(best, np.concatenate([[out], left[:-1]]), here)
+            out = left[-1]
+            trail.add(origin, came_from, leavers)
+            entered = np.concatenate([entered[len(here) :], new])
+            if trail.length >= 2 * WINDOW:
+                trail.settle(entered, begin + len(here))
+        return trail.finish(entered, out + np.float32(self.model.leave_cost), total)
+
+    def _arriving(self, entered: Curves, length: int) -> Curves:
+        """Give the score of beats that end in each frame of a block: (frames, places, intervals).
+
+        `entered` holds the scores of beats that began in the frames before the block.
+        """
+        rows = self.memory + np.arange(length)[:, None] - self.intervals[None]
+        arriving: Curves = entered[rows, :, np.arange(len(self.intervals))[None]]
+        return arriving.transpose(0, 2, 1)
+
+    def _tempo(self, arriving: Curves) -> tuple[Curves, NDArray[np.uint8]]:
+        """Choose for each interval to come the best one before it."""
+        count = arriving.shape[-1]
+        best = np.full(arriving.shape, NEVER, np.float32)
+        origin = np.zeros(arriving.shape, np.int16)
+        for offset, cost in zip(self.offsets, self.costs, strict=True):
+            to = slice(max(0, -offset), count - max(0, offset))
+            source = slice(max(0, offset), count + min(0, offset))
+            value = arriving[..., source] + cost[to]
+            better = value > best[..., to]
+            np.copyto(best[..., to], value, where=better)
+            np.copyto(origin[..., to], np.int16(offset), where=better)
+        return best, (origin + np.arange(count)).astype(np.uint8)
+
+    def _leaving(self, arriving: Curves, out: np.float32) -> tuple[Curves, NDArray[np.int32]]:
+        """Give the score of being out of the beat in each frame, and which beat was left for it."""
+        flat = arriving.reshape(len(arriving), -1)
+        last = flat.argmax(axis=1)
+        leaving = flat[np.arange(len(flat)), last] - self.model.leave_cost
+        best = np.maximum.accumulate(np.concatenate([[out], leaving]))
+        stayed = best[1:] <= best[:-1]
+        return best[1:].astype(np.float32), np.where(stayed, -1, last).astype(np.int32)
+
+    def _places(
+        self, best: Curves, out: Curves, evidence: Curves
+    ) -> tuple[Curves, NDArray[np.uint8]]:
+        """Go on to the next places in the bar, or begin here; add the evidence."""
+        grid = self.grid
+        new = best[:, grid.before]
+        came_from = np.broadcast_to(grid.before.astype(np.uint8)[None, :, None], new.shape).copy()
+        for row, first in enumerate(grid.firsts):
+            other = best + self.breaks[row][None, :, None]
+            source = other.argmax(axis=1)
+            new[:, first] = np.take_along_axis(other, source[:, None], axis=1)[:, 0]
+            came_from[:, first] = source
+        found_again = out - self.model.leave_cost
+        start = np.maximum(found_again, 0.0).astype(np.float32)[:, None, None]  # 0: for the first
+        begins = start > new
+        new = np.where(begins, start, new)
+        came_from[begins] = START
+        first_time = (found_again <= 0.0)[:, None, None] & begins
+        came_from[first_time] = FIRST
+        is_first = (grid.places == 1).astype(int)
+        return new + evidence[:, is_first][..., None], came_from
+
+
+#: In the place of a place: the beat was found again, or for the first time.
+START, FIRST = 254, 255
+
+
+class _Trail:
+    """Where each beat came from; what is settled is forgotten."""
+
+    def __init__(self, search: _Search) -> None:
+        self.search = search
+        self.origins: list[NDArray[np.uint8]] = []
+        self.sources: list[NDArray[np.uint8]] = []
+        self.leavers: list[NDArray[np.int32]] = []
+        self.first = self.length = 0  # frame of the oldest that is kept, number that are kept
+        self.settled: list[tuple[int, int]] = []
+
+    def add(
+        self,
+        origin: NDArray[np.uint8],
+        source: NDArray[np.uint8],
+        leavers: NDArray[np.int32],
+    ) -> None:
+        self.origins.append(origin)
+        self.sources.append(source)
+        self.leavers.append(leavers)
+        self.length += len(origin)
+
+    def settle(self, entered: Curves, end: int) -> None:
+        """Fix the beats that are older than a window, and forget what led to them."""
+        limit = end - WINDOW
+        found = [each for each in self._back(self._latest(entered, end)) if each[0] < limit]
+        self._keep(found)
+        while self.first + len(self.origins[0]) <= limit - 2 * self.search.memory:
+            self.first += len(self.origins[0])
+            self.length -= len(self.origins.pop(0))
+            self.sources.pop(0)
+            self.leavers.pop(0)
+
+    def finish(
+        self, entered: Curves, out: np.float32, end: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Go back from the best end."""
+        latest = self._latest(entered, end)
+        if max(float(out), 0.0) < latest[0]:
+            self._keep(self._back(latest))
+        elif out > 0.0:
+            self._keep(self._back(self._left(end - 1)))
+        pairs = np.array(self.settled, np.intp).reshape(-1, 2)
+        return pairs[:, 0], pairs[:, 1]
+
+    def _keep(self, found: list[tuple[int, int]]) -> None:
+        last = self.settled[-1][0] if self.settled else -1
+        gap = self.search.intervals[0] // 2
+        self.settled += [each for each in found if last < 0 or each[0] > last + gap]
+
+    def _latest(self, entered: Curves, end: int) -> tuple[float, int, int, int]:
+        """Give score, frame, place and interval of the best beat whose next lies beyond the end."""
+        memory, intervals = self.search.memory, self.search.intervals
+        ages = memory - np.arange(memory)  # frames from each row to the end
+        going_on = ages[:, None, None] <= intervals[None, None, :]
+        scores = np.where(going_on, entered, NEVER)
+        row, place, interval = np.unravel_index(int(scores.argmax()), scores.shape)
+        return float(scores.max()), end - memory + int(row), int(place), int(interval)
+
+    def _left(self, frame: int) -> tuple[float, int, int, int]:
+        """Give the beat after which the path was out of the beat at a frame."""
+        size = len(self.search.intervals)
+        while frame >= self.first:
+            leaver = self._at(self.leavers, frame)
+            if leaver >= 0:
+                place, interval = divmod(int(leaver), size)
+                return 0.0, frame - int(self.search.intervals[interval]), place, interval
+            frame -= 1
+        return 0.0, -1, 0, 0
+
+    def _at(
+        self, blocks: list[NDArray[np.generic]] | list[NDArray[np.int32]], frame: int
+    ) -> object:
+        index, row = divmod(frame - self.first, self.search.block)
+        return blocks[index][row]
+
+    def _back(self, latest: tuple[float, int, int, int]) -> list[tuple[int, int]]:
+        """Follow a path back as far as is remembered; the beats in their order."""
+        _, frame, place, interval = latest
+        intervals, found = self.search.intervals, []
+        while frame >= self.first:
+            found.append((frame, place))
+            source = int(self._at(self.sources, frame)[place, interval])
+            if source == FIRST:
+                break
+            if source == START:
+                _, frame, place, interval = self._left(frame - 1)
+                continue
+            interval = int(self._at(self.origins, frame)[source, interval])
+            frame, place = frame - int(intervals[interval]), source
+        return found[::-1]
+
+
+def _at_peaks(curve: Curves, frames: NDArray[np.intp]) -> Times:
+    """Move beats to the highest frame beside them, and between frames by the parabola there."""
+    if not len(frames):
+        return np.zeros(0)
+    padded = np.pad(curve.astype(np.float64), 2)
+    around = padded[frames[:, None] + np.arange(1, 4)]
+    near = frames + around.argmax(axis=1) - 1
+    near = np.clip(near, 0, len(curve) - 1)
+    left, here, right = padded[near + 1], padded[near + 2], padded[near + 3]
+    bend = left - 2 * here + right
+    peaked = (bend < 0) & (here >= left) & (here >= right) & (near > 0) & (near < len(curve) - 1)
+    shift = np.where(peaked, 0.5 * (left - right) / np.where(peaked, bend, -1.0), 0.0)
+    return np.maximum.accumulate(near + shift)

@@ -1,0 +1,400 @@
+"""Train the beat trackers: loss, score and the training run.
+
+The other half of :mod:`audiocli.tasks.beats`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from audiocli.errors import UsageError, suggest
+from audiocli.nn import models, registry
+from audiocli.nn.fit import Epoch, FitConfig
+from audiocli.nn.framewise import FramewiseNetwork
+from audiocli.nn.frontend import Filterbank, FilterbankConfig
+from audiocli.nn.provenance import chosen_on, data_sets, licence_of_each
+from audiocli.tasks.annotated import find_recordings, gather
+from audiocli.tasks.beats.examples import (
+    ANNOTATIONS,
+    AUGMENTATIONS,
+    Augmentation,
+    Excerpts,
+    Take,
+    examples,
+    load,
+)
+from audiocli.tasks.beats.scoring import f_measure
+from audiocli.tasks.trainer import Card, Run, Validation, described, identity_of, origin_of
+from audiocli.tasks.training_data import Stage, by_folder, read_parts, refuse_empty
+
+__all__ = ["ARCHITECTURES", "TrainingConfig", "loss", "peaks", "score", "sizes", "train"]
+
+#: Windows of 23, 46 and 93 ms, each with its rises, a hundred frames a second.
+BOECK = FilterbankConfig(
+    sample_rate=22_050, n_ffts=(512, 1024, 2048), hop_length=220, bands=20, fmax=10_000.0
+)
+#: A window of 46 ms, to place a stroke, and of 186 ms, to tell the bass from the chord.
+WIDE = FilterbankConfig(
+    sample_rate=22_050, n_ffts=(1024, 4096), hop_length=441, bands=81, scale="log",
+    fmin=30.0, fmax=10_000.0, difference=False,
+)  # fmt: skip
+#: What ``--arch`` names: a registered architecture, its front-end, and its arguments.
+ARCHITECTURES: dict[str, tuple[str, FilterbankConfig, dict[str, Any]]] = {
+    "blstm": ("frame-rnn", BOECK, {"num_outputs": 2, "hidden_size": 25}),
+    "tcn": ("frame-tcn", WIDE, {"num_outputs": 2}),
+}
+#: How much more a frame with a beat, and with a downbeat, weighs than one without.
+POSITIVE = (4.0, 8.0)
+#: Heights that a peak must have, of which the best is taken for the score.
+THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that makes a training run, so that it can be run again.
+
+    Parameters
+    ----------
+    architecture : str
+        One of ``ARCHITECTURES``.
+    arguments : dict
+        More arguments of the architecture, over those of the name.
+    augmentation : Augmentation
+        How recordings are varied.
+    tolerance : float
+        Seconds by which an activation may be beside a beat at no loss.
+    seconds : float
+        Length of an example.
+    recipe : FitConfig
+        Optimiser and schedule.
+
+    Raises
+    ------
+    UsageError
+        On an unknown name, or a length or tolerance that cannot be.
+
+    Examples
+    --------
+    >>> TrainingConfig(architecture="blstm").frontend.bands
+    20
+    """
+
+    architecture: str = "tcn"
+    arguments: dict[str, Any] = field(default_factory=dict)
+    augmentation: Augmentation = AUGMENTATIONS["wide"]
+    tolerance: float = 0.04
+    seconds: float = 20.0
+    recipe: FitConfig = field(default_factory=FitConfig)
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            hint = suggest(self.architecture, ARCHITECTURES)
+            raise UsageError(f"unknown architecture {self.architecture!r}: {hint}")
+        if self.seconds < 1 or not 0 <= self.tolerance <= 0.1:
+            raise UsageError("examples last 1 s or longer, tolerance lies between 0 and 0.1 s")
+
+    @property
+    def frontend(self) -> FilterbankConfig:
+        """The front-end of the network."""
+        return ARCHITECTURES[self.architecture][1]
+
+    @property
+    def excerpts(self) -> Excerpts:
+        """What its examples are like."""
+        return Excerpts(self.frontend, self.augmentation, self.seconds, self.recipe.batch_size)
+
+    def build(self) -> FramewiseNetwork:
+        """Make the network with fresh weights."""
+        name, frontend, arguments = ARCHITECTURES[self.architecture]
+        torch.manual_seed(self.recipe.seed)
+        network = models.build(name, frontend, {**arguments, **self.arguments})
+        assert isinstance(network, FramewiseNetwork)  # narrows the type; all of the above are
+        return network
+
+
+def sizes(
+    architecture: str,
+    hidden_size: int | None = None,
+    num_layers: int | None = None,
+    channels: Sequence[int] | None = None,
+) -> dict[str, Any]:
+    """Write sizes as arguments of an architecture; what is None is left to it.
+
+    Parameters
+    ----------
+    architecture : str
+        One of ``ARCHITECTURES``.
+    hidden_size, num_layers : int, optional
+    channels : sequence of int, optional
+        Of the convolutions.
+
+    Examples
+    --------
+    >>> sizes("blstm", num_layers=2)
+    {'num_layers': 2, 'recurrent_layers': [1, 2]}
+    """
+    given: dict[str, Any] = {"hidden_size": hidden_size, "num_layers": num_layers,
+                             "channels": None if channels is None else list(channels)}  # fmt: skip
+    if num_layers and ARCHITECTURES[architecture][0] == "frame-rnn":
+        given["recurrent_layers"] = list(range(1, num_layers + 1))
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def loss(logits: Tensor, targets: Tensor, tolerance: int) -> Tensor:
+    """Compute the shift-tolerant cross entropy.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (batch, 2, frames)
+    targets : Tensor, shape (batch, 2, frames)
+        1 at beats and at downbeats, 0 elsewhere, NaN where it is not known.
+    tolerance : int
+        An activation may be so many frames beside a beat; what is up to twice as far counts for
+        nothing.
+
+    Returns
+    -------
+    Tensor
+        A scalar: the mean over frames.
+
+    References
+    ----------
+    Foscarin, Schlüter, Widmer: Beat this! Accurate beat tracking without DBN postprocessing.
+    ISMIR 2024.
+
+    Examples
+    --------
+    >>> targets = torch.zeros(1, 2, 50)
+    >>> targets[..., 20] = 1
+    >>> early, late = torch.full((2, 1, 2, 50), -9.0)
+    >>> early[..., 18], late[..., 26] = 9.0, 9.0
+    >>> bool(loss(early, targets, 2) < 0.01), bool(loss(late, targets, 2) > 1)
+    (True, True)
+    """
+    known = (~targets.isnan()).float()
+    wanted = targets.nan_to_num()
+    near = 2 * tolerance
+    spread = F.max_pool1d(logits, 1 + 2 * tolerance, 1)
+    inner = slice(tolerance, spread.shape[-1] - tolerance)
+    kept = slice(near, wanted.shape[-1] - near)
+    weight = (1 - F.max_pool1d(wanted, 1 + 2 * near, 1) + wanted[..., kept]) * known[..., kept]
+    positive = torch.tensor(POSITIVE, device=logits.device).view(1, 2, 1)
+    return F.binary_cross_entropy_with_logits(
+        spread[..., inner], wanted[..., kept], weight, pos_weight=positive
+    )
+
+
+def peaks(curve: np.ndarray[Any, Any], frame_rate: float, threshold: float) -> Any:
+    """Give the times of peaks of an activation that reach a threshold, one in 0.14 s."""
+    reach = round(0.07 * frame_rate)
+    padded = np.pad(curve, reach, constant_values=-1.0)
+    highest = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).max(axis=1)
+    frames = np.flatnonzero((curve >= threshold) & (curve == highest))
+    return frames[np.diff(frames, prepend=-reach - 1) > reach] / frame_rate
+
+
+def score(network: FramewiseNetwork, takes: Sequence[Take]) -> tuple[float, float]:
+    """Compute the F-measures of beats and downbeats at 70 ms, by the peaks of the activations.
+
+    Parameters
+    ----------
+    network : FramewiseNetwork
+        In evaluation mode.
+    takes : sequence of Take
+        The validation set.
+
+    Returns
+    -------
+    beats, downbeats : float
+        Means over recordings, in per cent, each at the threshold that serves best.
+    """
+    rate = network.frontend.config.frame_rate
+    where = next(network.parameters()).device
+    found: dict[str, list[list[float]]] = {"beats": [], "downbeats": []}
+    for take in takes:
+        images = torch.from_numpy(np.ascontiguousarray(take.images)).to(where).float()
+        with torch.inference_mode():
+            logits = network.outputs(network.scaled(images[None]))[0]
+        curves = torch.sigmoid(logits.float()).cpu().numpy()
+        parts = [("beats", curves[0], take.beats)]
+        if take.has_bars:
+            parts.append(("downbeats", curves[1], take.downbeats))
+        for name, curve, reference in parts:
+            found[name].append(
+                [f_measure(reference, peaks(curve, rate, each)) for each in THRESHOLDS]
+            )
+    beats, downbeats = (
+        100 * float(np.mean(rows, axis=0).max()) if rows else 0.0 for rows in found.values()
+    )
+    return beats, downbeats
+
+
+def train(
+    data: Sequence[Path],
+    output: Path,
+    config: TrainingConfig,
+    *,
+    held_out: Sequence[str] = (),
+    dev: Sequence[Path] = (),
+    licences: Sequence[str] = (),
+    start: str | None = None,
+    cache: Path | None = None,
+    skip_unreadable: bool = False,
+    device: str = "auto",
+    stage: Stage = lambda what, done, total: None,
+    report: Callable[[Epoch], None] = lambda epoch: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> registry.ModelEntry:
+    """Train a beat tracker and write a model folder.
+
+    Called again with the same arguments it goes on where it was stopped.
+
+    Parameters
+    ----------
+    data : sequence of Path
+        Folders of annotated recordings, see :mod:`audiocli.tasks.annotated`; each is drawn from as
+        often as the others.
+    output : Path
+        The model folder; its ``checkpoint`` folder holds what is needed to go on.
+    config : TrainingConfig
+        What to train, and how.
+    held_out : sequence of str
+        Patterns of recordings in `data` for the validation set instead.
+    dev : sequence of Path
+        Folders of the validation set; with neither, it is every tenth of `data`.
+    licences : sequence of str
+        Of the folders in `data`, in their order, for the card.
+    start : str, optional
+        A model of the same architecture and sizes to start from, by its name or folder.
+    cache : Path, optional
+        Where the output of the front-end is kept for other runs.
+    skip_unreadable : bool
+        Leave out recordings that cannot be read, with a warning each.
+    device : str
+        As in :func:`audiocli.nn.models.device`.
+    stage : callable
+        Told how far reading is.
+    report, progress : callable
+        As in :func:`audiocli.nn.fit.fit`.
+
+    Returns
+    -------
+    ModelEntry
+        The best epoch's network.
+
+    Raises
+    ------
+    DataError
+        If there are no recordings.
+    UsageError
+        If `output` holds a finished model that this would replace.
+    ModelError
+        If the checkpoint there is of another config, or training diverges.
+    """
+    registry.refuse_finished(output)
+    found, chosen = gather(partial(find_recordings, suffixes=ANNOTATIONS), data, held_out, dev)
+    bank = Filterbank(config.frontend)
+    if cache is not None:
+        cache.mkdir(parents=True, exist_ok=True)
+    takes, scored = read_parts(
+        [found, chosen], lambda each: load(each, bank, cache), lambda each: str(each.annotation),
+        skip=skip_unreadable, stage=stage,
+    )  # fmt: skip
+    objective = _Objective(config, data, takes, scored, models.device(device))
+    origin = origin_of("beats", start)
+    network = config.build()
+    if origin is not None:
+        models.continue_from(network, origin)
+    else:
+        rng = np.random.default_rng(config.recipe.seed)
+        network.calibrate_images(examples(objective.drawn, config.excerpts, rng)[0])
+    identity = identity_of(
+        config, [each.title for each in found], [each.title for each in chosen], origin
+    )
+    card = _card(data, objective.groups, config, licences, chosen_on(dev, held_out))
+    run: Run[FramewiseNetwork, tuple[Tensor, Tensor]] = Run(
+        output, card, config.recipe, identity, [origin], report, progress
+    )
+    return run.fit(network, objective, objective.where)
+
+
+class _Objective:
+    """Batches of excerpts, their loss, and the F-measures on the validation set."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        data: Sequence[Path],
+        takes: Sequence[Take],
+        scored: Sequence[Take],
+        where: torch.device,
+    ) -> None:
+        self.config, self.scored, self.where = config, scored, where
+        self.groups = by_folder(takes, data)
+        self.drawn = [group for group in self.groups if group]  # of a folder, all may be held out
+        refuse_empty(self.drawn, scored)
+        self.command = registry.command_line()
+        self.tolerance = round(config.tolerance * config.frontend.frame_rate)
+
+    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        images, targets = examples(self.drawn, self.config.excerpts, rng)
+        return images.to(self.where), targets.to(self.where)
+
+    def loss(self, network: FramewiseNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:
+        images, targets = batch
+        logits = network.outputs(network.scaled(images))
+        return loss(logits.float(), targets, self.tolerance)
+
+    def validate(self, network: FramewiseNetwork) -> Validation:
+        beats, downbeats = score(network, self.scored)
+        shown = [("F-measure of beats", beats), ("F-measure of downbeats", downbeats)]
+        scores = [
+            {"metric": metric, "value": round(value, 1), **MEASURE, "command": self.command}
+            for metric, value in shown
+        ]
+        return Validation((beats + downbeats) / 2, scores=scores)
+
+
+MEASURE = {
+    "unit": "%",
+    "measure": "70 ms, peaks of the activations",
+    "data": "the validation set, which chose the epoch",
+}
+
+
+def _card(
+    data: Sequence[Path],
+    groups: Sequence[Sequence[Take]],
+    config: TrainingConfig,
+    licences: Sequence[str],
+    validation: str,
+) -> Card:
+    name, frontend, arguments = ARCHITECTURES[config.architecture]
+    licences = licence_of_each(data, licences)
+    amounts = [
+        (
+            len(group),
+            round(sum(take.images.shape[-1] for take in group) / frontend.frame_rate / 60, 1),
+        )
+        for group in groups
+    ]
+    return Card(
+        "beats",
+        name,
+        {**arguments, **config.arguments},
+        ["beat", "downbeat"],
+        data_sets(data, amounts, licences),
+        licences,
+        f"the epoch was chosen on {validation}, which were not trained on",
+        described(config, "architecture", "arguments"),
+        {"metric": "F-measure of beats", **MEASURE},
+    )
