@@ -48,7 +48,7 @@ def beats(
         tracker=tracker,
         n_jobs=evaluating.n_jobs,
         device=evaluating.device,
-        listener=evaluating.reporter(),
+        callbacks=evaluating.reporter(),
     )
     rows = [score.row() for score in evaluation.scores]
     total = evaluation.total

@@ -84,7 +84,7 @@ def beats(
         augmentation=AUGMENTATIONS[augment],
         tolerance=tolerance,
         seconds=training.seconds,
-        recipe=training.fit_config(),
+        fit=training.fit_config(),
     )
     with Shown(training.epochs, "dev F-measure {:.1f} %") as shown:
         entry = train(

@@ -220,7 +220,7 @@ def evaluate(
     tracker: str = "audiocli",
     n_jobs: int = 1,
     device: str = "auto",
-    listener: Callbacks | None = None,
+    callbacks: Callbacks | None = None,
 ) -> Evaluation[Score, Score]:
     """Score a model, or another tracker, on folders of annotated recordings.
 
@@ -238,7 +238,7 @@ def evaluate(
         Worker processes.
     device : str
         As in :func:`audiocli.nn.models.device`.
-    listener : Callbacks, optional
+    callbacks : Callbacks, optional
         Told how it goes.
 
     Returns
@@ -254,7 +254,7 @@ def evaluate(
     """
     recordings = annotated_recordings(folders, ANNOTATIONS, only)
     make_scorer = _MakeScorer(tracker, model, device)
-    return evaluate_each(recordings, make_scorer, total, n_jobs=n_jobs, listener=listener)
+    return evaluate_each(recordings, make_scorer, total, n_jobs=n_jobs, callbacks=callbacks)
 
 
 def record_scores(model: str, result: Score, data: str) -> None:

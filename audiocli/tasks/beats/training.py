@@ -74,7 +74,7 @@ class TrainingConfig:
         Seconds by which an activation may be beside a beat at no loss.
     seconds : float
         Length of an example.
-    recipe : FitConfig
+    fit : FitConfig
         Optimiser and schedule.
 
     Raises
@@ -93,7 +93,7 @@ class TrainingConfig:
     augmentation: Augmentation = AUGMENTATIONS["wide"]
     tolerance: float = 0.04
     seconds: float = 20.0
-    recipe: FitConfig = field(default_factory=FitConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -110,12 +110,12 @@ class TrainingConfig:
     @property
     def excerpts(self) -> Excerpts:
         """What its examples are like."""
-        return Excerpts(self.frontend, self.augmentation, self.seconds, self.recipe.batch_size)
+        return Excerpts(self.frontend, self.augmentation, self.seconds, self.fit.batch_size)
 
     def build(self) -> FramewiseNetwork:
         """Make the network with fresh weights."""
         name, frontend, arguments = ARCHITECTURES[self.architecture]
-        torch.manual_seed(self.recipe.seed)
+        torch.manual_seed(self.fit.seed)
         network = models.build(name, frontend, {**arguments, **self.arguments})
         assert isinstance(network, FramewiseNetwork)  # narrows the type; all of the above are
         return network
@@ -315,14 +315,14 @@ def train(
     if origin is not None:
         models.continue_from(network, origin)
     else:
-        rng = np.random.default_rng(config.recipe.seed)
+        rng = np.random.default_rng(config.fit.seed)
         network.calibrate_images(examples(objective.drawn, config.excerpts, rng)[0])
     identity = identity_of(
         config, [each.title for each in found], [each.title for each in chosen], origin
     )
     card = _card(data, objective.groups, config, licences, chosen_on(dev, held_out))
     run: Run[FramewiseNetwork, tuple[Tensor, Tensor]] = Run(
-        output, card, config.recipe, identity, [origin], report, progress
+        output, card, config.fit, identity, [origin], report, progress
     )
     return run.fit(network, objective, objective.where)
 
