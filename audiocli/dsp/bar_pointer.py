@@ -314,9 +314,11 @@ class _Trail:
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Go back from the best end."""
         latest = self._latest(entered, end)
-        if max(float(out), 0.0) < latest[0]:
+        # Less than this is no evidence of a beat.
+        least = 0.0 if self.settled else self.search.model.leave_cost
+        if max(float(out), least) < latest[0]:
             self._keep(self._back(latest))
-        elif out > 0.0:
+        elif out > least:
             self._keep(self._back(self._left(end - 1)))
         pairs = np.array(self.settled, np.intp).reshape(-1, 2)
         return pairs[:, 0], pairs[:, 1]
@@ -375,7 +377,8 @@ def _at_peaks(curve: Curves, frames: NDArray[np.intp]) -> Times:
         return np.zeros(0)
     padded = np.pad(curve.astype(np.float64), 2)
     around = padded[frames[:, None] + np.arange(1, 4)]
-    near = frames + around.argmax(axis=1) - 1
+    higher = around.max(axis=1) > around[:, 1]  # where all are alike, it stays
+    near = np.where(higher, frames + around.argmax(axis=1) - 1, frames)
     near = np.clip(near, 0, len(curve) - 1)
     left, here, right = padded[near + 1], padded[near + 2], padded[near + 3]
     bend = left - 2 * here + right

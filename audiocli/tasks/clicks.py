@@ -48,7 +48,7 @@ def write_clicks(
 
 
 def _clicks(
-    times: NDArray[np.float64], rate: int, height: float, pitch: float
+    times: NDArray[np.float64], rate: int, height: float, pitch: float = PITCH
 ) -> Callable[[int, int], Audio]:
     """Return a function that computes any range of samples of the clicks."""
     t = np.arange(round(LENGTH * rate)) / rate
