@@ -10,7 +10,6 @@ from audiocli.cli.options import FOLDER
 from audiocli.cli.train.options import (
     COUNT,
     Shown,
-    TrainCommand,
     Training,
     WholeNumbers,
     cache_option,
@@ -22,7 +21,7 @@ from audiocli.cli.train.options import (
 )
 
 
-@click.command(cls=TrainCommand)
+@click.command()
 @click.argument("data", nargs=-1, required=True, type=FOLDER)
 @hold_out_option
 @dev_option
