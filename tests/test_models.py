@@ -31,7 +31,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "stereo-drnn": {"channels": [4, 6], "num_recurrent": 1, "bands": [[64, 1], [32, 2]]},
     "frame-rnn": {"hidden_size": 3},
     "frame-crnn": {"channels": [2, 3], "embedding_size": 4, "hidden_size": 3},
-    "frame-tcn": {"channels": [2, 3], "hidden_size": 4, "num_layers": 2},
+    "frame-tcn": {"channels": [4, 8], "hidden_size": 12, "num_layers": 2},
     "chord-crnn": {"octaves": 1, "channels": [4, 8, 16], "num_circles": 1, "num_qualities": 2},
     **{name: {"components": 3} for name in ("pca", "nmf", "dictionary", "kmeans")},
     "autoencoder": {"components": 3, "hidden_size": 5},
