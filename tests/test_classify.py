@@ -23,7 +23,7 @@ from audiocli.nn.clipwise import ClipNetwork, Head
 from audiocli.nn.fit import Epoch, FitConfig, Step
 from audiocli.nn.frontend import FilterbankConfig
 from audiocli.tasks.classify import classifier as classifiers
-from audiocli.tasks.classify import heads, training
+from audiocli.tasks.classify import heads, pooling, training
 from audiocli.tasks.classify.classifier import Classifier, Encoder
 from audiocli.tasks.classify.clips import LabelledClip, Selection
 from audiocli.tasks.classify.decisions import Track, decode, merged, probable
@@ -252,7 +252,7 @@ def test_the_speech_model_gets_excerpts_if_nothing_else_uses_its_encoder(
     monkeypatch.setattr(classifiers, "EVERY", 1.0)
     monkeypatch.setattr(classifiers, "EXCERPT", 0.25)
     network = models.build("clip-mlp", BANK, {"num_outputs": 0, "hidden_size": 4}).eval()
-    encoder = classifiers._SharedEncoder(network, sparse=True)
+    encoder = pooling.SharedEncoder(network, sparse=True)
     audio = noise(samples)[0]
     parts = list(classifiers._sparse_steps(encoder, pieces(audio, [3000, 11])))
     assert [len(part) for part in parts] == [
@@ -370,16 +370,16 @@ def test_segments_of_a_long_recording_do_not_pile_up(
     classifier = Classifier("classify", ["other", "headed"], segment=0.4, hop=0.1)
     audio = noise(60_000)
     plain = infer(classifier, audio)
-    monkeypatch.setattr(classifiers, "WAITING", 5)
+    monkeypatch.setattr(pooling, "WAITING", 5)
     monkeypatch.setattr(clipwise, "SEGMENT", 1.0)
     kept: list[int] = []
-    add = classifiers._Pooler.add
+    add = pooling.Pooler.add
 
     def watch(self: Any, part: np.ndarray) -> None:
         add(self, part)
         kept.append(len(self.pooled) * 3 + len(self.kept))
 
-    monkeypatch.setattr(classifiers._Pooler, "add", watch)
+    monkeypatch.setattr(pooling.Pooler, "add", watch)
     for one, other in zip(infer(classifier, audio, [500]), plain, strict=True):
         close(one, other, 0.02)
     assert len(kept) > 5 and max(kept) < 20

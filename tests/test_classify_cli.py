@@ -43,6 +43,8 @@ FRONTEND = FilterbankConfig(
     difference=False,
 )
 QUADRANTS = {"Q1": "happy, excited", "Q2": "angry", "Q3": "sad", "Q4": "calm"}
+#: Two models at once.
+TWO = ("--task", "keywords", "--task", "singer")
 GROUPS = {"genre": ["rock", "folk"], "mood": ["dark"]}
 
 
@@ -92,6 +94,9 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save(root / "classify" / "mood", list(QUADRANTS), descriptions=QUADRANTS, axes=axes)
     for name in ("event", "event-urban", "speaker", "keywords", "singer"):
         save(root / "classify" / name, ["one", "two", "three"], encoder=general)
+    parents = {"cat": ["pet"], "pet": ["animal"], "cow": ["animal"], "horn": ["animal", "thing"]}
+    save(root / "classify" / "audioset", ["cat", "cow", "horn"], bias=-7.0, multi_label=True,
+         parents=parents, decoder={"threshold": 0.5})  # fmt: skip
     tags = ["rock", "dark", "loud", "folk"]
     save(root / "tag" / "music", tags, bias=-7.0, groups=GROUPS, decoder={"threshold": 0.5})
     return root
@@ -154,15 +159,52 @@ def test_prints_the_best_label(run: Run, songs: list[str]) -> None:
 
 def test_artist_speech_and_event_are_other_names(run: Run, songs: list[str]) -> None:
     for task, asked in (("artist", ["singer"]), ("speech", ["keywords"]),
-                        ("event", ["event", "event-urban"])):  # fmt: skip
+                        ("event", ["audioset"])):  # fmt: skip
         done = run("classify", "--task", task, "b.wav", "--format", "json")
         assert list(json.loads(done.out)["tasks"]) == asked
-    lines = run("classify", "--task", "event", "b.wav").out.splitlines()
-    assert [line.split("\t")[::2] for line in lines] == [["two", "event"], ["two", "event-urban"]]
-    lines = run("classify", "--task", "event", "a.wav", "b.wav", "-q").out.splitlines()
+    lines = run("classify", *TWO, "b.wav").out.splitlines()
+    assert [line.split("\t")[::2] for line in lines] == [["two", "keywords"], ["two", "singer"]]
+    lines = run("classify", *TWO, "a.wav", "b.wav", "-q").out.splitlines()
     assert [line.split("\t")[2:] for line in lines] == [
-        [file, model] for file in ("a.wav", "b.wav") for model in ("event", "event-urban")
+        [file, model] for file in ("a.wav", "b.wav") for model in ("keywords", "singer")
     ]
+
+
+def test_event_gives_any_number_of_labels(run: Run, tmp_path: Path) -> None:
+    write(tmp_path / "pure.wav", "low")
+    write(tmp_path / "both.wav", "low", "mid")
+    write(tmp_path / "none.wav", "high", seconds=0.2)
+    lines = run("classify", "--task", "event", "pure.wav").out.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["cat"]
+    rows = table(run("classify", "--task", "event", "pure.wav", "--format", "csv").out)
+    assert [row["label"] for row in rows] == ["cat"]  # as in text; those below are left out
+    words = ("classify", "--task", "event", "pure.wav", "--top", "3", "--format", "csv")
+    rows = table(run(*words).out)
+    assert [row["label"] for row in rows][0] == "cat" and len(rows) == 3
+    sure = run("classify", "--task", "event", "pure.wav", "--threshold", "0.999999").out
+    assert sure == "unknown\t\n"
+    words = ("classify", "--task", "event", "both.wav", "--segments", "0.5")
+    lines = run(*words).out.splitlines()
+    assert [line.split("\t") for line in lines] == [
+        ["0.000", "1.000", "cat"], ["1.000", "2.000", "cow"]
+    ]  # fmt: skip
+    lines = run(*words, "--level", "1").out.splitlines()
+    assert [line.split("\t") for line in lines] == [["0.000", "2.000", "animal"]]
+
+
+def test_labels_are_joined_at_a_level(run: Run, songs: list[str]) -> None:
+    words = ("classify", "--task", "event", "a.wav", "--top", "9", "--format", "csv")
+    plain = {row["label"]: float(row["probability"]) for row in table(run(*words).out)}
+    rows = table(run(*words, "--level", "1").out)
+    assert {row["label"] for row in rows} == {"animal", "thing"}
+    wide = {row["label"]: float(row["probability"]) for row in rows}
+    assert wide == {"animal": max(plain.values()), "thing": plain["horn"]}
+    rows = table(run(*words, "--level", "2").out)
+    assert {row["label"] for row in rows} == {"pet", "cow", "horn"}
+    assert {row["label"] for row in table(run(*words, "--level", "7").out)} == set(plain)
+    done = run("classify", "--task", "genre", "--level", "1", "a.wav")
+    assert done.status == 2 and "genre: --level needs a model" in done.err
+    assert run("classify", "--task", "event", "--level", "0", "a.wav").status == 2
 
 
 def test_meanings_stand_beside_labels(run: Run, songs: list[str]) -> None:
@@ -197,7 +239,8 @@ def test_csv_names_files_as_given_or_below_the_folder(run: Run, songs: list[str]
     rows = table(run(*words).out)
     assert list(rows[0]) == ["file", "label", "probability", "task", "meaning"]
     assert [row["task"] for row in rows] == [
-        "event", "event-urban", "genre", "keywords", "mood", "singer", "speaker", "tag/music"
+        "audioset", "event", "event-urban", "genre", "keywords", "mood", "singer", "speaker",
+        "tag/music",
     ]  # fmt: skip
 
 
@@ -260,8 +303,8 @@ def test_along_time(run: Run, tmp_path: Path) -> None:
     assert told["tasks"]["genre"][0].keys() == {"start", "end", "label", "probability"}
     lines = run(*words, "--format", "jsonl", "--top", "1").out.splitlines()
     assert json.loads(lines[0])["file"] == "song.wav" and len(lines) == len(starts)
-    both = run("classify", "--task", "event", *words[3:], "--format", "lab").out.splitlines()
-    assert {line.split(" ", 2)[2].split(":")[0] for line in both} == {"event", "event-urban"}
+    both = run("classify", *TWO, *words[3:], "--format", "lab").out.splitlines()
+    assert {line.split(" ", 2)[2].split(":")[0] for line in both} == {"keywords", "singer"}
 
 
 def test_one_file_or_a_folder_of_results(run: Run, songs: list[str], tmp_path: Path) -> None:
@@ -315,9 +358,9 @@ def test_pictures(run: Run, songs: list[str], tmp_path: Path) -> None:
     assert "<svg" in (tmp_path / "new.svg").read_text()[:1000]
     assert run(*words, "--plot", "new.svg", "a.wav").status == 2
     assert run(*words, "--plot=a.gif", "a.wav").status == 2
-    assert run("classify", "--task", "event", "--plot", "pics/", "a.wav", "b.wav").status == 0
+    assert run("classify", *TWO, "--plot", "pics/", "a.wav", "b.wav").status == 0
     assert names(tmp_path / "pics") == [
-        f"{name}.classes.{model}.png" for name in "ab" for model in ("event-urban", "event")
+        f"{name}.classes.{model}.png" for name in "ab" for model in ("keywords", "singer")
     ]
     assert run("tag", "--plot", "tags.png", "a.wav").status == 0
     assert (tmp_path / "tags.png").stat().st_size > 5000
@@ -330,7 +373,7 @@ def test_warnings_are_shown_once_a_file(
         return ["sounds like speech"]
 
     monkeypatch.setattr(Classifier, "warnings", warnings, raising=False)
-    words = ("classify", "--task", "event", "a.wav", "b.wav")
+    words = ("classify", *TWO, "a.wav", "b.wav")
     shown = run(*words).err.splitlines()
     assert [line for line in shown if "speech" in line] == [
         "warning: a.wav: sounds like speech", "warning: b.wav: sounds like speech"

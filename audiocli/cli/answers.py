@@ -21,6 +21,7 @@ class Answers:
     form: str | None
     top: int | None
     threshold: float | None
+    level: int | None
     segment: float | None
     hop: float | None
     plot: str | None
@@ -35,6 +36,9 @@ def answer_options(*, threshold: str, top: str, plot: str) -> Callable[[Command]
                      help="From the start of one segment to that of the next. [--segments]"),
         click.option("--top", type=click.IntRange(1), metavar="K", help=top),
         click.option("--threshold", type=click.FloatRange(0, 1), metavar="P", help=threshold),
+        click.option("--level", type=click.IntRange(1), metavar="N",
+                     help="Join labels by their parents, 1 to the widest families. "
+                     "[the labels themselves]"),
         click.option("--format", "form", type=click.Choice(FORMATS),
                      help="[by the output's name; txt]"),
         plot_option(plot),

@@ -29,7 +29,7 @@ ENROLLED = ("speaker", "singer", "artist")
     "tasks",
     multiple=True,
     type=click.Choice(TASKS),
-    help="What to find out; several may be given. event runs two models, speech is keywords.",
+    help="What to find out; several may be given. speech is another name of keywords.",
 )
 @click.option(
     "--model",
@@ -44,7 +44,8 @@ ENROLLED = ("speaker", "singer", "artist")
     help="Recognise these people: a folder for each, of three clips or more.",
 )
 @answer_options(
-    top="How many labels, the best first. [1; in csv, json and jsonl all]",
+    top="How many labels, the best first. [1; of event all that reach the threshold; in csv, json "
+    "and jsonl all others hold all]",
     threshold="Least probability, or of people enrolled least cosine; below is unknown. "
     "[the model's own]",
     plot="Draw the classes under the spectrogram. [NAME.classes.png]",
@@ -81,6 +82,7 @@ def classify(
         form=answers.form,
         top=answers.top,
         threshold=answers.threshold,
+        level=answers.level,
         segment=answers.segment,
         hop=answers.hop,
         entries=entries,

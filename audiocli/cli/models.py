@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from audiocli.errors import ModelError
 
 
+#: As :data:`audiocli.nn.licences.CLASSES`, which must not be loaded for the help.
+LICENCES = ["permissive", "share-alike", "unstated", "non-commercial", "research"]
+
+
 @click.group()
 def models() -> None:
     """List, describe, check, install and publish models."""
@@ -21,11 +25,16 @@ def models() -> None:
 
 @models.command("list")
 @click.option("--task", help="Only models of this task.")
+@click.option(
+    "--licence",
+    type=click.Choice(LICENCES),
+    help="Only models whose weights, encoders included, are under such a licence, by their cards.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
-def list_(task: str | None, as_json: bool) -> None:
+def list_(task: str | None, licence: str | None, as_json: bool) -> None:
     """List the models that --model can name."""
     from audiocli.errors import ModelError, UsageError, suggest
-    from audiocli.nn import registry
+    from audiocli.nn import licences, registry
 
     damaged: list[ModelError] = []
     entries = registry.list_models(damaged=damaged)
@@ -34,9 +43,10 @@ def list_(task: str | None, as_json: bool) -> None:
         raise UsageError(f"no model for task {task!r}: {suggest(task, tasks)}")
     rows = []
     for entry in entries:
-        if task in (None, entry.task):
+        kind = licences.class_of(entry)
+        if task in (None, entry.task) and licence in (None, kind):
             try:
-                rows.append(entry.summary())
+                rows.append({**entry.summary(), "licence_class": kind})
             except ModelError as error:  # of its weights
                 damaged.append(error)
     if as_json:

@@ -51,6 +51,7 @@ def tag(
         form=answers.form,
         top=answers.top,
         threshold=answers.threshold,
+        level=answers.level,
         segment=answers.segment,
         hop=answers.hop,
         entries=find_models(tags=[model]),

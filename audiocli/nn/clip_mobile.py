@@ -24,6 +24,8 @@ __all__ = ["ClipMobile"]
 
 #: Frames that go through the first layers at once: their maps are large, and so stay in the cache.
 PIECE = 768
+#: Windows that go through all layers at once, for the same reason.
+BATCH = 8
 
 
 class _Convolution(nn.Sequential):
@@ -51,6 +53,11 @@ class _Convolution(nn.Sequential):
         return nn.Sequential(border, whole, nn.ReLU(inplace=True))
 
 
+def _time_first(images: Tensor) -> Tensor:
+    """Give images (batch, channels, bands, frames) as the literature's weights have them."""
+    return images.transpose(2, 3).contiguous(memory_format=torch.channels_last)
+
+
 @register("clip-mobile")
 class ClipMobile(ClipNetwork):
     """MobileNet on a log-mel spectrogram, its last map averaged over the bands.
@@ -70,6 +77,9 @@ class ClipMobile(ClipNetwork):
     projection : int
         Numbers that a linear layer without bias makes of mean features where clips are compared,
         see :meth:`compared`; 0 leaves it out.
+    window : int
+        Frames of the windows that are each processed by themselves, every half a window, and
+        classified by themselves, as YAMNet does with 96; 0 runs over the whole recording.
     """
 
     def __init__(
@@ -81,6 +91,7 @@ class ClipMobile(ClipNetwork):
         strides: Sequence[int] | None = None,
         dropout: float = 0.2,
         projection: int = 0,
+        window: int = 0,
     ) -> None:
         super().__init__(frontend)
         if strides is None:
@@ -89,6 +100,8 @@ class ClipMobile(ClipNetwork):
             raise ModelError("clip-mobile: give channels, each 1 or more")
         if projection < 0:
             raise ModelError(f"clip-mobile: projection {projection}: cannot be negative")
+        if window < 0 or window % 4:
+            raise ModelError(f"clip-mobile: window {window}: a multiple of 4 frames, or 0")
         if len(channels) != len(strides) or not set(strides) <= {1, 2}:
             raise ModelError("clip-mobile: give as many strides, 1 or 2, as channels")
         layers: list[nn.Module] = [_Convolution(frontend.channels, channels[0], 3, strides[0], 1)]
@@ -105,8 +118,8 @@ class ClipMobile(ClipNetwork):
             self._early, self._halved = 1 + 2 * place, self._halved * stride
         self._reach = -(-reach // self._halved) * self._halved
         self.projection = nn.Linear(channels[-1], projection, bias=False) if projection else None
-        self.units = channels[-1]
-        self.stride = 2 ** sum(stride == 2 for stride in strides)
+        self.units, self.window = channels[-1], window
+        self.stride = window // 2 or 2 ** sum(stride == 2 for stride in strides)
         self.finish(num_outputs, dropout)
 
     def fuse(self) -> None:
@@ -117,15 +130,31 @@ class ClipMobile(ClipNetwork):
 
     def features(self, images: Tensor) -> Tensor:
         """Compute (batch, units, steps) of images (batch, channels, bands, frames)."""
-        # Time first, as the literature's weights have it, and channels last in memory.
+        if self.window:
+            return self._of_windows(images)
         missing = -images.shape[-1] % self.stride
         images = (
             nn.functional.pad(images, (0, missing, 0, 0), mode="replicate") if missing else images
         )
-        maps = images.transpose(2, 3).contiguous(memory_format=torch.channels_last)
+        maps = _time_first(images)
         long = maps.shape[2] > 2 * PIECE and not self.training
         features: Tensor = (self._in_pieces(maps) if long else self.layers(maps)).mean(dim=3)
         return features
+
+    def _of_windows(self, images: Tensor) -> Tensor:
+        """Compute the mean of the last map (batch, units, steps) of a window around each step."""
+        steps, missing = self.steps(images.shape[-1]), self.window - images.shape[-1]
+        if missing > 0:  # behind a short sound nothing sounds
+            nothing = (torch.zeros_like(images[..., :1]) - self.mean) / self.scale
+            images = torch.cat([images, nothing.expand(*images.shape[:-1], missing)], dim=-1)
+        middle = torch.arange(steps) * self.stride - self.stride // 2
+        starts = middle.clamp(0, images.shape[-1] - self.window).tolist()
+        found = []
+        for few in (starts[place : place + BATCH] for place in range(0, steps, BATCH)):
+            windows = torch.stack([images[..., start : start + self.window] for start in few], 1)
+            maps = self.layers(_time_first(windows.flatten(0, 1)))
+            found.append(maps.mean(dim=(2, 3)).unflatten(0, (len(images), len(few))))
+        return torch.cat(found, dim=1).transpose(1, 2)
 
     def _in_pieces(self, maps: Tensor) -> Tensor:
         """Compute the last map of (batch, channels, frames, bands), large ones in pieces."""

@@ -74,6 +74,9 @@ class ClipNetwork(FramewiseNetwork):
     most : int
         Steps that are processed, evenly spread, of a recording that is classified as a whole; 0 is
         all. For slow networks that process each step by itself.
+    window : int
+        Frames that a step describes, where the head classifies each step by itself; 0 where it
+        classifies the pooled features of a clip.
     parts : mapping of str to int
         Where features come from several layers: their names, and how many each gives, in order.
     """
@@ -82,6 +85,7 @@ class ClipNetwork(FramewiseNetwork):
     stride: int
     alone = False
     most = 0
+    window = 0
     parts: Mapping[str, int] = MappingProxyType({})
 
     def steps(self, frames: int) -> int:
@@ -92,7 +96,8 @@ class ClipNetwork(FramewiseNetwork):
         """Add the layer that makes logits of pooled features; none for an encoder."""
         if num_outputs < 0:
             raise ModelError(f"num_outputs {num_outputs}: cannot be negative")
-        self.head = Head(self.frontend.config, inputs=2 * self.units, num_outputs=num_outputs,
+        inputs = self.units if self.window else 2 * self.units
+        self.head = Head(self.frontend.config, inputs=inputs, num_outputs=num_outputs,
                          dropout=dropout) if num_outputs else None  # fmt: skip
 
     def fuse(self) -> None:
@@ -101,7 +106,7 @@ class ClipNetwork(FramewiseNetwork):
     def places(self, part: str | None = None) -> NDArray[np.intp]:
         """Say which of the pooled features (2 * units) are of a part; without one, all."""
         if part is None:
-            return np.arange(2 * self.units)
+            return np.arange(self.units if self.window else 2 * self.units)
         if part not in self.parts:
             hint = suggest(part, self.parts) if self.parts else "it has only the whole"
             raise ModelError(f"no part {part!r}: {hint}")
@@ -116,7 +121,8 @@ class ClipNetwork(FramewiseNetwork):
         """Compute logits (batch, outputs) of images (batch, channels, bands, frames)."""
         if self.head is None:
             raise ModelError("an encoder has no outputs of its own")
-        logits: Tensor = self.head(pool(self.features(images)))
+        features = self.features(images)
+        logits: Tensor = self.head(features.mean(dim=-1) if self.window else pool(features))
         return logits
 
     def images(self, audio: Tensor) -> Tensor:
@@ -167,6 +173,7 @@ class Head(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.num_outputs = num_outputs
         self.frontend = Filterbank(frontend)
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("scale", torch.ones(inputs))

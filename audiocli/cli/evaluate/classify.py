@@ -7,7 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,12 +73,19 @@ def clip_options(*, model: str, shown: str) -> Callable[[Callable[..., None]], C
     is_flag=True,
     help="Score an encoder: do two clips have one label? For --label speaker.",
 )
+@click.option(
+    "--mapping",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="CSV (columns label and class): the model's classes that stand for each label of DATA.",
+)
 @click.option("--plot", metavar="FILE", help="Draw the confusion matrix (.png, .svg, .pdf).")
 @click.option("--overwrite", is_flag=True, help="Replace a picture that is there.")
 def classify(
     clips: Clips,
     selecting: Selecting,
     verifying: bool,
+    mapping: Path | None,
     plot: str | None,
     overwrite: bool,
     evaluating: Evaluating,
@@ -90,12 +97,16 @@ def classify(
     """
     from audiocli.tasks.classify.evaluation import evaluate, verify
 
+    if verifying and mapping:
+        raise click.UsageError("--mapping is for classes; --verify has none")
     if verifying and plot:
         raise click.UsageError("--plot draws a confusion matrix; --verify has none")
     if not (verifying or clips.model):
         raise click.UsageError("name what is to be scored: --model NAME, or a model's folder")
     picture = _picture(plot, overwrite) if plot else None
     choice, reporter, warn = clips.choice(selecting), evaluating.reporter(), _warner(evaluating)
+    if mapping is not None:
+        choice = replace(choice, mapping=_mapping(mapping, clips.model or ""))
     if verifying:
         result = verify(
             clips.data, clips.model or "voice", choice, n_jobs=evaluating.n_jobs,
@@ -134,6 +145,14 @@ def tag(clips: Clips, selecting: Selecting, evaluating: Evaluating) -> None:
         warn=_warner(evaluating),
     )  # fmt: skip
     _close(result, evaluating)
+
+
+def _mapping(path: Path, model: str) -> dict[str, list[str]]:
+    """Read which classes of a model stand for each label."""
+    from audiocli.nn import registry
+    from audiocli.tasks.classify.mapping import read_mapping
+
+    return read_mapping(path, registry.find("classify", model).config["labels"])
 
 
 def _picture(plot: str, overwrite: bool) -> Path:

@@ -16,9 +16,10 @@ from audiocli.errors import AudioError, ModelError, UsageError
 from audiocli.io.audio.downmix import downmix
 from audiocli.io.audio.streaming import Block, resample
 from audiocli.nn import models, registry
-from audiocli.nn.clipwise import ClipNetwork, Head, pool, steps_of_stream
+from audiocli.nn.clipwise import ClipNetwork, steps_of_stream
 from audiocli.tasks.classify.decisions import SILENCE, Track, decode, merged, probable
 from audiocli.tasks.classify.encoders import encoders_of, fitting_heads, load_encoder
+from audiocli.tasks.classify.pooling import Pooler, SharedEncoder, Spans, pooler
 
 __all__ = [
     "Classifier",
@@ -29,34 +30,12 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float32]
-#: Where segments of a recording begin and end, in seconds.
-Spans = tuple[NDArray[np.float64], NDArray[np.float64]]
 #: The model that tells speech from music, and the probability from which it is speech.
 SPEECH_MODEL, SPOKEN = "content", 0.8
 #: If no other model uses its encoder, it gets only the first seconds of each period of seconds.
 EXCERPT, EVERY = 2.56, 20.48
 #: A recording or segment whose peak is below this is silent.
 SILENT = 0.5 / 32768
-#: Most segments that wait for the heads, so that a long recording keeps only its logits.
-WAITING = 256
-
-
-class _SharedEncoder:
-    """An encoder, and the heads of all models that use it."""
-
-    def __init__(self, network: ClipNetwork, *, sparse: bool = False) -> None:
-        self.network, self.sparse = network, sparse
-        # Of each model: its place, its head or a part of it, and the features that this gets.
-        self.heads: list[tuple[int, Head, NDArray[np.intp]]] = []
-
-    @property
-    def rate(self) -> int:
-        return self.network.frontend.config.sample_rate
-
-    @property
-    def step(self) -> float:
-        """Seconds a step."""
-        return self.network.stride / self.network.frontend.config.frame_rate
 
 
 class Classifier:
@@ -103,7 +82,7 @@ class Classifier:
         self.segment, self.hop = segment, hop or segment
         self.entries = [_find(task, name) for name in names]
         where = models.device(device)
-        self._encoders: dict[Path, _SharedEncoder] = {}
+        self._encoders: dict[Path, SharedEncoder] = {}
         for place, entry in enumerate(self.entries):
             self._add(place, entry, where)
         self._speech_model = self._add_speech_model(where)
@@ -117,7 +96,8 @@ class Classifier:
             key = part.entry.folder.resolve()  # the same weights may have another front-end
             if key not in self._encoders:
                 network = load_encoder(part.entry, where)
-                self._encoders[key] = _SharedEncoder(network, sparse=sparse)
+                absent = _absent(part.entry)
+                self._encoders[key] = SharedEncoder(network, sparse=sparse, absent=absent)
             encoders.append(self._encoders[key])
         networks = [each.network for each in encoders]
         own = parts[0].entry is entry
@@ -159,7 +139,7 @@ class Classifier:
         sample_rate = as_rate(sample_rate)
         counted, encoders = _Counted(as_blocks(blocks), sample_rate), list(self._encoders.values())
         gathered = [
-            _Pooler(each, *((None, None) if each.sparse else (self.segment, self.hop)))
+            pooler(each, *((None, None) if each.sparse else (self.segment, self.hop)))
             for each in encoders
         ]
         streams = _steps(encoders, counted, sample_rate, spread=self.segment is None)
@@ -228,7 +208,7 @@ class Encoder:
         AudioError
             If it is silent.
         """
-        gatherer = _Pooler(_SharedEncoder(self._network), None, None)
+        gatherer = Pooler(SharedEncoder(self._network), None, None)
         counted = _Counted(as_blocks(blocks), as_rate(sample_rate))
         for part in _steps_of(self._network, counted, as_rate(sample_rate)):
             gatherer.add(part)
@@ -248,6 +228,12 @@ def _find(task: str | None, name: str) -> registry.ModelEntry:
     if entry.task not in ("classify", "tag"):
         raise ModelError(f"{name}: is a model for {entry.task!r}, not for classes or tags")
     return entry
+
+
+def _absent(entry: registry.ModelEntry) -> list[int]:
+    """Say which labels of a model are for the absence of sound."""
+    absent = entry.config.get("absence") or ()
+    return [place for place, label in enumerate(entry.config["labels"]) if label in absent]
 
 
 class _Counted:
@@ -283,7 +269,7 @@ class _Counted:
 
 
 def _steps(
-    encoders: Sequence[_SharedEncoder], blocks: Iterable[Block], sample_rate: int, *, spread: bool
+    encoders: Sequence[SharedEncoder], blocks: Iterable[Block], sample_rate: int, *, spread: bool
 ) -> list[Iterator[Floats]]:
     """Compute the steps of each encoder; the stream is resampled once for each rate."""
     rates = sorted({encoder.rate for encoder in encoders})
@@ -300,7 +286,7 @@ def _steps(
     ]
 
 
-def _sparse_steps(encoder: _SharedEncoder, blocks: Iterable[Floats]) -> Iterator[Floats]:
+def _sparse_steps(encoder: SharedEncoder, blocks: Iterable[Floats]) -> Iterator[Floats]:
     """Compute the steps (steps, units) of excerpts of a stream, the first of them longer."""
     buffer, every = np.zeros(0, np.float32), round(EVERY * encoder.rate)
     length = every
@@ -318,92 +304,8 @@ def _sparse_steps(encoder: _SharedEncoder, blocks: Iterable[Floats]) -> Iterator
 
 
 def _steps_of(network: ClipNetwork, counted: _Counted, sample_rate: int) -> Iterator[Floats]:
-    [steps] = _steps([_SharedEncoder(network)], counted, sample_rate, spread=True)
+    [steps] = _steps([SharedEncoder(network)], counted, sample_rate, spread=True)
     return steps
-
-
-class _Pooler:
-    """Pools the steps of a stream, as a whole or by segments, and runs the heads on them."""
-
-    def __init__(self, encoder: _SharedEncoder, segment: float | None, hop: float | None) -> None:
-        self.encoder = encoder
-        units = encoder.network.units
-        self.count, self.sums = 0, np.zeros((2, units))
-        self.length = None if segment is None else max(1, round(segment / encoder.step))
-        self.hop = None if hop is None else max(1, round(hop / encoder.step))
-        self.kept, self.first, self.taken = np.zeros((0, units), np.float32), 0, 0
-        self.pooled: list[Floats] = []  # segments that wait for the heads
-        self.logits: list[list[Floats]] = [[] for _ in encoder.heads]
-
-    def add(self, part: Floats) -> None:
-        """Take the next steps (steps, units)."""
-        self.count += len(part)
-        if self.length is None or self.hop is None:
-            wide = part.astype(np.float64)
-            self.sums += wide.sum(axis=0), np.square(wide).sum(axis=0)
-            return
-        self.kept = np.concatenate([self.kept, part])
-        while (begin := self.taken * self.hop) + self.length <= self.count:
-            self._take(begin, begin + self.length)
-
-    def _take(self, begin: int, end: int) -> None:
-        rows = torch.from_numpy(self.kept[begin - self.first : end - self.first])
-        self.pooled.append(pool(rows.T).numpy())
-        self.taken += 1
-        drop = max(self.taken * (self.hop or 1) - self.first, 0)
-        self.first += min(drop, len(self.kept))
-        self.kept = self.kept[drop:]
-        if len(self.pooled) >= WAITING:
-            self._run_heads()
-
-    def whole(self) -> Floats:
-        """Pool all steps from their sums, as :func:`audiocli.nn.clipwise.pool` does."""
-        mean, square = self.sums / max(self.count, 1)
-        deviation = np.sqrt(np.maximum(square - np.square(mean), 1e-12))
-        if self.count == 1:
-            deviation[:] = np.nan
-        return np.concatenate([mean, deviation]).astype(np.float32)
-
-    def spans(self, seconds: float) -> Spans:
-        """Close the last segment, and say where each begins and ends, in seconds."""
-        if self.length is None or self.hop is None:
-            return np.zeros(1), np.array([seconds])
-        step, lead = self.encoder.step, self.length - self.hop
-        # The last step may begin where the recording ends: no segment is there for it alone.
-        end = (seconds - 1e-6) / step
-        while self.taken > 1 and (self.taken - 1) * self.hop + max(lead, 0) > end:
-            self.taken -= 1
-        begin = self.taken * self.hop
-        left = seconds - (begin + lead) * step  # behind the last segment
-        if not self.taken or (left > step and begin < min(end, self.count)):
-            self._take(begin, self.count)
-            left = 0.0
-        starts = np.arange(self.taken, dtype=np.float64) * (self.hop * step)
-        ends: NDArray[np.float64] = np.minimum(starts + self.length * step, seconds)
-        if left <= step:  # less than a step is no segment by itself
-            ends[-1] = seconds
-        return starts, ends
-
-    def finish(self) -> list[tuple[int, Floats]]:
-        """Compute the logits (segments, labels) of each head, with its model's place."""
-        if self.length is None:
-            self.pooled.append(self.whole())
-        self._run_heads()
-        count = self.taken or 1
-        return [
-            (place, np.concatenate(rows)[:count])
-            for (place, *_), rows in zip(self.encoder.heads, self.logits, strict=True)
-        ]
-
-    def _run_heads(self) -> None:
-        if not self.pooled:
-            return
-        where = next(self.encoder.network.buffers()).device
-        pooled = torch.from_numpy(np.stack(self.pooled).astype(np.float32)).to(where)
-        self.pooled = []
-        with torch.inference_mode():
-            for (_, head, chosen), rows in zip(self.encoder.heads, self.logits, strict=True):
-                rows.append(head(pooled[:, chosen]).float().cpu().numpy())
 
 
 def _track(
@@ -418,16 +320,19 @@ def _track(
 ) -> Track:
     """Turn logits into calibrated probabilities."""
     decoder = entry.config.get("decoder") or {}
-    probabilities = probable(logits / float(decoder.get("temperature", 1.0)), entry.task)
-    threshold = decoder.get("threshold", 0.5) if entry.task == "tag" else decoder.get("unknown", 0)
+    independent = entry.task == "tag" or bool(entry.config.get("multi_label"))
+    scaled = logits / float(decoder.get("temperature", 1.0)) + float(decoder.get("bias", 0.0))
+    probabilities = probable(scaled, "tag" if independent else entry.task)
+    threshold = decoder.get("threshold", 0.5) if independent else decoder.get("unknown", 0)
     labels = tuple(str(label) for label in entry.config["labels"])
     warnings = []
     quiet = np.array([silent or is_silent(*span) for span in zip(*spans, strict=True)], bool)
     if silent:
         warnings.append("is silent")
     # Where nothing sounds there is no answer, unless silence is a class.
-    probabilities[quiet] = 0 if entry.task == "tag" or SILENCE in labels else 1 / len(labels)
+    probabilities[quiet] = 0 if independent or SILENCE in labels else 1 / len(labels)
     named = np.array([label == SILENCE for label in labels], bool)
+    named[_absent(entry)] = True
     probabilities[np.ix_(quiet, named)] = 1
     axes = {
         str(name): probabilities @ np.array([signs.get(label, 0.0) for label in labels], np.float32)
@@ -437,5 +342,5 @@ def _track(
         warnings.append(f"sounds like speech, and {entry.name!r} is made for music")
     return Track(
         entry.name, entry.task, labels, probabilities, *spans, seconds, float(threshold), axes,
-        tuple(warnings), quiet,
+        tuple(warnings), quiet, independent, float(decoder.get("release", 1.0)),
     )  # fmt: skip

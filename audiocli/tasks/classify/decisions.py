@@ -46,6 +46,10 @@ class Track:
         Why the result may be meaningless: silence, or a recording that the model is not for.
     silent : ndarray of bool, shape (segments,)
         Where nothing sounds; empty if that was not measured.
+    multi_label : bool
+        Whether any number of labels may hold, of a classifier too.
+    release : float
+        Share of the threshold below which an event ends that has begun.
     """
 
     model: str
@@ -59,6 +63,13 @@ class Track:
     axes: Mapping[str, Floats] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     silent: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    multi_label: bool = False
+    release: float = 1.0
+
+    @property
+    def independent(self) -> bool:
+        """Whether any number of the labels may hold."""
+        return self.task == "tag" or self.multi_label
 
     def is_silent(self, segment: int) -> bool:
         """Tell whether nothing sounds in a segment, so that it has no label."""
@@ -92,26 +103,33 @@ def decode(
             continue
         order = np.argsort(-row, kind="stable")
         ranked = [(track.labels[index], float(row[index])) for index in order]
-        if track.task == "tag":
+        unsure = ranked[0][1] < limit
+        if track.independent:
             given = [each for each in ranked if each[1] >= limit]
             ranked = given if top is None or threshold is not None else ranked
-        elif ranked[0][1] < limit and UNKNOWN not in track.labels:
+        if unsure and track.task != "tag" and UNKNOWN not in track.labels:
             ranked = [(UNKNOWN, math.nan), *ranked]
         found.append(ranked[:top])
     return found
 
 
 def merged(track: Track, *, threshold: float | None = None) -> Segments:
-    """Join neighbouring segments of one label to events."""
+    """Join neighbouring segments of one label to events.
+
+    Where any number of labels may hold, each goes by the median of the segments that overlap, and
+    an event that has begun lasts until it falls below the release.
+    """
     middle = (track.starts + track.ends) / 2
     edges = np.concatenate([track.starts[:1], (middle[1:] + middle[:-1]) / 2, track.ends[-1:]])
     if len(middle) > 1 and np.allclose(track.starts[1:], track.ends[:-1]):
         edges[1:-1] = track.ends[:-1]
     limit = track.threshold if threshold is None else threshold
     active = track.probabilities >= limit
+    if track.independent and track.release < 1:
+        active = _held(_smoothed(track), limit, track.release * limit)
     if SILENCE not in track.labels and len(track.silent):
         active[track.silent] = False
-    if track.task != "tag":
+    if not track.independent:
         best = track.probabilities.argmax(axis=1)
         active &= np.arange(len(track.labels)) == best[:, np.newaxis]
     events = []
@@ -132,3 +150,28 @@ def merged(track: Track, *, threshold: float | None = None) -> Segments:
         duration=track.seconds,
         metadata={"model": track.model},
     )
+
+
+def _smoothed(track: Track) -> Floats:
+    """Take the median (segments, labels) of as many segments as overlap, an odd number."""
+    if len(track.starts) < 2:
+        return track.probabilities
+    length = float(track.ends[0] - track.starts[0])
+    hop = float(track.starts[1] - track.starts[0])
+    size = 2 * (max(1, round(length / hop)) // 2) + 1
+    padded = np.pad(track.probabilities, ((size // 2,) * 2, (0, 0)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, size, axis=0)
+    medians: Floats = np.median(windows, axis=-1).astype(np.float32)
+    return medians
+
+
+def _held(probabilities: Floats, onset: float, release: float) -> NDArray[np.bool_]:
+    """Mark what reaches the onset, and what stays above the release on both sides of it."""
+    above = probabilities >= release
+    held = np.zeros_like(above)
+    reached = probabilities >= onset
+    for column in np.flatnonzero(reached.any(axis=0)):
+        lasting, starting = above[:, column], reached[:, column]
+        runs = np.cumsum(np.diff(lasting, prepend=False))
+        held[:, column] = lasting & np.isin(runs, runs[starting])
+    return held

@@ -34,6 +34,7 @@ from audiocli.tasks.classify.clips import (
 from audiocli.tasks.classify.decisions import Track
 from audiocli.tasks.classify.encoders import encoders_of
 from audiocli.tasks.classify.enrolment import directions
+from audiocli.tasks.classify.mapping import mapped
 from audiocli.tasks.classify.measures import Scores, score_classes, score_tags
 from audiocli.tasks.classify.verification import pairs, score_pairs
 from audiocli.tasks.evaluation import Measured, evaluate_each, record_measures
@@ -69,6 +70,9 @@ class Choice:
         Place of a fold, from 0, and number of folds, as held out in training.
     allow_overlap : bool
         Take clips of groups that the model was trained on.
+    mapping : mapping of str to sequence of str, optional
+        The model's classes that stand for each label of the data, where the labels differ. A label
+        is as probable as the likeliest of its classes.
 
     Examples
     --------
@@ -80,6 +84,12 @@ class Choice:
     only: Sequence[str] = ()
     fold: tuple[int, int] | None = None
     allow_overlap: bool = False
+    mapping: Mapping[str, Sequence[str]] | None = None
+
+    def known(self, entry: ModelEntry) -> list[str]:
+        """List the labels that a model can give."""
+        labels = entry.config["labels"] if self.mapping is None else self.mapping
+        return [str(label) for label in labels]
 
 
 @dataclass(frozen=True)
@@ -164,7 +174,7 @@ def _choose(data: Sequence[Path], entry: ModelEntry, choice: Choice, warn: Warn)
     labels = label_set(found, choice.selection.min_clips)
     known = labels
     if entry.task != "encode":
-        known = [str(label) for label in entry.config["labels"] if str(label) in labels]
+        known = [label for label in choice.known(entry) if label in labels]
     fitting = [clip for clip in found if any(label in known for label in clip.labels)]
     group = choice.selection.group or (entry.config.get("training") or {}).get("group")
     # Parted before anything else is left out, so that parts are those of the training.
@@ -177,7 +187,7 @@ def _choose(data: Sequence[Path], entry: ModelEntry, choice: Choice, warn: Warn)
     if not clips:
         raise DataError(
             f"{len(chosen)} clips: none is left that could be scored; {entry.name} knows "
-            f"{', '.join(map(str, entry.config['labels'])) or 'any label'} (see --label, --rename)"
+            f"{', '.join(choice.known(entry)) or 'any label'} (see --label, --rename)"
         )
     if unknown:
         names = label_set(unknown)
@@ -327,17 +337,19 @@ def evaluate(
     kept = [place for place, clip in enumerate(chosen.clips) if clip.path in found]
     clips = [chosen.clips[place] for place in kept]
     groups = [chosen.groups[place] for place in kept]
-    known = [str(label) for label in entry.config["labels"]]
+    classes, known = [str(label) for label in entry.config["labels"]], choice.known(entry)
     tracks: list[Track] = [found[clip.path] for clip in clips]
     probabilities = np.concatenate(
-        [np.zeros((0, len(known))), *(each.probabilities for each in tracks)]
+        [np.zeros((0, len(classes))), *(each.probabilities for each in tracks)]
     )
+    if choice.mapping is not None:
+        probabilities = mapped(probabilities, classes, choice.mapping)
     if task == "tag":
         columns = [known.index(label) for label in chosen.labels]
         threshold = tracks[0].threshold if tracks else 0.5
         scores = score_tags(clips, probabilities[:, columns], chosen.labels, threshold, groups)
     else:
-        scores = score_classes(clips, probabilities, known, groups)
+        scores = score_classes(clips, probabilities, known, groups, shares=choice.mapping is None)
     counts = {"clips": len(clips), "groups": len(set(groups))}
     numbers: dict[str, int | float] = {**chosen.numbers, **counts}
     return ClipEvaluation(entry, scores, numbers, summary)

@@ -22,6 +22,7 @@ from audiocli.tasks import plotting
 from audiocli.tasks.classify.classifier import Classifier, Encoder
 from audiocli.tasks.classify.decisions import Track, decode
 from audiocli.tasks.classify.enrolment import Enrolment, enrol, recognise
+from audiocli.tasks.classify.ontology import at_level, check_level, families_of
 from audiocli.tasks.classify.plot import plot_classes, plot_tags
 from audiocli.tasks.classify.results import (
     ClassifyRequest,
@@ -41,7 +42,7 @@ TASKS: dict[str, tuple[str, ...]] = {
     **{name: (name,) for name in ("genre", "genre-broad", "mood")},
     "artist": ("singer",),
     **{name: (name,) for name in ("singer", "composer", "instrument")},
-    "event": ("event", "event-urban"),
+    "event": ("audioset",),
     "speech": ("keywords",),
     **{name: (name,) for name in ("keywords", "digits", "speaker", "content")},
 }
@@ -121,10 +122,14 @@ class _MakeWork:
         request = self.request
         shown = request if self.enrolment is None else replace(request, threshold=None)
         descriptions = [entry.config.get("descriptions") or {} for entry in request.entries]
+        level = request.level
+        named = [] if level is None else [families_of(entry, level) for entry in request.entries]
 
         def work(item: Item) -> tuple[float, Result]:
             with decoded(item.input, item.progress) as blocks:
                 tracks = models.stream(blocks, blocks.rate)
+            if named:
+                tracks = [at_level(*pair) for pair in zip(tracks, named, strict=True)]
             meanings = dict(zip(map(name_of, tracks), descriptions, strict=True))
             warnings = list(
                 dict.fromkeys(text for track in tracks for text in models.warnings(track))
@@ -190,6 +195,8 @@ def _draw(
     """Draw tags of a whole recording as bars, and all else under the spectrogram."""
     name, over = item.input.name, item.overwrite
     title = f"{name}    {name_of(track)}"
+    if track.independent:  # is drawn as tags are
+        track = replace(track, task="tag")
     least = track.threshold if least is None else least
     if track.task == "tag" and len(track.starts) == 1 and not track.is_silent(0):
         values = track.probabilities[0]
@@ -211,11 +218,13 @@ def declare(request: ClassifyRequest, output: Path | None) -> Declaration[Result
         raise FieldError("{write}: name a folder for copies by {output}, or use {in_place}",
                          "write", "output", "in_place")  # fmt: skip
     groups = _groups(entries) if request.write else None
+    if request.level is not None:
+        check_level(entries)
     entries = entries or [registry.find("encode", VOICE)]
     request = replace(request, form=place.form, entries=tuple(entries))
     names = tuple(entry.name for entry in entries)
     variants = names if len(names) > 1 else ()
-    fields = ("form", "top", "threshold", "segment", "hop", "write", "in_place")
+    fields = ("form", "top", "threshold", "level", "segment", "hop", "write", "in_place")
     return Declaration(
         command="tag" if all(entry.task == "tag" for entry in entries) else "classify",
         what="labels",

@@ -97,8 +97,13 @@ def score_classes(
     probabilities: Array,
     labels: Sequence[str],
     groups: Sequence[str],
+    *,
+    shares: bool = True,
 ) -> Scores:
-    """Score the likeliest labels, by probabilities (clips, labels)."""
+    """Score the likeliest labels, by probabilities (clips, labels).
+
+    Their calibration is scored where they are shares, those of one choice among all labels.
+    """
     estimate = [labels[place] for place in probabilities.argmax(axis=1)]
     reference = [
         answer if answer in clip.labels else next(each for each in labels if each in clip.labels)
@@ -110,9 +115,10 @@ def score_classes(
     measures = [
         Measure("accuracy", scoring.accuracy(reference, estimate), "", *interval),
         Measure("macro F1", scoring.macro_f1(reference, estimate), "mean over the classes"),
-        Measure("expected calibration error", scoring.calibration_error(sure, right),
-                f"{scoring.BINS} bins"),
-    ]  # fmt: skip
+    ]
+    if shares:
+        error = scoring.calibration_error(sure, right)
+        measures.append(Measure("expected calibration error", error, f"{scoring.BINS} bins"))
     rows = [
         {"file": clip.title, "label": one, "guess": other, "probability": round(float(p), 4),
          "right": int(one == other)}

@@ -50,10 +50,14 @@ class ClassifyRequest:
         One of ``FORMATS``; by default what the output's name says, or txt.
     top : int, optional
         How many labels, the best first. By default csv, json and jsonl hold all, and the other
-        formats the best one, or of tags those that reach the threshold.
+        formats the best one, or of tags those that reach the threshold. Of a classifier with
+        any number of labels, all hold those that reach it.
     threshold : float, optional
         Below this probability the best label becomes ``unknown``, or a tag is not given. By default
         the model's own. Among people who are enrolled: the least cosine.
+    level : int, optional
+        Join labels by their parents: 1 for the widest families, 2 for theirs. By default the labels
+        stay as they are.
     segment, hop : float, optional
         Seconds of the segments to answer for, and from the start of one to that of the next. By
         default there is one answer for the whole recording.
@@ -85,6 +89,7 @@ class ClassifyRequest:
     form: str | None = None
     top: int | None = None
     threshold: float | None = None
+    level: int | None = None
     segment: float | None = None
     hop: float | None = None
     entries: Sequence[ModelEntry] = ()
@@ -102,6 +107,11 @@ class ClassifyRequest:
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise FieldError(f"{{threshold}} {self.threshold}: between 0 and 1", "threshold")
         self._check_segments()
+        if self.level is not None and self.level < 1:
+            raise FieldError(f"{{level}} {self.level}: 1 is the widest", "level")
+        if self.level is not None and self.write:
+            raise FieldError("{write} goes by the tags themselves; leave out {level}",
+                             "write", "level")  # fmt: skip
         if self.in_place and not self.write:
             raise FieldError("{in_place} says where {write} writes; give {write} as well",
                              "in_place", "write")  # fmt: skip
@@ -260,10 +270,11 @@ def _best(track: Track, request: ClassifyRequest) -> list[list[tuple[str, float]
     if (
         top is None
         and request.form in TABLES
+        and not track.multi_label
         and (track.task != "tag" or request.threshold is None)
     ):
         top = len(track.labels) + 1  # one of them may be "unknown"
-    elif top is None and track.task != "tag":
+    elif top is None and not track.independent:
         top = 1
     return decode(track, top=top, threshold=request.threshold)
 
