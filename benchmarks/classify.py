@@ -85,7 +85,7 @@ def main(names: list[str]) -> None:
         paths = [Path(each) for each in names] or [song(folder)]
         every = [f"{entry.task}/{entry.name}" for task in ("classify", "tag")
                  for entry in registry.list_models(task)]  # fmt: skip
-        asked = {"event": ["classify/event"], "genre": ["classify/genre"], "all tasks": every}
+        asked = {"event": ["classify/audioset"], "genre": ["classify/genre"], "all tasks": every}
         rows: dict[str, Callable[[Path], None]] = {"decoding alone": decode}
         for what, models in asked.items():
             classifier = Classifier(None, models)
