@@ -342,5 +342,6 @@ def _track(
         warnings.append(f"sounds like speech, and {entry.name!r} is made for music")
     return Track(
         entry.name, entry.task, labels, probabilities, *spans, seconds, float(threshold), axes,
-        tuple(warnings), quiet, independent, float(decoder.get("release", 1.0)),
+        tuple(warnings), quiet, independent and entry.task != "tag",
+        float(decoder.get("release", 1.0)),
     )  # fmt: skip
