@@ -92,8 +92,9 @@ def classify(
 ) -> None:
     """Score a classifier: accuracy with its 95 % interval, macro F1, calibration, each class.
 
-    DATA: folders with a labels.csv (columns path and label), such tables, or folders with a
-    folder for each class. Clips of groups that the model was trained on are refused.
+    DATA: folders with a labels.csv, .parquet or .jsonl (columns path and label), such tables,
+    folders with JAMS files beside the audio, or folders with a folder for each class. Clips of
+    groups that the model was trained on are refused.
     """
     from audiocli.tasks.classify.evaluation import evaluate, verify
 

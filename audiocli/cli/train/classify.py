@@ -256,8 +256,8 @@ def class_options(command: Callable[..., None]) -> Callable[..., None]:
 def classify(classes: Classes, selecting: Selecting, training: Training) -> None:
     """Train a network that tells classes of clips.
 
-    DATA: folders with a labels.csv (columns path and label), such tables, or folders with a
-    folder for each class.
+    DATA: folders with a labels.csv, .parquet or .jsonl (columns path and label), such tables,
+    folders with JAMS files beside the audio, or folders with a folder for each class.
     """
     _train("classify", classes, selecting, training)
 

@@ -1,13 +1,13 @@
 """Labelled clips: a folder a class, or a table of paths and labels; and how to split them.
 
-A folder with a ``labels.csv`` in it holds what the table names, in its column ``path``; the
-labels stand in a column of choice, several of them with ``;`` between. Without one, the folders
-inside are the classes.
+A folder with a ``labels.csv`` in it (or ``.parquet``, ``.jsonl``) holds what the table names, in
+its column ``path``; the labels stand in a column of choice, several of them with ``;`` between.
+Without one, JAMS files beside the audio tell the labels, or else the folders inside are the
+classes.
 """
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from audiocli.batch.inputs import find_inputs
 from audiocli.errors import DataError, UsageError, warn
 from audiocli.tasks.annotated import title
+from audiocli.tasks.classify.tables import NAMES, jams_facts, read_table, table_of
 
 __all__ = [
-    "TABLE",
     "LabelledClip",
     "Selection",
     "find_clips",
@@ -34,7 +34,6 @@ __all__ = [
     "target_matrix",
 ]
 
-TABLE = "labels.csv"
 #: How many missing files a message lists.
 NAMED = 20
 
@@ -111,13 +110,15 @@ class Selection:
 
 def find_clips(folder: Path, selection: Selection, *, missing: bool = False) -> list[LabelledClip]:
     """Find the labelled clips of a folder or a table."""
-    table = folder if folder.is_file() else folder / TABLE
-    if table.is_file():
+    table = table_of(folder)
+    if table is not None:
         found = _joined(_listed(table, selection, missing))
+    elif described := _with_jams(folder, selection):
+        found = described
     elif named := selection.group or selection.pair_within:
         option = "--group" if selection.group else "--pair-within"
         raise DataError(
-            f"{folder}: has no {TABLE}, so nothing in it has a {named!r}; leave out "
+            f"{folder}: has no {NAMES[0]}, so nothing in it has a {named!r}; leave out "
             f"{option}, or write the table (columns path, label and that)"
         )
     else:
@@ -126,7 +127,7 @@ def find_clips(folder: Path, selection: Selection, *, missing: bool = False) -> 
     clips = [clip for clip in clips if clip.labels]
     if not clips:
         raise DataError(
-            f"{folder}: no labelled audio; give a folder with {TABLE} (columns path and "
+            f"{folder}: no labelled audio; give a folder with {NAMES[0]} (columns path and "
             f"{', '.join(selection.columns)}), or one with a folder for each class"
         )
     return clips
@@ -138,13 +139,7 @@ def _renamed(labels: Sequence[str], names: Mapping[str, str]) -> tuple[str, ...]
 
 
 def _listed(table: Path, selection: Selection, missing: bool) -> list[LabelledClip]:
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, restkey="", restval="")
-            rows = [(reader.line_num, row) for row in reader]
-            known = list(reader.fieldnames or [])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table}: cannot be read: {error}") from error
+    known, rows = read_table(table)
     further = [name for name in (selection.group, selection.pair_within) if name]
     for column in ("path", *selection.columns, *further):
         if column not in known:
@@ -200,6 +195,23 @@ def _in_folders(folder: Path) -> list[LabelledClip]:
             name = item.relative.as_posix()
             clips.append(LabelledClip(item.path, name, folder, (parts[0],), {"label": parts[0]}))
     return clips
+
+
+def _with_jams(folder: Path, selection: Selection) -> list[LabelledClip]:
+    """Find audio with a JAMS file beside it that tags the whole recording."""
+    clips = []
+    for item in find_inputs([str(folder)]):
+        file = item.path.with_suffix(".jams")
+        if item.problem is None and file.is_file():
+            facts = jams_facts(file)
+            for column in filter(None, (selection.group, selection.pair_within)):
+                if not facts.get(column):
+                    known = ", ".join(name for name in facts if facts[name])
+                    raise DataError(f"{item.path}: its JAMS file has no {column!r}; it has {known}")
+            cells = ";".join(facts.get(column, "") for column in selection.columns)
+            labels = tuple(part.strip() for part in cells.split(";") if part.strip())
+            clips.append(LabelledClip(item.path, item.relative.as_posix(), folder, labels, facts))
+    return clips if any(clip.labels for clip in clips) else []
 
 
 def label_set(clips: Sequence[LabelledClip], min_clips: int = 1) -> list[str]:
