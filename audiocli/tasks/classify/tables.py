@@ -82,7 +82,7 @@ def _jsonl(table: Path) -> tuple[list[str], list[tuple[int, Row]]]:
 
 def _parquet(table: Path) -> tuple[list[str], list[tuple[int, Row]]]:
     try:
-        from pyarrow import ArrowInvalid, parquet
+        from pyarrow import ArrowInvalid, parquet  # type: ignore[import-untyped]  # no hints
     except ImportError as error:
         raise UsageError(
             f"{table}: parquet needs pyarrow; run: pip install pyarrow, or use csv"
