@@ -57,9 +57,7 @@ def test_jams(folder: Path) -> None:
         assert [(clip.name, clip.labels, clip.group("artist")) for clip in clips] == [
             ("a.wav", ("cat",), "artist a"), ("b.wav", ("dog", "bird"), "artist b"),
         ]  # fmt: skip
-    with pytest.raises(
-        DataError, match="a.wav: its JAMS file has no 'singer'; it has artist,"
-    ):
+    with pytest.raises(DataError, match="a.wav: its JAMS file has no 'singer'; it has artist,"):
         find_clips(folder, Selection(group="singer"))
 
 

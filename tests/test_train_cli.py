@@ -92,7 +92,7 @@ def test_the_command_line_wins_over_the_file(clicks: Path, tmp_path: Path) -> No
     assert train("onsets", "--config", file, "--print-config")[1] == text
 
 
-@pytest.mark.parametrize("task", ["chords", "classify", "features", "separate", "tag"])
+@pytest.mark.parametrize("task", ["beats", "chords", "classify", "features", "separate", "tag"])
 def test_every_task_prints_settings_that_it_reads(tmp_path: Path, task: str) -> None:
     code, text, told = train(task, "--print-config")
     assert code == 0, told

@@ -17,6 +17,7 @@ from torch import Tensor
 from audiocli.errors import ModelError
 from audiocli.nn.fit import FitConfig, Step
 from audiocli.nn.registry import ModelEntry
+from audiocli.tasks.beats import training as beats
 from audiocli.tasks.chords import training as chords
 from audiocli.tasks.classify import training as classes
 from audiocli.tasks.classify.clips import Selection
@@ -28,7 +29,7 @@ from audiocli.tasks.separate.config import TrainingConfig as SeparationConfig
 
 Train = Callable[..., ModelEntry]
 FIT = FitConfig(epochs=3, steps=2, batch_size=2, warmup=2, learning_rate=0.01, average=0.9)
-TASKS = ("onsets", "chords", "classify", "tag", "features", "separate", "songs")
+TASKS = ("onsets", "beats", "chords", "classify", "tag", "features", "separate", "songs")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,7 +54,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             soundfile.write(folder / f"{number}.wav", tone + noise, 16_000)
             if number == 0:
-                for kind, text in (("onsets", "0.5\n1.0\n"), ("lab", "0 1 C:maj\n1 2 A:min\n")):
+                for kind, text in (
+                    ("onsets", "0.5\n1.0\n"),
+                    ("beats", "0.5 1\n1.0 2\n1.5 1\n"),
+                    ("lab", "0 1 C:maj\n1 2 A:min\n"),
+                ):
                     (root / kind).mkdir(exist_ok=True)
                     soundfile.write(root / kind / f"{name}.wav", tone + noise, 16_000)
                     (root / kind / f"{name}.{kind}").write_text(text)
@@ -71,6 +76,12 @@ def trainer(task: str, data: Path) -> Train:
             onsets.TrainingConfig("online", {"channels": [4, 4], "hidden_size": 4}, seconds=0.5,
                                   fit=fit),
             dev=[data / "onsets"], **more,
+        )  # fmt: skip
+    if task == "beats":
+        return lambda output, fit, **more: beats.train(
+            [data / "beats"], output,
+            beats.TrainingConfig("blstm", {"hidden_size": 4}, seconds=1.0, fit=fit),
+            dev=[data / "beats"], **more,
         )  # fmt: skip
     if task == "chords":
         return lambda output, fit, **more: chords.train(
@@ -145,8 +156,8 @@ def test_a_stopped_run_goes_on_to_the_bit(data: Path, tmp_path: Path, task: str)
 def test_a_run_that_diverges_names_the_recordings(
     data: Path, tmp_path: Path, task: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = {"onsets": onsets, "chords": chords, "classify": classes, "tag": classes,
-              "features": features}.get(task, separation)  # fmt: skip
+    module = {"onsets": onsets, "beats": beats, "chords": chords, "classify": classes,
+              "tag": classes, "features": features}.get(task, separation)  # fmt: skip
     loss, steps = module.loss, 0
 
     def poisoned(network: Any, batch: Any, *more: Any) -> Tensor:

@@ -10,8 +10,10 @@ from audiocli.cli.options import FOLDER
 from audiocli.cli.train.options import (
     COUNT,
     Shown,
+    TrainCommand,
     Training,
     WholeNumbers,
+    architecture_option,
     cache_option,
     dev_option,
     finish,
@@ -21,17 +23,16 @@ from audiocli.cli.train.options import (
 )
 
 
-@click.command()
+@click.command(cls=TrainCommand)
 @click.argument("data", nargs=-1, required=True, type=FOLDER)
 @hold_out_option
 @dev_option
-@click.option(
-    "--arch",
-    "architecture",
+@architecture_option(
+    {
+        "blstm": "three LSTM layers in both directions: Böck and Schedl 2011",
+        "tcn": "convolutions, then dilated ones along time; the shipped tracker",
+    },
     default="tcn",
-    show_default=True,
-    type=click.Choice(["blstm", "tcn"]),
-    help="blstm: Böck and Schedl 2011; tcn: the default tracker.",
 )
 @start_option
 @click.option("--hidden-size", type=COUNT, help="Units of a layer and direction. [25; tcn: 48]")

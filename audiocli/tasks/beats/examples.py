@@ -117,6 +117,8 @@ class Take:
         Whether it is known which beats are downbeats.
     folder : str
         Which data it belongs to.
+    name : str
+        What messages call it.
     """
 
     images: NDArray[np.float16]
@@ -124,6 +126,7 @@ class Take:
     downbeats: NDArray[np.float64]
     has_bars: bool
     folder: str
+    name: str = ""
 
 
 def load(recording: Recording, bank: Filterbank, cache: Path | None = None) -> Take:
@@ -155,7 +158,7 @@ def load(recording: Recording, bank: Filterbank, cache: Path | None = None) -> T
     # An empty annotation says that there is no beat, and so no downbeat.
     has_bars = positions is not None or not len(times)
     downbeats = times[positions == 1] if positions is not None else np.zeros(0)
-    return Take(images, times, downbeats, has_bars, str(recording.folder))
+    return Take(images, times, downbeats, has_bars, str(recording.folder), recording.title)
 
 
 def _identity(recording: Recording, config: FilterbankConfig) -> str:

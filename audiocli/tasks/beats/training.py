@@ -18,7 +18,7 @@ from torch import Tensor
 
 from audiocli.errors import UsageError, suggest
 from audiocli.nn import models, registry
-from audiocli.nn.fit import Epoch, FitConfig
+from audiocli.nn.fit import Epoch, FitConfig, Progress
 from audiocli.nn.framewise import FramewiseNetwork
 from audiocli.nn.frontend import Filterbank, FilterbankConfig
 from audiocli.nn.provenance import chosen_on, data_sets, licence_of_each
@@ -34,7 +34,7 @@ from audiocli.tasks.beats.examples import (
 )
 from audiocli.tasks.beats.scoring import f_measure
 from audiocli.tasks.trainer import Card, Run, Validation, described, identity_of, origin_of
-from audiocli.tasks.training_data import Stage, by_folder, read_parts, refuse_empty
+from audiocli.tasks.training_data import Stage, by_folder, noted, read_parts, refuse_empty
 
 __all__ = ["ARCHITECTURES", "TrainingConfig", "loss", "peaks", "score", "sizes", "train"]
 
@@ -252,7 +252,7 @@ def train(
     device: str = "auto",
     stage: Stage = lambda what, done, total: None,
     report: Callable[[Epoch], None] = lambda epoch: None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda step: None,
 ) -> registry.ModelEntry:
     """Train a beat tracker and write a model folder.
 
@@ -348,6 +348,9 @@ class _Objective:
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         images, targets = examples(self.drawn, self.config.excerpts, rng)
         return images.to(self.where), targets.to(self.where)
+
+    def recordings(self, rng: np.random.Generator) -> list[str]:
+        return noted(self.drawn, lambda drawn: examples(drawn, self.config.excerpts, rng))
 
     def loss(self, network: FramewiseNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:
         images, targets = batch
