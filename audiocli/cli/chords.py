@@ -41,7 +41,9 @@ FORMATS = ["lab", "csv", "json", "jsonl", "jams", "audacity", "sv", "midi", "cho
 @click.option("--transpose", type=int, default=0, metavar="N", help="Move by N semitones.")
 @click.option("--roman", is_flag=True, help="Write chords as degrees of the key.")
 @click.option("--key", is_flag=True, help="Print the keys of the sections, not the chords.")
-@click.option("--beats", is_flag=True, help="Find beats and bars too, for json and chordpro.")
+@click.option(
+    "--beats", is_flag=True, help="Find beats and bars too, for json; chordpro and midi have them."
+)
 @plot_option("Draw chords, chroma and key. [NAME.chords.png]")
 @click.option("--click", metavar="FILE", help="Write the sound with the chords played.")
 @device_option

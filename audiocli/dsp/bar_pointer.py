@@ -25,13 +25,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BarPointer", "track"]
+__all__ = ["BarPointer", "tempo_of", "track"]
 
 Curves = NDArray[np.float32]
 Times = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 NEVER = -1e9
+PASSAGE = 8  # beats over which a tempo is measured
 #: Frames after which the best path so far is fixed, up to as many frames before.
 WINDOW = 6000
 LEAST = 1e-4  # probability of anything
@@ -130,6 +131,31 @@ def track(activations: Curves, frame_rate: float, model: BarPointer) -> tuple[Ti
     frames, states = _Search(model, frame_rate).path(_evidence(activations, model))
     places = _Grid(model.meters).places[states]
     return _at_peaks(activations[:, 0], frames) / frame_rate, places
+
+
+def tempo_of(times: Times) -> float | None:
+    """Compute the tempo of beats.
+
+    Parameters
+    ----------
+    times : ndarray, shape (beats,)
+        In seconds, rising.
+
+    Returns
+    -------
+    float or None
+        Beats a minute: the median over passages of eight beats, or over all where there are fewer;
+        None of fewer than two beats.
+
+    Examples
+    --------
+    >>> tempo_of(np.array([0.0, 0.6, 1.2]))
+    100.0
+    """
+    over = min(PASSAGE, len(times) - 1)
+    if over < 1:
+        return None
+    return round(float(60 * over / np.median(times[over:] - times[:-over])), 3)
 
 
 def _evidence(activations: Curves, model: BarPointer) -> Curves:

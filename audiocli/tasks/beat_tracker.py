@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli.dsp.bar_pointer import BarPointer, track
+from audiocli.dsp.bar_pointer import BarPointer, tempo_of, track
 from audiocli.dsp.signals import as_audio, as_blocks, as_rate
 from audiocli.errors import ModelError, UsageError
 from audiocli.io.audio.streaming import mono
@@ -35,7 +35,6 @@ DEFAULT_MODEL = "tcn"
 #: dilated layers look some bars ahead and back.
 SEGMENT, CONTEXT = 40.0, 10.0
 FEWEST = 4  # beats that have a tempo
-OVER = 8  # beats over which the tempo of a passage is measured
 #: Mean activation at the beats below which there is no beat: noise and talk reach half of it.
 WEAKEST = 0.2
 
@@ -115,9 +114,8 @@ class Beats:
         times = self.times
         if len(times) < FEWEST:
             return Tempo(None, 0.0, (), None)
-        over = min(OVER, len(times) - 1)
-        passages = (times[over:] - times[:-over]) / over
-        bpm = float(60 / np.median(passages))
+        bpm = tempo_of(times)
+        assert bpm is not None  # of so many beats
         strengths = self.strengths
         between = self._near((times[1:] + times[:-1]) / 2)
         whole = float(strengths.mean())

@@ -20,6 +20,7 @@ from pathlib import PurePath
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocli.dsp.bar_pointer import tempo_of
 from audiocli.io.formats.annotations import Annotation, Options, Segments
 from audiocli.io.formats.plain import one_line
 
@@ -194,10 +195,9 @@ def _directives(segments: Segments, options: Options) -> Iterator[str]:
         minor = found is not None and (found[2] or "") in ("m", "min", "minor")
         key = options.key if found is None else chord_name(found[1]) + minor * "m"
         yield f"{{key: {one_line(key.translate(_BRACES))}}}"
-    if options.beats is not None and len(options.beats) > 1:
-        pace = float(np.median(np.diff(np.sort(options.beats))))
-        if pace > 0:
-            yield f"{{tempo: {60 / pace:.0f}}}"
+    beats = np.zeros(0) if options.beats is None else np.unique(options.beats)
+    if (tempo := tempo_of(beats)) is not None:
+        yield f"{{tempo: {tempo:.0f}}}"
 
 
 _BRACES = str.maketrans("{}[]", "()()")

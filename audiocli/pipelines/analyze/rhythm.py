@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.tasks.features.extractor import Extractor
+from audiocli.tasks.beat_tracker import BeatTracker
 
 __all__ = ["Rhythm", "RhythmFinder"]
 
@@ -23,15 +23,15 @@ class Rhythm:
 
 
 class RhythmFinder:
-    """Finds tempo and metre of a stream; the tempo by autocorrelation, and no metre."""
+    """Finds tempo and metre of a stream, as ``audiocli beats --tempo`` does."""
 
-    def __init__(self) -> None:
-        self.extractor = Extractor(["tempo", "pulse_clarity"])
+    def __init__(self, device: str = "auto") -> None:
+        self.tracker = BeatTracker(device=device)
 
     def stream(self, blocks: Iterable[NDArray[np.float32]], sample_rate: int) -> Rhythm:
         """Analyse a stream of blocks (channels, samples)."""
-        row = self.extractor.summary(blocks, sample_rate)
-        tempo = row["tempo"]
-        if not np.isfinite(tempo):
+        tempo = self.tracker.stream(blocks, sample_rate).tempo
+        if tempo.bpm is None:
             return Rhythm(None, None, None)
-        return Rhythm(float(tempo), float(row["pulse_clarity"]), None)
+        metre = None if tempo.meter is None else f"{tempo.meter}/4"
+        return Rhythm(tempo.bpm, tempo.confidence, metre)

@@ -155,7 +155,7 @@ class _MakeScorer:
 
             def track(path: Path) -> Found:
                 with audio.AudioReader(path) as reader:
-                    beats = ours.stream(reader.blocks(), reader.info.sample_rate)
+                    beats = ours.stream(reader.full_range(), reader.info.sample_rate)
                 return beats.times, beats.downbeats, beats.tempo.bpm
 
         def score(recording: Recording) -> tuple[float, Score]:

@@ -236,7 +236,7 @@ def track_file(
     with AudioReader(source, name=name) as reader:
         info = reader.info
         rate = info.sample_rate
-        with decoding(reader.blocks(BLOCK), rate, info.duration, progress) as blocks:
+        with decoding(reader.full_range(BLOCK), rate, info.duration, progress) as blocks:
             beats = tracker.stream(blocks, rate)
     if click is not None:
         write_clicks(

@@ -19,8 +19,9 @@ from audiocli.io.audio.streaming import decoding
 from audiocli.io.formats import Segments
 from audiocli.nn import models, registry
 from audiocli.tasks import plotting
+from audiocli.tasks.beat_tracker import DEFAULT_MODEL as BEAT_MODEL
+from audiocli.tasks.beat_tracker import BeatTracker
 from audiocli.tasks.chords.accompany import write_chords
-from audiocli.tasks.chords.beats import find_bars, find_beats
 from audiocli.tasks.chords.labels import QUALITIES, pitches_of
 from audiocli.tasks.chords.plot import plot_chords
 from audiocli.tasks.chords.recognizer import DEFAULT_MODEL, ChordRecognizer, Chords
@@ -123,12 +124,14 @@ class ChordRequest:
         recognizer = ChordRecognizer(
             self.model, device=self.device, vocabulary=self.vocabulary, change=self.change
         )
+        tracker = BeatTracker(device=self.device) if self.beats else None
 
         def work(item: Item) -> tuple[float, Segments]:
             chords = recognize_file(
                 recognizer,
                 item.path,
                 self,
+                tracker=tracker,
                 name=item.input.name,
                 plot=item.outputs.get("plot"),
                 click=item.outputs.get("click"),
@@ -173,8 +176,9 @@ def declare(request: ChordRequest, output: Path | None) -> Declaration[Segments]
     """Turn a request into a declaration: see :mod:`audiocli.tasks.runner`."""
     models.device(request.device)
     place = settle(output, request.form, Segments.kind, "lab")
-    # the lines of a sheet are of bars
-    request = replace(request, form=place.form, beats=request.beats or place.form == "chordpro")
+    # The lines of a sheet are of bars, and MIDI has the tempo of the music.
+    beats = request.beats or place.form in ("chordpro", "midi")
+    request = replace(request, form=place.form, beats=beats)
     fields = ("vocabulary", "change", "simplify", "transpose", "roman", "key", "beats", "form")
     return Declaration(
         command="chords",
@@ -184,7 +188,10 @@ def declare(request: ChordRequest, output: Path | None) -> Declaration[Segments]
         destination=place,
         results=ChordResults(place.form),
         exports=request.exports,
-        models=[registry.find("chords", request.model)],
+        models=[
+            registry.find("chords", request.model),
+            *([registry.find("beats", BEAT_MODEL)] if request.beats else []),
+        ],
         units={"start": "s", "end": "s", "label": "key" if request.key else "chord"},
     )
 
@@ -194,6 +201,7 @@ def recognize_file(
     source: Path,
     request: ChordRequest | None = None,
     *,
+    tracker: BeatTracker | None = None,
     name: str | None = None,
     plot: Path | None = None,
     click: Path | None = None,
@@ -210,6 +218,8 @@ def recognize_file(
         Any audio file.
     request : ChordRequest, optional
         What to make of them.
+    tracker : BeatTracker, optional
+        What finds beats and bars, if the request has `beats`; the default one otherwise.
     name : str, optional
         How to call it in messages and in the picture.
     plot, click : Path, optional
@@ -248,9 +258,10 @@ def recognize_file(
     request = request or ChordRequest()
     chords = request.of(found)
     if request.beats:
+        tracker = tracker or BeatTracker()
         with AudioReader(source, name=name) as reader:
-            beats = find_beats(reader.full_range(BLOCK), reader.info.sample_rate)
-        chords = replace(chords, beats=beats, bars=find_bars(beats, found.passages))
+            beats = tracker.stream(reader.full_range(BLOCK), reader.info.sample_rate)
+        chords = replace(chords, beats=beats.times, bars=beats.downbeats)
     if plot is not None:
         _draw(plot, source, chords, name, overwrite)
     return chords

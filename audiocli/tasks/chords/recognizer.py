@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocli.dsp.bar_pointer import tempo_of
 from audiocli.dsp.signals import as_audio, as_blocks, as_rate
 from audiocli.errors import ModelError, UsageError
 from audiocli.io.audio.streaming import mono
@@ -63,7 +64,7 @@ class Chords:
     @property
     def tempo(self) -> float | None:
         """Beats a minute, where beats were found."""
-        return 60 / float(np.median(np.diff(self.beats))) if len(self.beats) > 1 else None
+        return tempo_of(self.beats)
 
     @property
     def key(self) -> Key | None:
