@@ -3,9 +3,9 @@
     python benchmarks/beats.py FOLDER ...
 
 FOLDER holds recordings with NAME.beats beside them. Scored are the default model and librosa's
-tracker, and, where they are installed, aubio and beat_this (with a DBN if madmom is there). A line a
-tracker: F-measure of beats and of downbeats at 70 ms from 5 s on, the share of tempi within 4 %, and
-how many times faster than real time it ran, in this process, on one core if the threads are limited.
+tracker, and, where they are installed, aubio and beat_this (with a DBN if madmom is there). A line
+a tracker: F-measure of beats and of downbeats at 70 ms from 5 s on, the share of tempi within 4 %,
+and how many times faster than real time it ran, in processor time of this process.
 """
 
 from __future__ import annotations
