@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from audiocli.demo import write_demo
 from audiocli.dsp.loudness import LoudnessMeter, TruePeakMeter
 from audiocli.errors import UsageError
+from audiocli.io.metadata import Tags, read_values, write_tags
 from audiocli.pipelines.analyze import FIELDS, LibraryAnalyzer, select
 from audiocli.pipelines.analyze.harmony import camelot, tag_name
 from audiocli.pipelines.analyze.streams import shared
+from audiocli.pipelines.analyze.tagging import tags_of
 from audiocli.tasks.chords.key import Key
 
 RATE = 22050
@@ -125,7 +127,7 @@ def test_camelot_and_tags_of_keys() -> None:
     for (tonic, mode), (place, name) in names.items():
         key = Key(tonic, mode)
         assert camelot(key) == place
-        assert tag_name(key) in (name, name.replace("Eb", "D#"))
+        assert tag_name(str(key)) in (name, name.replace("Eb", "D#"))
     places = {camelot(Key(tonic, mode)) for tonic in range(12) for mode in ("major", "minor")}
     assert len(places) == 24
 
@@ -158,6 +160,79 @@ def test_what_does_not_apply_is_empty(analyzer: LibraryAnalyzer) -> None:
         assert not field.of_music or shot[field.name] is None, field.name
     assert shot["loudness"] is None  # less than 0.4 s
     assert shot["true_peak"] == pytest.approx(-6.0, abs=0.1)
+
+
+# --- metadata ---------------------------------------------------------------------------------
+
+
+def test_tags_of_values() -> None:
+    values = {"tempo": 127.98, "key": "C# minor", "genre": "Jazz", "mood": "calm, relaxed",
+              "loudness": -14.0, "true_peak": 0.0}  # fmt: skip
+    assert tags_of(values) == {
+        "bpm": ["128"],
+        "initialkey": ["C#m"],
+        "genre": ["Jazz"],
+        "mood": ["calm", "relaxed"],
+        "replaygain_track_gain": ["-4.00 dB"],
+        "replaygain_track_peak": ["1.000000"],
+    }
+    assert tags_of(values, opus=True)["r128_track_gain"] == [str(-9 * 256)]
+    assert tags_of({"tempo": None, "loudness": None}) == {}
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
+def test_tags_are_written_in_place_and_taken_back(run: Run, tmp_path: Path, ending: str) -> None:
+    song = tmp_path / "music" / f"song.{ending}"
+    song.parent.mkdir()
+    soundfile.write(song, tone(4.0), RATE)
+    mine = {"genre": ["Mine"], "title": ["A song"], "replaygain_track_gain": ["-1.00 dB"]}
+    write_tags(song, song, Tags(mine))
+    names = [*mine, "replaygain_track_peak"]
+    before = read_values(song, names)
+    assert before == {**mine, "replaygain_track_peak": []}
+    done = run("analyze", "music", "-o", "t.csv", *LEVELS, "--write", "--in-place")
+    assert done.status == 0, done.err
+    later = read_values(song, names)
+    assert later["title"] == ["A song"]
+    assert later["genre"] == ["Mine"]  # of the levels alone nothing is known of it
+    assert later["replaygain_track_gain"][0].endswith(" dB")
+    assert later["replaygain_track_gain"] != ["-1.00 dB"]
+    assert float(later["replaygain_track_peak"][0]) == pytest.approx(0.5, abs=0.03)
+    # What was done is known: new tags are no new recording.
+    again = run("analyze", "music", "-o", "t.csv", "--fields", "file,level", "--write",
+                "--in-place", "--resume")  # fmt: skip
+    assert "done before" in again.err
+    assert run("analyze", "-o", "t.csv", "--undo").status == 0
+    assert read_values(song, names) == before
+    assert run("analyze", "-o", "t.csv", "--undo").status == 0  # nothing is left to do
+    assert read_values(song, names) == before
+
+
+def test_undo_leaves_what_was_changed_since(run: Run, library: Path) -> None:
+    song = library / "b.flac"
+    assert run("analyze", song, "-o", "t.csv", *LEVELS, "--write", "--in-place").status == 0
+    write_tags(song, song, Tags({"replaygain_track_gain": ["+9.00 dB"]}))
+    done = run("analyze", "-o", "t.csv", "--undo")
+    assert done.status == 1
+    assert "changed since" in done.err
+    assert read_values(song, ["replaygain_track_gain"])["replaygain_track_gain"] == ["+9.00 dB"]
+
+
+def test_copies_have_the_tags(run: Run, library: Path) -> None:
+    original = (library / "b.flac").read_bytes()
+    done = run("analyze", "music", "-o", "t.csv", *LEVELS, "--write", "--copies", "tagged")
+    assert done.status == 0
+    assert (library / "b.flac").read_bytes() == original
+    copy = library.parent / "tagged" / "b.flac"
+    assert read_values(copy, ["replaygain_track_gain"])["replaygain_track_gain"]
+    assert np.array_equal(soundfile.read(copy)[0], soundfile.read(library / "b.flac")[0])
+    assert run("analyze", "-o", "t.csv", "--undo").status == 2  # nothing was written in place
+
+
+def test_requests_to_write_that_cannot_be(run: Run, library: Path) -> None:
+    for wrong in (["--write"], ["--in-place"], ["--write", "--in-place"],
+                  ["--write", "--in-place", "--copies", "x"], ["--undo"]):  # fmt: skip
+        assert run("analyze", "music", *LEVELS, *wrong).status == 2, wrong
 
 
 # --- tables ------------------------------------------------------------------------------------

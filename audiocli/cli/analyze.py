@@ -25,8 +25,29 @@ from audiocli.cli.options import Batch, RequestCommand, batch_options, device_op
     help="Fields, or groups of them (file, level, rhythm, harmony, classes, tags), with commas. "
     "[all]",
 )
+@click.option(
+    "--write",
+    is_flag=True,
+    help="Put tempo, key, genre, mood and ReplayGain into the metadata: see the next two.",
+)
+@click.option("--copies", metavar="FOLDER", help="With --write: of copies, in this folder.")
+@click.option("--in-place", is_flag=True, help="With --write: of the files themselves.")
+@click.option(
+    "--undo",
+    is_flag=True,
+    help="Give files the metadata back that --in-place replaced, by the manifest of --output.",
+)
 @device_option
-def analyze(batch: Batch, form: str | None, fields: tuple[str, ...], device: str) -> None:
+def analyze(
+    batch: Batch,
+    form: str | None,
+    fields: tuple[str, ...],
+    write: bool,
+    copies: str | None,
+    in_place: bool,
+    undo: bool,
+    device: str,
+) -> None:
     """Analyse a library: a row a recording, with level, tempo, key, genre, mood, tags and more.
 
     INPUTS: files, folders (searched for audio), patterns in quotes, or - for standard input. Each
@@ -35,5 +56,33 @@ def analyze(batch: Batch, form: str | None, fields: tuple[str, ...], device: str
     from audiocli.cli.running import run_command
     from audiocli.pipelines.analyze.files import AnalyzeRequest, declare
 
-    request = AnalyzeRequest(fields=fields, form=form, device=device)
+    if undo:
+        _undo(batch)
+        return
+    request = AnalyzeRequest(
+        fields=fields, form=form, write=write, copies=copies, in_place=in_place, device=device
+    )
     run_command(batch, declare(request, batch.output))
+
+
+def _undo(batch: Batch) -> None:
+    """Take back what was written in place, and say of which files."""
+    import sys
+    from pathlib import Path
+
+    from audiocli.errors import FieldError
+    from audiocli.pipelines.analyze.tagging import Undone
+    from audiocli.pipelines.analyze.tagging import undo as take_back
+
+    if batch.output is None and batch.manifest is None:
+        raise FieldError("{undo} goes by a manifest; name the table by {output}", "undo", "output")
+
+    def report(outcome: Undone) -> None:
+        if outcome.status == "failed":
+            click.echo(f"error: {outcome.reason}", err=True)
+        elif outcome.status == "restored" and not batch.quiet:
+            click.echo(f"{outcome.path}: metadata restored", err=True)
+
+    manifest = batch.manifest or Path(f"{batch.output}.manifest.jsonl")
+    if any(each.status == "failed" for each in take_back(manifest, report)):
+        sys.exit(1)

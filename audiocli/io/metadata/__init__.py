@@ -15,7 +15,7 @@ All else that the metadata hold stays.
 """
 
 from audiocli.io.metadata.carried import Metadata, read_metadata
-from audiocli.io.metadata.tags import KINDS, NAMES, Cover, Tags, read_tags
+from audiocli.io.metadata.tags import KINDS, NAMES, Cover, Tags, read_tags, read_values
 from audiocli.io.metadata.writing import put_tags, write_tags
 
 __all__ = [
@@ -27,5 +27,6 @@ __all__ = [
     "put_tags",
     "read_metadata",
     "read_tags",
+    "read_values",
     "write_tags",
 ]

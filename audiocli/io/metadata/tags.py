@@ -13,7 +13,7 @@ from typing import Any
 from audiocli.errors import AudioError
 from audiocli.io.audio.info import printable
 
-__all__ = ["KINDS", "NAMES", "Cover", "Tags", "opener", "put", "read_tags"]
+__all__ = ["KINDS", "NAMES", "Cover", "Tags", "opener", "put", "read_tags", "read_values"]
 
 #: The kinds of file that can be written into.
 KINDS = ("mp3", "wav", "aiff", "flac", "ogg", "opus", "m4a")
@@ -242,12 +242,49 @@ _FORMATS = "wav,w64,aiff,au,caf,flac,ogg,mp3,aac,mov,mp4,m4a,matroska,webm,asf,w
 # --- writing ---------------------------------------------------------------------------------
 
 
-def put(file: Any, tags: Tags) -> None:
+def read_values(path: Path, names: Sequence[str]) -> dict[str, list[str]]:
+    """Read what stands under these names, also such as speak of the file; nothing is an empty list.
+
+    Takes names in lower case.
+    """
+    from mutagen import MutagenError
+
+    shown = printable(os.fspath(path))
+    open_tags = opener(path, shown)
+    if open_tags is None:
+        raise AudioError(f"{shown}: metadata cannot be read of this kind of file")
+    try:
+        pairs = list(_pairs(open_tags(path)))
+    except (MutagenError, *SENSELESS) as error:
+        raise AudioError(
+            f"{shown}: its metadata cannot be read: {printable(str(error))}"
+        ) from error
+    return {name: [text for key, text in pairs if key.lower() == name] for name in names}
+
+
+def _remove(file: Any, names: Sequence[str]) -> None:
+    """Remove what stands under these names."""
+    from mutagen import id3, mp4
+
+    for name in names:
+        frame, atom = NAMES.get(name, (f"TXXX:{name}", _FREE + name.upper()))
+        if isinstance(file.tags, id3.ID3):
+            for key in [key for key in file.tags if key.lower().split("::")[0] == frame.lower()]:
+                del file.tags[key]
+        elif isinstance(file, mp4.MP4):
+            for key in [key for key in file.tags if key.lower() == atom.lower()]:
+                del file.tags[key]
+        elif name in file.tags:
+            del file.tags[name]
+
+
+def put(file: Any, tags: Tags, remove: Sequence[str] = ()) -> None:
     """Put tags into a file that mutagen has opened, in the place of those of the same name."""
     from mutagen import flac, id3, mp4
 
     if file.tags is None:
         file.add_tags()
+    _remove(file, remove)
     values = {name: list(texts) for name, texts in tags.values.items() if texts}
     if isinstance(file.tags, id3.ID3):
         _put_id3(file.tags, values, tags.covers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from audiocli.errors import AudioError
@@ -20,6 +21,7 @@ def write_tags(
     target: Path,
     tags: Tags,
     *,
+    remove: Sequence[str] = (),
     name: str | None = None,
     overwrite: bool = False,
 ) -> None:
@@ -38,8 +40,8 @@ def write_tags(
     def fill(partial: Path) -> None:
         before = _state(source)
         shutil.copy2(source, partial)
-        if tags:
-            _put(partial, tags, shown)
+        if tags or remove:
+            _put(partial, tags, shown, remove)
             _check(source, partial, shown)
         _to_disk(partial)
         if _state(source) != before:
@@ -56,14 +58,14 @@ def put_tags(path: Path, tags: Tags, *, name: str | None = None) -> None:
     _put(path, tags, name or printable(os.fspath(path)))
 
 
-def _put(path: Path, tags: Tags, shown: str) -> None:
+def _put(path: Path, tags: Tags, shown: str, remove: Sequence[str] = ()) -> None:
     from mutagen import MutagenError
 
     open_tags = opener(path, shown)
     if open_tags is None:
         raise _unknown_kind(shown)
     try:
-        put(open_tags(path), tags)
+        put(open_tags(path), tags, remove)
     except (MutagenError, *SENSELESS) as error:
         reason = printable(str(error)) or type(error).__name__
         raise AudioError(f"{shown}: its metadata cannot be written: {reason}") from error

@@ -14,5 +14,14 @@ if the chords are drawn anew.
 from audiocli.pipelines.analyze.analyzer import LibraryAnalyzer
 from audiocli.pipelines.analyze.fields import FIELDS, Field, select
 from audiocli.pipelines.analyze.files import AnalyzeRequest, analyze_files
+from audiocli.pipelines.analyze.tagging import undo
 
-__all__ = ["FIELDS", "AnalyzeRequest", "Field", "LibraryAnalyzer", "analyze_files", "select"]
+__all__ = [
+    "FIELDS",
+    "AnalyzeRequest",
+    "Field",
+    "LibraryAnalyzer",
+    "analyze_files",
+    "select",
+    "undo",
+]

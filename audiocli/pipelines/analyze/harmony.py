@@ -17,6 +17,7 @@ def camelot(key: Key) -> str:
     return f"{WHEEL[(key.tonic + 3) % 12]}A"
 
 
-def tag_name(key: Key) -> str:
-    """Name a key as ID3's TKEY does: Am, C#m, Bb."""
-    return key.names[key.tonic] + ("m" if key.mode == "minor" else "")
+def tag_name(key: str) -> str:
+    """Name a key, such as "C# minor", as ID3's TKEY does: C#m."""
+    tonic, mode = key.split()
+    return tonic + ("m" if mode == "minor" else "")

@@ -1,0 +1,133 @@
+"""Write what was found into the metadata of files, and take it back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audiocli.errors import AudioCliError, UsageError
+from audiocli.io.metadata import Tags, read_values, write_tags
+from audiocli.pipelines.analyze.fields import Value
+from audiocli.pipelines.analyze.harmony import tag_name
+
+__all__ = ["Undone", "tags_of", "undo", "write"]
+
+#: What a recording is brought to by its gain, in LUFS: ReplayGain 2, and R128 in Opus.
+REPLAYGAIN, R128 = -18.0, -23.0
+OPUS = b"OpusHead"
+
+
+def tags_of(values: Mapping[str, Value], *, opus: bool = False) -> dict[str, list[str]]:
+    """Make tags, by their names in lower case, of what is known of a recording."""
+    made: dict[str, list[str]] = {}
+    tempo, loudness, peak = (values.get(name) for name in ("tempo", "loudness", "true_peak"))
+    if isinstance(tempo, float):
+        made["bpm"] = [f"{tempo:.0f}"]
+    if values.get("key"):
+        made["initialkey"] = [tag_name(str(values["key"]))]
+    if values.get("genre"):
+        made["genre"] = [str(values["genre"])]
+    if values.get("mood"):
+        made["mood"] = str(values["mood"]).split(", ")
+    if isinstance(loudness, float) and opus:
+        made["r128_track_gain"] = [str(round(256 * (R128 - loudness)))]  # Q7.8
+    elif isinstance(loudness, float):
+        made["replaygain_track_gain"] = [f"{REPLAYGAIN - loudness:+.2f} dB"]
+        if isinstance(peak, float):
+            made["replaygain_track_peak"] = [f"{10 ** (peak / 20):.6f}"]
+    return made
+
+
+def write(
+    source: Path, target: Path, values: Mapping[str, Value], *, name: str, overwrite: bool
+) -> dict[str, Any]:
+    """Write tags into a copy, or into the file itself; give what stood there before and does now.
+
+    What is given is ready for JSON; it is what :func:`undo` needs.
+    """
+    with source.open("rb") as stream:
+        opus = OPUS in stream.read(64)
+    tags = tags_of(values, opus=opus)
+    before = read_values(source, list(tags))
+    tagged = Tags(tags)
+    write_tags(source, target, tagged, remove=list(tags), name=name, overwrite=overwrite)
+    return {"tags_before": before, "tags_written": read_values(target, list(tags))}
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What became of a file whose tags were to be taken back."""
+
+    path: Path
+    status: str  # "restored", "unchanged" or "failed"
+    reason: str = ""
+
+
+def undo(manifest: Path, report: Callable[[Undone], None] = lambda outcome: None) -> list[Undone]:
+    """Give files the tags back that they had before they were written in place.
+
+    The latest writing is taken back first. A tag that was changed since by another program is left
+    as it is, and so is all else in its file; that counts as failed.
+
+    Parameters
+    ----------
+    manifest : Path
+        Of the runs that wrote.
+    report : callable
+        Told of each file.
+
+    Returns
+    -------
+    list of Undone
+
+    Raises
+    ------
+    UsageError
+        If the manifest cannot be read, or no file was written in place.
+    """
+    found = list(_written(manifest))
+    if not found:
+        raise UsageError(f"{manifest}: tells of no file whose tags were written in place")
+    done = []
+    for path, facts in reversed(found):
+        try:
+            outcome = _restored(path, facts["tags_before"], facts["tags_written"])
+        except (AudioCliError, OSError) as error:
+            outcome = Undone(path, "failed", str(error))
+        report(outcome)
+        done.append(outcome)
+    return done
+
+
+def _restored(
+    path: Path, before: Mapping[str, list[str]], written: Mapping[str, list[str]]
+) -> Undone:
+    now = read_values(path, list(written))
+    if now == before:
+        return Undone(path, "unchanged")
+    if now != written:
+        names = ", ".join(name for name in written if now[name] != written[name])
+        return Undone(path, "failed", f"{path}: {names}: changed since by another program; "
+                      "the file was left as it is")  # fmt: skip
+    kept = {name: texts for name, texts in before.items() if texts}
+    write_tags(path, path, Tags(kept), remove=list(written))
+    return Undone(path, "restored")
+
+
+def _written(manifest: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Give the files that were written in place, and what stood in them."""
+    try:
+        lines = manifest.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{manifest}: cannot be read as a manifest ({error})") from error
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue  # cut off, as a run that was killed leaves it
+        facts = record.get("facts") if isinstance(record, dict) else None
+        if facts and facts.get("in_place") and "tags_before" in facts:
+            yield Path(str(record["path"])), facts
