@@ -145,6 +145,7 @@ def test_a_song_has_nearly_all(analyzer: LibraryAnalyzer, tmp_path: Path) -> Non
     document = json.loads((tmp_path / "song.json").read_text())
     assert row["content"] == "music"
     assert row["tempo"] == pytest.approx(document.get("tempo", 100), rel=0.02)
+    assert row["metre"] == 4
     assert row["key"] in ("C major", "A minor")
     assert row["camelot"] in ("8A", "8B")
     for name in ("genre", "mood", "valence", "arousal", "tags", "vocal_share", "true_peak"):

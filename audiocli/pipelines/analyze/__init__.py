@@ -7,7 +7,7 @@ mood, tags and vocals of speech, of sounds and of one-shots.
 Units stand with the fields in :mod:`audiocli.pipelines.analyze.fields`.
 
 Limits: each answer has the limits of the task that it comes from. Confidences of tempo and key are
-no calibrated probabilities: they are how clear the pulse is, and how often the key stays the same
+no calibrated probabilities: they are how clear the beats are, and how often the key stays the same
 if the chords are drawn anew.
 """
 

@@ -17,8 +17,9 @@ from audiocli.pipelines.analyze.fields import Field, Value, select
 from audiocli.pipelines.analyze.harmony import camelot
 from audiocli.pipelines.analyze.rhythm import Rhythm, RhythmFinder
 from audiocli.pipelines.analyze.streams import shared
-from audiocli.tasks.beat_tracker import DEFAULT_MODEL
+from audiocli.tasks.beat_tracker import DEFAULT_MODEL as BEATS
 from audiocli.tasks.chords.key import key_stability
+from audiocli.tasks.chords.recognizer import DEFAULT_MODEL as CHORDS
 from audiocli.tasks.chords.recognizer import ChordRecognizer, Chords
 from audiocli.tasks.classify.classifier import Classifier
 from audiocli.tasks.classify.decisions import Track
@@ -80,7 +81,7 @@ class LibraryAnalyzer:
         if any(field.of_music for field in self.fields):
             groups.add("classes")  # tells what is music
         self._level = bool(groups - {"file"})  # tells what is silent
-        self._rhythm = RhythmFinder(device) if "rhythm" in groups else None
+        self._rhythm = RhythmFinder(device=device) if "rhythm" in groups else None
         self._chords = ChordRecognizer(device=device) if "harmony" in groups else None
         self._names = list(CLASSES) if self._wants("classes") else ["content"]
         self._classes = (
@@ -274,8 +275,8 @@ def models_of(fields: Sequence[str]) -> list[registry.ModelEntry]:
         found += [registry.find("classify", name) for name in names]
     if "tags" in groups:
         found.append(registry.find("tag", TAGS))
-    if "harmony" in groups:
-        found.append(registry.find("chords", "crnn"))
     if "rhythm" in groups:
-        found.append(registry.find("beats", DEFAULT_MODEL))
+        found.append(registry.find("beats", BEATS))
+    if "harmony" in groups:
+        found.append(registry.find("chords", CHORDS))
     return found

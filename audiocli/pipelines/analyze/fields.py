@@ -55,8 +55,8 @@ FIELDS = (
     Field("loudness_range", "level", "LU", "Loudness range, EBU Tech 3342", 2),
     Field("true_peak", "level", "dBTP", "Highest value, also between samples, BS.1770", 2),
     Field("tempo", "rhythm", "BPM", "Beats a minute", 2, True),
-    Field("tempo_confidence", "rhythm", "1", "How clear the pulse is", 3, True),
-    Field("metre", "rhythm", "", "Beats a bar, such as 4/4", of_music=True),
+    Field("tempo_confidence", "rhythm", "1", "How clear the beats are", 3, True),
+    Field("metre", "rhythm", "beats", "Beats of a bar", 0, True),
     Field("key", "harmony", "", "Key that most of it is in, such as A minor", of_music=True),
     Field("key_confidence", "harmony", "1", "How often the key stays the same if chords are drawn "
           "anew", 3, True),

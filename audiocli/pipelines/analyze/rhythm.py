@@ -15,17 +15,17 @@ __all__ = ["Rhythm", "RhythmFinder"]
 
 @dataclass(frozen=True)
 class Rhythm:
-    """Tempo in beats a minute, how sure it is from 0 to 1, and the beats a bar."""
+    """Tempo in beats a minute, its confidence from 0 to 1, and the beats of a bar."""
 
     tempo: float | None
     confidence: float | None
-    metre: str | None
+    metre: int | None
 
 
 class RhythmFinder:
-    """Finds tempo and metre of a stream, as ``audiocli beats --tempo`` does."""
+    """Finds tempo and metre of a stream by its beats."""
 
-    def __init__(self, device: str = "auto") -> None:
+    def __init__(self, *, device: str = "auto") -> None:
         self.tracker = BeatTracker(device=device)
 
     def stream(self, blocks: Iterable[NDArray[np.float32]], sample_rate: int) -> Rhythm:
@@ -33,5 +33,4 @@ class RhythmFinder:
         tempo = self.tracker.stream(blocks, sample_rate).tempo
         if tempo.bpm is None:
             return Rhythm(None, None, None)
-        metre = None if tempo.meter is None else f"{tempo.meter}/4"
-        return Rhythm(tempo.bpm, tempo.confidence, metre)
+        return Rhythm(tempo.bpm, tempo.confidence, tempo.meter)
