@@ -53,6 +53,7 @@ _PUBLIC = {
     "chords": ("audiocli.api", "chords"),
     "classify": ("audiocli.api", "classify"),
     "analyze_files": ("audiocli.pipelines.analyze.files", "analyze_files"),
+    "checkup": ("audiocli.tasks.checkup", "checkup"),
     "classify_files": ("audiocli.tasks.classify.files", "classify_files"),
     "compare_files": ("audiocli.tasks.classify.comparing", "compare_files"),
     "demo_song": ("audiocli.demo", "compose"),

@@ -27,6 +27,7 @@ from audiocli.pipelines.notes import transcribe_files
 from audiocli.tasks.beats import BeatRequest, BeatTracker, track_file, track_files
 from audiocli.tasks.beats.evaluation import evaluate as evaluate_beats
 from audiocli.tasks.beats.training import train as train_beats
+from audiocli.tasks.checkup import checkup
 from audiocli.tasks.chords import ChordRecognizer, ChordRequest, recognize_file, recognize_files
 from audiocli.tasks.chords.evaluation import evaluate as evaluate_chords
 from audiocli.tasks.chords.training import train as train_chords
@@ -96,6 +97,7 @@ __all__ = [
     "chords",
     "classify",
     "analyze_files",
+    "checkup",
     "classify_files",
     "compare_files",
     "demo_song",

@@ -18,6 +18,7 @@ from audiocli.cli.classify import classify
 from audiocli.cli.compare import compare
 from audiocli.cli.config import config
 from audiocli.cli.demo import demo
+from audiocli.cli.doctor import doctor
 from audiocli.cli.evaluate import evaluate
 from audiocli.cli.events import status_of
 from audiocli.cli.features import features
@@ -69,6 +70,7 @@ cli.add_command(evaluate)
 cli.add_command(models)
 cli.add_command(merge)
 cli.add_command(config)
+cli.add_command(doctor)
 cli.add_command(demo)
 cli.add_command(learn)
 name_variables(cli, "AUDIOCLI")
