@@ -38,7 +38,30 @@ __all__ = [
 
 
 class AudioCliError(Exception):
-    """Root of every error that audiocli raises on purpose."""
+    """Root of every error that audiocli raises on purpose.
+
+    Parameters
+    ----------
+    text : str
+        The message; each field that it names stands in braces, at its first mention.
+    *fields : str
+        The names of those fields, which are those of parameters in Python and, as options, of the
+        command line. Other braces are left as they are.
+    """
+
+    def __init__(self, text: str = "", *fields: str) -> None:
+        self.text, self.fields = text, fields
+        super().__init__(self.told({}))
+
+    def __reduce__(self) -> tuple[type[AudioCliError], tuple[str, ...]]:
+        return type(self), (self.text, *self.fields)
+
+    def told(self, names: Mapping[str, str]) -> str:
+        """Give the message, with these names in the place of the fields'."""
+        text = self.text
+        for field in self.fields:
+            text = text.replace(f"{{{field}}}", names.get(field, field), 1)
+        return text
 
 
 class UsageError(AudioCliError):
@@ -48,33 +71,12 @@ class UsageError(AudioCliError):
 class FieldError(UsageError):
     """A field of a request cannot be what it is; the command line names its option instead.
 
-    Parameters
-    ----------
-    text : str
-        The message; each field stands in braces, at its first mention.
-    *fields : str
-        The names of those fields. Other braces are left as they are.
-
     Examples
     --------
     >>> error = FieldError("{min_gap} -1: must not be negative", "min_gap")
     >>> str(error), error.told({"min_gap": "--min-gap"})
     ('min_gap -1: must not be negative', '--min-gap -1: must not be negative')
     """
-
-    def __init__(self, text: str, *fields: str) -> None:
-        self.text, self.fields = text, fields
-        super().__init__(self.told({}))
-
-    def __reduce__(self) -> tuple[type[FieldError], tuple[str, ...]]:
-        return type(self), (self.text, *self.fields)
-
-    def told(self, names: Mapping[str, str]) -> str:
-        """Give the message, with these names in the place of the fields'."""
-        text = self.text
-        for field in self.fields:
-            text = text.replace(f"{{{field}}}", names.get(field, field), 1)
-        return text
 
 
 class AudioError(AudioCliError):

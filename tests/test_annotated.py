@@ -88,7 +88,7 @@ def test_patterns_choose_in_the_order_of_the_recordings() -> None:
     assert [each.name for each in matching(some, ["data/Z*"], "--only")] == ["Zoo/a", "Zap"]
     assert [each.name for each in matching(some, ["data/Z?p", "*b"], "--only")] == ["b", "Zap"]
     assert matching(some, [], "--only") == some
-    with pytest.raises(DataError, match=r"^--only data/z\*: .* data/Zoo/a$"):
+    with pytest.raises(DataError, match=r"^only data/z\*: .* data/Zoo/a$"):
         matching(some, ["data/z*"], "--only")
 
 
@@ -104,7 +104,7 @@ def test_nothing_may_be_left_of_either_side() -> None:
     for count, patterns in ((1, []), (3, ["data/*"])):
         with pytest.raises(DataError, match="none is left"):
             split(recordings(*map(str, range(count))), patterns)
-    with pytest.raises(DataError, match="^--hold-out x"):
+    with pytest.raises(DataError, match="^held_out x"):
         split(recordings("a", "b"), ["x"])
 
 

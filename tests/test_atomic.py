@@ -45,7 +45,7 @@ def test_the_file_appears_when_it_is_complete(tmp_path: Path) -> None:
 def test_what_is_there_stays_unless_asked(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     target.write_text("mine")
-    with pytest.raises(UsageError, match="--overwrite"):
+    with pytest.raises(UsageError, match="use overwrite"):
         write_whole(target, lambda partial: pytest.fail("nothing is to be done"))
     assert target.read_text() == "mine"
     write_whole(target, wrote("new"), overwrite=True)

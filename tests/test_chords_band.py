@@ -164,7 +164,7 @@ def test_excerpts_keep_notes_and_chords_together(song: Path) -> None:
 
 
 def test_rendering_needs_fonts(song: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--sound-font"):
+    with pytest.raises(UsageError, match="more by fonts$"):
         list(render_pieces(pieces([song], tmp_path / "out", [])))
 
 

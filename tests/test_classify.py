@@ -486,7 +486,7 @@ def test_encoders_that_do_not_keep_step_are_refused(tones: Path, tmp_path: Path)
     one = save(tmp_path / "one", [], task="encode", seed=1)
     two = save(tmp_path / "two", [], task="encode", seed=2, step=4)
     fitting = heads.Fitting("classify", (str(one), str(two)), AUGMENTATIONS["none"])
-    with pytest.raises(UsageError, match="--encoder: one, two have steps of different"):
+    with pytest.raises(UsageError, match="encoders: one, two have steps of different"):
         heads.train([tones], tmp_path / "both", fitting, Selection(), parts=2)
     head = save(tmp_path / "head", ["a", "b"], task="classify", encoder=one)
     stored = json.loads((head / "config.json").read_text())
@@ -931,7 +931,7 @@ def test_cross_validation_scores_each_clip_once(tones: Path, tmp_path: Path, nam
     assert config["training"]["data"][0]["clips"] == 8
     assert config["training"]["groups"] == ["a", "b", "c", "d"]
     for wrong in ({"held_out": ["artist=a"]}, {"dev": [tones]}, {"fold": (0, 2)}):
-        with pytest.raises(UsageError, match="--cross-validate scores all"):
+        with pytest.raises(UsageError, match="^parts scores all"):
             heads.train([tones], tmp_path / "no", fitting, by, parts=4, **wrong)
     with pytest.raises(UsageError, match="holds a model already"):
         heads.train([tones], entry.folder, fitting, by)

@@ -514,7 +514,7 @@ def test_pairs_of_one_set_count_and_sets_count_alike() -> None:
         errors += [missed.mean(), taken.mean()]
     assert within == pytest.approx(np.mean(errors), abs=0.01)
     assert found.numbers["sets"] == 2 and found.measures[0].low < within < found.measures[0].high
-    with pytest.raises(DataError, match="--pair-within"):
+    with pytest.raises(DataError, match="leave out pair_within"):
         score_pairs(clips, names, names)
 
 
@@ -587,7 +587,7 @@ def test_default_models(
 def test_verify_needs_one_label(tmp_path: Path) -> None:
     encoder = save(tmp_path / "shelf" / "encode" / "voice", [])
     data = listed(tmp_path / "tones", [("low", "low;mid", "ann"), ("mid", "mid", "bob")])
-    with pytest.raises(DataError, match="--label"):
+    with pytest.raises(DataError, match="column by columns"):
         verify([data], str(encoder))
 
 

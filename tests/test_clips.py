@@ -152,7 +152,7 @@ def test_patterns_mean_titles_and_columns() -> None:
     odd = clip("a=b.wav")
     assert select([odd], ["data/a=b.wav"], "--only") == [odd]
     for wrong in ("speaker=ann", "singer=theo", "theo/1.wav"):
-        with pytest.raises(DataError, match=f"^--only {wrong}: no clip .* like data/theo/1.wav"):
+        with pytest.raises(DataError, match=f"^only {wrong}: no clip .* like data/theo/1.wav"):
             select(some, ["fold=1", wrong], "--only")
 
 
@@ -254,7 +254,7 @@ def test_held_out_clips_and_folders_validate(songs: Path, tmp_path: Path) -> Non
 
 def test_splits_that_share_a_group_are_refused(songs: Path, tmp_path: Path) -> None:
     by = Selection(group="artist")
-    with pytest.raises(UsageError, match="--group artist: 'a1' is on both sides .* --fold$"):
+    with pytest.raises(UsageError, match="^group artist: 'a1' is on both sides .* fold$"):
         gather([songs], by, "classify", held_out=["songs/2.wav"])
     gather([songs], by, "classify", held_out=["songs/2.wav", "songs/3.wav"])
     gather([songs], Selection(), "classify", held_out=["songs/2.wav"])
@@ -293,7 +293,7 @@ def test_one_group_cannot_be_parted(songs: Path, tmp_path: Path) -> None:
     one = table(tmp_path / "one", "path,label,artist\na.wav,x,ann\nb.wav,y,ann\n")
     with pytest.raises(DataError, match="2 clips: all of one group"):
         gather([one], Selection(group="artist"), "classify")
-    with pytest.raises(DataError, match="^--min-clips 7: no label has so many clips$"):
+    with pytest.raises(DataError, match="^min_clips 7: no label has so many clips$"):
         gather([songs], Selection(min_clips=7), "classify")
 
 

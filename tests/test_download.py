@@ -139,7 +139,7 @@ def test_another_file_is_removed(site: Site, tmp_path: Path, part: bytes) -> Non
 def test_a_file_that_is_not_there(site: Site, tmp_path: Path) -> None:
     message = refused(site.file("other.th"), tmp_path)
     assert message.startswith(f"{site.url}/models/other.th: the server says 404")
-    assert "--mirror" in message
+    assert "use mirror" in message
 
 
 def test_without_a_network_one_line_says_so(

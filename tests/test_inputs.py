@@ -373,7 +373,9 @@ def test_a_folder_is_never_an_output() -> None:
 
 def test_existing_outputs_are_counted_and_refused_unless_allowed() -> None:
     touch("m/a.wav", "m/b.wav", "m/c.wav", "out/a.csv", "out/c.csv")
-    with pytest.raises(UsageError, match=r"out/a.csv: exists already \(and 1 more\).*--resume"):
+    with pytest.raises(
+        UsageError, match=r"out/a.csv: exists already \(and 1 more\).*, resume to do"
+    ):
         plan(find("m"), outputs_in("out"))
     assert [job.replace for job in plan(find("m"), outputs_in("out"), resume=True)] == [False] * 3
     assert [job.replace for job in plan(find("m"), outputs_in("out"), overwrite=True)] == [True] * 3
@@ -383,7 +385,7 @@ def test_existing_outputs_are_counted_and_refused_unless_allowed() -> None:
 def test_dead_link_in_place_of_an_output_counts_as_existing() -> None:
     touch("a.wav", "out/x")
     os.symlink("nowhere", "out/a.csv")
-    with pytest.raises(UsageError, match="exists already; use --overwrite"):
+    with pytest.raises(UsageError, match="exists already; use overwrite"):
         plan(find("a.wav"), outputs_in("out"))
 
 

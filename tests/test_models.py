@@ -532,7 +532,7 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert models.device() == torch.device("cpu")
     for name in ("cuda", "cuda:0", "mps"):
-        with pytest.raises(UsageError, match=f"^device {name}: .*use --device cpu$"):
+        with pytest.raises(UsageError, match=f"^device {name}: .*use device cpu$"):
             models.device(name)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)

@@ -545,7 +545,7 @@ def test_scores_of_a_detector_that_is_right(tmp_path: Path) -> None:
     assert result.total.seconds == pytest.approx(4.4)
     chosen = evaluate([one, two], model, only=["test/c"])
     assert [score.name for score in chosen.scores] == ["test/c"]
-    with pytest.raises(DataError, match="--only"):
+    with pytest.raises(DataError, match="^only "):
         evaluate([one], model, only=["test/z"])
     assert evaluate([one], "none", detector="librosa").total.matches[1].recall > 0.5
     record_scores(model, result.total, "bursts")
@@ -591,7 +591,7 @@ def test_training_goes_on_from_a_model(tmp_path: Path) -> None:
 
 def test_training_goes_on_only_from_what_fits(tmp_path: Path) -> None:
     one = annotated(tmp_path / "one", "ab")
-    with pytest.raises(ModelError, match="another front-end; choose the --arch it has"):
+    with pytest.raises(ModelError, match="another front-end; choose the architecture it has"):
         train([one], tmp_path / "net", tiny(), start="crnn")
     with pytest.raises(ModelError, match="of other sizes"):
         train([one], tmp_path / "net", tiny(), start="blstm")

@@ -228,7 +228,7 @@ def test_a_recording_without_chords_can_be_drawn(tmp_path: Path, seconds: float)
 
 def test_pictures_are_not_lost_or_of_another_kind(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("mine")
-    with pytest.raises(UsageError, match="--overwrite"):
+    with pytest.raises(UsageError, match="use overwrite"):
         picture(tmp_path / "a.png")
     with pytest.raises(UsageError, match=r"\.png, \.svg, \.pdf"):
         picture(tmp_path / "a.gif")

@@ -237,7 +237,7 @@ def test_names_are_not_read_as_anything_else(tmp_path: Path, name: str) -> None:
 
 def test_pictures_are_not_lost_or_of_another_kind(tmp_path: Path) -> None:
     pictures(tmp_path, ".png")
-    with pytest.raises(UsageError, match="--overwrite"):
+    with pytest.raises(UsageError, match="use overwrite"):
         plot_tags(tmp_path / "tags.png", ["a"], [0.5])
     for plot, arguments in (
         (plot_classes, (looked(1.0), track(2, 1))),

@@ -77,7 +77,7 @@ def test_same_input_same_bytes(tmp_path: Path, suffix: str) -> None:
     for path in paths:
         plot_stems(path, view, title="$x$ [b] 日本 \udcff")
     assert paths[0].read_bytes() == paths[1].read_bytes()
-    with pytest.raises(UsageError, match="--overwrite"):
+    with pytest.raises(UsageError, match="use overwrite"):
         plot_stems(paths[0], view)
 
 

@@ -202,7 +202,7 @@ def test_long_recordings_go_on_in_the_next_panel(tmp_path: Path) -> None:
 
 def test_pictures_are_not_lost_or_of_another_kind(tmp_path: Path, seen: Overview) -> None:
     (tmp_path / "a.png").write_text("mine")
-    with pytest.raises(UsageError, match="--overwrite"):
+    with pytest.raises(UsageError, match="use overwrite"):
         plot(tmp_path / "a.png", seen, [])
     with pytest.raises(UsageError, match=r"\.png, \.svg, \.pdf"):
         plot(tmp_path / "a.gif", seen, [])

@@ -149,7 +149,7 @@ def test_a_preview_says_that_it_is_one(tmp_path: Path) -> None:
 
 def test_what_is_there_is_kept_and_a_failure_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text("mine")
-    with pytest.raises(UsageError, match="--overwrite"):
+    with pytest.raises(UsageError, match="use overwrite"):
         page(tmp_path / "a.html", noise(0.5, 8000))
     assert (tmp_path / "a.html").read_text() == "mine"
     info = AudioInfo("a.wav", 8000, 1, 8000, 16, False, "wav")

@@ -391,7 +391,7 @@ def test_training_needs_clips(tmp_path: Path, two_songs: Path) -> None:
     alone.mkdir()
     for kind in ("voice", "music"):
         (alone / f"one.{kind}.wav").write_bytes((two_songs / f"one.{kind}.wav").read_bytes())
-    with pytest.raises(DataError, match="--dev"):
+    with pytest.raises(DataError, match="add dev$"):
         train([alone], tmp_path / "net", TrainingConfig())
 
 
@@ -452,7 +452,7 @@ def test_output_that_is_not_finite_has_no_score() -> None:
     with torch.no_grad():
         next(network.parameters()).fill_(torch.nan)
     clip = np.random.default_rng(0).normal(size=(2, 8000)).astype(np.float32)
-    with pytest.raises(ModelError, match="^training diverged: .*--learning-rate$"):
+    with pytest.raises(ModelError, match="^training diverged: .*learning_rate$"):
         score(network, [clip])
 
 

@@ -82,7 +82,7 @@ def test_blank_groups_are_none(table: Table) -> None:
 
 def test_labels_that_look_alike_are_warned_of(table: Table) -> None:
     rows = [f"{n}.wav,{('Rock', 'rock', 'jazz')[n % 3]},a{n // 3}" for n in range(12)]
-    with pytest.warns(AudioCliWarning, match="labels 'Rock' and 'rock' differ.*--rename"):
+    with pytest.warns(AudioCliWarning, match="labels 'Rock' and 'rock' differ.*rename"):
         split = gather([table(*rows)], BY, "classify", fold=(0, 4))
     assert split.labels == ["Rock", "jazz", "rock"]
 

@@ -168,8 +168,10 @@ def plan(
     if existing and not (overwrite or resume):
         others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         raise UsageError(
-            f"{existing[0]}: exists already{others}; use --overwrite to replace what is there, "
-            "--resume to do only what is missing, or choose another output folder"
+            f"{existing[0]}: exists already{others}; use {{overwrite}} to replace what is there, "
+            "{resume} to do only what is missing, or choose another output folder",
+            "overwrite",
+            "resume",
         )
     return taken
 
@@ -185,13 +187,13 @@ def check_joint_output(
     inputs: Sequence[Input],
     *,
     replace: bool,
-    fix: str = "use --overwrite to replace it",
+    fix: str = "use {overwrite} to replace it",
 ) -> None:
     """Refuse one file for the results of all inputs where it would lose something."""
     if any(real_path(target) == real_path(item.path) for item in inputs):
         raise UsageError(f"{target}: is an input, which would be lost; choose another name")
     if os.path.lexists(target) and not replace:
-        raise UsageError(f"{target}: exists already; {fix}")
+        raise UsageError(f"{target}: exists already; {fix}", "overwrite", "resume")
 
 
 def real_path(path: str | os.PathLike[str]) -> str:

@@ -110,8 +110,10 @@ class JointFile:
         """Find the rows that are there; to be called when no other run can write them."""
         if os.path.lexists(self.partial) and not self._replace:
             raise UsageError(
-                f"{self.partial}: rows of a run that was stopped; use --resume to go on with "
-                "them, or --overwrite to begin anew"
+                f"{self.partial}: rows of a run that was stopped; use {{resume}} to go on "
+                "with them, or {overwrite} to begin anew",
+                "resume",
+                "overwrite",
             )
         if self._resume:
             self.form.begin(list(dict.fromkeys(known)))
@@ -208,7 +210,8 @@ class JointFile:
             self._file = None
             raise UsageError(
                 f"{self.partial}: is of a run with other settings, or no partial file; use the "
-                "options of that run, or --overwrite to begin anew"
+                "settings of that run, or {overwrite} to begin anew",
+                "overwrite",
             )
         header = _START + b', "settings_sha256": "' + self._settings.encode() + b'"}\n'
         file.write(header)

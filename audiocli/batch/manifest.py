@@ -184,7 +184,8 @@ class Manifest:
         if joint.old and made != self._made_with:
             raise UsageError(
                 f"{joint.path}: was made with other settings, or {self._path} is missing; use the "
-                "options that it was made with, another name, or --overwrite"
+                "settings that it was made with, another name, or {overwrite}",
+                "overwrite",
             )
 
     def remove(self, record: Record) -> None:

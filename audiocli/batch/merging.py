@@ -99,7 +99,9 @@ def merge_files(
         _check_made_alike(beside)
     manifest = Path(f"{target}.manifest.jsonl")
     if with_manifests and os.path.lexists(manifest) and not overwrite:
-        raise UsageError(f"{manifest}: exists already; use --overwrite to replace it")
+        raise UsageError(
+            f"{manifest}: exists already; use {{overwrite}} to replace it", "overwrite"
+        )
     merge = _merge_parquet if target.suffix.lower() == ".parquet" else _merge_text
     recordings, rows = merge(paths, target, overwrite)
     if with_manifests:

@@ -52,8 +52,9 @@ class TextRows:
     def read(self, path: Path) -> Iterator[Part]:
         """Read a file back."""
         fault = UsageError(
-            f"{path}: cannot be read as {self.form} to add to it; use another name, or --overwrite "
-            "to make it anew"
+            f"{path}: cannot be read as {self.form} to add to it; use another name, or "
+            "{overwrite} to make it anew",
+            "overwrite",
         )
         try:
             with path.open(encoding="utf-8", newline="") as stream:
@@ -92,7 +93,8 @@ class TextRows:
             if self.sole is None:
                 raise UsageError(
                     f"{path}: holds one recording, whose name is not known, so none can be added; "
-                    "use another name, or --overwrite to make it anew"
+                    "use another name, or {overwrite} to make it anew",
+                    "overwrite",
                 )
             yield self._completed(raw) if self.named else raw, self.sole
         if bare and self.named and self.form == "csv" and self.head:

@@ -208,7 +208,7 @@ def failure(job: Job, why: str | Exception, elapsed: float = 0.0) -> Outcome:
     """Say in one line that names the input why a job failed; a bug keeps its traceback."""
     where = None
     if isinstance(why, MemoryError):
-        text = "not enough memory for this file; use fewer --jobs or close other programs"
+        text = "not enough memory for this file; use fewer worker processes or close other programs"
     elif isinstance(why, OSError) and why.strerror:
         text = f"{why.filename}: {why.strerror}" if why.filename else why.strerror
     elif isinstance(why, (str, AudioCliError, OSError)):
@@ -234,7 +234,8 @@ def _refuse_existing(job: Job) -> None:
         if os.path.lexists(output) and not job.replace:
             raise UsageError(
                 f"{output}: exists, and no earlier run from {job.input.name} is known to have "
-                "written it; move it away or use --overwrite"
+                "written it; move it away or use {overwrite}",
+                "overwrite",
             )
 
 
@@ -421,7 +422,7 @@ def _cause_of_death(process: SpawnProcess) -> str:
     code = process.exitcode
     _dismiss([process])
     if code == -9:  # SIGKILL, which has no name on Windows
-        return "the worker process was killed, as happens when memory runs out; use fewer --jobs"
+        return "the worker was killed, as happens when memory runs out; use fewer worker processes"
     return f"the worker process died over it (exit code {code})"
 
 

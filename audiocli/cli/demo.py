@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from audiocli.cli.renaming import RenamingCommand
 
-@click.command()
+
+@click.command(cls=RenamingCommand)
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--overwrite", is_flag=True, help="Replace files of the same names.")
 def demo(folder: Path, overwrite: bool) -> None:

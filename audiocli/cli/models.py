@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from audiocli.cli.renaming import RenamingCommand
+
 if TYPE_CHECKING:
     from audiocli.errors import ModelError
 
@@ -23,7 +25,7 @@ def models() -> None:
     """List, describe, check, install and publish models."""
 
 
-@models.command("list")
+@models.command("list", cls=RenamingCommand)
 @click.option("--task", help="Only models of this task.")
 @click.option(
     "--licence",
@@ -73,7 +75,7 @@ def _readable(row: dict[str, object], column: str) -> object:
     return row[column]
 
 
-@models.command()
+@models.command(cls=RenamingCommand)
 @click.argument("name")
 def info(name: str) -> None:
     """Print a model's card. NAME: a name, task/name or a model folder."""
@@ -83,7 +85,7 @@ def info(name: str) -> None:
     click.echo(render(registry.find(None, name).config), nl=False)
 
 
-@models.command()
+@models.command(cls=RenamingCommand)
 @click.argument("names", nargs=-1)
 def verify(names: tuple[str, ...]) -> None:
     """Check the SHA-256 of the weights of all models, or of those named."""
@@ -101,7 +103,7 @@ def verify(names: tuple[str, ...]) -> None:
     _finish(damaged)
 
 
-@models.command()
+@models.command(cls=RenamingCommand)
 @click.argument("name", required=False)
 def path(name: str | None) -> None:
     """Print the folder of a model, or the folders that are searched."""
@@ -112,7 +114,7 @@ def path(name: str | None) -> None:
         click.echo(str(folder))
 
 
-@models.command()
+@models.command(cls=RenamingCommand)
 @click.argument("name")
 @click.option(
     "--onnx",
@@ -140,7 +142,7 @@ def export(name: str, onnx: Path, overwrite: bool) -> None:
         click.echo(f"largest difference from torch: {done.difference:.1e}", err=True)
 
 
-@models.command()
+@models.command(cls=RenamingCommand)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option(
     "--mirror",

@@ -16,7 +16,7 @@ from audiocli.batch.placing import PICTURES
 from audiocli.cli.events import event, status_of
 from audiocli.cli.renaming import RenamingCommand
 from audiocli.cli.streams import OutputError
-from audiocli.errors import AudioCliError, FieldError, UsageError
+from audiocli.errors import AudioCliError
 
 if TYPE_CHECKING:
     from audiocli.tasks.runner import BatchOptions
@@ -196,13 +196,9 @@ class RequestCommand(RenamingCommand):
         return super().parse_args(ctx, words)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, and name options in the place of fields; errors of JSON are JSON."""
+        """Run the command; with JSON as its format, errors are JSON too."""
         try:
-            try:
-                return super().invoke(ctx)
-            except FieldError as error:
-                names = {str(param.name): max(param.opts, key=len) for param in self.params}
-                raise UsageError(error.told(names)) from error
+            return super().invoke(ctx)
         except AudioCliError as error:
             if ctx.params.get("form") != "json" or isinstance(error, OutputError):
                 raise

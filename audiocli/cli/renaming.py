@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import click
+
+from audiocli.errors import AudioCliError, FieldError, UsageError
 
 __all__ = ["RENAMED", "RenamingCommand"]
 
@@ -43,3 +45,14 @@ class RenamingCommand(click.Command):
     def completed(self, ctx: click.Context, words: list[str]) -> list[str]:
         """Complete the command line; a kind of command may know more than it says."""
         return words
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, and name options in the place of the fields of Python."""
+        try:
+            return super().invoke(ctx)
+        except AudioCliError as error:
+            if not error.fields:
+                raise
+            names = {str(param.name): max(param.opts, key=len) for param in self.params}
+            kind = UsageError if isinstance(error, FieldError) else type(error)
+            raise kind(error.told(names)) from error

@@ -18,7 +18,7 @@ def write_whole(path: Path, fill: Callable[[Path], None], *, overwrite: bool = F
     shown = os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
     unique = f"{os.getpid()}.{secrets.token_hex(4)}.part"
     partial = path.parent / f".{path.name[:40]}.{unique}{path.suffix}"  # a name has 255 bytes
-    taken = UsageError(f"{shown}: exists already; use --overwrite to replace it")
+    taken = UsageError(f"{shown}: exists already; use {{overwrite}} to replace it", "overwrite")
     try:
         if os.path.lexists(path) and not overwrite:
             raise taken

@@ -103,14 +103,17 @@ def _receive(url: str, partial: Path, progress: Progress, name: str) -> None:
         if error.code == 416:  # nothing is left to send: the checksum tells whether that is right
             return
         raise ModelError(
-            f"{url}: the server says {error.code} {error.reason}; try again later, or use --mirror"
+            f"{url}: the server says {error.code} {error.reason}; try again later, or "
+            "use {mirror}",
+            "mirror",
         ) from error
     except (URLError, HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         kept = partial.exists() and partial.stat().st_size
         raise ModelError(
             f"{url}: cannot be fetched ({_words(reason)}); check the network and the proxy, "
-            f"or use --mirror{'; what has come so far is kept' if kept else ''}"
+            f"or use {{mirror}}{'; what has come so far is kept' if kept else ''}",
+            "mirror",
         ) from error
     if total is not None and done < total:
         raise ModelError(
@@ -153,7 +156,8 @@ def _copy(
 
 def _unwritable(path: Path, error: OSError) -> ModelError:
     return ModelError(
-        f"{path}: cannot be written ({error.strerror or error}); make room, or use --to"
+        f"{path}: cannot be written ({error.strerror or error}); make room, or use {{to}}",
+        "to",
     )
 
 

@@ -102,7 +102,7 @@ def export_onnx(entry: registry.ModelEntry, path: Path, *, overwrite: bool = Fal
     try:
         import onnx
     except ImportError as error:
-        raise UsageError("--onnx needs the package onnx: pip install 'audiocli[onnx]'") from error
+        raise UsageError("{onnx} needs onnx: pip install 'audiocli[onnx]'", "onnx") from error
     if path.suffix.lower() != ".onnx":
         raise UsageError(f"{path}: name a file that ends in .onnx")
     network = models.load(entry).requires_grad_(False)

@@ -103,7 +103,8 @@ htdemucs, htdemucs_ft, mdx_extra, umxhq, umxl
                 file.unlink()
     except OSError as error:
         raise ModelError(
-            f"{target}: cannot be written ({error.strerror or error}); make room, or use --to"
+            f"{target}: cannot be written ({error.strerror or error}); make room, or use {{to}}",
+            "to",
         ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -212,10 +212,12 @@ def device(name: str = "auto") -> torch.device:
     if kind not in ("cpu", "cuda", "mps") or (index and (kind != "cuda" or not index.isdigit())):
         raise UsageError(f"unknown device {name!r}; use auto, cpu, cuda, cuda:N or mps")
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise UsageError("device mps: there is none on this machine; use --device cpu")
+        raise UsageError("device mps: there is none on this machine; use {device} cpu", "device")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        raise UsageError(f"device {name}: this machine has {count} CUDA devices; use --device cpu")
+        raise UsageError(
+            f"device {name}: this machine has {count} CUDA devices; use {{device}} cpu", "device"
+        )
     return torch.device(name)
 
 
@@ -300,7 +302,9 @@ def continue_from(network: nn.Module, entry: registry.ModelEntry) -> None:
     if type(trained) is not type(network) or stored.config != fresh.config:
         raise ModelError(
             f"{entry.name}: cannot be trained on from: its architecture is "
-            f"{entry.config['architecture']!r} with another front-end; choose the --arch it has"
+            f"{entry.config['architecture']!r} with another front-end; choose the "
+            "{architecture} it has",
+            "architecture",
         )
     try:
         network.load_state_dict(trained.state_dict())

@@ -82,13 +82,14 @@ def find_recordings(folder: Path, suffixes: Sequence[str]) -> list[Recording]:
     return list(found.values())
 
 
-def matching(recordings: Sequence[Each], patterns: Sequence[str], option: str) -> list[Each]:
+def matching(recordings: Sequence[Each], patterns: Sequence[str], field: str) -> list[Each]:
     """Take the recordings whose titles match any of the patterns."""
     for pattern in patterns:
         if not any(fnmatchcase(recording.title, pattern) for recording in recordings):
             raise DataError(
-                f"{option} {pattern}: no recording is called that; "
-                f"they are called like {recordings[0].title}"
+                f"{{{field}}} {pattern}: no recording is called that; "
+                f"they are called like {recordings[0].title}",
+                field,
             )
     return [
         recording
@@ -99,7 +100,7 @@ def matching(recordings: Sequence[Each], patterns: Sequence[str], option: str) -
 
 def split(recordings: Sequence[Each], held_out: Sequence[str]) -> tuple[list[Each], list[Each]]:
     """Split recordings into a training set and a validation set."""
-    chosen = matching(recordings, held_out, "--hold-out") if held_out else recordings[::10]
+    chosen = matching(recordings, held_out, "held_out") if held_out else recordings[::10]
     dev = list(chosen)
     training = [recording for recording in recordings if recording not in dev]
     if not training or not dev:

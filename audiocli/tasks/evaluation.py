@@ -139,7 +139,7 @@ def annotated_recordings(
 ) -> dict[Path, Any]:
     """Find the annotated recordings to score, by their audio."""
     listed = [each for folder in folders for each in find_recordings(folder, suffixes)]
-    return {each.audio: each for each in matching(listed, only, "--only")}
+    return {each.audio: each for each in matching(listed, only, "only")}
 
 
 def warn_of_late_times(

@@ -487,7 +487,7 @@ def _check_file(
             f"{file}: {task.destination.form} holds the {task.what} of one file; name a folder, or "
             "use csv or jsonl"
         )
-    fix = "use --overwrite to replace it, or --resume to add to it"
+    fix = "use {overwrite} to replace it, or {resume} to add to it"
     check_joint_output(file, found, replace=options.overwrite or options.resume, fix=fix)
 
 

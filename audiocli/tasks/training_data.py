@@ -26,6 +26,8 @@ Value = TypeVar("Value")
 Stage = Callable[[str, int, int], None]
 #: How many problems are listed one by one; of the rest only the number is given.
 LISTED = 30
+#: What a problem may name for its cure.
+FIELDS = ("multi_label", "held_out", "fold", "min_clips", "rename", "group")
 
 
 class InFolder(Protocol):
@@ -108,7 +110,7 @@ def noted(
 def refuse(problems: Sequence[str]) -> None:
     """Refuse training data for all that is wrong with it, at once."""
     if len(problems) == 1:
-        raise DataError(problems[0])
+        raise DataError(problems[0], *FIELDS)
     if problems:
         lines = [*problems[:LISTED]]
         if len(problems) > LISTED:
@@ -116,7 +118,7 @@ def refuse(problems: Sequence[str]) -> None:
         text = "\n  ".join(
             [f"the training data has {len(problems)} problems, and nothing was trained:", *lines]
         )
-        raise DataError(text)
+        raise DataError(text, *FIELDS)
 
 
 def read_each(

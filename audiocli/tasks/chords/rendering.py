@@ -110,7 +110,7 @@ def _of_song(folder: Path, kind: str, rng: np.random.Generator) -> Arrangement:
 def render_pieces(work: Sequence[Piece], *, n_jobs: int = 1) -> Iterator[Path]:
     """Render the pieces whose recordings are not there yet."""
     if any(not piece.fonts for piece in work):
-        raise UsageError("rendering needs sound fonts: give one or more by --sound-font")
+        raise UsageError("rendering needs sound fonts: give one or more by {fonts}", "fonts")
     for folder in {piece.target.parent for piece in work}:
         folder.mkdir(parents=True, exist_ok=True)
     if n_jobs == 1:

@@ -57,7 +57,7 @@ def undecided(clips: Sequence[LabelledClip]) -> list[str]:
     first = {os.path.realpath(clip.path): clip for clip in reversed(clips)}
     return [
         f"{first[path].path}: has several labels ({'; '.join(found)}); one is needed: mend the "
-        "table, use --multi-label, or train tag"
+        "table, use {multi_label}, or train tag"
         for path, found in labels.items()
         if len(found) > 1
     ]
@@ -103,8 +103,8 @@ def unbalanced_split(
     why = f": all of their clips have one {group}" if group else ""
     return [
         f"{_named(untrained)} no clip to train on, since all are held out{why}; hold out others "
-        "(--hold-out, --fold), add clips, leave the class out (--min-clips, --rename)"
-        + (", or use another --group" if group else "")
+        "({held_out}, {fold}), add clips, leave the class out ({min_clips}, {rename})"
+        + (", or use another {group}" if group else "")
     ]
 
 
@@ -121,4 +121,4 @@ def similar_labels(labels: Sequence[str]) -> None:
     for known in spellings.values():
         if len(known) > 1:
             warn(f"the labels {' and '.join(map(repr, known))} differ by blanks or case alone; if "
-                 f"they are one, add --rename '{known[1]}={known[0]}'")  # fmt: skip
+                 f"they are one, rename {known[1]!r} to {known[0]!r}")  # fmt: skip

@@ -116,10 +116,11 @@ def find_clips(folder: Path, selection: Selection, *, missing: bool = False) -> 
     elif described := _with_jams(folder, selection):
         found = described
     elif named := selection.group or selection.pair_within:
-        option = "--group" if selection.group else "--pair-within"
+        field = "group" if selection.group else "pair_within"
         raise DataError(
             f"{folder}: has no {NAMES[0]}, so nothing in it has a {named!r}; leave out "
-            f"{option}, or write the table (columns path, label and that)"
+            f"{{{field}}}, or write the table (columns path, label and that)",
+            field,
         )
     else:
         found = _in_folders(folder)
@@ -235,7 +236,7 @@ def target_matrix(clips: Sequence[LabelledClip], labels: Sequence[str]) -> NDArr
 
 
 def select(
-    clips: Sequence[LabelledClip], patterns: Sequence[str], option: str
+    clips: Sequence[LabelledClip], patterns: Sequence[str], field: str
 ) -> list[LabelledClip]:
     """Take the clips that match any of the patterns."""
     taken = []
@@ -243,9 +244,10 @@ def select(
         fitting = [clip for clip in clips if _means(pattern, clip)]
         if not fitting:
             raise DataError(
-                f"{option} {pattern}: no clip is meant by that; they are called like "
+                f"{{{field}}} {pattern}: no clip is meant by that; they are called like "
                 f"{clips[0].title if clips else 'FOLDER/NAME'}, and a COLUMN=VALUE of the table "
-                "means all clips that have it"
+                "means all clips that have it",
+                field,
             )
         taken += fitting
     chosen = {clip.path for clip in taken}
@@ -297,4 +299,8 @@ def refuse_several(clips: Sequence[LabelledClip], advice: str) -> None:
     for clip in clips:
         if len(clip.labels) > 1:
             labels = "; ".join(clip.labels)
-            raise DataError(f"{clip.path}: has several labels ({labels}); one is needed: {advice}")
+            raise DataError(
+                f"{clip.path}: has several labels ({labels}); one is needed: {advice}",
+                "multi_label",
+                "columns",
+            )

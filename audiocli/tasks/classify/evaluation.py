@@ -180,14 +180,17 @@ def _choose(data: Sequence[Path], entry: ModelEntry, choice: Choice, warn: Warn)
     # Parted before anything else is left out, so that parts are those of the training.
     part = fitting if choice.fold is None else part_of(fitting, group, choice.fold)
     paths = {clip.path for clip in part}
-    chosen = select(found, choice.only, "--only") if choice.only else found
+    chosen = select(found, choice.only, "only") if choice.only else found
     clips = [clip for clip in chosen if clip.path in paths]
     unknown = [clip for clip in chosen if any(label in labels for label in clip.labels)]
     unknown = [clip for clip in unknown if not any(label in known for label in clip.labels)]
     if not clips:
         raise DataError(
             f"{len(chosen)} clips: none is left that could be scored; {entry.name} knows "
-            f"{', '.join(choice.known(entry)) or 'any label'} (see --label, --rename)"
+            f"{', '.join(choice.known(entry)) or 'any label'} (see {{columns}}, "
+            "{rename})",
+            "columns",
+            "rename",
         )
     if unknown:
         names = label_set(unknown)
@@ -214,9 +217,12 @@ def _refuse_overlap(entry: ModelEntry, clips: list[LabelledClip], allow: bool, w
     if not allow:
         split = (entry.config.get("training") or {}).get("split")
         raise UsageError(
-            f"{message}. Choose others by --only or --fold"
+            f"{message}. Choose others by {{only}} or {{fold}}"
             + (f" ({entry.name} was {split})" if split else "")
-            + ", or score them all the same with --allow-overlap"
+            + ", or score them all the same with {allow_overlap}",
+            "only",
+            "fold",
+            "allow_overlap",
         )
     warn(f"{message}; the scores are not blind")
     return len(overlap)
@@ -331,7 +337,7 @@ def evaluate(
     choice = choice or Choice()
     chosen = _choose(data, entry, choice, warn)
     if task == "classify" and not choice.selection.multi_label:
-        advice = "use --multi-label, where any of them is right, or evaluate tag"
+        advice = "use {multi_label}, where any of them is right, or evaluate tag"
         refuse_several(chosen.clips, advice)
     found, summary = _estimates(entry, chosen.clips, n_jobs, device, callbacks)
     kept = [place for place, clip in enumerate(chosen.clips) if clip.path in found]
@@ -403,7 +409,7 @@ def verify(
     entry = registry.find("encode", model)
     choice = choice or Choice()
     chosen = _choose(data, entry, choice, warn)
-    refuse_several(chosen.clips, "choose one column by --label")
+    refuse_several(chosen.clips, "choose one column by {columns}")
     pairs([clip.labels[0] for clip in chosen.clips])  # to refuse before any work
     found, summary = _estimates(entry, chosen.clips, n_jobs, device, callbacks)
     clips = [clip for clip in chosen.clips if clip.path in found]

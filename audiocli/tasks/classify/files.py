@@ -91,8 +91,12 @@ def find_models(
         found += [*registry.list_models("classify"), *registry.list_models("tag")]
     if not found:
         raise UsageError(
-            f"what to find out? Name a --task ({', '.join(TASKS)}), a --model, a folder to "
-            "--enroll, or use --all-tasks"
+            f"what to find out? Name one of {{tasks}} ({', '.join(TASKS)}), a {{model}}, a "
+            "folder to {enroll}, or use {all_tasks}",
+            "tasks",
+            "model",
+            "enroll",
+            "all_tasks",
         )
     return list({entry.folder.resolve(): entry for entry in found}.values())
 

@@ -90,7 +90,7 @@ class Fitting:
 
     def __post_init__(self) -> None:
         if not 0 <= self.whiten < 1:
-            raise UsageError(f"--whiten {self.whiten:g}: a share from 0 to less than 1")
+            raise UsageError(f"{{whiten}} {self.whiten:g}: a share from 0 to less than 1", "whiten")
 
 
 def fit_head(
@@ -318,9 +318,15 @@ def train(
         As `gather` does; if `output` holds a model already.
     """
     if parts and (held_out or dev or fold):
-        raise UsageError("--folds scores all clips in turn; leave out --hold-out, --dev and --fold")
+        raise UsageError(
+            "{parts} scores all clips in turn; leave out {held_out}, {dev} and {fold}",
+            "parts",
+            "held_out",
+            "dev",
+            "fold",
+        )
     if scored_on and not parts:
-        raise UsageError("--score-on says which clips are scored in --folds")
+        raise UsageError("{scored_on} says which clips are scored in {parts}", "scored_on", "parts")
     if (output / registry.CONFIG).exists():
         raise UsageError(f"{output}: holds a model already; choose another folder")
     encoders = _encoders(fitting, models.device(device))
@@ -362,11 +368,12 @@ def _encoders(fitting: Fitting, where: torch.device) -> list[tuple[EncoderPart, 
         try:
             network.places(part.part)
         except ModelError as error:
-            raise UsageError(f"--encoder {part}: {error}") from error
+            raise UsageError(f"{{encoders}} {part}: {error}", "encoders") from error
     if not in_step([network for _, network in loaded]):
         raise UsageError(
-            f"--encoder: {', '.join(map(str, parts))} have steps of different lengths, so one "
-            "head cannot use them together"
+            f"{{encoders}}: {', '.join(map(str, parts))} have steps of different lengths, so one "
+            "head cannot use them together",
+            "encoders",
         )
     return loaded
 
@@ -377,7 +384,7 @@ def _validated(
     """Plan the rounds of a cross-validation: clips to fit to, and clips to score."""
     held = folds(clips, split.selection.group, parts)
     counted = {
-        clip.path for clip in (select(clips, scored_on, "--score-on") if scored_on else clips)
+        clip.path for clip in (select(clips, scored_on, "scored_on") if scored_on else clips)
     }
     rounds = [
         (
@@ -404,8 +411,8 @@ def _unvalidated(split: Split, clips: Sequence[LabelledClip]) -> list[str]:
     alone = [label for label in split.labels if len(groups[label]) < 2]
     if len(alone) == len(split.labels):
         return [
-            f"--group {group}: every class has clips of one {group} alone, so none could be scored "
-            f"where its {group} is held out; use another --group"
+            f"{{group}} {group}: every class has clips of one {group} alone, so none "
+            f"could be scored where its {group} is held out; use another one"
         ]
     if alone:
         shown = ", ".join(alone[:5]) + (", ..." if len(alone) > 5 else "")

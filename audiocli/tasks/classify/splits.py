@@ -142,7 +142,7 @@ def gather(
     labels = label_set(found, selection.min_clips)
     similar_labels(labels)
     if not labels:
-        problems.append(f"--min-clips {selection.min_clips}: no label has so many clips")
+        problems.append(f"{{min_clips}} {selection.min_clips}: no label has so many clips")
     elif single and len(labels) == 1:
         problems.append(f"all clips are of one class ({labels[0]}); a classifier needs two or more")
     refuse(problems)
@@ -175,7 +175,7 @@ def _held_out(
     """Choose the clips of the data that are not trained on, and say in words which they are."""
     if fold is None and not patterns and not has_dev:
         fold = (0, _parts(found, group))
-    chosen = select(found, patterns, "--hold-out") if patterns else []
+    chosen = select(found, patterns, "held_out") if patterns else []
     words = list(patterns)
     if fold is not None:
         chosen += part_of(found, group, fold)
@@ -189,7 +189,8 @@ def _parts(clips: Sequence[LabelledClip], group: str | None) -> int:
     if count < 2:
         raise DataError(
             f"{len(clips)} clips: all of one group, so no part of them can be the validation set; "
-            "add others, or give --dev"
+            "add others, or give {dev}",
+            "dev",
         )
     return min(10, count)
 
@@ -207,8 +208,10 @@ def _refuse_shared(
     shared = {clip.group(group) for clip in training} & {clip.group(group) for clip in validation}
     if shared:
         raise UsageError(
-            f"--group {group}: {sorted(shared)[0]!r} is on both sides of the split; hold out "
-            "whole groups, as COLUMN=VALUE or by --fold"
+            f"{{group}} {group}: {sorted(shared)[0]!r} is on both sides of the split; hold out "
+            "whole groups, as COLUMN=VALUE or by {fold}",
+            "group",
+            "fold",
         )
 
 

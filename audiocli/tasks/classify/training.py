@@ -152,7 +152,8 @@ class TrainingConfig:
             if entry.config["architecture"] != name:
                 raise ModelError(
                     f"{self.start}: its architecture is {entry.config['architecture']!r}; choose "
-                    "the --arch it has"
+                    "the {architecture} it has",
+                    "architecture",
                 )
             stored = from_dict(entry.config["frontend"])
             assert isinstance(stored, FilterbankConfig)  # narrows the type: load_encoder saw to it
@@ -252,7 +253,9 @@ def train(
         If the checkpoint there is of another training config, or training diverges.
     """
     if config.loss == "margin" and not as_encoder:
-        raise UsageError("--loss margin is for what is to compare; add --as-encoder")
+        raise UsageError(
+            "{loss} margin is for what is to compare; add {as_encoder}", "loss", "as_encoder"
+        )
     registry.refuse_finished(output)
     refuse_unscorable(split.targets(split.dev), config.task)
     network = config.build(len(split.labels))

@@ -75,7 +75,7 @@ def pairs(
     if not (own.sum() and others.sum()):
         raise DataError(
             "an equal error rate needs pairs of the same and of different speakers; "
-            "take two speakers or more, with two clips or more each"
+            "take two speakers or more, with two clips or more each",
         )
     rng = np.random.default_rng(seed)
     room = max(most // 2, most - int(others.sum()))
@@ -117,8 +117,9 @@ def score_pairs(
             continue
     if sets is not None and not parts:
         raise DataError(
-            "no set has pairs of the same and of different speakers; leave out --pair-within, or "
-            "take two speakers or more of one set, with two clips or more each"
+            "no set has pairs of the same and of different speakers; leave out {pair_within}, or "
+            "take two speakers or more of one set, with two clips or more each",
+            "pair_within",
         )
     trials = list(parts.values()) or [together]
     scores = _all_alike(trials)

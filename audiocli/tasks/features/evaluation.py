@@ -178,7 +178,7 @@ def evaluate(
             found.setdefault(item.path, _Titled(item, called))
     if not found:
         raise DataError(f"{', '.join(map(str, folders))}: no audio file there")
-    taken = matching(list(found.values()), only, "--only")
+    taken = matching(list(found.values()), only, "only")
     titles = {each.item.path: each.title for each in taken}
     jobs = [Job(each.item, ()) for each in taken]
     make_scorer = _MakeScorer(titles, model, device)

@@ -187,8 +187,10 @@ class Extractor:
             )
         if plot and len(self._framewise) > PLOTTED:
             raise UsageError(
-                f"--plot draws {PLOTTED} features at most, not {len(self._framewise)}; "
-                "choose some by --set"
+                f"{{plot}} draws {PLOTTED} features at most, not {len(self._framewise)}; "
+                "choose some by {names}",
+                "plot",
+                "names",
             )
 
     @property

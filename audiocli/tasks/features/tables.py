@@ -202,8 +202,9 @@ class TableRows:
                 if heading != self.layout.heading:
                     raise UsageError(
                         f"{path}: has other columns ({len(heading)}, not "
-                        f"{len(self.layout.heading)}, or other names); use the options that it was "
-                        "made with, another name, or --overwrite"
+                        f"{len(self.layout.heading)}, or other names); use the settings that it "
+                        "was made with, another name, or {overwrite}",
+                        "overwrite",
                     )
                 for name, rows in itertools.groupby(pieces, key=lambda row: row[0]):
                     # time follows from the rate
@@ -214,8 +215,9 @@ class TableRows:
             RuntimeError, zipfile.BadZipFile, csv.Error,
         ) as error:  # fmt: skip
             raise UsageError(
-                f"{path}: cannot be read as {self.form} to add to it; use --overwrite to make it "
-                "anew"
+                f"{path}: cannot be read as {self.form} to add to it; use {{overwrite}} to make "
+                "it anew",
+                "overwrite",
             ) from error
 
     def values(self, part: joint.Part) -> Part:

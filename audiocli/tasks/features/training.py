@@ -83,7 +83,8 @@ class TrainingConfig:
         if self.fit.batch_size < components:
             raise UsageError(
                 f"a batch of {self.fit.batch_size} frames is smaller than the number of "
-                f"components, {components}; use a larger --batch-size"
+                f"components, {components}; use a larger {{batch_size}}",
+                "batch_size",
             )
 
     def build(self) -> BasisNetwork:

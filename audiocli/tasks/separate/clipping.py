@@ -23,22 +23,28 @@ def clip_format(
 ) -> AudioFormat:
     """Choose the format of stems; see :func:`audiocli.io.audio.output_format`."""
     if clip not in CLIP:
-        raise UsageError(f"--clip {clip}: {suggest(clip, CLIP)}")
+        raise UsageError(f"{{clip}} {clip}: {suggest(clip, CLIP)}", "clip")
     if clip != "float":
         return output_format(container, bits, source)
     if container not in (None, "wav"):
         raise UsageError(
-            f"--clip float: {container} has no floating-point samples; leave --format out, or "
-            "write wav"
+            f"{{clip}} float: {container} has no floating-point samples; leave {{container}} out, "
+            "or write wav",
+            "clip",
+            "container",
         )
     if bits not in (None, 32):
-        raise UsageError(f"--clip float: {bits} bits are integers; leave --bits out, or write 32")
+        raise UsageError(
+            f"{{clip}} float: {bits} bits are integers; leave {{bits}} out, or write 32",
+            "clip",
+            "bits",
+        )
     return output_format("wav", None if source.is_float else 32, source)
 
 
 def warn_of_clipping(gain: float, clamped: int, remix_gain: float | None) -> None:
     """Warn of stems or a remix that were made softer or clipped."""
-    cure = "--clip float keeps the level"
+    cure = "floating-point stems (clip float) keep the level"
     softer = -decibels(gain)
     if softer > 0:
         warn(f"its stems are {softer:.2f} dB softer than the input, or they would clip; {cure}")

@@ -122,7 +122,8 @@ class TrainingConfig:
             raise UsageError(f"unknown architecture {self.architecture!r}: {hint}")
         if self.architecture in STEREO and self.loss != "snr":
             raise UsageError(
-                f"{self.architecture} is trained with --loss snr; its sources may be silent"
+                f"{self.architecture} is trained with {{loss}} snr; its sources may be silent",
+                "loss",
             )
         if self.loss not in LOSSES:
             raise UsageError(f"unknown loss {self.loss!r}: {suggest(self.loss, LOSSES)}")

@@ -79,9 +79,9 @@ def _who_has(stem: str) -> str:
     """Name a model that has a stem, for a message about one that has not."""
     having = [entry.name for entry in registry.list_models("separate") if stem in stems_of(entry)]
     if having:
-        return f"; --model {having[0]} has it"
+        return f"; the model {having[0]} has it"
     if stem in PARTS:
-        return f"; --model {LARGE} has it, once audiocli models install {LARGE} has fetched it"
+        return f"; the model {LARGE} has it, once `audiocli models install {LARGE}` has fetched it"
     return ""
 
 

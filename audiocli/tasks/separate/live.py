@@ -49,13 +49,15 @@ class LiveSeparator:
     ) -> None:
         self.sample_rate = as_rate(sample_rate)
         if channels not in (1, 2):
-            raise UsageError(f"--live takes 1 or 2 channels, not {channels}; mix them down first")
+            raise UsageError(
+                f"live separation takes 1 or 2 channels, not {channels}; mix them down first"
+            )
         self.channels = channels
         network = models.load(_find(model), models.device(device))
         if not isinstance(network, LiveDRNN):
             raise ModelError(
                 f"{model}: needs the future, so it cannot run live; name one that was trained by "
-                "audiocli train separate --arch live-drnn"
+                "`audiocli train separate --arch live-drnn`"
             )
         self.network = network
         self.vocals = _labels(model).index("vocals")
@@ -169,7 +171,7 @@ def separated_bytes(
 ) -> Iterator[bytes]:
     """Yield the bytes of one stem as blocks (channels, samples) come in."""
     if stem not in SOURCES:
-        raise UsageError(f"--live has no stem {stem!r}; there are: {', '.join(SOURCES)}")
+        raise UsageError(f"live separation has no stem {stem!r}; there are: {', '.join(SOURCES)}")
     index = SOURCES.index(stem)
     for block in blocks:
         if (stems := separator.feed(block)).size:
@@ -196,9 +198,10 @@ def _find(model: str) -> registry.ModelEntry:
         if model != LIVE_MODEL:
             raise
         raise UsageError(
-            f"--live needs a causal model, and there is none called {LIVE_MODEL!r} yet; train "
-            "one by audiocli train separate --arch live-drnn --loss snr, and give its folder as "
-            "--model"
+            f"live separation needs a causal model, and there is none called {LIVE_MODEL!r} yet; "
+            "train one by `audiocli train separate --arch live-drnn --loss snr`, and give its "
+            "folder as the {model}",
+            "model",
         ) from error
 
 

@@ -197,7 +197,9 @@ def train(
     registry.refuse_finished(output)
     if (voices or backings) and config.architecture not in STEREO:
         raise UsageError(
-            f"voices and backings are for --arch {' and '.join(STEREO)} alone; mix them beforehand"
+            f"voices and backings are for the {{architecture}} {' and '.join(STEREO)} alone; mix "
+            "them beforehand",
+            "architecture",
         )
     folders = [*data, *voices, *backings]
     licences = licence_of_each(folders, licences)
@@ -344,7 +346,9 @@ def _split(data: Sequence[Path], dev: Path | None) -> tuple[list[list[Clip]], li
         return found, find_clips(dev)
     clips = [clip for folder in found for clip in folder]
     if len(clips) == 1:
-        raise DataError(f"{data[0]}: one clip is too few to train on and choose with; add --dev")
+        raise DataError(
+            f"{data[0]}: one clip is too few to train on and choose with; add {{dev}}", "dev"
+        )
     held_out = clips[::10]
     return [[clip for clip in folder if clip not in held_out] for folder in found], held_out
 
