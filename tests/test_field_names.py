@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 import pytest
-from commands import run
 
 import audiocli
 from audiocli.cli import cli
@@ -87,6 +86,8 @@ def test_every_command_names_options_in_the_place_of_fields(
 ) -> None:
     for path, command in commands(cli):
         options = [param for param in command.params if isinstance(param, click.Option)]
+        if not options:
+            continue
         error = DataError(f"{{{options[0].name}}} is wrong", str(options[0].name))
 
         def fail(error: DataError = error, **given: object) -> None:
@@ -106,7 +107,7 @@ def test_fields_come_through_processes_and_keep_other_braces() -> None:
     assert type(copy) is DataError and str(AudioCliError()) == ""
 
 
-def test_the_command_line_and_python_say_the_same(tmp_path: Path) -> None:
+def test_the_command_line_and_python_say_the_same(run, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     told = run("evaluate", "onsets", tmp_path / "none")
     assert told.status == 1 and "no audio file with an annotation" in told.err

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from audiocli.cli.renaming import RenamingCommand
 from audiocli.cli.settings import NONE, contexts, option_name
 from audiocli.errors import UsageError, suggest
 
@@ -18,7 +19,7 @@ def config() -> None:
     """Show what a file of --config and variables set."""
 
 
-@config.command()
+@config.command(cls=RenamingCommand)
 @click.argument("commands", nargs=-1, metavar="[COMMAND]...")
 @click.option("--all", "everything", is_flag=True,
               help="Every option, with its variable and its default.")  # fmt: skip

@@ -455,7 +455,8 @@ def write_demo(folder: str | os.PathLike[str], *, overwrite: bool = False) -> li
             if path.exists() and not (overwrite and path.is_file()):
                 raise UsageError(
                     f"{path}: exists with other content, so nothing was written; "
-                    "move it away, name another folder, or replace it with --overwrite"
+                    "move it away, name another folder, or replace it with {overwrite}",
+                    "overwrite",
                 )
         Path(folder, "stems").mkdir(parents=True, exist_ok=True)
         for path in stale:

@@ -9,9 +9,10 @@ from typing import Any
 
 from audiocli.batch import Callbacks, Collector, Summary
 from audiocli.batch.inputs import Input
-from audiocli.errors import FieldError, UsageError
+from audiocli.errors import FieldError, UsageError, warn
 from audiocli.nn import registry
-from audiocli.tasks.classify.classifier import Encoder
+from audiocli.tasks.classify.classifier import SPEECH_MODEL, SPOKEN, Classifier, Encoder
+from audiocli.tasks.classify.decisions import Track
 from audiocli.tasks.classify.enrolment import compare_vectors
 from audiocli.tasks.classify.streams import VOICE, decoded
 from audiocli.tasks.runner import BatchOptions, Declaration, Item, Work, run_declared
@@ -28,13 +29,37 @@ class _MakeWork:
 
     def __call__(self) -> Work[Any]:
         encoder = Encoder(self.encoder, device=self.device)
+        content = _content(self.device)
 
         def work(item: Item) -> tuple[float, Any]:
             with decoded(item.input, item.progress) as blocks:
                 vector = encoder.stream(blocks, blocks.rate)
+            if content is not None:
+                with decoded(item.input, lambda done, total: None) as again:
+                    _warn_of_no_speech(content.stream(again, again.rate)[0])
             return blocks.seconds, (item.input.label, vector)
 
         return work
+
+
+def _content(device: str) -> Classifier | None:
+    """Load the model that tells speech from music; none where it is not installed."""
+    try:
+        return Classifier("classify", [SPEECH_MODEL], device=device)
+    except UsageError:
+        return None
+
+
+def _warn_of_no_speech(track: Track) -> None:
+    """Say where the comparison is of something else than voices that speak."""
+    sure = dict(zip(track.labels, track.probabilities.mean(axis=0).tolist(), strict=True))
+    likeliest = max(sure, key=lambda label: sure[label])
+    if likeliest != "speech" and sure[likeliest] > SPOKEN:
+        what = {"sound": "a sound without speech"}.get(likeliest, likeliest)
+        warn(
+            f"sounds like {what} ({sure[likeliest]:.0%}); speaker similarity is defined for "
+            "speech alone, and says nothing of this"
+        )
 
 
 def compare_files(
