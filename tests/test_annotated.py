@@ -85,11 +85,11 @@ def test_titles_do_not_tell_where_the_data_lies(
 
 def test_patterns_choose_in_the_order_of_the_recordings() -> None:
     some = recordings("Zoo/a", "b", "Zap")
-    assert [each.name for each in matching(some, ["data/Z*"], "--only")] == ["Zoo/a", "Zap"]
-    assert [each.name for each in matching(some, ["data/Z?p", "*b"], "--only")] == ["b", "Zap"]
-    assert matching(some, [], "--only") == some
+    assert [each.name for each in matching(some, ["data/Z*"], "only")] == ["Zoo/a", "Zap"]
+    assert [each.name for each in matching(some, ["data/Z?p", "*b"], "only")] == ["b", "Zap"]
+    assert matching(some, [], "only") == some
     with pytest.raises(DataError, match=r"^only data/z\*: .* data/Zoo/a$"):
-        matching(some, ["data/z*"], "--only")
+        matching(some, ["data/z*"], "only")
 
 
 @given(st.integers(2, 60))

@@ -46,7 +46,7 @@ def test_failures_name_the_input_in_one_line_and_do_not_stop_the_rest(batch: Bat
         "a": f"{inside}/a.txt: no audio in it",
         "b": f"{inside}/b.txt: internal error: ZeroDivisionError: in the worker",
         "c": f"{inside}/c.txt: not enough memory for this file; "
-        "use fewer --jobs or close other programs",
+        "use fewer worker processes or close other programs",
         "d": f"{inside}/d.txt: no/such/folder: No such file or directory",
         "e": None,
     }
@@ -105,7 +105,7 @@ def test_existing_output_that_appeared_since_the_plan_is_kept(batch: Batch) -> N
     batch.output("b").write_text("precious")
     summary = run(jobs, make_copy, settings={})
     assert batch.outputs() == {"a": "x", "b": "precious"}
-    assert "move it away or use --overwrite" in str(summary.failures[0].error)
+    assert "move it away or use overwrite" in str(summary.failures[0].error)
 
 
 def test_overwrite_replaces_and_tells_the_worker(batch: Batch) -> None:

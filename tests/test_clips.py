@@ -142,18 +142,18 @@ def test_patterns_mean_titles_and_columns() -> None:
     some = [
         clip(f"{n}/{i}.wav", speaker=n, fold=str(i)) for n in ("theo", "yweweler") for i in (1, 2)
     ]
-    assert names(select(some, ["speaker=theo"], "--only")) == ["theo/1.wav", "theo/2.wav"]
-    assert names(select(some, ["speaker=*w*", "fold=1"], "--only")) == [
+    assert names(select(some, ["speaker=theo"], "only")) == ["theo/1.wav", "theo/2.wav"]
+    assert names(select(some, ["speaker=*w*", "fold=1"], "only")) == [
         "theo/1.wav",
         "yweweler/1.wav",
         "yweweler/2.wav",
     ]
-    assert names(select(some, ["data/*/2.wav"], "--only")) == ["theo/2.wav", "yweweler/2.wav"]
+    assert names(select(some, ["data/*/2.wav"], "only")) == ["theo/2.wav", "yweweler/2.wav"]
     odd = clip("a=b.wav")
-    assert select([odd], ["data/a=b.wav"], "--only") == [odd]
+    assert select([odd], ["data/a=b.wav"], "only") == [odd]
     for wrong in ("speaker=ann", "singer=theo", "theo/1.wav"):
         with pytest.raises(DataError, match=f"^only {wrong}: no clip .* like data/theo/1.wav"):
-            select(some, ["fold=1", wrong], "--only")
+            select(some, ["fold=1", wrong], "only")
 
 
 def test_labels_that_enough_clips_have() -> None:
@@ -278,7 +278,7 @@ def test_a_recording_is_not_on_both_sides(songs: Path, monkeypatch: pytest.Monke
         ({"fold": (0, 1)}, UsageError, "fold 0 of 1"),
         ({"fold": (0, 13)}, DataError, "12 groups cannot be parted into 13 folds"),
         ({"held_out": ["songs/*"]}, DataError, "12 clips: none is left to train on"),
-        ({"held_out": ["jazz/*"]}, DataError, "^--hold-out jazz/"),
+        ({"held_out": ["jazz/*"]}, DataError, "^held_out jazz/"),
         ({"licences": ["CC0", "MIT"]}, UsageError, "2 licences for 1"),
     ],
 )

@@ -195,7 +195,7 @@ def test_a_full_disk_is_one_line(
 
     monkeypatch.setattr(Path, "open", lambda self, mode: Full())
     message = refused(site.file(), tmp_path)
-    assert message.endswith("cannot be written (No space left on device); make room, or use --to")
+    assert message.endswith("cannot be written (No space left on device); make room, or use to")
 
 
 def test_a_folder_that_cannot_be_made(site: Site, tmp_path: Path) -> None:

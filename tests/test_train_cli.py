@@ -159,7 +159,7 @@ def test_a_learning_rate_is_found(clicks: Path, tmp_path: Path) -> None:
     code, text, _ = train("onsets", clicks, "--dev", clicks, "-o", out, *SIZE, "--lr-find")
     assert code == 0
     assert os.listdir(out) == ["lr-find.png"]
-    suggested = float(text.partition("suggested: --learning-rate ")[2].split()[0])
+    suggested = float(text.partition("suggested learning rate: ")[2].split()[0])
     assert 1e-5 < suggested < 1
 
 

@@ -182,7 +182,7 @@ def install(names: tuple[str, ...], mirror: str | None, to: Path | None, as_json
         click.echo(str(there.folder))
 
 
-@models.command()
+@models.command(cls=RenamingCommand)
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--name", help="What to call it. [the folder's name]")
 @click.option(

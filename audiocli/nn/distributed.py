@@ -54,7 +54,8 @@ class Ranks:
             if len(made) % self.size:
                 raise UsageError(
                     f"a batch of {len(made)} cannot be shared by {self.size} processes; "
-                    "use a --batch-size that can"
+                    "use a {batch_size} that can",
+                    "batch_size",
                 )
             made = made.chunk(self.size)[self.rank]
         elif isinstance(made, tuple):

@@ -178,7 +178,9 @@ class Learner(Generic[Network]):
         where = next(network.parameters()).device
         ranks = distributed.join(where)
         if ranks.size > 1 and config.optimizer == "lbfgs":
-            raise UsageError("L-BFGS trains in one process; use --optimizer adamw under torchrun")
+            raise UsageError(
+                "L-BFGS trains in one process; use {optimizer} adamw under torchrun", "optimizer"
+            )
         state = State(
             network,
             copy.deepcopy(network).eval(),
@@ -279,7 +281,8 @@ def _divergence(value: float, epoch: int, index: int, names: Sequence[str]) -> M
     kept = f"; the checkpoint of epoch {epoch - 1} is kept" if epoch > 1 else ""
     return ModelError(
         f"training diverged at step {index + 1}: {what}{drawn}{kept}; "
-        "use a smaller --learning-rate, or look at these recordings"
+        "use a smaller {learning_rate}, or look at these recordings",
+        "learning_rate",
     )
 
 
@@ -313,7 +316,8 @@ def check_output(output: NDArray[np.float32]) -> None:
     if not np.isfinite(output).all():
         raise ModelError(
             "training diverged: the network's output is no longer finite; "
-            "use a smaller --learning-rate"
+            "use a smaller {learning_rate}",
+            "learning_rate",
         )
 
 

@@ -108,7 +108,8 @@ def _event_writer(folder: Path, epochs: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise UsageError(
-            "--tensorboard needs a package that is not installed; run: pip install tensorboard"
+            "{tensorboard} needs a package that is not installed; run: pip install tensorboard",
+            "tensorboard",
         ) from error
     make: Callable[..., Any] = SummaryWriter
     return make(str(folder), filename_suffix=f".from-epoch-{epochs + 1}")

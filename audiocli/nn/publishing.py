@@ -65,7 +65,9 @@ def publish(
                        if other.folder.name == name)]  # fmt: skip
     taken = next((other for other in others if other.exists()), None)
     if taken is not None:
-        raise UsageError(f"{taken}: is there already, a model {name!r}; choose another --name")
+        raise UsageError(
+            f"{taken}: is there already, a model {name!r}; choose another {{name}}", "name"
+        )
     _copy(entry, place, name)
     return registry.open_folder(place)
 
@@ -75,17 +77,14 @@ def missing_facts(config: dict[str, Any]) -> list[str]:
     training = config.get("training") or {}
     lacking = []
     if config.get("licence") in (None, "") or "unspecified" in str(config.get("licence")):
-        lacking.append("a licence (train with --licence, one for each data folder)")
+        lacking.append("a licence (of each data folder, named in training)")
     if not training.get("data") and not config.get("source"):
         lacking.append("the data it was trained on")
     if not training.get("split") and not config.get("source"):
         lacking.append("how validation data were held out")
     scores = config.get("scores") or []
     if not any(score.get("value") is not None and score.get("data") for score in scores):
-        lacking.append(
-            f"a score on held-out data (audiocli evaluate {config['task']} DATA --model FOLDER "
-            "--record WORDS)"
-        )
+        lacking.append("a score on held-out data (an evaluation that is recorded in the model)")
     return lacking
 
 

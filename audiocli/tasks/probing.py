@@ -65,7 +65,7 @@ def probe(
     lines = ["learning rate      loss"]
     pairs = list(zip(found.rates, found.losses, strict=True))[::step]
     lines += [f"{rate:13.1e}  {loss:8.4f}" for rate, loss in pairs]
-    lines += [f"suggested: --learning-rate {found.suggestion:.1e}", f"picture: {picture}"]
+    lines += [f"suggested learning rate: {found.suggestion:.1e}", f"picture: {picture}"]
     return ProbeDone("\n".join(lines), True)
 
 
@@ -77,9 +77,9 @@ def _overfit(found: probes.Overfit) -> ProbeDone:
             f"{fall}: it goes to zero, so the network can learn this batch by heart", True
         )
     return ProbeDone(
-        f"{fall}: it does not go to zero. Give it more --epochs or another --learning-rate; "
+        f"{fall}: it does not go to zero. Give it more epochs or another learning rate; "
         "targets between 0 and 1, smoothed labels, dropout and masks leave a floor "
-        "(--augment none takes most of it away); else look for targets that do not belong to "
-        "their inputs",
+        "(training without augmentation takes most away); else look for targets that do not "
+        "belong to their inputs",
         False,
     )

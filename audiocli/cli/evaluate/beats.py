@@ -8,9 +8,10 @@ import click
 
 from audiocli.cli.evaluate.options import Evaluating, evaluation_options, only_option
 from audiocli.cli.options import FOLDER
+from audiocli.cli.renaming import RenamingCommand
 
 
-@click.command()
+@click.command(cls=RenamingCommand)
 @click.argument("data", nargs=-1, required=True, type=FOLDER)
 @click.option("--model", default="tcn", show_default=True, help="Name or model folder.")
 @only_option

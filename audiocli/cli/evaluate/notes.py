@@ -8,9 +8,10 @@ import click
 
 from audiocli.cli.evaluate.options import only_option
 from audiocli.cli.options import FOLDER, device_option, jobs_option, quiet_option
+from audiocli.cli.renaming import RenamingCommand
 
 
-@click.command()
+@click.command(cls=RenamingCommand)
 @click.argument("data", nargs=-1, required=True, type=FOLDER)
 @click.option("--model", default="crnn", show_default=True, help="Onset detector, name or folder.")
 @only_option

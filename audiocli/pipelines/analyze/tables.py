@@ -137,15 +137,17 @@ class LibraryRows:
             if heading != ["file", *self.names]:
                 raise UsageError(
                     f"{path}: has other columns; use the fields that it was made with, another "
-                    "name, or --overwrite"
+                    "name, or {overwrite}",
+                    "overwrite",
                 )
             for name, *cells in rows:
                 values = [_value(cell, each) for cell, each in zip(cells, self.fields, strict=True)]
                 yield joint.Part(str(name), json.dumps(values).encode(), 1)
         except (OSError, ValueError, KeyError, TypeError, sqlite3.Error, csv.Error) as error:
             raise UsageError(
-                f"{path}: cannot be read as {self.form} to add to it; use --overwrite to make it "
-                "anew"
+                f"{path}: cannot be read as {self.form} to add to it; use {{overwrite}} to make it "
+                "anew",
+                "overwrite",
             ) from error
 
     def write(self, path: Path, parts: Iterable[joint.Part], counts: Mapping[str, int]) -> None:
