@@ -37,6 +37,8 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def results(recording: Path) -> dict[str, Any]:
     return {
         "onsets": audiocli.onsets(recording),
+        "beats": audiocli.beats(recording),
+        "notes": audiocli.notes(recording),
         "chords": audiocli.chords(recording),
         "features": audiocli.features(recording, names=["rms", "spectral_centroid"]),
         "frames": audiocli.features(recording, names=["rms"], frames=True),
@@ -69,7 +71,8 @@ def test_stems_add_up_to_the_mixture(results: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["onsets", "chords", "features", "frames", "classify", "tag", "separate"]
+    "name",
+    ["onsets", "beats", "notes", "chords", "features", "frames", "classify", "tag", "separate"],
 )
 def test_every_result_is_shown(results: dict[str, Any], name: str, tmp_path: Path) -> None:
     result: Result = results[name]
@@ -87,6 +90,8 @@ def test_every_result_is_shown(results: dict[str, Any], name: str, tmp_path: Pat
     [
         ("onsets", "onsets.csv"),
         ("onsets", "onsets.mid"),
+        ("beats", "beats.mid"),
+        ("notes", "notes.mid"),
         ("chords", "chords.lab"),
         ("features", "features.csv"),
         ("classify", "content.json"),

@@ -16,25 +16,39 @@ from typing import Any
 
 import numpy as np
 
-from audiocli.api.results import ChordResult, ClassResult, FeatureResult, OnsetResult, StemResult
+from audiocli.api.results import (
+    BeatResult,
+    ChordResult,
+    ClassResult,
+    FeatureResult,
+    NoteResult,
+    OnsetResult,
+    StemResult,
+)
 from audiocli.api.sources import Source
+from audiocli.tasks.beat_tracker import BeatTracker
 from audiocli.tasks.chords.recognizer import ChordRecognizer
 from audiocli.tasks.classify.classifier import Classifier
 from audiocli.tasks.classify.files import ClassifyRequest, find_models
 from audiocli.tasks.classify.results import describe, name_of
 from audiocli.tasks.features.files import describer, layout_of
+from audiocli.tasks.notes.transcriber import NoteTranscriber
 from audiocli.tasks.onsets.detector import OnsetDetector
 from audiocli.tasks.separate.separator import Separator
 
 __all__ = [
+    "BeatResult",
     "ChordResult",
     "ClassResult",
     "FeatureResult",
+    "NoteResult",
     "OnsetResult",
     "StemResult",
+    "beats",
     "chords",
     "classify",
     "features",
+    "notes",
     "onsets",
     "separate",
     "tag",
@@ -45,6 +59,8 @@ KEPT = 4
 
 _separator = lru_cache(KEPT)(Separator)
 _detector = lru_cache(KEPT)(OnsetDetector)
+_tracker = lru_cache(KEPT)(BeatTracker)
+_transcriber = lru_cache(KEPT)(NoteTranscriber)
 _recognizer = lru_cache(KEPT)(ChordRecognizer)
 
 
@@ -160,6 +176,101 @@ def onsets(
     with source.blocks() as (blocks, rate):
         found = detector.stream(blocks, rate, backtrack=backtrack)
     return OnsetResult(source, found, detector.entry.name)
+
+
+def beats(
+    audio: Any,
+    sample_rate: float | None = None,
+    *,
+    meters: tuple[int, ...] | None = None,
+    tempo_range: tuple[float, float] | None = None,
+    model: str = "tcn",
+    device: str = "auto",
+) -> BeatResult:
+    """Track beats, downbeats and the tempo.
+
+    Parameters
+    ----------
+    audio, sample_rate, model, device
+        As in :func:`separate`.
+    meters : tuple of int, optional
+        Beats a bar that may be; by default the model's own, 3 and 4.
+    tempo_range : tuple of float, optional
+        Slowest and fastest tempo, in beats a minute.
+
+    Returns
+    -------
+    BeatResult
+        ``times`` and ``downbeats`` in seconds, and ``tempo``.
+
+    Raises
+    ------
+    AudioCliError
+        If there is no such file or model, or the audio cannot be read.
+
+    References
+    ----------
+    Krebs, Boeck, Widmer: An efficient state-space model for joint tempo and meter tracking.
+    ISMIR 2015.
+
+    Examples
+    --------
+    >>> beats(np.zeros(44100), 44100).tempo.bpm is None
+    True
+    """
+    source = Source.of(audio, sample_rate)
+    tracker = _tracker(model, device=device, meters=meters, tempo_range=tempo_range)
+    with source.blocks() as (blocks, rate):
+        found = tracker.stream(blocks, rate)
+    return BeatResult(source, found, tracker.entry.name)
+
+
+def notes(
+    audio: Any,
+    sample_rate: float | None = None,
+    *,
+    fmin: float = 55.0,
+    fmax: float = 2100.0,
+    model: str = "crnn",
+    device: str = "auto",
+) -> NoteResult:
+    """Transcribe a melody of one voice.
+
+    Parameters
+    ----------
+    audio, sample_rate, device
+        As in :func:`separate`. Of a song, take the vocals: ``separate(song)["vocals"]``.
+    fmin, fmax : float
+        Lowest and highest pitch, in Hz.
+    model : str
+        A model that detects onsets.
+
+    Returns
+    -------
+    NoteResult
+        Notes with start and end in seconds and MIDI pitch with cents.
+
+    Raises
+    ------
+    AudioCliError
+        If there is no such file or model, or the audio cannot be read.
+
+    References
+    ----------
+    Mauch et al.: Computer-aided melody note transcription using the Tony software: accuracy and
+    efficiency. TENOR 2015.
+
+    Examples
+    --------
+    >>> time = np.arange(22050) / 22050
+    >>> notes(np.sin(2 * np.pi * 220 * time) * (time > 0.3) / 2, 22050).melody.pitches.round(1)
+    array([57.])
+    """
+    source = Source.of(audio, sample_rate)
+    transcriber = _transcriber(model, device=device, fmin=fmin, fmax=fmax)
+    with source.blocks() as (blocks, rate):
+        found = transcriber.stream(blocks, rate)
+    return NoteResult(source, found, transcriber.entry.name)
 
 
 def chords(
@@ -354,7 +465,9 @@ def _answer(
 ) -> ClassResult:
     source = Source.of(audio, sample_rate)
     entries = tuple(find_models(tasks, (), tags))
-    request = ClassifyRequest("csv", top, threshold, segment, entries=entries, device=device)
+    request = ClassifyRequest(
+        "csv", top=top, threshold=threshold, segment=segment, entries=entries, device=device
+    )
     names = tuple((entry.task, str(entry.folder)) for entry in entries)
     classifier = _classifier(names, segment, device)
     with source.blocks() as (blocks, rate):

@@ -19,18 +19,29 @@ from audiocli.io import formats
 from audiocli.io.atomic import write_bytes
 from audiocli.io.audio import AudioWriter
 from audiocli.io.audio.encoding import AudioFormat
-from audiocli.io.formats import Instants, Segments
+from audiocli.io.formats import Instants, Notes, Segments
 
 if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
 
+    from audiocli.tasks.beat_tracker import Beats, Tempo
     from audiocli.tasks.chords.recognizer import Chords
     from audiocli.tasks.classify.results import Result as Answers
     from audiocli.tasks.features.tables import Layout
+    from audiocli.tasks.notes.transcriber import Melody
     from audiocli.tasks.onsets.detector import Onsets
 
-__all__ = ["ChordResult", "ClassResult", "FeatureResult", "OnsetResult", "Result", "StemResult"]
+__all__ = [
+    "BeatResult",
+    "ChordResult",
+    "ClassResult",
+    "FeatureResult",
+    "NoteResult",
+    "OnsetResult",
+    "Result",
+    "StemResult",
+]
 
 StrPath = str | os.PathLike[str]
 
@@ -139,6 +150,121 @@ class OnsetResult(Result):
         ax = self._draw_wave(ax)
         low, high = ax.get_ylim()
         ax.vlines(self.times, low, high, color=MARK, linewidth=0.8, label="onsets")
+        ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
+        return ax
+
+
+@dataclass(frozen=True, eq=False)
+class BeatResult(Result):
+    """Beats with their positions in the bar, and the tempo.
+
+    Parameters
+    ----------
+    source : Source
+        The recording.
+    beats : Beats
+        With the activations of the network.
+    model : str
+        What tracked them.
+    """
+
+    beats: Beats
+    model: str
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Times (beats,) in seconds."""
+        return np.asarray(self.beats.times, np.float64)
+
+    @property
+    def downbeats(self) -> NDArray[np.float64]:
+        """Times (bars,) in seconds at which bars begin."""
+        return self.beats.downbeats
+
+    @property
+    def tempo(self) -> Tempo:
+        """Tempo in BPM with its confidence and candidates, and the metre."""
+        return self.beats.tempo
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def instants(self) -> Instants:
+        """Give them as what :mod:`audiocli.io.formats` writes."""
+        from audiocli.tasks.beats.files import as_instants
+
+        return as_instants(self.beats, self.source.name, self.model)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Make a table with time in s, and position in the bar from 1 on."""
+        import pandas
+
+        return pandas.DataFrame(self.instants().table())
+
+    def save(self, path: StrPath, *, overwrite: bool = False) -> Path:
+        """Write txt, csv, json, jsonl, lab, jams, svl or mid, by the end of the name."""
+        formats.write(path, self.instants(), overwrite=overwrite)
+        return Path(path)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the waveform with a line at each beat, a stronger one where a bar begins."""
+        ax = self._draw_wave(ax)
+        low, high = ax.get_ylim()
+        ax.vlines(self.times, 0.6 * low, 0.6 * high, color=MARK, linewidth=0.6, label="beats")
+        ax.vlines(self.downbeats, low, high, color=MARK, linewidth=1.6, label="downbeats")
+        ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False)
+        return ax
+
+
+@dataclass(frozen=True, eq=False)
+class NoteResult(Result):
+    """Notes of a melody.
+
+    Parameters
+    ----------
+    source : Source
+        The recording.
+    melody : Melody
+        Notes, and the fundamental frequency that they are made of.
+    model : str
+        What detected their onsets.
+    """
+
+    melody: Melody
+    model: str
+
+    def __len__(self) -> int:
+        return len(self.melody.starts)
+
+    def notes(self) -> Notes:
+        """Give them as what :mod:`audiocli.io.formats` writes."""
+        from audiocli.tasks.notes.files import as_notes
+
+        return as_notes(self.melody, self.source.name, self.model)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Make a table with start and end in s, MIDI pitch, frequency in Hz, and name."""
+        import pandas
+
+        return pandas.DataFrame(self.notes().table())
+
+    def save(self, path: StrPath, *, overwrite: bool = False) -> Path:
+        """Write mid, csv, json, jsonl, jams or txt, by the end of the name."""
+        formats.write(path, self.notes(), overwrite=overwrite)
+        return Path(path)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw a piano roll over the fundamental frequency."""
+        ax = ax or new_axes()
+        f0 = np.asarray(self.melody.f0, np.float64)
+        times = np.arange(len(f0)) / self.melody.frame_rate
+        with np.errstate(divide="ignore"):
+            pitch = np.where(f0 > 0, 69 + 12 * np.log2(np.maximum(f0, 1e-9) / 440), np.nan)
+        widths = self.melody.ends - self.melody.starts
+        ax.barh(self.melody.pitches, widths, 0.8, self.melody.starts, color=WAVE, alpha=0.6,
+                label="notes")  # fmt: skip
+        ax.plot(times, pitch, color=MARK, linewidth=0.7, label="fundamental frequency")
+        ax.set(xlabel="time (s)", ylabel="MIDI pitch", title=self.source.name.replace("$", r"\$"))
         ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
         return ax
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -374,9 +375,7 @@ class _Trail:
             frame -= 1
         return 0.0, -1, 0, 0
 
-    def _at(
-        self, blocks: list[NDArray[np.generic]] | list[NDArray[np.int32]], frame: int
-    ) -> object:
+    def _at(self, blocks: Sequence[NDArray[Any]], frame: int) -> Any:
         index, row = divmod(frame - self.first, self.search.block)
         return blocks[index][row]
 

@@ -101,7 +101,8 @@ class Beats:
     @property
     def downbeats(self) -> Times:
         """The beats that begin a bar."""
-        return self.times[self.positions == 1]
+        bars: Times = self.times[self.positions == 1]
+        return bars
 
     @property
     def strengths(self) -> Curves:
@@ -281,9 +282,12 @@ def pointer_of(
         own = BarPointer(**stored)
     except (TypeError, ValueError) as error:
         raise ModelError(f"{entry.name}: its decoder settings are damaged: {stored}") from error
-    given = {"meters": meters, "tempo_range": tempo_range}
     try:
-        return replace(own, **{name: value for name, value in given.items() if value is not None})
+        return replace(
+            own,
+            meters=own.meters if meters is None else meters,
+            tempo_range=own.tempo_range if tempo_range is None else tempo_range,
+        )
     except ValueError as error:
         raise UsageError(str(error)) from error
 

@@ -169,7 +169,7 @@ def _key(axis: Axes, **lines: tuple[str, str]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=colour, linestyle=style, linewidth=1.2, label=name.replace("_", " "))
+        Line2D([], [], color=colour, ls=style, linewidth=1.2, label=name.replace("_", " "))
         for name, (colour, style) in lines.items()
     ]
     axis.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(handles),

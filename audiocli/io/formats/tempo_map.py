@@ -57,7 +57,7 @@ class TempoMap:
         index = min(max(index, 0), len(self.times) - 2)
         start, end = self.times[index : index + 2]
         first, last = self.ticks[index : index + 2]
-        return max(0, round(first + (time - start) / (end - start) * (last - first)))
+        return max(0, round(float(first + (time - start) / (end - start) * (last - first))))
 
     def messages(self) -> list[tuple[int, mido.MetaMessage]]:
         """Write it as messages with their ticks."""

@@ -123,8 +123,16 @@ def total(scores: Sequence[Score]) -> Score:
         return float(known.mean()) if len(known) else float("nan")
 
     seconds = sum(score.seconds for score in scores)
-    parts = [mean(name) for name in ("beats", "downbeats", "tempo", "octave")]
-    return Score("", seconds, *parts, float("nan"), float("nan"))
+    return Score(
+        "",
+        seconds,
+        mean("beats"),
+        mean("downbeats"),
+        mean("tempo"),
+        mean("octave"),
+        float("nan"),
+        float("nan"),
+    )
 
 
 def librosa_beats(path: Path) -> Found:

@@ -24,7 +24,8 @@ def read_mapping(path: Path, classes: Sequence[str]) -> dict[str, list[str]]:
             reader = csv.DictReader(stream, restval="")
             if not set(COLUMNS) <= set(reader.fieldnames or ()):
                 raise DataError(f"{path}: needs the columns {' and '.join(COLUMNS)}")
-            rows = [(reader.line_num, *(row[name].strip() for name in COLUMNS)) for row in reader]
+            first, second = COLUMNS
+            rows = [(reader.line_num, row[first].strip(), row[second].strip()) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     found: dict[str, list[str]] = {}

@@ -214,11 +214,11 @@ class _Follower:
         """Give so many frames, and their levels in dB."""
         self._take(self.framer.flush())
         self.pitches.append(self.tracker.finish())
-        columns = ("f0", "voiced", "probability")
-        joined = [_fitted(np.concatenate([getattr(each, name) for each in self.pitches]), count)
-                  for name in columns]  # fmt: skip
+        f0 = _fitted(np.concatenate([each.f0 for each in self.pitches]), count)
+        voiced = _fitted(np.concatenate([each.voiced for each in self.pitches]), count)
+        probability = _fitted(np.concatenate([each.probability for each in self.pitches]), count)
         powers = _fitted(np.concatenate([np.zeros(0), *self.levels]), count)
-        return Pitch(*joined), 10 * np.log10(powers + 1e-12)
+        return Pitch(f0, voiced > 0, probability), 10 * np.log10(powers + 1e-12)
 
     def _take(self, frames: Floats) -> None:
         if len(frames):
