@@ -92,7 +92,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
          decoder={"unknown": 0.5})  # fmt: skip
     axes = {"valence": {"Q1": 1, "Q2": -1, "Q3": -1, "Q4": 1}}
     save(root / "classify" / "mood", list(QUADRANTS), descriptions=QUADRANTS, axes=axes)
-    for name in ("event", "event-urban", "speaker", "keywords", "singer"):
+    for name in ("event", "event-urban", "genre-tags", "speaker", "keywords", "singer"):
         save(root / "classify" / name, ["one", "two", "three"], encoder=general)
     parents = {"cat": ["pet"], "pet": ["animal"], "cow": ["animal"], "horn": ["animal", "thing"]}
     save(root / "classify" / "audioset", ["cat", "cow", "horn"], bias=-7.0, multi_label=True,
@@ -145,21 +145,21 @@ def test_choices_are_those_of_the_package() -> None:
 
 
 def test_prints_the_best_label(run: Run, songs: list[str]) -> None:
-    done = run("classify", "--task", "genre", "a.wav")
+    done = run("classify", "--model", "genre", "a.wav")
     assert (done.status, done.err) == (0, "")
     label, probability = done.out.rstrip("\n").split("\t")
     assert label == "bass" and 0.9 < float(probability) < 1
-    lines = run("classify", "--task", "genre", *songs, "-q").out.splitlines()
+    lines = run("classify", "--model", "genre", *songs, "-q").out.splitlines()
     assert [line.split("\t")[::2] for line in lines] == [
         ["bass", "a.wav"], ["alto", "b.wav"], ["treble", "deep/c.flac"]
     ]  # fmt: skip
-    top = run("classify", "--task", "genre", "a.wav", "--top", "2").out.splitlines()
+    top = run("classify", "--model", "genre", "a.wav", "--top", "2").out.splitlines()
     assert [line.split("\t")[0] for line in top] == ["bass", "treble"]
 
 
 def test_artist_speech_and_event_are_other_names(run: Run, songs: list[str]) -> None:
     for task, asked in (("artist", ["singer"]), ("speech", ["keywords"]),
-                        ("event", ["audioset"])):  # fmt: skip
+                        ("event", ["audioset"]), ("genre", ["genre-tags"])):  # fmt: skip
         done = run("classify", "--task", task, "b.wav", "--format", "json")
         assert list(json.loads(done.out)["tasks"]) == asked
     lines = run("classify", *TWO, "b.wav").out.splitlines()
@@ -202,7 +202,7 @@ def test_labels_are_joined_at_a_level(run: Run, songs: list[str]) -> None:
     rows = table(run(*words, "--level", "2").out)
     assert {row["label"] for row in rows} == {"pet", "cow", "horn"}
     assert {row["label"] for row in table(run(*words, "--level", "7").out)} == set(plain)
-    done = run("classify", "--task", "genre", "--level", "1", "a.wav")
+    done = run("classify", "--model", "genre", "--level", "1", "a.wav")
     assert done.status == 2 and "genre: --level needs a model" in done.err
     assert run("classify", "--task", "event", "--level", "0", "a.wav").status == 2
 
@@ -217,30 +217,30 @@ def test_meanings_stand_beside_labels(run: Run, songs: list[str]) -> None:
     told = json.loads(run("classify", "--task", "mood", "a.wav", "--format", "json").out)
     assert told["tasks"]["mood"][0]["meaning"] == "happy, excited"
     assert 0.8 < told["axes"]["valence"] < 1
-    words = ("classify", "--task", "mood", "--task", "genre", "a.wav")
+    words = ("classify", "--task", "mood", "--model", "genre", "a.wav")
     assert [line.split("\t")[2:] for line in run(*words).out.splitlines()] == [
         ["mood", "happy, excited"], ["genre"]
     ]  # fmt: skip
 
 
 def test_csv_names_files_as_given_or_below_the_folder(run: Run, songs: list[str]) -> None:
-    done = run("classify", "--task", "genre", "--format", "csv", ".", "-q")
+    done = run("classify", "--model", "genre", "--format", "csv", ".", "-q")
     rows = table(done.out)
     assert list(rows[0]) == ["file", "label", "probability"]
     assert [row["file"] for row in rows] == [name for name in songs for _ in range(3)]
     for file in songs:
         sure = [float(row["probability"]) for row in rows if row["file"] == file]
         assert sure == sorted(sure, reverse=True) and sum(sure) == pytest.approx(1, abs=1e-3)
-    rows = table(run("classify", "--task", "genre", "--format", "csv", "deep/c.flac").out)
+    rows = table(run("classify", "--model", "genre", "--format", "csv", "deep/c.flac").out)
     assert {row["file"] for row in rows} == {"deep/c.flac"}
-    rows = table(run("classify", "--task", "genre", "--format", "csv", "deep").out)
+    rows = table(run("classify", "--model", "genre", "--format", "csv", "deep").out)
     assert {row["file"] for row in rows} == {"c.flac"}
     words = ("classify", "--all-tasks", "--top", "1", "--format", "csv", "a.wav")
     rows = table(run(*words).out)
     assert list(rows[0]) == ["file", "label", "probability", "task", "meaning"]
     assert [row["task"] for row in rows] == [
-        "audioset", "event", "event-urban", "genre", "keywords", "mood", "singer", "speaker",
-        "tag/music",
+        "audioset", "event", "event-urban", "genre", "genre-tags", "keywords", "mood", "singer",
+        "speaker", "tag/music",
     ]  # fmt: skip
 
 
@@ -256,15 +256,15 @@ def test_all_tasks_hear_the_audio_once(
 
     monkeypatch.setattr(Classifier, "__init__", counting)
     together = json.loads(run("classify", "--all-tasks", "b.wav", "--format", "json").out)
-    assert made == [(None, 9)]
-    alone = json.loads(run("classify", "--task", "genre", "b.wav", "--format", "json").out)
+    assert made == [(None, 10)]
+    alone = json.loads(run("classify", "--model", "genre", "b.wav", "--format", "json").out)
     assert together["tasks"]["genre"] == alone["tasks"]["genre"]
     assert len(together["tasks"]["tag/music"]) == 4
     assert together["duration"] == alone["duration"] == 1.0
 
 
 def test_unknown(run: Run, songs: list[str]) -> None:
-    words = ("classify", "--task", "genre", "a.wav", "--threshold", "0.999")
+    words = ("classify", "--model", "genre", "a.wav", "--threshold", "0.999")
     assert run(*words).out == "unknown\n"  # nobody knows how likely
     rows = table(run(*words, "--format", "csv").out)
     assert [row["label"] for row in rows] == ["unknown", "bass", "treble", "alto"]
@@ -281,7 +281,7 @@ def test_model_by_name_or_folder_needs_no_task(run: Run, songs: list[str], shelf
 
 def test_along_time(run: Run, tmp_path: Path) -> None:
     write(tmp_path / "song.wav", "low", "mid", "mid", "high", seconds=2.0)
-    words = ("classify", "--task", "genre", "song.wav", "--segments", "1.0", "--hop", "0.5")
+    words = ("classify", "--model", "genre", "song.wav", "--segments", "1.0", "--hop", "0.5")
     found = [line.split("\t") for line in run(*words).out.splitlines()]
     assert [line[2] for line in found] == ["bass", "alto", "treble"]
     edges = [float(line[0]) for line in found] + [float(found[-1][1])]
@@ -308,7 +308,7 @@ def test_along_time(run: Run, tmp_path: Path) -> None:
 
 
 def test_one_file_or_a_folder_of_results(run: Run, songs: list[str], tmp_path: Path) -> None:
-    words = ("classify", "--task", "genre", "-q")
+    words = ("classify", "--model", "genre", "-q")
     assert run(*words, *songs, "-o", "all.csv").out == ""
     rows = table((tmp_path / "all.csv").read_text())
     assert [row["file"] for row in rows][::3] == songs
@@ -331,7 +331,7 @@ def test_one_file_or_a_folder_of_results(run: Run, songs: list[str], tmp_path: P
 
 
 def test_resume_does_what_is_missing(run: Run, songs: list[str], tmp_path: Path) -> None:
-    words = ("classify", "--task", "genre", ".", "-o", "out", "--format", "csv")
+    words = ("classify", "--model", "genre", ".", "-o", "out", "--format", "csv")
     assert run(*words, "-q").status == 0
     (tmp_path / "out/b.csv").unlink()
     before = (tmp_path / "out/a.csv").stat().st_mtime_ns
@@ -343,7 +343,7 @@ def test_resume_does_what_is_missing(run: Run, songs: list[str], tmp_path: Path)
 
 def test_a_broken_file_stops_no_other(run: Run, songs: list[str], tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_bytes(b"RIFF and no more")
-    for command in (("classify", "--task", "genre"), ("tag",), ("tag", "-j", "2")):
+    for command in (("classify", "--model", "genre"), ("tag",), ("tag", "-j", "2")):
         done = run(*command, "a.wav", "bad.wav", "gone.wav", "b.wav")
         assert done.status == 1
         assert [line.split("\t")[2] for line in done.out.splitlines()] == ["a.wav", "b.wav"]
@@ -351,7 +351,7 @@ def test_a_broken_file_stops_no_other(run: Run, songs: list[str], tmp_path: Path
 
 
 def test_pictures(run: Run, songs: list[str], tmp_path: Path) -> None:
-    words = ("classify", "--task", "genre")
+    words = ("classify", "--model", "genre")
     assert run(*words, "--plot", "a.wav").status == 0
     assert (tmp_path / "a.classes.png").stat().st_size > 5000
     assert run(*words, "--plot", "new.svg", "a.wav", "--segments", "0.5").status == 0
@@ -521,7 +521,7 @@ def test_odd_names(run: Run, tmp_path: Path) -> None:
         odd.append(os.fsdecode(b"bad\xff.wav"))
     for name in odd:
         write(tmp_path / "song.wav", "low", seconds=0.2).rename(tmp_path / name)
-    words = ("classify", "--task", "genre", *odd, "--top", "1", "-q")
+    words = ("classify", "--model", "genre", *odd, "--top", "1", "-q")
     lines = run(*words).out.splitlines()
     assert len(lines) == len(odd) and all(line.count("\t") == 2 for line in lines)
     found = [json.loads(line)["file"] for line in run(*words, "--format", "jsonl").out.splitlines()]
@@ -533,7 +533,7 @@ def test_odd_names(run: Run, tmp_path: Path) -> None:
 
 def test_standard_input(run: Run, songs: list[str], tmp_path: Path) -> None:
     data = (tmp_path / "a.wav").read_bytes()
-    done = run("classify", "--task", "genre", "-", "--format", "csv", "--top", "1", stdin=data)
+    done = run("classify", "--model", "genre", "-", "--format", "csv", "--top", "1", stdin=data)
     assert done.status == 0 and done.out.splitlines()[1].startswith("-,bass,0.9")
 
 
@@ -542,16 +542,16 @@ def test_standard_input(run: Run, songs: list[str], tmp_path: Path) -> None:
     [
         (["classify", "a.wav"], "--task (genre, "),
         (["classify", "a.wav", "--task", "gender"], "genre"),
-        (["classify", "--task", "genre"], "no input"),
+        (["classify", "--model", "genre"], "no input"),
         (["classify", "a.wav", "--task", "composer"], "no model 'classify/composer'"),
         (["classify", "a.wav", "--model", "nothing"], "no model 'nothing'"),
-        (["classify", "a.wav", "--task", "genre", "--hop", "1"], "--segments"),
-        (["classify", "a.wav", "--task", "genre", "--segments", "0"], "more than 0"),
-        (["classify", "a.wav", "--task", "genre", "--segments", "1", "--hop", "2"], "no longer"),
-        (["classify", "a.wav", "--task", "genre", "--threshold", "nan"], "between 0 and 1"),
-        (["classify", "a.wav", "--task", "genre", "--threshold", "2"], "0<=x<=1"),
-        (["classify", "a.wav", "--task", "genre", "--top", "0"], "x>=1"),
-        (["classify", "a.wav", "--task", "genre", "--device", "tpu"], "cpu"),
+        (["classify", "a.wav", "--model", "genre", "--hop", "1"], "--segments"),
+        (["classify", "a.wav", "--model", "genre", "--segments", "0"], "more than 0"),
+        (["classify", "a.wav", "--model", "genre", "--segments", "1", "--hop", "2"], "no longer"),
+        (["classify", "a.wav", "--model", "genre", "--threshold", "nan"], "between 0 and 1"),
+        (["classify", "a.wav", "--model", "genre", "--threshold", "2"], "0<=x<=1"),
+        (["classify", "a.wav", "--model", "genre", "--top", "0"], "x>=1"),
+        (["classify", "a.wav", "--model", "genre", "--device", "tpu"], "cpu"),
         (["tag", "a.wav", "--model", "genre"], "not for 'tag'"),
         (["compare", "a.wav", "b.wav", "--threshold", "nan"], "between 0 and 1"),
     ],

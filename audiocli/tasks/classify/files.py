@@ -39,7 +39,8 @@ __all__ = ["TASKS", "ClassifyRequest", "classify_files", "declare", "find_models
 
 #: The models that answer for a task.
 TASKS: dict[str, tuple[str, ...]] = {
-    **{name: (name,) for name in ("genre", "genre-broad", "mood")},
+    "genre": ("genre-tags",),
+    **{name: (name,) for name in ("genre-broad", "mood")},
     "artist": ("singer",),
     **{name: (name,) for name in ("singer", "composer", "instrument")},
     "event": ("audioset",),
