@@ -35,12 +35,15 @@ class Shown:
 
         from rich.console import Console, Group
         from rich.live import Live
-        from rich.progress import Progress
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         self.epochs, self.score, self.clock = epochs, score, time.monotonic
         self.console = Console(stderr=True)
         self.visible = sys.stderr.isatty() and is_first()
-        self.progress_bar = Progress(console=self.console, disable=not self.visible)
+        self.progress_bar = Progress(
+            TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+            console=self.console, disable=not self.visible,
+        )  # fmt: skip
         self.bar = self.progress_bar.add_task("epoch", total=None)
         self.table: Table | str = ""
         self.best: Epoch | None = None
