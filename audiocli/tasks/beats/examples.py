@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli.io.atomic import write_whole
 from audiocli.io.audio import AudioReader
 from audiocli.io.audio.streaming import mono
 from audiocli.io.formats import read_beats
@@ -21,6 +18,7 @@ from audiocli.nn.framewise import in_segments
 from audiocli.nn.frontend import Filterbank, FilterbankConfig
 from audiocli.tasks.annotated import Recording
 from audiocli.tasks.evaluation import warn_of_late_times
+from audiocli.tasks.feature_cache import cached
 
 __all__ = ["ANNOTATIONS", "AUGMENTATIONS", "Augmentation", "Excerpts", "Take", "examples", "load"]
 
@@ -146,26 +144,12 @@ def load(recording: Recording, bank: Filterbank, cache: Path | None = None) -> T
         If a file cannot be read.
     """
     times, positions = read_beats(recording.annotation)
-    file = None if cache is None else cache / f"{_identity(recording, bank.config)}.npy"
-    images: NDArray[np.float16]
-    if file is not None and file.exists():
-        images = open_memmap(file, mode="r")
-    else:
-        images = _features(recording, bank)
-        if file is not None:
-            write_whole(file, lambda part: np.save(part, images), overwrite=True)
+    images = cached(recording.audio, bank.config, cache, lambda: _features(recording, bank))
     warn_of_late_times(times, images.shape[-1] / bank.config.frame_rate, "beats", grace=GRACE)
     # An empty annotation says that there is no beat, and so no downbeat.
     has_bars = positions is not None or not len(times)
     downbeats = times[positions == 1] if positions is not None else np.zeros(0)
     return Take(images, times, downbeats, has_bars, str(recording.folder), recording.title)
-
-
-def _identity(recording: Recording, config: FilterbankConfig) -> str:
-    """Name the features of a recording by its file and the front-end."""
-    status = recording.audio.stat()
-    facts = [str(recording.audio.resolve()), status.st_size, status.st_mtime_ns, repr(config)]
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
 
 def _features(recording: Recording, bank: Filterbank) -> NDArray[np.float16]:

@@ -33,6 +33,7 @@ from audiocli.tasks.beats.examples import (
     load,
 )
 from audiocli.tasks.beats.scoring import f_measure
+from audiocli.tasks.feature_cache import bounded
 from audiocli.tasks.trainer import Card, Run, Validation, described, identity_of, origin_of
 from audiocli.tasks.training_data import Stage, by_folder, noted, read_parts, refuse_empty
 
@@ -309,6 +310,7 @@ def train(
         [found, chosen], lambda each: load(each, bank, cache), lambda each: str(each.annotation),
         skip=skip_unreadable, stage=stage,
     )  # fmt: skip
+    bounded(cache)
     objective = _Objective(config, data, takes, scored, models.device(device))
     origin = origin_of("beats", start)
     network = config.build()

@@ -7,7 +7,6 @@ it has gone through an equaliser, and noise adds to it as power adds.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,12 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor
 
 from audiocli.errors import DataError
-from audiocli.io.atomic import write_whole
 from audiocli.io.audio import AudioReader
 from audiocli.io.audio.streaming import mono
 from audiocli.io.formats import Segments, read_sequence
@@ -29,6 +26,7 @@ from audiocli.nn.frontend import Filterbank, FilterbankConfig
 from audiocli.tasks.annotated import Recording
 from audiocli.tasks.chords.labels import NO_CHORD, QUALITIES, Chord, parse, template
 from audiocli.tasks.evaluation import warn_of_late_times
+from audiocli.tasks.feature_cache import cached
 
 __all__ = [
     "ANNOTATIONS",
@@ -223,14 +221,7 @@ def read_chords(file: Path) -> Segments:
 def load(recording: Recording, bank: Filterbank, cache: Path | None = None) -> Take:
     """Read a recording's chords and its spectrogram, computed or from the cache folder."""
     chords = read_chords(recording.annotation)
-    file = None if cache is None else cache / f"{_identity(recording, bank.config)}.npy"
-    images: NDArray[np.float16]
-    if file is not None and file.exists():
-        images = open_memmap(file, mode="r")
-    else:
-        images = _spectrogram(recording, bank)
-        if file is not None:
-            write_whole(file, lambda part: np.save(part, images), overwrite=True)
+    images = cached(recording.audio, bank.config, cache, lambda: _spectrogram(recording, bank))
     seconds = images.shape[-1] / bank.config.frame_rate
     warn_of_late_times(chords.ends, seconds, "chords", grace=GRACE)
     return Take(
@@ -240,13 +231,6 @@ def load(recording: Recording, bank: Filterbank, cache: Path | None = None) -> T
         str(recording.folder),
         recording.title,
     )
-
-
-def _identity(recording: Recording, config: FilterbankConfig) -> str:
-    """Name a cached spectrogram by its recording and the front-end."""
-    status = recording.audio.stat()
-    facts = [str(recording.audio.resolve()), status.st_size, status.st_mtime_ns, repr(config)]
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
 
 def _spectrogram(recording: Recording, bank: Filterbank) -> NDArray[np.float16]:

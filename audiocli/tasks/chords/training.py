@@ -43,6 +43,7 @@ from audiocli.tasks.chords.labels import QUALITIES
 from audiocli.tasks.chords.recognizer import labelled, passages_of
 from audiocli.tasks.chords.rendering import find_songs, pieces, render_pieces
 from audiocli.tasks.chords.scoring import score_song, weighted
+from audiocli.tasks.feature_cache import bounded
 from audiocli.tasks.trainer import Card, Run, Validation, described, identity_of, origin_of
 from audiocli.tasks.training_data import Stage, by_folder, noted, read_parts, refuse_empty
 
@@ -291,6 +292,7 @@ def train(
         [found, chosen], lambda each: load(each, bank, folder), lambda each: str(each.annotation),
         skip=skip_unreadable, stage=stage,
     )  # fmt: skip
+    bounded(folder)
     objective = _Objective(config, data, takes, scored, models.device(device))
     origin = origin_of("chords", start)
     network = config.build()
