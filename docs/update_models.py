@@ -18,6 +18,8 @@ from audiocli.nn import registry
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "classify.md"
 TASKS = ("classify", "tag", "encode")
+#: Of a model with more labels than this, a few stand in the table.
+MOST, FEW = 100, 8
 INTERVAL = re.compile(r"95 % interval ([\d.]+) to ([\d.]+)")
 
 
@@ -44,9 +46,15 @@ def label_lines() -> Iterator[str]:
             f"`{label}` ({plain[label]})" if plain.get(label) else f"`{label}`"
             for label in map(str, entry.config["labels"])
         ]
+        if len(labels) > MOST:
+            labels = [
+                *labels[:FEW],
+                f"... ({len(labels)} in all: `audiocli models info {entry.name}`)",
+            ]
         decoder = entry.config.get("decoder") or {}
-        below = decoder.get("threshold" if entry.task == "tag" else "unknown", 0)
-        least = f"{below:g}: {'not given' if entry.task == 'tag' else '`unknown`'}"
+        several = entry.task == "tag" or entry.config.get("multi_label")
+        below = decoder.get("threshold" if several else "unknown", 0)
+        least = f"{below:g}: {'not given' if several else '`unknown`'}"
         yield row(
             f"`{entry.task}/{entry.name}`",
             entry.config.get("domain", "any sound"),
