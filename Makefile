@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test checks lint types docs wheel unit coverage help-pages clean
+.PHONY: demo test checks lint types docs wheel unit coverage faults help-pages clean
 
 demo: $(VENV)/.installed
 	$(BIN)/audiocli demo demo
@@ -43,6 +43,10 @@ COVERAGE := 85
 coverage: $(VENV)/.compiled
 	$(BIN)/python -m pytest --quiet --numprocesses auto --cov --cov-report=term --cov-report=xml \
 		--cov-fail-under=$(COVERAGE)
+
+# Runs that are killed, ended and robbed of disk and folder, at random moments.
+faults: $(VENV)/.compiled
+	$(BIN)/python tests/faults.py
 
 help-pages: $(VENV)/.installed-dev
 	$(BIN)/python docs/update_help.py

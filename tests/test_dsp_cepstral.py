@@ -284,3 +284,14 @@ def test_prominence_is_praats() -> None:
         theirs = call(praat, "Get peak prominence", 60, 1000 / 3, "none", *line)
         cepstrum = power_cepstrum(np.abs(np.fft.rfft(frame))[np.newaxis] ** 2, floor=1e-30)
         assert cepstral_peak_prominence(cepstrum, rate)[0] == pytest.approx(theirs, abs=1e-6)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("width", [3, 5, 9, 11])
+def test_weights_of_deltas_are_those_of_scipy(width: int, order: int) -> None:
+    from scipy.signal import savgol_coeffs
+
+    from audiocli.dsp.cepstral import _savitzky_golay
+
+    expected = savgol_coeffs(width, polyorder=order, deriv=order, use="dot")
+    assert _savitzky_golay(width, order).tobytes() == expected.tobytes()

@@ -8,13 +8,14 @@ is given: silence has defined, finite values.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 import scipy.fft
+import scipy.linalg
 from numpy.typing import NDArray
-from scipy.signal import savgol_coeffs
 
 from audiocli.dsp.filterbanks import apply_filterbank, mel_filterbank
 from audiocli.errors import UsageError, suggest
@@ -214,6 +215,21 @@ def lifter(cepstra: Floats, length: int = 22) -> Floats:
     return cepstra * (1.0 + length / 2.0 * np.sin(np.pi * orders / length)).astype(cepstra.dtype)
 
 
+def _savitzky_golay(width: int, order: int) -> NDArray[np.float64]:
+    """Weights of the derivative of a fitted polynomial, both of one order.
+
+    As ``scipy.signal.savgol_coeffs(width, order, deriv=order, use="dot")``, to the last bit:
+    scipy.signal takes longer to import than all else that features need.
+    """
+    powers = np.arange(-(width // 2), width - width // 2, dtype=float) ** np.arange(
+        order + 1
+    ).reshape(-1, 1)
+    wanted = np.zeros(order + 1)
+    wanted[order] = math.factorial(order)
+    weights: NDArray[np.float64] = scipy.linalg.lstsq(powers, wanted)[0]
+    return weights
+
+
 def delta(
     features: Floats,
     width: int = 9,
@@ -288,7 +304,7 @@ def delta(
         )
     slope = np.zeros((max(frames, 0), *features.shape[1:]), features.dtype)
     if frames > 0:
-        weights = savgol_coeffs(width, polyorder=order, deriv=order, use="dot")
+        weights = _savitzky_golay(width, order)
         for k, weight in enumerate(weights):
             slope += features.dtype.type(weight) * features[k : k + frames]
     # The polynomial that fits the first frames has the same derivative at all of them.

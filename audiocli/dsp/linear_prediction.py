@@ -13,7 +13,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from audiocli.errors import UsageError, suggest
 
@@ -286,6 +285,8 @@ def line_spectral_frequencies(coefficients: Floats) -> Doubles:
     >>> (line_spectral_frequencies(np.array([[1.0, 0.0, 0.0]])) / np.pi).round(4).tolist()
     [[0.3333, 0.6667]]
     """
+    from scipy.signal import lfilter  # takes longer to import than all else here
+
     a = np.pad(coefficients.astype(np.float64), [(0, 0), (0, 1)])
     even = a.shape[-1] % 2 == 0
     symmetric, antisymmetric = a + a[:, ::-1], a - a[:, ::-1]

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
-from scipy.signal import lfilter, lfilter_zi
 
 from audiocli.dsp.cepstral import FLOOR
 from audiocli.dsp.filterbanks import apply_filterbank, bark_centres, bark_filterbank
@@ -193,6 +192,8 @@ def rasta_filter(
     >>> (filtered.round(6) + 0.0).ravel().tolist()
     [0.0, 0.0, 0.2]
     """
+    from scipy.signal import lfilter, lfilter_zi  # takes longer to import than all else here
+
     if len(log_bands) == 0:
         return log_bands, state
     poles = np.array([1.0, -pole])

@@ -1,0 +1,16 @@
+"""The faults of `make faults`, on a few files."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc for the workers")
+def test_nothing_is_lost_whatever_happens() -> None:
+    import faults
+
+    names = ["kill -9", "SIGTERM", "worker killed", "two runs at once"]
+    wrong = [each for each in faults.run_faults(40, 2, 1, names, ["table"]) if each[1]]
+    assert not wrong
