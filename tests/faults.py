@@ -74,7 +74,7 @@ class Case:
 
         return subprocess.Popen(
             [*self.command, *more], cwd=self.folder, text=True, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, preexec_fn=limited, start_new_session=True,
+            stderr=subprocess.PIPE, preexec_fn=limited if limit else None, start_new_session=True,
         )  # fmt: skip
 
     def finish(self, *more: str) -> None:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from audiocli.errors import UsageError, suggest
+from audiocli.cli.settings import NONE, defaults_of, option_name, read_toml
 
 __all__ = ["SETTINGS", "complete", "is_first", "read_settings", "settings_text", "write_settings"]
 
 #: What a run folder keeps of its command, ready for ``--config``.
 SETTINGS = "config.toml"
-#: Options that are no settings.
-NONE = {"config", "print_config", "help"}
 
 
 def is_first() -> bool:
@@ -24,11 +21,6 @@ def is_first() -> bool:
     import os
 
     return os.environ.get("RANK", "0") == "0"
-
-
-def _key(param: click.Parameter) -> str:
-    """Name a setting as its option is called, without dashes."""
-    return max(param.opts, key=len).lstrip("-") if isinstance(param, click.Option) else _name(param)
 
 
 def _name(param: click.Parameter) -> str:
@@ -47,41 +39,7 @@ def read_settings(file: Path, command: click.Command) -> dict[str, Any]:
     UsageError
         If it cannot be read, or holds what is no option of the command.
     """
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        with file.open("rb") as stream:
-            given = tomllib.load(stream)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{file}: cannot be read as TOML: {reason}") from error
-    params = {_key(param): param for param in _settings(command)}
-    found: dict[str, Any] = {}
-    for key, value in given.items():
-        param = params.get(key.replace("_", "-")) or params.get(key)
-        if param is None:
-            raise UsageError(f"{file}: no setting {key!r}; {suggest(key, params)}")
-        if isinstance(value, dict):
-            raise UsageError(f"{file}: {key} is a table; settings stand one a line")
-        several = getattr(param, "multiple", False) or param.nargs == -1
-        if several != isinstance(value, list):
-            form = "a list, in [brackets]" if several else "a single value"
-            raise UsageError(f"{file}: {key} wants {form}")
-        flag = getattr(param, "flag_value", None)
-        if getattr(param, "is_flag", False) and isinstance(flag, str):
-            if not isinstance(value, bool):
-                raise UsageError(f"{file}: {key} is true or false")
-            if not value:
-                continue
-            value = flag
-        try:
-            param.type_cast_value(click.Context(command), value)
-        except click.BadParameter as error:
-            raise UsageError(f"{file}: {key}: {error.message}") from error
-        found[_name(param)] = value
-    return found
+    return defaults_of(read_toml(file), command, str(file))
 
 
 def complete(ctx: click.Context, words: list[str]) -> list[str]:
@@ -116,7 +74,7 @@ def settings_text(command: click.Command, values: dict[str, Any]) -> str:
              "# line says comes before them."]  # fmt: skip
     for param in _settings(command):
         value = values.get(_name(param))
-        key = _key(param)
+        key = option_name(param)
         flag = getattr(param, "flag_value", None)
         if getattr(param, "is_flag", False) and isinstance(flag, str):
             value = value == flag
