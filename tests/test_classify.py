@@ -1070,7 +1070,11 @@ def test_training_goes_on_only_from_what_fits(split: Split, tmp_path: Path, name
     for wrong, error, message in (
         ({"arguments": {"channels": [3, 5]}}, ModelError, "is of other sizes: .*channels"),
         ({"arguments": {"channels": [3, 4, 5]}}, ModelError, "is of other sizes"),
-        ({"architecture": "mlp", "arguments": {}}, ModelError, "'clip-cnn'; choose the --arch"),
+        (
+            {"architecture": "mlp", "arguments": {}},
+            ModelError,
+            "'clip-cnn'; choose the architecture",
+        ),
         ({"start": "origim"}, UsageError, "no model 'origim'"),
     ):
         with pytest.raises(error, match=message):

@@ -7,8 +7,10 @@ import sys
 
 import click
 
+from audiocli.cli.renaming import RenamingCommand
 
-@click.command()
+
+@click.command(cls=RenamingCommand)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
 def doctor(as_json: bool) -> None:
     """Check what the commands need: versions, codecs, devices, models, places to write.
