@@ -1073,7 +1073,7 @@ def test_training_goes_on_only_from_what_fits(split: Split, tmp_path: Path, name
         (
             {"architecture": "mlp", "arguments": {}},
             ModelError,
-            "'clip-cnn'; choose the architecture",
+            "'clip-cnn'; choose the arch",
         ),
         ({"start": "origim"}, UsageError, "no model 'origim'"),
     ):
