@@ -124,3 +124,13 @@ def test_long_names(tmp_path: Path) -> None:
     only_file(tmp_path, name)
     with pytest.raises(AudioCliError, match="cannot be written"):
         write_whole(tmp_path / ("a" * 300 + ".csv"), wrote("all"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a path is shorter than this")
+def test_folders_deeper_than_python_recurses(tmp_path: Path) -> None:
+    target = tmp_path.joinpath(*["d"] * 1200, "a.txt")
+    write_whole(target, wrote("all"))
+    assert target.read_text() == "all"
+    while target != tmp_path:  # pytest's own clean-up recurses
+        target.unlink() if target.is_file() else target.rmdir()
+        target = target.parent

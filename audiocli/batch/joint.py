@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from audiocli.errors import AudioCliError, UsageError
-from audiocli.io.atomic import write_whole
+from audiocli.io.atomic import make_folder, write_whole
 
 __all__ = ["JointFile", "Part", "RowFormat"]
 
@@ -198,7 +198,7 @@ class JointFile:
 
     def _open(self, *, keep: bool) -> BinaryIO:
         try:
-            self.partial.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.partial.parent)
             file = self.partial.open("r+b" if keep else "w+b")
         except OSError as error:
             raise UsageError(f"{self.partial}: cannot be opened: {error.strerror}") from error

@@ -31,6 +31,7 @@ from audiocli import __version__
 from audiocli.batch.inputs import Job, real_path
 from audiocli.batch.workers import Outcome, Task
 from audiocli.errors import AudioCliError, UsageError
+from audiocli.io.atomic import make_folder
 
 if TYPE_CHECKING:
     from audiocli.batch.joint import JointFile
@@ -111,7 +112,7 @@ class Manifest:
         content = _read(path)
         records = list(_records(path, content, command))
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             self._file = open(path, "ab", buffering=0)  # so that one line is one write
         except OSError as error:
             raise UsageError(f"{path}: cannot keep a manifest here: {error.strerror}") from error

@@ -10,7 +10,19 @@ from pathlib import Path
 
 from audiocli.errors import AudioCliError, UsageError, printable
 
-__all__ = ["publish", "scratch_folder", "write_bytes", "write_whole"]
+__all__ = ["make_folder", "publish", "scratch_folder", "write_bytes", "write_whole"]
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, a thousand levels deep too, where ``mkdir`` recurses."""
+    missing = []
+    above = folder
+    while not above.exists():
+        missing.append(above)
+        above = above.parent
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)  # says so where it is a file
 
 
 def write_whole(path: Path, fill: Callable[[Path], None], *, overwrite: bool = False) -> None:
@@ -24,7 +36,7 @@ def write_whole(path: Path, fill: Callable[[Path], None], *, overwrite: bool = F
             raise taken
         if path.exists() and not path.is_file():
             raise UsageError(f"{shown}: is a folder or device; name a file to write")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
             fill(partial)
             publish(partial, path, overwrite=overwrite)

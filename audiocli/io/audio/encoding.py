@@ -17,7 +17,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from audiocli.errors import AudioError, UsageError, suggest
-from audiocli.io.atomic import publish
+from audiocli.io.atomic import make_folder, publish
 from audiocli.io.audio.flac import state_flac_mask
 from audiocli.io.audio.headers import state_wav_mask
 from audiocli.io.audio.info import (
@@ -246,7 +246,7 @@ class AudioWriter:
                 raise self._taken()
             if path.exists() and not path.is_file():
                 raise AudioError(f"{self._shown}: is a folder or device; name a file to write")
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encode")
             self._call(lambda: None)  # it runs before there is anything that must be cleaned up
             self._sink = _Sink(self._temporary)

@@ -92,6 +92,8 @@ def _observations(annotation: Annotation) -> tuple[list[dict[str, Any]], dict[st
         times, ends = table.pop("start"), table.pop("end")
         confidences = table.pop("confidence", nothing)
         values = table.pop("pitch" if isinstance(annotation, Notes) else "label")
+        if annotation.name == "key":  # which JAMS writes with a colon
+            values = [value.replace(" ", ":") for value in values]
         durations = [_duration(start, end) for start, end in zip(times, ends, strict=True)]
     rows = zip(times, durations, values, confidences, strict=True)
     names = ("time", "duration", "value", "confidence")

@@ -268,7 +268,6 @@ def recognize_file(
 
 
 def _draw(plot: Path, source: Path, chords: Chords, name: str | None, overwrite: bool) -> None:
-    keys = chords.keys()
     plot_chords(
         plot,
         plotting.overview(source, name=name),
@@ -277,7 +276,7 @@ def _draw(plot: Path, source: Path, chords: Chords, name: str | None, overwrite:
         chords.frame_rate,
         roots=[each.chord.root for each in chords.passages],
         shades=[float(3 in QUALITIES[each.chord.quality]) for each in chords.passages],
-        keys=replace(keys, labels=[label.replace(":", " ") for label in keys.labels]),
+        keys=chords.keys(),
         title=name or source.name,
         overwrite=overwrite,
     )

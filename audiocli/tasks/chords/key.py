@@ -59,11 +59,6 @@ class Key:
     def __str__(self) -> str:
         return f"{self.names[self.tonic]} {self.mode}"
 
-    @property
-    def label(self) -> str:
-        """As annotations write it: ``A:minor``."""
-        return f"{self.names[self.tonic]}:{self.mode}"
-
     def transposed(self, semitones: int) -> Key:
         """Transpose it."""
         return Key((self.tonic + semitones) % 12, self.mode)

@@ -72,12 +72,12 @@ class Chords:
         return find_key(self.passages)
 
     def keys(self) -> Segments:
-        """Keys of its sections, labelled as in ``A:minor``."""
+        """Keys of its sections, labelled as in ``A minor``."""
         found = find_keys(self.passages)
         return Segments(
             np.array([start for start, _, _ in found]),
             np.array([end for _, end, _ in found]),
-            [key.label for _, _, key in found],
+            [str(key) for _, _, key in found],
             "key",
         )
 
