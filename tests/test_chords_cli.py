@@ -147,7 +147,7 @@ def test_smaller_vocabularies(
 
 def test_keys_and_degrees(run: Run, song: Path, model: Path) -> None:
     keys = run("chords", song, "--model", model, "--key")
-    ((_, _, key),) = [line.split("\t") for line in keys.out.splitlines()]
+    ((_, _, key),) = [line.split(maxsplit=2) for line in keys.out.splitlines()]
     assert key.endswith(" major")
     jams = json.loads(run("chords", song, "--model", model, "--key", "--format", "jams").out)
     assert jams["annotations"][0]["namespace"] == "key_mode"
