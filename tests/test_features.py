@@ -316,6 +316,17 @@ def test_arff_is_what_scipy_reads(tmp_path: Path) -> None:
     assert data["rms_mean"].tolist() == [0.5]
 
 
+def test_arff_is_what_liac_arff_reads(tmp_path: Path) -> None:
+    arff = pytest.importorskip("arff", reason="pip install liac-arff")
+    parts = [Part(name, np.array([[0.25, np.nan]])) for name in NAMES]
+    write(tmp_path / "a.arff", LAYOUT, parts, "arff")
+    with open(tmp_path / "a.arff", encoding="utf-8", newline="") as stream:
+        found = arff.load(stream)
+    assert [name for name, _ in found["attributes"]] == list(LAYOUT.heading)
+    assert [row[1:] for row in found["data"]] == [[0.25, None]] * len(NAMES)
+    assert [row[0] for row in found["data"]] == NAMES
+
+
 def test_formats_are_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_form(Path("a.CSV"), None) == "csv"
     assert find_form(Path("a.txt"), "arff") == "arff"

@@ -35,7 +35,7 @@ NARROW = 12_000.0  # what reaches less high than this was recorded at a low rate
 class Shares:
     """How often what happens; the rest is in the functions below."""
 
-    together: float = 0.25  # voice and backing of one song
+    together: float = 0.32  # voice and backing of one song
     no_voice: float = 0.14
     no_backing: float = 0.05
     second_voice: float = 0.12
@@ -43,6 +43,9 @@ class Shares:
     ducked: float = 0.12
     level_mean: float = -2.0  # of the voice over the backing, in dB
     level_deviation: float = 5.0
+    far: float = 0.2  # verses in which the voice stands far behind the music
+    far_mean: float = -9.0  # dB
+    far_deviation: float = 4.0  # dB
 
 
 def root_mean_square(signal: Signal) -> float:
@@ -255,7 +258,9 @@ class Productions:
         else:
             voice, ceiling = self._voice()
             backing = self._backing()
-        gain = 10 ** (rng.normal(shares.level_mean, shares.level_deviation) / 20)
+        usual = shares.level_mean, shares.level_deviation
+        far = shares.far_mean, shares.far_deviation
+        gain = 10 ** (rng.normal(*(far if rng.random() < shares.far else usual)) / 20)
         voice = voice * gain / root_mean_square(voice)
         backing = backing / root_mean_square(backing)
         chance = rng.random()
