@@ -192,6 +192,7 @@ EMBEDDED = {
     "chord-crnn": (CONFIG, {"octaves": 2, "channels": [2, 3, 4], "num_circles": 1}, 4),
     "frame-rnn": (CONFIG, {"hidden_size": 3, "bidirectional": True}, 6),
     "frame-crnn": (CONFIG, {"channels": [2, 3], "embedding_size": 4, "hidden_size": 5}, 10),
+    "frame-tcn": (CONFIG, {"channels": [2, 3], "hidden_size": 5, "num_layers": 2}, 5),
     "drnn": (StftConfig(RATE, 256, 80), {"hidden_size": 7}, 7),
     "conv-drnn": (StftConfig(RATE, 256, 80), {"channels": [4, 6], "num_recurrent": 1}, 6),
     "stereo-drnn": (

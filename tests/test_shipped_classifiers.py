@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+from commands import Run
 
-from audiocli.demo import write_demo
+from audiocli.demo import compose, write_demo
 from audiocli.io.audio import read
 from audiocli.nn import registry
 from audiocli.tasks.classify.classifier import Classifier, Encoder, Track
@@ -116,3 +118,14 @@ def test_folds_of_the_cards_can_be_made_again() -> None:
         for n in range(40)
     ]
     assert folds(clips, "by", 5) == folds(clips, "by", 5)
+
+
+def test_compare_says_where_nobody_speaks(run: Run, tmp_path: Path) -> None:
+    """Two pieces of music get a number, and a word that it means nothing."""
+    song = compose().mixture.T
+    for name, start in (("a", 8), ("b", 17)):
+        piece = song[44_100 * start : 44_100 * (start + 6)]
+        soundfile.write(tmp_path / f"{name}.wav", piece, 44_100)
+    done = run("compare", tmp_path / "a.wav", tmp_path / "b.wav")
+    assert done.status == 0 and len(done.out.splitlines()) == 1
+    assert done.err.count("speaker similarity is defined for speech alone") == 2

@@ -165,9 +165,8 @@ def onsets(
 
     Examples
     --------
-    >>> click = np.zeros(44100, np.float32)
-    >>> click[22050:22100] = 0.9
-    >>> found = onsets(click, 44100)
+    >>> time = np.arange(44100) / 44100
+    >>> found = onsets(np.where(time < 0.5, 0, 0.5 * np.sin(2 * np.pi * 440 * time)), 44100)
     >>> len(found), bool(abs(found.times[0] - 0.5) < 0.02)
     (1, True)
     """

@@ -212,8 +212,8 @@ class TruePeakMeter:
     --------
     >>> meter = TruePeakMeter(48000)
     >>> meter.add(np.sin(np.pi * (np.arange(4800) / 2 + 0.25))[None])  # samples of 0.71
-    >>> round(meter.result(), 1)
-    0.0
+    >>> abs(meter.result()) < 0.2
+    True
     """
 
     def __init__(self, sample_rate: int) -> None:

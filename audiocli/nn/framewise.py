@@ -102,10 +102,12 @@ def in_segments(
     compute: Callable[[Tensor], Tensor],
     blocks: Iterable[Audio],
     *,
-    segment: float = SEGMENT,
-    context: float = CONTEXT,
+    segment: float | None = None,
+    context: float | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield what `compute` gives for the frames of a stream, (frames, columns)."""
+    segment = SEGMENT if segment is None else segment
+    context = CONTEXT if context is None else context
     where = next(iter((*network.parameters(), *network.buffers()))).device
 
     def computed(piece: _Piece) -> NDArray[np.float32]:

@@ -179,6 +179,7 @@ _class_options = adding(
         ),
         click.option(
             "--score-on",
+            "scored_on",
             metavar="PATTERN",
             multiple=True,
             help="Clips that are scored then, as for --hold-out; may be repeated. [all]",
@@ -235,7 +236,7 @@ class Classes:
     unbalanced: bool
     deviation: Literal["without", "added"] | None
     whiten: float
-    score_on: tuple[str, ...]
+    scored_on: tuple[str, ...]
     frontend: str
     hidden_size: int | None
     num_layers: int | None
@@ -300,7 +301,7 @@ def _train_head(task: str, classes: Classes, selecting: Selecting, training: Tra
         entry = train(
             classes.data, training.output, fitting, selecting.selection(),
             held_out=classes.held_out, fold=classes.fold, dev=classes.dev, parts=classes.parts,
-            scored_on=classes.score_on, licences=training.licences,
+            scored_on=classes.scored_on, licences=training.licences,
             skip_unreadable=training.skip_unreadable, device=training.device, stage=shown.stage,
         )  # fmt: skip
     finish(entry)

@@ -72,7 +72,7 @@ class LibraryAnalyzer:
     >>> analyzer = LibraryAnalyzer(["level"])
     >>> sine = np.sin(2 * np.pi * 1000 * np.arange(48000) / 48000)[None].astype(np.float32)
     >>> analyzer.stream([sine], 48000)["loudness"]
-    -3.01
+    -3.0
     """
 
     def __init__(self, fields: Sequence[str] = (), *, device: str = "auto") -> None:
