@@ -12,5 +12,5 @@ def test_nothing_is_lost_whatever_happens() -> None:
     import faults
 
     names = ["kill -9", "worker killed"]
-    wrong = [each for each in faults.run_faults(40, 2, 1, names, ["table"]) if each[1]]
+    wrong = [each for each in faults.run_faults(24, 1, 1, names, ["table"]) if each[1]]
     assert not wrong
