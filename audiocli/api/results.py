@@ -19,7 +19,7 @@ from audiocli.io import formats
 from audiocli.io.atomic import write_bytes
 from audiocli.io.audio import AudioWriter
 from audiocli.io.audio.encoding import AudioFormat
-from audiocli.io.formats import Instants, Notes, Segments
+from audiocli.io.formats import Annotation, Instants, Notes, Segments
 
 if TYPE_CHECKING:
     import pandas
@@ -101,7 +101,27 @@ def new_axes(height: float = 3.0) -> Axes:
 
 
 @dataclass(frozen=True, eq=False)
-class OnsetResult(Result):
+class AnnotationResult(Result):
+    """A result that is points in time, labelled intervals or notes."""
+
+    @abstractmethod
+    def annotation(self) -> Annotation:
+        """Give it as what :mod:`audiocli.io.formats` writes."""
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Make a table, with times in s; its columns are those of the command."""
+        import pandas
+
+        return pandas.DataFrame(self.annotation().table())
+
+    def save(self, path: StrPath, *, overwrite: bool = False) -> Path:
+        """Write it in the format of the command that the end of the name says."""
+        formats.write(path, self.annotation(), overwrite=overwrite)
+        return Path(path)
+
+
+@dataclass(frozen=True, eq=False)
+class OnsetResult(AnnotationResult):
     """Onsets; :attr:`times` in seconds.
 
     Parameters
@@ -128,22 +148,11 @@ class OnsetResult(Result):
     def __iter__(self) -> Iterator[float]:
         return iter(self.times.tolist())
 
-    def instants(self) -> Instants:
+    def annotation(self) -> Instants:
         """Give them as what :mod:`audiocli.io.formats` writes."""
         from audiocli.tasks.onsets.files import COLUMNS, as_instants
 
         return as_instants(self.onsets, self.source.name, COLUMNS, self.model)
-
-    def to_frame(self) -> pandas.DataFrame:
-        """Make a table with time in s, strength 0 to 1, and salience in dB."""
-        import pandas
-
-        return pandas.DataFrame(self.instants().table())
-
-    def save(self, path: StrPath, *, overwrite: bool = False) -> Path:
-        """Write txt, csv, json, jsonl, lab, jams, svl or mid, by the end of the name."""
-        formats.write(path, self.instants(), overwrite=overwrite)
-        return Path(path)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the waveform with a line at each onset."""
@@ -155,7 +164,7 @@ class OnsetResult(Result):
 
 
 @dataclass(frozen=True, eq=False)
-class BeatResult(Result):
+class BeatResult(AnnotationResult):
     """Beats with their positions in the bar, and the tempo.
 
     Parameters
@@ -189,22 +198,11 @@ class BeatResult(Result):
     def __len__(self) -> int:
         return len(self.times)
 
-    def instants(self) -> Instants:
+    def annotation(self) -> Instants:
         """Give them as what :mod:`audiocli.io.formats` writes."""
         from audiocli.tasks.beats.files import as_instants
 
         return as_instants(self.beats, self.source.name, self.model)
-
-    def to_frame(self) -> pandas.DataFrame:
-        """Make a table with time in s, and position in the bar from 1 on."""
-        import pandas
-
-        return pandas.DataFrame(self.instants().table())
-
-    def save(self, path: StrPath, *, overwrite: bool = False) -> Path:
-        """Write txt, csv, json, jsonl, lab, jams, svl or mid, by the end of the name."""
-        formats.write(path, self.instants(), overwrite=overwrite)
-        return Path(path)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the waveform with a line at each beat, a stronger one where a bar begins."""
@@ -217,7 +215,7 @@ class BeatResult(Result):
 
 
 @dataclass(frozen=True, eq=False)
-class NoteResult(Result):
+class NoteResult(AnnotationResult):
     """Notes of a melody.
 
     Parameters
@@ -236,22 +234,11 @@ class NoteResult(Result):
     def __len__(self) -> int:
         return len(self.melody.starts)
 
-    def notes(self) -> Notes:
+    def annotation(self) -> Notes:
         """Give them as what :mod:`audiocli.io.formats` writes."""
         from audiocli.tasks.notes.files import as_notes
 
         return as_notes(self.melody, self.source.name, self.model)
-
-    def to_frame(self) -> pandas.DataFrame:
-        """Make a table with start and end in s, MIDI pitch, frequency in Hz, and name."""
-        import pandas
-
-        return pandas.DataFrame(self.notes().table())
-
-    def save(self, path: StrPath, *, overwrite: bool = False) -> Path:
-        """Write mid, csv, json, jsonl, jams or txt, by the end of the name."""
-        formats.write(path, self.notes(), overwrite=overwrite)
-        return Path(path)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw a piano roll over the fundamental frequency."""
@@ -270,7 +257,7 @@ class NoteResult(Result):
 
 
 @dataclass(frozen=True, eq=False)
-class ChordResult(Result):
+class ChordResult(AnnotationResult):
     """Chords along time, and the key.
 
     Parameters
@@ -294,27 +281,16 @@ class ChordResult(Result):
     @property
     def labels(self) -> tuple[str, ...]:
         """The chords in Harte's syntax, one a segment."""
-        return tuple(self.segments().labels)
+        return tuple(self.annotation().labels)
 
     def __len__(self) -> int:
-        return len(self.segments())
+        return len(self.annotation())
 
-    def segments(self) -> Segments:
+    def annotation(self) -> Segments:
         """Give them as what :mod:`audiocli.io.formats` writes."""
         from audiocli.tasks.chords.files import ChordRequest, as_segments
 
         return as_segments(self.chords, ChordRequest(), self.source.name, self.model)
-
-    def to_frame(self) -> pandas.DataFrame:
-        """Make a table with start and end in s, label and confidence."""
-        import pandas
-
-        return pandas.DataFrame(self.segments().table())
-
-    def save(self, path: StrPath, *, overwrite: bool = False) -> Path:
-        """Write lab, csv, json, jsonl, jams, svl, mid or cho, by the end of the name."""
-        formats.write(path, self.segments(), overwrite=overwrite)
-        return Path(path)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the waveform over coloured segments, with their names."""
@@ -323,7 +299,7 @@ class ChordResult(Result):
         from audiocli.tasks.chords.plot import colour_of
 
         ax = self._draw_wave(ax)
-        found = self.segments()
+        found = self.annotation()
         for passage, start, end, label in zip(
             self.chords.passages, found.starts, found.ends, found.labels, strict=True
         ):
