@@ -11,6 +11,7 @@ from audiocli.tasks.plotting import (
     _draw_area,
     _draw_spectrogram,
     _draw_wave,
+    _key,
     _panels,
     _save,
 )
@@ -57,6 +58,7 @@ def plot_beats(
             wave.axvline(time, color=colour, linewidth=width, alpha=0.9)
             image.axvline(time, color="white", linewidth=width, alpha=0.9 if first else 0.5)
             curve.axvline(time, color=colour, linewidth=width, alpha=0.9)
+    _key(panels[0][1][0], downbeat=(MARK, "-"), beat=(BEAT, "-"))
     _save(figure, path, f"{title}    {_described(beats)}".strip(), overwrite=overwrite)
 
 
