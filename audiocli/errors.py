@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 __all__ = [
     "AudioCliError",
@@ -31,6 +31,7 @@ __all__ = [
     "FieldError",
     "ModelError",
     "UsageError",
+    "check_choice",
     "printable",
     "suggest",
     "warn",
@@ -162,3 +163,31 @@ def suggest(name: str, choices: Iterable[str]) -> str:
     listing = f"There are: {', '.join(names)}" if names else "There are none"
     close = difflib.get_close_matches(name, names, n=1)
     return f"did you mean {close[0]!r}? {listing}" if close else listing
+
+
+def check_choice(what: str, value: str, choices: Collection[str]) -> None:
+    """Refuse a value that is none of the choices.
+
+    Parameters
+    ----------
+    what : str
+        What is chosen, say ``architecture``.
+    value : str
+        What was asked for.
+    choices : collection of str
+        What there is.
+
+    Raises
+    ------
+    UsageError
+        If `value` is none of them.
+
+    Examples
+    --------
+    >>> check_choice("cell", "gur", ["gru", "lstm"])
+    Traceback (most recent call last):
+    ...
+    audiocli.errors.UsageError: unknown cell 'gur': did you mean 'gru'? There are: gru, lstm
+    """
+    if value not in choices:
+        raise UsageError(f"unknown {what} {value!r}: {suggest(value, choices)}")

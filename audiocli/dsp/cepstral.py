@@ -18,7 +18,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from audiocli.dsp.filterbanks import apply_filterbank, mel_filterbank
-from audiocli.errors import UsageError, suggest
+from audiocli.errors import UsageError, check_choice
 
 __all__ = [
     "cepstral_peak_prominence",
@@ -111,8 +111,7 @@ def mfcc(
     >>> mfcc(power, 16000).shape, mfcc(power, 16000, variant="htk").shape
     ((7, 20), (7, 13))
     """
-    if variant not in _DEFAULTS:
-        raise UsageError(f"unknown variant {variant!r}: {suggest(variant, _DEFAULTS)}")
+    check_choice("variant", variant, _DEFAULTS)
     if variant == "htk" and top_db is not None:
         raise UsageError("top_db counts dB, which the variant htk has not: leave one of them out")
     defaults = _DEFAULTS[variant]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from audiocli.errors import UsageError, suggest
+from audiocli.errors import UsageError, check_choice
 
 __all__ = [
     "apply_filterbank",
@@ -69,7 +69,7 @@ def hz_to_mel(frequency: ArrayLike, scale: MelScale = "slaney") -> NDArray[np.fl
     hz = np.asarray(frequency, np.float64)
     if scale == "htk":
         return 2595.0 * np.log10(1.0 + hz / 700.0)
-    _check_choice("scale", scale, ("slaney", "htk"))
+    check_choice("scale", scale, ("slaney", "htk"))
     high = _CORNER_MEL + np.log(np.maximum(hz, _CORNER_HZ) / _CORNER_HZ) / _LOG_STEP
     return np.where(hz < _CORNER_HZ, hz / _HZ_PER_MEL, high)
 
@@ -97,7 +97,7 @@ def mel_to_hz(mel: ArrayLike, scale: MelScale = "slaney") -> NDArray[np.float64]
     value = np.asarray(mel, np.float64)
     if scale == "htk":
         return 700.0 * (10.0 ** (value / 2595.0) - 1.0)
-    _check_choice("scale", scale, ("slaney", "htk"))
+    check_choice("scale", scale, ("slaney", "htk"))
     high = _CORNER_HZ * np.exp(_LOG_STEP * np.maximum(value - _CORNER_MEL, 0.0))
     return np.where(value < _CORNER_MEL, value * _HZ_PER_MEL, high)
 
@@ -137,7 +137,7 @@ def hz_to_bark(frequency: ArrayLike, scale: BarkScale = "traunmueller") -> NDArr
     hz = np.asarray(frequency, np.float64)
     if scale == "schroeder":
         return 6.0 * np.arcsinh(hz / 600.0)
-    _check_choice("scale", scale, ("traunmueller", "schroeder"))
+    check_choice("scale", scale, ("traunmueller", "schroeder"))
     bark = 26.81 * hz / (1960.0 + hz) - 0.53
     return bark + 0.15 * np.maximum(2.0 - bark, 0.0) + 0.22 * np.maximum(bark - 20.1, 0.0)
 
@@ -166,7 +166,7 @@ def bark_to_hz(bark: ArrayLike, scale: BarkScale = "traunmueller") -> NDArray[np
     value = np.asarray(bark, np.float64)
     if scale == "schroeder":
         return 600.0 * np.sinh(value / 6.0)
-    _check_choice("scale", scale, ("traunmueller", "schroeder"))
+    check_choice("scale", scale, ("traunmueller", "schroeder"))
     low, high = (value - 0.3) / 0.85, (value + 4.422) / 1.22  # the corrections undone
     value = np.where(value < 2.0, low, np.where(value > 20.1, high, value))
     return 1960.0 * (value + 0.53) / (26.28 - value)
@@ -235,7 +235,7 @@ def mel_filterbank(
         )
     if n_mels < 1:
         raise UsageError(f"{n_mels} mel bands are not possible: choose 1 or more")
-    _check_choice("slopes", slopes, ("hz", "mel"))
+    check_choice("slopes", slopes, ("hz", "mel"))
     low, high = hz_to_mel([fmin, top], scale)
     edges_mel = np.linspace(low, high, n_mels + 2)
     edges = mel_to_hz(edges_mel, scale)
@@ -247,7 +247,7 @@ def mel_filterbank(
     if norm == "slaney":
         weights *= 2.0 / (edges[2:] - edges[:-2])[:, np.newaxis]
     elif norm is not None:
-        _check_choice("norm", norm, ("slaney",))
+        check_choice("norm", norm, ("slaney",))
     return _frozen(weights)
 
 
@@ -368,9 +368,3 @@ def _frozen(weights: NDArray[np.float64]) -> NDArray[np.float32]:
     out = weights.astype(np.float32)
     out.flags.writeable = False
     return out
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Refuse a value that is none of the choices."""
-    if value not in choices:
-        raise UsageError(f"unknown {name} {value!r}: {suggest(value, choices)}")

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.errors import UsageError, suggest
+from audiocli.errors import UsageError, check_choice
 
 __all__ = [
     "LinearPrediction",
@@ -119,12 +119,9 @@ def lpc(
     >>> lpc(decay, 2).coefficients.round(6).tolist()
     [[1.0, -0.5, 0.0]]
     """
+    check_choice("method", method, ("autocorrelation", "burg"))
     if method == "burg":
         return burg(frames, order)
-    if method != "autocorrelation":
-        raise UsageError(
-            f"unknown method {method!r}: {suggest(method, ('autocorrelation', 'burg'))}"
-        )
     return levinson(autocorrelation(frames, order), order)
 
 

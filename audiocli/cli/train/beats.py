@@ -76,11 +76,11 @@ def beats(
     as the others, whatever its size.
     """
     from audiocli.tasks.beats.examples import AUGMENTATIONS
-    from audiocli.tasks.beats.training import TrainingConfig, sizes, train
+    from audiocli.tasks.beats.training import ARCHITECTURES, TrainingConfig, train
 
     config = TrainingConfig(
         architecture=architecture,
-        arguments=sizes(architecture, hidden_size, num_layers, channels),
+        arguments=ARCHITECTURES[architecture].sizes(hidden_size, num_layers, channels),
         augmentation=AUGMENTATIONS[augment],
         tolerance=tolerance,
         seconds=training.seconds,

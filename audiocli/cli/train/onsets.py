@@ -77,11 +77,11 @@ def onsets(
     seconds); every folder is drawn from as often as the others, whatever its size.
     """
     from audiocli.tasks.onsets.examples import AUGMENTATIONS
-    from audiocli.tasks.onsets.training import TrainingConfig, sizes, train
+    from audiocli.tasks.onsets.training import ARCHITECTURES, TrainingConfig, train
 
     config = TrainingConfig(
         architecture=architecture,
-        arguments=sizes(architecture, hidden_size, num_layers, channels),
+        arguments=ARCHITECTURES[architecture].sizes(hidden_size, num_layers, channels),
         augmentation=AUGMENTATIONS[augment],
         fuzz=fuzz,
         seconds=training.seconds,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audiocli.errors import UsageError, suggest
+from audiocli.errors import UsageError, check_choice
 from audiocli.nn import models, registry
 from audiocli.nn.fit import Epoch, FitConfig, Progress
 from audiocli.nn.framewise import FramewiseNetwork
 from audiocli.nn.frontend import Filterbank, FilterbankConfig
-from audiocli.nn.provenance import chosen_on, data_sets, licence_of_each
-from audiocli.tasks.annotated import find_recordings, gather
+from audiocli.nn.provenance import licence_of_each
 from audiocli.tasks.beats.examples import (
     ANNOTATIONS,
     AUGMENTATIONS,
@@ -34,10 +32,11 @@ from audiocli.tasks.beats.examples import (
 )
 from audiocli.tasks.beats.scoring import f_measure
 from audiocli.tasks.feature_cache import bounded
+from audiocli.tasks.frame_training import FrameArchitecture, Takes, read_takes
 from audiocli.tasks.trainer import Card, Run, Validation, described, identity_of, origin_of
-from audiocli.tasks.training_data import Stage, by_folder, noted, read_parts, refuse_empty
+from audiocli.tasks.training_data import Stage
 
-__all__ = ["ARCHITECTURES", "TrainingConfig", "loss", "peaks", "score", "sizes", "train"]
+__all__ = ["ARCHITECTURES", "TrainingConfig", "loss", "peaks", "score", "train"]
 
 #: Windows of 23, 46 and 93 ms, each with its rises, a hundred frames a second.
 BOECK = FilterbankConfig(
@@ -49,9 +48,9 @@ WIDE = FilterbankConfig(
     fmin=30.0, fmax=10_000.0, difference=False,
 )  # fmt: skip
 #: What ``--arch`` names: a registered architecture, its front-end, and its arguments.
-ARCHITECTURES: dict[str, tuple[str, FilterbankConfig, dict[str, Any]]] = {
-    "blstm": ("frame-rnn", BOECK, {"num_outputs": 2, "hidden_size": 25}),
-    "tcn": ("frame-tcn", WIDE, {"num_outputs": 2}),
+ARCHITECTURES = {
+    "blstm": FrameArchitecture("frame-rnn", BOECK, {"num_outputs": 2, "hidden_size": 25}),
+    "tcn": FrameArchitecture("frame-tcn", WIDE, {"num_outputs": 2}),
 }
 #: How much more a frame with a beat, and with a downbeat, weighs than one without.
 POSITIVE = (4.0, 8.0)
@@ -97,16 +96,14 @@ class TrainingConfig:
     fit: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
-            hint = suggest(self.architecture, ARCHITECTURES)
-            raise UsageError(f"unknown architecture {self.architecture!r}: {hint}")
+        check_choice("architecture", self.architecture, ARCHITECTURES)
         if self.seconds < 1 or not 0 <= self.tolerance <= 0.1:
             raise UsageError("examples last 1 s or longer, tolerance lies between 0 and 0.1 s")
 
     @property
     def frontend(self) -> FilterbankConfig:
         """The front-end of the network."""
-        return ARCHITECTURES[self.architecture][1]
+        return ARCHITECTURES[self.architecture].frontend
 
     @property
     def excerpts(self) -> Excerpts:
@@ -115,39 +112,7 @@ class TrainingConfig:
 
     def build(self) -> FramewiseNetwork:
         """Make the network with fresh weights."""
-        name, frontend, arguments = ARCHITECTURES[self.architecture]
-        torch.manual_seed(self.fit.seed)
-        network = models.build(name, frontend, {**arguments, **self.arguments})
-        assert isinstance(network, FramewiseNetwork)  # narrows the type; all of the above are
-        return network
-
-
-def sizes(
-    architecture: str,
-    hidden_size: int | None = None,
-    num_layers: int | None = None,
-    channels: Sequence[int] | None = None,
-) -> dict[str, Any]:
-    """Write sizes as arguments of an architecture; what is None is left to it.
-
-    Parameters
-    ----------
-    architecture : str
-        One of ``ARCHITECTURES``.
-    hidden_size, num_layers : int, optional
-    channels : sequence of int, optional
-        Of the convolutions.
-
-    Examples
-    --------
-    >>> sizes("blstm", num_layers=2)
-    {'num_layers': 2, 'recurrent_layers': [1, 2]}
-    """
-    given: dict[str, Any] = {"hidden_size": hidden_size, "num_layers": num_layers,
-                             "channels": None if channels is None else list(channels)}  # fmt: skip
-    if num_layers and ARCHITECTURES[architecture][0] == "frame-rnn":
-        given["recurrent_layers"] = list(range(1, num_layers + 1))
-    return {name: value for name, value in given.items() if value is not None}
+        return ARCHITECTURES[self.architecture].build(self.arguments, self.fit.seed)
 
 
 def loss(logits: Tensor, targets: Tensor, tolerance: int) -> Tensor:
@@ -302,68 +267,62 @@ def train(
         If the checkpoint there is of another config, or training diverges.
     """
     registry.refuse_finished(output)
-    found, chosen = gather(partial(find_recordings, suffixes=ANNOTATIONS), data, held_out, dev)
     bank = Filterbank(config.frontend)
     if cache is not None:
         cache.mkdir(parents=True, exist_ok=True)
-    takes, scored = read_parts(
-        [found, chosen], lambda each: load(each, bank, cache), lambda each: str(each.annotation),
-        skip=skip_unreadable, stage=stage,
-    )  # fmt: skip
+    takes = read_takes(
+        lambda each: load(each, bank, cache),
+        ANNOTATIONS,
+        data,
+        held_out,
+        dev,
+        skip_unreadable=skip_unreadable,
+        stage=stage,
+    )
     bounded(cache)
-    objective = _Objective(config, data, takes, scored, models.device(device))
     origin = origin_of("beats", start)
     network = config.build()
     if origin is not None:
         models.continue_from(network, origin)
     else:
         rng = np.random.default_rng(config.fit.seed)
-        network.calibrate_images(examples(objective.drawn, config.excerpts, rng)[0])
-    identity = identity_of(
-        config, [each.title for each in found], [each.title for each in chosen], origin
-    )
-    card = _card(data, objective.groups, config, licences, chosen_on(dev, held_out))
+        network.calibrate_images(examples(takes.groups, config.excerpts, rng)[0])
+    identity = identity_of(config, takes.titles, takes.validation_titles, origin)
+    card = _card(config, takes, licence_of_each(data, licences))
     run: Run[FramewiseNetwork, tuple[Tensor, Tensor]] = Run(
         output, card, config.fit, identity, [origin], report, progress
     )
-    return run.fit(network, objective, objective.where)
+    where = models.device(device)
+    return run.fit(network, _Objective(config, takes, where), where)
 
 
+@dataclass(frozen=True)
 class _Objective:
     """Batches of excerpts, their loss, and the F-measures on the validation set."""
 
-    def __init__(
-        self,
-        config: TrainingConfig,
-        data: Sequence[Path],
-        takes: Sequence[Take],
-        scored: Sequence[Take],
-        where: torch.device,
-    ) -> None:
-        self.config, self.scored, self.where = config, scored, where
-        self.groups = by_folder(takes, data)
-        self.drawn = [group for group in self.groups if group]  # of a folder, all may be held out
-        refuse_empty(self.drawn, scored)
-        self.command = registry.command_line()
-        self.tolerance = round(config.tolerance * config.frontend.frame_rate)
+    config: TrainingConfig
+    takes: Takes[Take]
+    where: torch.device
 
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        images, targets = examples(self.drawn, self.config.excerpts, rng)
+        images, targets = examples(self.takes.groups, self.config.excerpts, rng)
         return images.to(self.where), targets.to(self.where)
 
     def recordings(self, rng: np.random.Generator) -> list[str]:
-        return noted(self.drawn, lambda drawn: examples(drawn, self.config.excerpts, rng))
+        return self.takes.drawn_by(lambda groups: examples(groups, self.config.excerpts, rng))
 
     def loss(self, network: FramewiseNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:
         images, targets = batch
         logits = network.outputs(network.scaled(images))
-        return loss(logits.float(), targets, self.tolerance)
+        tolerance = round(self.config.tolerance * self.config.frontend.frame_rate)
+        return loss(logits.float(), targets, tolerance)
 
     def validate(self, network: FramewiseNetwork) -> Validation:
-        beats, downbeats = score(network, self.scored)
+        beats, downbeats = score(network, self.takes.validation)
+        command = registry.command_line()
         shown = [("F-measure of beats", beats), ("F-measure of downbeats", downbeats)]
         scores = [
-            {"metric": metric, "value": round(value, 1), **MEASURE, "command": self.command}
+            {"metric": metric, "value": round(value, 1), **MEASURE, "command": command}
             for metric, value in shown
         ]
         return Validation((beats + downbeats) / 2, scores=scores)
@@ -376,30 +335,18 @@ MEASURE = {
 }
 
 
-def _card(
-    data: Sequence[Path],
-    groups: Sequence[Sequence[Take]],
-    config: TrainingConfig,
-    licences: Sequence[str],
-    validation: str,
-) -> Card:
-    name, frontend, arguments = ARCHITECTURES[config.architecture]
-    licences = licence_of_each(data, licences)
-    amounts = [
-        (
-            len(group),
-            round(sum(take.images.shape[-1] for take in group) / frontend.frame_rate / 60, 1),
-        )
-        for group in groups
-    ]
+def _card(config: TrainingConfig, takes: Takes[Take], licences: Sequence[str]) -> Card:
+    architecture = ARCHITECTURES[config.architecture]
     return Card(
         "beats",
-        name,
-        {**arguments, **config.arguments},
+        architecture.family,
+        {**architecture.arguments, **config.arguments},
         ["beat", "downbeat"],
-        data_sets(data, amounts, licences),
+        takes.data_sets(
+            licences, lambda take: take.images.shape[-1] / architecture.frontend.frame_rate
+        ),
         licences,
-        f"the epoch was chosen on {validation}, which were not trained on",
+        f"the epoch was chosen on {takes.chosen_on}, which were not trained on",
         described(config, "architecture", "arguments"),
         {"metric": "F-measure of beats", **MEASURE},
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.errors import UsageError, suggest
+from audiocli.errors import UsageError, check_choice
 from audiocli.tasks.chords.labels import NO_CHORD, QUALITIES, VOCABULARIES, Chord
 
 __all__ = ["Decoder", "Outputs", "FrameSegment", "best_path", "decode", "outputs_of", "states_of"]
@@ -53,9 +53,7 @@ class Decoder:
     open_fifth: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.vocabulary not in VOCABULARIES:
-            hint = suggest(self.vocabulary, VOCABULARIES)
-            raise UsageError(f"unknown vocabulary {self.vocabulary!r}: {hint}")
+        check_choice("vocabulary", self.vocabulary, VOCABULARIES)
         weights = (self.change, self.habit, self.trust, self.inversion, self.open_fifth)
         if min(weights) < 0:
             raise UsageError("change, habit, trust, inversion and open_fifth must be 0 or more")

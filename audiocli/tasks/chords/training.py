@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audiocli.errors import UsageError, suggest
+from audiocli.errors import UsageError, check_choice
 from audiocli.nn import models, registry
 from audiocli.nn.chord_crnn import ChordCRNN
 from audiocli.nn.fit import Epoch, FitConfig, Progress
 from audiocli.nn.frontend import Filterbank, FilterbankConfig
-from audiocli.nn.provenance import chosen_on, data_sets, licence_of_each
-from audiocli.tasks.annotated import find_recordings, gather
+from audiocli.nn.provenance import licence_of_each
 from audiocli.tasks.chords.decoding import Decoder, decode, outputs_of
 from audiocli.tasks.chords.examples import (
     ANNOTATIONS,
@@ -44,8 +42,9 @@ from audiocli.tasks.chords.recognizer import labelled, passages_of
 from audiocli.tasks.chords.rendering import find_songs, pieces, render_pieces
 from audiocli.tasks.chords.scoring import score_song, weighted
 from audiocli.tasks.feature_cache import bounded
+from audiocli.tasks.frame_training import FrameArchitecture, Takes, read_takes
 from audiocli.tasks.trainer import Card, Run, Validation, described, identity_of, origin_of
-from audiocli.tasks.training_data import Stage, by_folder, noted, read_parts, refuse_empty
+from audiocli.tasks.training_data import Stage
 
 __all__ = ["ARCHITECTURES", "TrainingConfig", "Rendering", "loss", "rendered", "score", "train"]
 
@@ -64,8 +63,8 @@ def _semitone_bank(octaves: int, per_semitone: int, **others: Any) -> Filterbank
 
 #: Windows of 0.19 s, to place a change, and of 0.74 s, to resolve the semitones of the bass.
 FINE = _semitone_bank(7, 3, sample_rate=22_050, n_ffts=(4096, 16_384), hop_length=2048)
-ARCHITECTURES: dict[str, tuple[str, FilterbankConfig, dict[str, Any]]] = {
-    "crnn": ("chord-crnn", FINE, {}),
+ARCHITECTURES = {
+    "crnn": FrameArchitecture("chord-crnn", FINE),
 }
 #: How the validation set is decoded, and what the model keeps.
 DECODER = Decoder()
@@ -111,16 +110,14 @@ class TrainingConfig:
     fit: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
-            hint = suggest(self.architecture, ARCHITECTURES)
-            raise UsageError(f"unknown architecture {self.architecture!r}: {hint}")
+        check_choice("architecture", self.architecture, ARCHITECTURES)
         if self.seconds < 1:
             raise UsageError("examples last 1 s or longer")
 
     @property
     def frontend(self) -> FilterbankConfig:
         """Front-end of the network."""
-        return ARCHITECTURES[self.architecture][1]
+        return ARCHITECTURES[self.architecture].frontend
 
     @property
     def excerpts(self) -> Excerpts:
@@ -129,9 +126,7 @@ class TrainingConfig:
 
     def build(self) -> ChordCRNN:
         """Make the network with fresh weights."""
-        name, frontend, arguments = ARCHITECTURES[self.architecture]
-        torch.manual_seed(self.fit.seed)
-        network = models.build(name, frontend, {**arguments, **self.arguments})
+        network = ARCHITECTURES[self.architecture].build(self.arguments, self.fit.seed)
         assert isinstance(network, ChordCRNN)  # narrows the type; all of the above are
         return network
 
@@ -285,87 +280,71 @@ def train(
     """
     registry.refuse_finished(output)
     data = rendered(data, output / "checkpoint" / "rendered", rendering or Rendering())
-    found, chosen = gather(partial(find_recordings, suffixes=ANNOTATIONS), data, held_out, dev)
     folder = cache_dir or output / "checkpoint" / "spectra"
     bank = Filterbank(wider(config.frontend))
-    takes, scored = read_parts(
-        [found, chosen], lambda each: load(each, bank, folder), lambda each: str(each.annotation),
-        skip=skip_unreadable, stage=stage,
-    )  # fmt: skip
+    takes = read_takes(
+        lambda each: load(each, bank, folder),
+        ANNOTATIONS,
+        data,
+        held_out,
+        dev,
+        skip_unreadable=skip_unreadable,
+        stage=stage,
+    )
     bounded(folder)
-    objective = _Objective(config, data, takes, scored, models.device(device))
     origin = origin_of("chords", start)
     network = config.build()
     if origin is not None:
         models.continue_from(network, origin)
     else:
-        network.changes.copy_(torch.from_numpy(changes_of(take.chords for take in takes)))
+        annotations = (take.chords for take in takes.training)
+        network.changes.copy_(torch.from_numpy(changes_of(annotations)))
         rng = np.random.default_rng(config.fit.seed)
-        network.calibrate_images(examples(objective.drawn, config.excerpts, rng).images)
-    identity = identity_of(
-        config, [each.title for each in found], [each.title for each in chosen], origin
-    )
-    card = _card(data, objective.groups, config, licences, chosen_on(dev, held_out))
+        network.calibrate_images(examples(takes.groups, config.excerpts, rng).images)
+    identity = identity_of(config, takes.titles, takes.validation_titles, origin)
+    card = _card(config, takes, licence_of_each(data, licences))
     run: Run[ChordCRNN, Batch] = Run(output, card, config.fit, identity, [origin], report, progress)
-    return run.fit(network, objective, objective.where)
+    where = models.device(device)
+    return run.fit(network, _Objective(config, takes, where), where)
 
 
+@dataclass(frozen=True)
 class _Objective:
     """Batches of excerpts, their loss, and the score on the validation set."""
 
-    def __init__(
-        self,
-        config: TrainingConfig,
-        data: Sequence[Path],
-        takes: Sequence[Take],
-        scored: Sequence[Take],
-        where: torch.device,
-    ) -> None:
-        self.config, self.scored, self.where = config, scored, where
-        self.groups = by_folder(takes, data)
-        self.drawn = [group for group in self.groups if group]  # of a folder, all may be held out
-        refuse_empty(self.drawn, scored)
+    config: TrainingConfig
+    takes: Takes[Take]
+    where: torch.device
 
     def batch(self, rng: np.random.Generator) -> Batch:
-        return examples(self.drawn, self.config.excerpts, rng).to(self.where)
+        return examples(self.takes.groups, self.config.excerpts, rng).to(self.where)
 
     def recordings(self, rng: np.random.Generator) -> list[str]:
-        return noted(self.drawn, lambda drawn: examples(drawn, self.config.excerpts, rng))
+        return self.takes.drawn_by(lambda groups: examples(groups, self.config.excerpts, rng))
 
     def loss(self, network: ChordCRNN, batch: Batch) -> Tensor:
         return loss(network, batch, self.config.smoothing)
 
     def validate(self, network: ChordCRNN) -> Validation:
-        return Validation(score(network, self.scored, DECODER))
+        return Validation(score(network, self.takes.validation, DECODER))
 
 
-def _card(
-    data: Sequence[Path],
-    groups: Sequence[Sequence[Take]],
-    config: TrainingConfig,
-    licences: Sequence[str],
-    validation: str,
-) -> Card:
-    name, frontend, arguments = ARCHITECTURES[config.architecture]
-    licences = licence_of_each(data, licences)
-    amounts = [
-        (len(group), round(sum(take.frames for take in group) / frontend.frame_rate / 60, 1))
-        for group in groups
-    ]
+def _card(config: TrainingConfig, takes: Takes[Take], licences: Sequence[str]) -> Card:
+    architecture = ARCHITECTURES[config.architecture]
     return Card(
         "chords",
-        name,
-        {**arguments, **config.arguments},
+        architecture.family,
+        {**architecture.arguments, **config.arguments},
         list(QUALITIES),
-        data_sets(data, amounts, licences),
+        takes.data_sets(licences, lambda take: take.frames / architecture.frontend.frame_rate),
         licences,
-        f"the epoch was chosen on {validation}, which were not trained on",
+        f"the epoch was chosen on {takes.chosen_on}, which were not trained on",
         described(config, "architecture", "arguments"),
         {
             "metric": f"mean of {', '.join(CHOSEN_BY)}",
             "unit": "%",
             "measure": "mir_eval.chord, mean over data sets",
-            "data": f"the recordings that chose the epoch: {validation}",
+            "data": f"the recordings that chose the epoch: {takes.chosen_on}",
         },
         decoder=asdict(DECODER),
     )

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli.errors import ModelError, UsageError, suggest
+from audiocli.errors import ModelError, UsageError, check_choice
 from audiocli.nn import models, registry
 from audiocli.nn.clipwise import ClipNetwork
 from audiocli.nn.fit import Epoch, FitConfig, Progress
@@ -121,15 +121,9 @@ class TrainingConfig:
     balanced: bool = True
 
     def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
-            hint = suggest(self.architecture, ARCHITECTURES)
-            raise UsageError(f"unknown architecture {self.architecture!r}: {hint}")
-        if self.frontend not in FRONTENDS:
-            raise UsageError(
-                f"unknown front-end {self.frontend!r}: {suggest(self.frontend, FRONTENDS)}"
-            )
-        if self.loss not in LOSSES:
-            raise UsageError(f"unknown loss {self.loss!r}: {suggest(self.loss, LOSSES)}")
+        check_choice("architecture", self.architecture, ARCHITECTURES)
+        check_choice("front-end", self.frontend, FRONTENDS)
+        check_choice("loss", self.loss, LOSSES)
         if self.seconds < 0.1:
             raise UsageError("examples last 0.1 s or longer")
 

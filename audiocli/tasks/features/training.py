@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli.errors import UsageError, suggest
+from audiocli.errors import UsageError, check_choice
 from audiocli.nn import models, registry
 from audiocli.nn.bases import Autoencoder, BasisNetwork
 from audiocli.nn.fit import Epoch, FitConfig, Progress, Step
@@ -75,8 +75,7 @@ class TrainingConfig:
     fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=10, batch_size=1024))
 
     def __post_init__(self) -> None:
-        if self.basis not in BASES:
-            raise UsageError(f"unknown basis {self.basis!r}: {suggest(self.basis, BASES)}")
+        check_choice("basis", self.basis, BASES)
         if self.seconds <= 0:
             raise UsageError("excerpts are longer than 0 s")
         components = self.arguments.get("components", 32)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audiocli.errors import UsageError, suggest
+from audiocli.errors import UsageError, check_choice
 from audiocli.nn import models, registry
 from audiocli.nn.fit import Epoch, FitConfig, Progress
 from audiocli.nn.framewise import FramewiseNetwork
 from audiocli.nn.frontend import FilterbankConfig
-from audiocli.nn.provenance import chosen_on, data_sets, licence_of_each
-from audiocli.tasks.annotated import find_recordings, gather
+from audiocli.nn.provenance import licence_of_each
+from audiocli.tasks.frame_training import FrameArchitecture, Takes, read_takes
 from audiocli.tasks.onsets.detector import Decoder, activations, decode
 from audiocli.tasks.onsets.examples import (
     ANNOTATIONS,
@@ -35,9 +34,9 @@ from audiocli.tasks.onsets.examples import (
 )
 from audiocli.tasks.onsets.scoring import f_measure, match
 from audiocli.tasks.trainer import Card, Run, Validation, described, identity_of, origin_of
-from audiocli.tasks.training_data import Stage, by_folder, noted, read_parts, refuse_empty
+from audiocli.tasks.training_data import Stage
 
-__all__ = ["ARCHITECTURES", "TrainingConfig", "loss", "score", "sizes", "train"]
+__all__ = ["ARCHITECTURES", "TrainingConfig", "loss", "score", "train"]
 
 EYBEN = FilterbankConfig()
 FINE = FilterbankConfig(
@@ -47,13 +46,13 @@ QUICK = FilterbankConfig(n_ffts=(1024, 2048), bands=120, scale="log", fmin=60.0,
 
 #: What ``--arch`` names: a registered architecture, its front-end, and the arguments that make it
 #: this one. The path of the lecture, with one thing changed at a time, then the two that go on.
-ARCHITECTURES: dict[str, tuple[str, FilterbankConfig, dict[str, Any]]] = {
-    "rnn": ("frame-rnn", EYBEN, {"cell": "rnn", "bidirectional": False}),
-    "brnn": ("frame-rnn", EYBEN, {"cell": "rnn"}),
-    "lstm": ("frame-rnn", EYBEN, {"bidirectional": False}),
-    "blstm": ("frame-rnn", EYBEN, {}),
-    "crnn": ("frame-crnn", FINE, {}),
-    "online": ("frame-crnn", QUICK, {"bidirectional": False}),
+ARCHITECTURES = {
+    "rnn": FrameArchitecture("frame-rnn", EYBEN, {"cell": "rnn", "bidirectional": False}),
+    "brnn": FrameArchitecture("frame-rnn", EYBEN, {"cell": "rnn"}),
+    "lstm": FrameArchitecture("frame-rnn", EYBEN, {"bidirectional": False}),
+    "blstm": FrameArchitecture("frame-rnn", EYBEN),
+    "crnn": FrameArchitecture("frame-crnn", FINE),
+    "online": FrameArchitecture("frame-crnn", QUICK, {"bidirectional": False}),
 }
 THRESHOLDS = np.arange(0.1, 0.81, 0.05)
 
@@ -97,16 +96,14 @@ class TrainingConfig:
     fit: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
-            hint = suggest(self.architecture, ARCHITECTURES)
-            raise UsageError(f"unknown architecture {self.architecture!r}: {hint}")
+        check_choice("architecture", self.architecture, ARCHITECTURES)
         if self.seconds < 0.5 or not 0 <= self.fuzz <= 0.1:
             raise UsageError("examples last 0.5 s or longer, and fuzz lies between 0 and 0.1 s")
 
     @property
     def frontend(self) -> FilterbankConfig:
         """Front-end of the network."""
-        return ARCHITECTURES[self.architecture][1]
+        return ARCHITECTURES[self.architecture].frontend
 
     @property
     def excerpts(self) -> Excerpts:
@@ -117,25 +114,7 @@ class TrainingConfig:
 
     def build(self) -> FramewiseNetwork:
         """Make the network with fresh weights."""
-        name, frontend, arguments = ARCHITECTURES[self.architecture]
-        torch.manual_seed(self.fit.seed)
-        network = models.build(name, frontend, {**arguments, **self.arguments})
-        assert isinstance(network, FramewiseNetwork)  # narrows the type; all of the above are
-        return network
-
-
-def sizes(
-    architecture: str,
-    hidden_size: int | None = None,
-    num_layers: int | None = None,
-    channels: Sequence[int] | None = None,
-) -> dict[str, Any]:
-    """Write sizes as arguments of an architecture; what is None is left to it."""
-    given: dict[str, Any] = {"hidden_size": hidden_size, "num_layers": num_layers,
-                             "channels": None if channels is None else list(channels)}  # fmt: skip
-    if num_layers and ARCHITECTURES[architecture][0] == "frame-rnn":
-        given["recurrent_layers"] = list(range(1, num_layers + 1))
-    return {name: value for name, value in given.items() if value is not None}
+        return ARCHITECTURES[self.architecture].build(self.arguments, self.fit.seed)
 
 
 def loss(network: FramewiseNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -221,87 +200,70 @@ def train(
         If the checkpoint there is of another training config, or training diverges.
     """
     registry.refuse_finished(output)
-    found, chosen = gather(partial(find_recordings, suffixes=ANNOTATIONS), data, held_out, dev)
     rate = config.frontend.sample_rate
-    takes, scored = read_parts(
-        [found, chosen], lambda each: load(each, rate), lambda each: str(each.annotation),
-        skip=skip_unreadable, stage=stage,
-    )  # fmt: skip
-    objective = _Objective(config, data, takes, scored, models.device(device))
+    takes = read_takes(
+        lambda each: load(each, rate),
+        ANNOTATIONS,
+        data,
+        held_out,
+        dev,
+        skip_unreadable=skip_unreadable,
+        stage=stage,
+    )
     origin = origin_of("onsets", start)
     network = config.build()
     if origin is not None:
         models.continue_from(network, origin)
     else:
         rng = np.random.default_rng(config.fit.seed)
-        network.calibrate(examples(objective.drawn, config.excerpts, rng)[0])
-    identity = identity_of(
-        config, [each.title for each in found], [each.title for each in chosen], origin
-    )
-    card = _card(data, objective.groups, config, licences, chosen_on(dev, held_out))
+        network.calibrate(examples(takes.groups, config.excerpts, rng)[0])
+    identity = identity_of(config, takes.titles, takes.validation_titles, origin)
+    card = _card(config, takes, licence_of_each(data, licences))
     run: Run[FramewiseNetwork, tuple[Tensor, Tensor]] = Run(
         output, card, config.fit, identity, [origin], report, progress
     )
-    return run.fit(network, objective, objective.where)
+    where = models.device(device)
+    return run.fit(network, _Objective(config, takes, where), where)
 
 
+@dataclass(frozen=True)
 class _Objective:
     """Batches of excerpts, their cross entropy, and the F-measure on the validation set."""
 
-    def __init__(
-        self,
-        config: TrainingConfig,
-        data: Sequence[Path],
-        takes: Sequence[Take],
-        scored: Sequence[Take],
-        where: torch.device,
-    ) -> None:
-        self.config, self.scored, self.where = config, scored, where
-        self.groups = by_folder(takes, data)
-        self.drawn = [group for group in self.groups if group]  # of a folder, all may be held out
-        refuse_empty(self.drawn, scored)
+    config: TrainingConfig
+    takes: Takes[Take]
+    where: torch.device
 
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        audio, targets = examples(self.drawn, self.config.excerpts, rng)
+        audio, targets = examples(self.takes.groups, self.config.excerpts, rng)
         return audio.to(self.where), targets.to(self.where)
 
     def recordings(self, rng: np.random.Generator) -> list[str]:
-        return noted(self.drawn, lambda drawn: examples(drawn, self.config.excerpts, rng))
+        return self.takes.drawn_by(lambda groups: examples(groups, self.config.excerpts, rng))
 
     def loss(self, network: FramewiseNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:
         return loss(network, batch)
 
     def validate(self, network: FramewiseNetwork) -> Validation:
-        value, threshold = score(network, self.scored)
+        value, threshold = score(network, self.takes.validation)
         return Validation(value, decoder={"threshold": threshold})
 
 
-def _card(
-    data: Sequence[Path],
-    groups: Sequence[Sequence[Take]],
-    config: TrainingConfig,
-    licences: Sequence[str],
-    validation: str,
-) -> Card:
-    name, frontend, arguments = ARCHITECTURES[config.architecture]
-    licences = licence_of_each(data, licences)
-    amounts = [
-        (len(group), round(sum(len(take.audio) for take in group) / frontend.sample_rate / 60, 1))
-        for group in groups
-    ]
+def _card(config: TrainingConfig, takes: Takes[Take], licences: Sequence[str]) -> Card:
+    architecture = ARCHITECTURES[config.architecture]
     return Card(
         "onsets",
-        name,
-        {**arguments, **config.arguments},
+        architecture.family,
+        {**architecture.arguments, **config.arguments},
         ["onset"],
-        data_sets(data, amounts, licences),
+        takes.data_sets(licences, lambda take: len(take.audio) / architecture.frontend.sample_rate),
         licences,
-        f"the epoch and the threshold were chosen on {validation}, which were not trained on",
+        f"the epoch and the threshold were chosen on {takes.chosen_on}, which were not trained on",
         described(config, "architecture", "arguments"),
         {
             "metric": "F-measure",
             "unit": "%",
             "measure": "25 ms, mean over data sets",
-            "data": f"the recordings that chose the epoch: {validation}",
+            "data": f"the recordings that chose the epoch: {takes.chosen_on}",
         },
     )

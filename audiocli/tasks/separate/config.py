@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from audiocli.errors import UsageError, suggest
+from audiocli.errors import UsageError, check_choice
 from audiocli.nn import models
 from audiocli.nn.fit import FitConfig
 from audiocli.nn.frontend import StftConfig
@@ -117,16 +117,13 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if self.architecture in STEREO and self.frontend == StftConfig():
             object.__setattr__(self, "frontend", STEREO[self.architecture])
-        if self.architecture not in ARCHITECTURES:
-            hint = suggest(self.architecture, ARCHITECTURES)
-            raise UsageError(f"unknown architecture {self.architecture!r}: {hint}")
+        check_choice("architecture", self.architecture, ARCHITECTURES)
         if self.architecture in STEREO and self.loss != "snr":
             raise UsageError(
                 f"{self.architecture} is trained with {{loss}} snr; its sources may be silent",
                 "loss",
             )
-        if self.loss not in LOSSES:
-            raise UsageError(f"unknown loss {self.loss!r}: {suggest(self.loss, LOSSES)}")
+        check_choice("loss", self.loss, LOSSES)
         frame = self.frontend.n_fft / self.frontend.sample_rate
         if self.seconds < frame:
             raise UsageError(

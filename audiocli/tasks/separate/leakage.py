@@ -15,7 +15,7 @@ import numpy as np
 
 from audiocli.batch import Callbacks, Progress
 from audiocli.batch.inputs import Job, find_inputs
-from audiocli.errors import UsageError, suggest
+from audiocli.errors import check_choice
 from audiocli.io.audio import AudioReader
 from audiocli.nn import registry
 from audiocli.tasks.evaluation import Evaluation, Measured, evaluate_jobs, record_measures
@@ -103,8 +103,7 @@ def evaluate_leakage(
     callbacks: Callbacks | None = None,
 ) -> Leakage:
     """Measure how much of the recordings in a folder ends in the wrong stem."""
-    if only not in SOURCES:
-        raise UsageError(f"unknown source {only!r}: {suggest(only, SOURCES)}")
+    check_choice("source", only, SOURCES)
     found = find_inputs([str(folder)])[::every]
     jobs = [Job(item, ()) for item in found]
     make_scorer = _MakeScorer(model, only, device)
