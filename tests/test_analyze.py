@@ -219,6 +219,60 @@ def test_undo_leaves_what_was_changed_since(run: Run, library: Path) -> None:
     assert read_values(song, ["replaygain_track_gain"])["replaygain_track_gain"] == ["+9.00 dB"]
 
 
+def without_jobs(manifest: Path) -> None:
+    """Leave a manifest as a run does that was killed when its files had just been written."""
+    lines = manifest.read_text("utf-8").splitlines(keepends=True)
+    manifest.write_text("".join(x for x in lines if json.loads(x)["record"] != "job"), "utf-8")
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_what_a_killed_run_wrote_can_be_taken_back(run: Run, library: Path, resumed: bool) -> None:
+    song = library / "b.flac"
+    write_tags(song, song, Tags({"replaygain_track_gain": ["-1.00 dB"]}))
+    command = ["analyze", "music", "-o", "t.csv", *LEVELS, "--write", "--in-place"]
+    assert run(*command).status == 0
+    without_jobs(library.parent / "t.csv.manifest.jsonl")
+    if resumed:  # it finds the tags of the run before in the file
+        done = run(*command, "--resume")
+        assert done.status == 0, done.err
+    assert run("analyze", "-o", "t.csv", "--undo").status == 0
+    assert read_values(song, ["replaygain_track_gain"])["replaygain_track_gain"] == ["-1.00 dB"]
+
+
+def test_a_run_that_was_killed_while_it_copied_goes_on(run: Run, library: Path) -> None:
+    command = ["analyze", "music", "-o", "t.csv", *LEVELS, "--write", "--copies", "tagged"]
+    assert run(*command).status == 0
+    manifest = library.parent / "t.csv.manifest.jsonl"
+    lines = manifest.read_text("utf-8").splitlines(keepends=True)
+    manifest.write_text("".join(lines[:-1]), "utf-8")  # it ends in what the last file began
+    assert json.loads(lines[-2])["record"] == "begin"
+    done = run(*command, "--resume")
+    assert done.status == 0, done.err
+
+
+@pytest.mark.parametrize("facts", ["[1]", '{"in_place": 1}', '{"in_place": 1, "tags_before": 3}'])
+def test_a_manifest_of_nonsense_takes_nothing_back(run: Run, library: Path, facts: str) -> None:
+    manifest = library.parent / "t.csv.manifest.jsonl"
+    manifest.write_text(f'{{"record": "job", "path": "music/a.wav", "facts": {facts}}}\n', "utf-8")
+    assert run("analyze", "-o", "t.csv", "--undo").status == 2
+
+
+def test_the_channel_for_effects_is_not_analysed() -> None:
+    seen: list[NDArray[np.float32]] = []
+
+    class Recorder:
+        def stream(self, blocks: Iterator[NDArray[np.float32]], rate: int) -> None:
+            seen.extend(blocks)
+
+    analyzer = LibraryAnalyzer(["level"])
+    analyzer._rhythm = Recorder()  # type: ignore[assignment]
+    rng = np.random.default_rng(0)
+    surround = rng.uniform(-0.1, 0.1, size=(6, RATE)).astype(np.float32)
+    layout = ("FL", "FR", "FC", "LFE", "BL", "BR")
+    analyzer.stream([surround], RATE, layout=layout)
+    assert np.array_equal(np.concatenate(seen, axis=1), surround[[0, 1, 2, 4, 5]])
+
+
 def test_copies_have_the_tags(run: Run, library: Path) -> None:
     original = (library / "b.flac").read_bytes()
     done = run("analyze", "music", "-o", "t.csv", *LEVELS, "--write", "--copies", "tagged")

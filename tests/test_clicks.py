@@ -38,6 +38,18 @@ def test_clicks_are_clicks_over_silence_at_any_rate(tmp_path: Path, rate: int) -
         assert not clicks[first + round(LENGTH * rate) : first + round(0.2 * rate)].any()
 
 
+@pytest.mark.parametrize("rate", [4000, 8000, 16_000, 44_100])
+def test_accents_are_higher_at_any_rate(tmp_path: Path, rate: int) -> None:
+    source, target = tmp_path / "song.wav", tmp_path / "clicks.wav"
+    soundfile.write(source, np.zeros(rate), rate)
+    write_clicks(source, target, np.array([0.2, 0.6]), accents=np.array([True, False]))
+    sound = soundfile.read(target)[0]
+    accent, other = (sound[round(at * rate) :][: rate // 10] for at in (0.2, 0.6))
+    pitches = [np.abs(np.fft.rfft(click, rate)).argmax() for click in (accent, other)]
+    assert pitches[0] > 1.3 * pitches[1]
+    assert np.abs(accent).max() > 1.2 * np.abs(other).max()
+
+
 @pytest.mark.parametrize("channels", [1, 2, 6])
 def test_the_song_under_the_clicks_is_the_same(tmp_path: Path, channels: int) -> None:
     song = tone(1.0, channels) * np.float32(0.2)
@@ -83,7 +95,7 @@ def test_clicks_at_the_edges(tmp_path: Path) -> None:
 )
 def test_blocks_do_not_show(sizes: list[int], times: list[float]) -> None:
     rate, samples = 2000, 2000
-    layer = Layer(0.5, _clicks(np.array(times), rate, 0.5))
+    layer = Layer(0.5, _clicks(np.array(times), rate, 0.5, rate / 4))
 
     def run(lengths: list[int]) -> np.ndarray:
         blocks, left = [], samples

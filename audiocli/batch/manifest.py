@@ -4,7 +4,8 @@ A manifest is a file of JSON lines that is only ever appended to:
 
 - ``"record": "run"``, when a run begins: command, version, settings in full, models, units;
 - ``"record": "begin"``, before the outputs of a job are written: its input and their names, so
-  that they are known to be ours even if the run is killed the next moment;
+  that they are known to be ours even if the run is killed the next moment; or before an input is
+  changed in place, with what stood in it as its facts;
 - ``"record": "prune"``, when the outputs of an input that is gone were removed;
 - ``"record": "job"``, when a job is done or has failed: input, path, input_sha256, audio_sha256,
   settings_sha256, model_sha256, duration, elapsed, status, error, outputs (relative to the
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from audiocli import __version__
-from audiocli.batch.inputs import Job, real_path
+from audiocli.batch.inputs import Input, Job, real_path
 from audiocli.batch.workers import Outcome, Task
 from audiocli.errors import AudioCliError, UsageError
 from audiocli.io.atomic import make_folder
@@ -36,7 +37,7 @@ from audiocli.io.atomic import make_folder
 if TYPE_CHECKING:
     from audiocli.batch.joint import JointFile
 
-__all__ = ["SCHEMA", "Manifest", "Record", "command_of", "digest", "is_manifest"]
+__all__ = ["SCHEMA", "Manifest", "Record", "command_of", "digest", "is_manifest", "note_begin"]
 
 SCHEMA = "audiocli.manifest/2"
 _STARTS = (b'{"schema": "audiocli.manifest/', b'{"input": ')
@@ -124,7 +125,8 @@ class Manifest:
             self._file.close()
             raise
         self.latest = self._known(records) if resume else {}
-        self._last = records[-1] if records else {}
+        told = [record for record in records if "settings_sha256" in record]
+        self._last = told[-1] if told else {}
 
     def start(self) -> None:
         """Append the record of the run, before the first job."""
@@ -299,6 +301,23 @@ class Manifest:
         absolute = Path(os.path.abspath(output))
         inside = absolute.is_relative_to(self._folder)
         return str(absolute.relative_to(self._folder) if inside else absolute)
+
+
+def note_begin(manifest: Path | None, item: Input, facts: Mapping[str, Any]) -> None:
+    """Append what a worker is about to change in its input, before it does.
+
+    It may run in another process than the one that holds the manifest: a line is one write.
+    """
+    if manifest is None:
+        return
+    line = {"record": "begin", "input": item.label, "path": os.path.abspath(item.path),
+            "outputs": [], "facts": dict(facts)}  # fmt: skip
+    try:
+        with open(manifest, "ab", buffering=0) as file:
+            file.write(json.dumps(line).encode() + b"\n")
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise AudioCliError(f"{manifest}: cannot be written: {error.strerror}") from error
 
 
 def _now() -> str:

@@ -13,7 +13,7 @@ from audiocli.io.overlay import Audio, Layer, write_overlaid
 
 __all__ = ["write_clicks"]
 
-PITCH = 2000.0  # Hz; at low sample rates a quarter of the rate
+PITCH = 2000.0  # Hz; at low sample rates a fifth of the rate, so that accents stay higher
 ACCENT = 1.5  # how much higher, and louder, an accented one is
 DECAY = 0.006  # seconds to 1/e
 LENGTH = 0.03  # seconds
@@ -39,20 +39,20 @@ def write_clicks(
     def make(level: Level, rate: int) -> Layer:
         height = max(PROMINENCE * level.rms, QUIETEST)
         if accents is None:
-            return Layer(height, _clicks(times, rate, height, PITCH))
-        high = _clicks(times[accents], rate, ACCENT * height, ACCENT * PITCH)
-        low = _clicks(times[~accents], rate, height, PITCH)
+            return Layer(height, _clicks(times, rate, height, min(PITCH, rate / 4)))
+        pitch = min(PITCH, rate / 5)
+        high = _clicks(times[accents], rate, ACCENT * height, ACCENT * pitch)
+        low = _clicks(times[~accents], rate, height, pitch)
         return Layer(ACCENT * height, lambda first, end: high(first, end) + low(first, end))
 
     write_overlaid(source, target, make, name=name, overwrite=overwrite)
 
 
 def _clicks(
-    times: NDArray[np.float64], rate: int, height: float, pitch: float = PITCH
+    times: NDArray[np.float64], rate: int, height: float, pitch: float
 ) -> Callable[[int, int], Audio]:
     """Return a function that computes any range of samples of the clicks."""
     t = np.arange(round(LENGTH * rate)) / rate
-    pitch = min(pitch, rate / 4)
     click = (height * np.sin(2 * np.pi * pitch * t) * np.exp(-t / DECAY)).astype(np.float32)
     starts = np.round(times * rate).astype(int)
 

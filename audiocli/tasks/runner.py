@@ -20,7 +20,7 @@ from audiocli.batch import Callbacks, Plan, Progress, Summary, Worker, run
 from audiocli.batch.destination import Destination
 from audiocli.batch.inputs import Input, Job, check_joint_output, find_inputs, plan
 from audiocli.batch.joint import JointFile, RowFormat
-from audiocli.batch.manifest import command_of, digest
+from audiocli.batch.manifest import command_of, digest, note_begin
 from audiocli.batch.placing import NAME, Export, Namer
 from audiocli.batch.rows import TextRows
 from audiocli.batch.sharding import Shard, parse_shard
@@ -109,12 +109,15 @@ class Item:
         Whether files that are there may be replaced.
     progress : callable
         Told the seconds done, and of how many.
+    note : callable
+        Puts facts into the manifest, before the input is changed in place.
     """
 
     input: Input
     outputs: Mapping[str, Path]
     overwrite: bool
     progress: Progress
+    note: Callable[[Mapping[str, Any]], None] = lambda facts: None
 
     @property
     def path(self) -> Path:
@@ -380,8 +383,13 @@ def run_declared(
         return run(
             ready,
             _MakeWorker(
-                task.make_work, task.results, task.network, options.n_jobs, options.threads
-            ),
+                task.make_work,
+                task.results,
+                task.network,
+                options.n_jobs,
+                options.threads,
+                settled.manifest,
+            ),  # fmt: skip
             settings=task.settings,
             n_jobs=options.n_jobs,
             model_sha256=_sums(task.models),
@@ -428,6 +436,7 @@ class _MakeWorker:
     network: bool
     n_jobs: int
     threads: int | None
+    manifest: Path | None
 
     def __call__(self) -> Worker:
         work = self.make_work()
@@ -439,7 +448,8 @@ class _MakeWorker:
         def do(job: Job, progress: Progress) -> tuple[float, Any]:
             outputs = dict(zip(job.kinds, job.outputs, strict=True))
             target = outputs.pop("result", None)
-            seconds, value = work(Item(job.input, outputs, job.replace, progress))
+            note = partial(note_begin, self.manifest, job.input)
+            seconds, value = work(Item(job.input, outputs, job.replace, progress, note))
             if target is not None and self.results is not None:
                 content = self.results.render(value, False, True)
                 data = content.encode("utf-8") if isinstance(content, str) else content

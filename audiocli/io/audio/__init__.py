@@ -31,7 +31,7 @@ import numpy as np
 from audiocli.errors import AudioError, warn
 from audiocli.io.atomic import scratch_folder
 from audiocli.io.audio.decoding import open_decoder
-from audiocli.io.audio.downmix import downmix
+from audiocli.io.audio.downmix import downmix, full_range_channels, without_effects
 from audiocli.io.audio.encoding import AudioFormat, AudioWriter, output_format
 from audiocli.io.audio.info import AudioInfo, Block, StrPath, printable
 from audiocli.io.audio.layouts import Layout
@@ -55,9 +55,6 @@ AUDIO_EXTENSIONS: frozenset[str] = frozenset(
 )
 """Extensions, lower case, of the files that a walk through a folder picks up."""
 
-
-SILENT = 1e-7
-"""What peaks below this is silent: -140 dB, less than the last of 24 bits."""
 
 _LOUDEST = 1e10
 """Samples beyond this are no audio, and their powers would overflow."""
@@ -211,19 +208,13 @@ class AudioReader:
         ndarray of float32, shape (channels, samples)
             The samples of the speakers in `full_range_layout`.
         """
-        kept = [
-            place for place, name in enumerate(self.info.layout or ()) if not name.startswith("LFE")
-        ]
-        blocks = self.blocks(frames, start)
-        if not kept or len(kept) == self.info.channels:
-            return blocks
-        return _without_effects(blocks, kept)
+        return without_effects(self.blocks(frames, start), self.info.layout)
 
     @property
     def full_range_layout(self) -> Layout | None:
         """The speakers of the channels of `full_range`; as `info.layout`, without effects."""
         layout = self.info.layout
-        full = tuple(name for name in layout or () if not name.startswith("LFE"))
+        full = tuple((layout or ())[place] for place in full_range_channels(layout))
         return full or layout
 
     def _checked_chunks(self, start: int) -> Iterator[Block]:
@@ -271,18 +262,6 @@ class AudioReader:
     def _promise(self) -> str:
         promised = self._decoder.promised
         return "" if promised is None else f" of the {promised:.2f} s that its header promises"
-
-
-def _without_effects(blocks: Iterator[Block], kept: list[int]) -> Iterator[Block]:
-    """Leave out the channels for effects, and say so where nothing else sounds."""
-    effects = others = 0.0
-    for block in blocks:
-        full = block[kept]
-        others = max(others, float(np.abs(full).max(initial=0.0)))
-        effects = max(effects, float(np.abs(block).max(initial=0.0)))
-        yield full
-    if others < SILENT <= effects:
-        warn("sounds in its channel for low-frequency effects (LFE) alone, which is not analysed")
 
 
 def _in_blocks(chunks: Iterable[Block], frames: int) -> Iterator[Block]:

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocli.errors import warn
+from audiocli.io.audio.layouts import Layout
 
-__all__ = ["Downmix", "downmix"]
+__all__ = ["Downmix", "downmix", "full_range_channels", "without_effects"]
 
 Block = NDArray[np.floating[Any]]
 
@@ -29,6 +30,8 @@ CANCELLED, BACK = 10.0**-2.0, 10.0**-1.4
 #: Mean power below which a period tells nothing: -90 dB, less than the last of 16 bits.
 FLOOR = 1e-9
 PERIOD, FADE = 1.0, 0.02  # seconds
+#: What peaks below this is silent: -140 dB, less than the last of 24 bits.
+SILENT = 1e-7
 #: Fewer samples may cancel by chance.
 FEWEST = 32
 
@@ -44,6 +47,27 @@ def downmix(blocks: Iterable[Block], sample_rate: int, *, quiet: bool = False) -
         yield from mixer.push(block)
     if mixer is not None:
         yield from mixer.finish()
+
+
+def full_range_channels(layout: Layout | None) -> list[int]:
+    """Give the places of all channels but those for effects (LFE), if speakers are known."""
+    return [place for place, name in enumerate(layout or ()) if not name.startswith("LFE")]
+
+
+def without_effects(blocks: Iterable[Block], layout: Layout | None) -> Iterator[Block]:
+    """Leave out the channels for effects, and say so where nothing else sounds."""
+    kept = full_range_channels(layout)
+    if not kept or len(kept) == len(layout or ()):
+        yield from blocks
+        return
+    effects = others = 0.0
+    for block in blocks:
+        full = block[kept]
+        others = max(others, float(np.abs(full).max(initial=0.0)))
+        effects = max(effects, float(np.abs(block).max(initial=0.0)))
+        yield full
+    if others < SILENT <= effects:
+        warn("sounds in its channel for low-frequency effects (LFE) alone, which is not analysed")
 
 
 class _Span(NamedTuple):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiocli.errors import AudioError, UsageError
+from audiocli.io.audio.layouts import Layout, layout_of_mask
 
 __all__ = ["ENCODINGS", "RawAudio", "open_piped"]
 
@@ -35,11 +36,15 @@ class RawAudio:
         Interleaved.
     encoding : str
         One of ``ENCODINGS``.
+    layout : tuple of str
+        The speakers of the channels, by FFmpeg's names ('FL', 'LFE', ...); empty where that is
+        not known, as of raw samples.
     """
 
     sample_rate: int = 44_100
     channels: int = 1
     encoding: str = "s16le"
+    layout: Layout = ()
 
     def __post_init__(self) -> None:
         if self.encoding not in ENCODINGS:
@@ -101,7 +106,7 @@ def _decoded(stream: BinaryIO, start: bytes) -> tuple[RawAudio, Iterator[Audio]]
         if not container.streams.audio:
             raise AudioError("standard input: holds no audio")
         source = container.streams.audio[0]
-        form = RawAudio(int(source.rate), int(source.channels), "f32le")
+        form = RawAudio(int(source.rate), int(source.channels), "f32le", _speakers(source.layout))
         converter = av.AudioResampler(format="fltp", layout=source.layout, rate=source.rate)
     except (av.FFmpegError, ValueError) as error:
         raise AudioError(
@@ -128,6 +133,12 @@ def _decoded(stream: BinaryIO, start: bytes) -> tuple[RawAudio, Iterator[Audio]]
     return form, blocks()
 
 
+def _speakers(layout: Any) -> Layout:
+    """Name the speakers of FFmpeg's channels, where they are speakers."""
+    names = tuple(channel.name for channel in layout.channels)
+    return names if len(names) == layout.nb_channels and len({*names}) == len(names) else ()
+
+
 def _wav(stream: BinaryIO, seen: bytes) -> tuple[RawAudio, Iterator[Audio]]:
     """Walk the chunks of a WAV header up to the samples; FFmpeg decodes other kinds of these."""
     form: RawAudio | None = None
@@ -139,12 +150,14 @@ def _wav(stream: BinaryIO, seen: bytes) -> tuple[RawAudio, Iterator[Audio]]:
         seen += header + body
         if name == b"fmt " and len(body) >= 16:
             kind, channels, rate, _, _, bits = struct.unpack("<HHIIHH", body[:16])
+            layout: Layout = ()
             if kind == 0xFFFE and len(body) >= 26:  # the extensible form keeps its kind further on
-                kind = struct.unpack("<H", body[24:26])[0]
+                mask, kind = struct.unpack("<IH", body[20:26])
+                layout = layout_of_mask(mask, channels)
             encoding = {(1, 16): "s16le", (1, 32): "s32le", (3, 32): "f32le"}.get((kind, bits))
             if encoding is None:
                 return _decoded(stream, seen)
-            form = RawAudio(rate, channels, encoding)
+            form = RawAudio(rate, channels, encoding, layout)
     raise AudioError("standard input: ends in the middle of a WAV header")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from audiocli.errors import AudioError
@@ -24,12 +24,14 @@ def write_tags(
     remove: Sequence[str] = (),
     name: str | None = None,
     overwrite: bool = False,
+    before_it_is_there: Callable[[Path], None] = lambda written: None,
 ) -> None:
     """Write a copy of a file with tags in its metadata, or change the file itself.
 
     The tags are written into a copy under a hidden name. Both are decoded, by every decoder that
     reads the original to its end, and only if all samples are the same the copy gets its name,
     also in place. Permissions stay; the time of the last change is that of the writing.
+    `before_it_is_there` is told of the copy, complete and still under its hidden name.
     """
     shown = name or printable(os.fspath(source))
     if os.path.exists(target) and os.path.samefile(source, target):
@@ -46,6 +48,7 @@ def write_tags(
         _to_disk(partial)
         if _state(source) != before:
             raise AudioError(f"{shown}: was changed by another program meanwhile; try again")
+        before_it_is_there(partial)
 
     write_whole(target, fill, overwrite=overwrite)
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from audiocli.dsp.loudness import LoudnessMeter, TruePeakMeter
 from audiocli.dsp.signals import as_rate
+from audiocli.io.audio.downmix import without_effects
+from audiocli.io.audio.layouts import Layout
 from audiocli.nn import registry
 from audiocli.pipelines.analyze.fields import Field, Value, select
 from audiocli.pipelines.analyze.harmony import camelot
@@ -147,6 +149,7 @@ class LibraryAnalyzer:
     ) -> dict[str, Callable[[Iterator[Block]], Any]]:
         """List what is to be done with the stream, by name."""
         made: dict[str, Callable[[Iterator[Block]], Any]] = {}
+        speakers = tuple(layout or ())
         if self._level:
             made["level"] = lambda blocks: _measured(blocks, rate, layout)
         for name, analysis in (
@@ -156,7 +159,7 @@ class LibraryAnalyzer:
             ("tags", self._tags),
         ):
             if analysis is not None:
-                made[name] = _on(analysis, rate)
+                made[name] = _on(analysis, rate, speakers)
         return made
 
     def _heard(self, found: dict[str, Any], seconds: float) -> dict[str, Value]:
@@ -205,8 +208,9 @@ class LibraryAnalyzer:
         return row
 
 
-def _on(analysis: Any, rate: int) -> Callable[[Iterator[Block]], Any]:
-    return lambda blocks: analysis.stream(blocks, rate)
+def _on(analysis: Any, rate: int, layout: Layout) -> Callable[[Iterator[Block]], Any]:
+    """Analyse as the commands of the tasks do: without the channel for effects."""
+    return lambda blocks: analysis.stream(without_effects(blocks, layout), rate)
 
 
 def _measured(blocks: Iterator[Block], rate: int, layout: Sequence[str] | None) -> _Level:

@@ -100,8 +100,9 @@ class AnalyzeRequest:
         """Write tags into a copy or the file; give what the manifest keeps."""
         target = item.outputs.get("copy", item.path)
         name = item.input.name
-        facts = tagging.write(item.path, target, values, name=name, overwrite=item.overwrite)
-        return {**facts, "in_place": self.in_place}
+        return tagging.write(
+            item.path, target, values, name=name, overwrite=item.overwrite, note=item.note
+        )
 
 
 def declare(request: AnalyzeRequest, output: Path | None) -> Declaration[Row]:

@@ -42,19 +42,34 @@ def tags_of(values: Mapping[str, Value], *, opus: bool = False) -> dict[str, lis
 
 
 def write(
-    source: Path, target: Path, values: Mapping[str, Value], *, name: str, overwrite: bool
+    source: Path,
+    target: Path,
+    values: Mapping[str, Value],
+    *,
+    name: str,
+    overwrite: bool,
+    note: Callable[[Mapping[str, Any]], None] = lambda facts: None,
 ) -> dict[str, Any]:
     """Write tags into a copy, or into the file itself; give what stood there before and does now.
 
-    What is given is ready for JSON; it is what :func:`undo` needs.
+    What is given is ready for JSON; it is what :func:`undo` needs. `note` gets it before the target
+    is there: were the run killed after that, nobody would know what stood in it.
     """
     with source.open("rb") as stream:
         opus = OPUS in stream.read(64)
     tags = tags_of(values, opus=opus)
     before = read_values(source, list(tags))
     tagged = Tags(tags)
-    write_tags(source, target, tagged, remove=list(tags), name=name, overwrite=overwrite)
-    return {"tags_before": before, "tags_written": read_values(target, list(tags))}
+    facts: dict[str, Any] = {"in_place": target == source, "tags_before": before}
+
+    def about_to(written: Path) -> None:
+        facts["tags_written"] = read_values(written, list(tags))
+        if facts["in_place"]:
+            note(facts)
+
+    write_tags(source, target, tagged, remove=list(tags), name=name, overwrite=overwrite,
+               before_it_is_there=about_to)  # fmt: skip
+    return facts
 
 
 @dataclass(frozen=True)
@@ -106,7 +121,7 @@ def _restored(
     path: Path, before: Mapping[str, list[str]], written: Mapping[str, list[str]]
 ) -> Undone:
     now = read_values(path, list(written))
-    if now == before:
+    if now == before:  # or the run was killed before it wrote
         return Undone(path, "unchanged")
     if now != written:
         names = ", ".join(name for name in written if now[name] != written[name])
@@ -123,11 +138,27 @@ def _written(manifest: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
         lines = manifest.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{manifest}: cannot be read as a manifest ({error})") from error
+    latest: dict[Path, dict[str, Any]] = {}
     for line in lines:
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue  # cut off, as a run that was killed leaves it
         facts = record.get("facts") if isinstance(record, dict) else None
-        if facts and facts.get("in_place") and "tags_before" in facts:
-            yield Path(str(record["path"])), facts
+        if not _is_complete(facts):
+            continue
+        path = Path(str(record.get("path")))
+        if latest.get(path) != facts:  # else it is what was noted before the writing
+            latest[path] = facts
+            yield path, facts
+
+
+def _is_complete(facts: Any) -> bool:
+    """Tell whether a manifest says what stood in a file and what was written."""
+    if not isinstance(facts, dict) or not facts.get("in_place"):
+        return False
+    tags = [facts.get("tags_before"), facts.get("tags_written")]
+    return all(
+        isinstance(each, dict) and all(isinstance(texts, list) for texts in each.values())
+        for each in tags
+    )

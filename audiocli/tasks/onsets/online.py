@@ -14,7 +14,7 @@ from torch import Tensor
 
 from audiocli.dsp.signals import LOUDEST, as_mono, as_rate
 from audiocli.errors import ModelError
-from audiocli.io.audio.downmix import Downmix
+from audiocli.io.audio.downmix import Downmix, full_range_channels, without_effects
 from audiocli.io.audio.piped import ENCODINGS, RawAudio, open_piped
 from audiocli.nn.frame_crnn import FrameCRNN
 from audiocli.tasks.onsets.detector import OnsetDetector
@@ -191,15 +191,19 @@ class OnlineDetector:
 
 
 def open_stream(stream: BinaryIO, raw: RawAudio) -> tuple[RawAudio, Iterator[Audio]]:
-    """Read mono blocks (samples,) of an audio file or raw samples from a pipe as they come."""
+    """Read mono blocks (samples,) of an audio file or raw samples from a pipe as they come.
+
+    A channel for effects (LFE) is left out, where the file names its speakers.
+    """
     form, blocks = open_piped(stream, raw)
-    return form, _mono(blocks, form)
+    channels = len(full_range_channels(form.layout)) or form.channels
+    return form, _mono(without_effects(blocks, form.layout), channels, form.sample_rate)
 
 
-def _mono(blocks: Iterator[Audio], form: RawAudio) -> Iterator[Audio]:
-    if form.channels == 1:
+def _mono(blocks: Iterator[Audio], channels: int, sample_rate: int) -> Iterator[Audio]:
+    if channels == 1:
         yield from (block[0] for block in blocks)
         return
-    mixer = Downmix(form.channels, form.sample_rate, live=True)
+    mixer = Downmix(channels, sample_rate, live=True)
     for block in blocks:
         yield from (mixed[0] for mixed in mixer.push(block))
