@@ -12,11 +12,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audiocli.dsp.bar_pointer import BarPointer
 from audiocli.errors import DataError, ModelError, UsageError
 from audiocli.io.formats import read_beats
 from audiocli.nn import registry
 from audiocli.nn.frontend import FilterbankConfig
-from audiocli.tasks.beat_tracker import Beats, BeatTracker, pointer_of
+from audiocli.nn.models import decoder_of
+from audiocli.tasks.beat_tracker import Beats, BeatTracker
 from audiocli.tasks.beats.evaluation import score_of
 from audiocli.tasks.beats.examples import (
     AUGMENTATIONS,
@@ -120,10 +122,10 @@ def test_values_that_cannot_be() -> None:
         BeatTracker("nonesuch")
     entry = registry.list_models("beats")[0]
     with pytest.raises(UsageError, match="rise"):
-        pointer_of(entry, None, (200.0, 100.0))
+        decoder_of(entry, BarPointer, tempo_range=(200.0, 100.0))
     damaged = registry.ModelEntry(**{**vars(entry), "config": {"decoder": {"nonsense": 1}}})
     with pytest.raises(ModelError, match="damaged"):
-        pointer_of(damaged, None, None)
+        decoder_of(damaged, BarPointer)
 
 
 # --- tempo -------------------------------------------------------------------------------------

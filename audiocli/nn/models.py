@@ -12,6 +12,7 @@ import importlib
 import inspect
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,8 +35,10 @@ __all__ = [
     "architectures",
     "build",
     "continue_from",
+    "decoder_of",
     "device",
     "load",
+    "load_as",
     "parameter_count",
     "register",
     "save",
@@ -68,6 +71,8 @@ _NOT_BUILT = (
     AssertionError, MemoryError,
 )  # fmt: skip
 
+Network = TypeVar("Network", bound=nn.Module)
+Settings = TypeVar("Settings")
 Class = TypeVar("Class", bound=type[nn.Module])
 
 
@@ -272,6 +277,52 @@ def load(entry: registry.ModelEntry, where: torch.device | str = "cpu") -> nn.Mo
     module: Any = network.frontend
     check_fingerprint(module, config["frontend_fingerprint"], entry.name)
     return network.to(where).eval()
+
+
+def load_as(
+    kind: type[Network], entry: registry.ModelEntry, where: torch.device | str = "cpu"
+) -> Network:
+    """Load a network that must be of a kind, see :func:`load`."""
+    network = load(entry, where)
+    if not isinstance(network, kind):
+        architecture = entry.config["architecture"]
+        raise ModelError(f"{entry.name}: its architecture, {architecture}, is not for {entry.task}")
+    return network
+
+
+def decoder_of(entry: registry.ModelEntry, kind: Callable[..., Settings], **given: Any) -> Settings:
+    """Make the decoder settings that a model was stored with.
+
+    Parameters
+    ----------
+    entry : ModelEntry
+    kind : callable
+        The frozen dataclass of the settings; tuples are lists in JSON.
+    **given
+        What takes the place of the model's own, if it is not None.
+
+    Raises
+    ------
+    ModelError
+        If the stored settings are damaged.
+    UsageError
+        If what is given cannot be.
+    """
+    stored = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in (entry.config.get("decoder") or {}).items()
+    }
+    try:
+        own: Any = kind(**stored)
+    except (TypeError, ValueError, UsageError) as error:
+        raise ModelError(f"{entry.name}: its decoder settings are damaged: {stored}") from error
+    try:
+        made: Settings = replace(
+            own, **{name: value for name, value in given.items() if value is not None}
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return made
 
 
 def continue_from(network: nn.Module, entry: registry.ModelEntry) -> None:

@@ -8,9 +8,8 @@ tempo among the features, so that they cannot disagree. What only the command do
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +18,8 @@ from torch import Tensor
 
 from audiocli.dsp.bar_pointer import BarPointer, tempo_of, track
 from audiocli.dsp.signals import as_audio, as_blocks, as_rate
-from audiocli.errors import ModelError, UsageError
-from audiocli.io.audio.streaming import mono
+from audiocli.errors import UsageError
+from audiocli.io.audio.streaming import Counted, mono
 from audiocli.nn import models, registry
 from audiocli.nn.framewise import FramewiseNetwork, in_segments
 
@@ -207,11 +206,10 @@ class BeatTracker:
         downbeat: float | None = None,
     ) -> None:
         self.entry = registry.find("beats", model)
-        network = models.load(self.entry, models.device(device))
-        if not isinstance(network, FramewiseNetwork):
-            raise ModelError(f"{model}: its architecture is not one that tracks beats")
-        self.network = network
-        self.pointer = pointer_of(self.entry, meters, tempo_range)
+        self.network = models.load_as(FramewiseNetwork, self.entry, models.device(device))
+        self.pointer = models.decoder_of(
+            self.entry, BarPointer, meters=meters, tempo_range=tempo_range
+        )
         if downbeat is not None and not (np.isfinite(downbeat) and downbeat >= 0):
             raise UsageError(f"downbeat {downbeat:g}: must be a time in seconds, 0 or more")
         self.downbeat = downbeat
@@ -243,19 +241,13 @@ class BeatTracker:
         What is kept of it are two activations a frame.
         """
         rate, checked = as_rate(sample_rate), as_blocks(blocks, "audio")
-        samples = 0
-
-        def counted() -> Iterator[Audio]:
-            nonlocal samples
-            for block in mono(checked, rate, self.rate):
-                samples += len(block)
-                yield block
-
-        curves = np.concatenate(list(activations(self.network, counted())))
+        signal = Counted(mono(checked, rate, self.rate))
+        curves = np.concatenate(list(activations(self.network, signal)))
         frame_rate = self.network.frontend.config.frame_rate
         times, positions = self.decode(curves, frame_rate)
-        kept = times < samples / self.rate
-        return Beats(times[kept], positions[kept], curves, frame_rate, samples / self.rate)
+        seconds = signal.samples / self.rate
+        kept = times < seconds
+        return Beats(times[kept], positions[kept], curves, frame_rate, seconds)
 
     def decode(self, curves: Curves, frame_rate: float) -> tuple[Times, NDArray[np.int64]]:
         """Find beats and their positions in the bar from activations, in plain numpy."""
@@ -266,30 +258,6 @@ class BeatTracker:
         if len(times) < FEWEST or found.strengths.mean() < WEAKEST:
             return times[:0], positions[:0]
         return times, positions
-
-
-def pointer_of(
-    entry: registry.ModelEntry,
-    meters: tuple[int, ...] | None,
-    tempo_range: tuple[float, float] | None,
-) -> BarPointer:
-    """Make the decoder of a model's own settings, with what was asked for in their place."""
-    stored: dict[str, Any] = dict(entry.config.get("decoder") or {})
-    for name in ("meters", "tempo_range"):
-        if name in stored:
-            stored[name] = tuple(stored[name])
-    try:
-        own = BarPointer(**stored)
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{entry.name}: its decoder settings are damaged: {stored}") from error
-    try:
-        return replace(
-            own,
-            meters=own.meters if meters is None else meters,
-            tempo_range=own.tempo_range if tempo_range is None else tempo_range,
-        )
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def _with_downbeat(curves: Curves, frame_rate: float, time: float) -> Curves:

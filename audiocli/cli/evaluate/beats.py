@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -36,8 +37,6 @@ def beats(
     70 ms, the first 5 s are left out, and the total is the mean over recordings. The tempo is right
     within 4 %; octave takes its half and double as well.
     """
-    from audiocli.cli.progress import finish
-    from audiocli.cli.tables import show_rows
     from audiocli.tasks.beats.evaluation import evaluate, record_scores
 
     if evaluating.record and tracker != "audiocli":
@@ -51,9 +50,4 @@ def beats(
         device=evaluating.device,
         callbacks=evaluating.reporter(),
     )
-    rows = [score.row() for score in evaluation.scores]
-    total = evaluation.total
-    show_rows(rows, None if total is None else {**total.row(), "file": "all"}, evaluating.form)
-    if evaluating.record and total is not None:
-        record_scores(model, total, evaluating.record)
-    finish(evaluation.summary, quiet=evaluating.quiet)
+    evaluating.show(evaluation, partial(record_scores, model))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -25,8 +26,6 @@ def features(
     over the squared distance from the mean spectrum of the training data; 1 minus the variance
     explained. The total counts all frames together.
     """
-    from audiocli.cli.progress import finish
-    from audiocli.cli.tables import show_rows
     from audiocli.tasks.features.evaluation import evaluate, record_scores
 
     evaluation = evaluate(
@@ -37,9 +36,4 @@ def features(
         device=evaluating.device,
         callbacks=evaluating.reporter(),
     )
-    rows = [score.row() for score in evaluation.scores]
-    total = evaluation.total
-    show_rows(rows, None if total is None else {**total.row(), "file": "all"}, evaluating.form)
-    if evaluating.record and total is not None:
-        record_scores(basis, total, evaluating.record)
-    finish(evaluation.summary, quiet=evaluating.quiet)
+    evaluating.show(evaluation, partial(record_scores, basis))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from audiocli.cli.evaluate.options import only_option
+from audiocli.cli.evaluate.options import Evaluating, only_option
 from audiocli.cli.options import FOLDER, device_option, jobs_option, quiet_option
 from audiocli.cli.renaming import RenamingCommand
 
@@ -54,10 +54,9 @@ def notes(
     DATA: folders of recordings with NAME.notes (start, end, MIDI number), NAME.jams or NAME.mid
     beside them. The total counts all notes together.
     """
-    from audiocli.cli.progress import Reporter, finish
-    from audiocli.cli.tables import show_rows
     from audiocli.tasks.notes.evaluation import evaluate
 
+    evaluating = Evaluating(form, None, jobs, device, quiet)
     evaluation = evaluate(
         data,
         model,
@@ -66,9 +65,6 @@ def notes(
         found=found,
         n_jobs=jobs,
         device=device,
-        callbacks=Reporter(quiet=quiet),
+        callbacks=evaluating.reporter(),
     )
-    rows = [score.row() for score in evaluation.scores]
-    total = evaluation.total
-    show_rows(rows, None if total is None else {**total.row(), "file": "all"}, form)
-    finish(evaluation.summary, quiet=quiet)
+    evaluating.show(evaluation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -37,8 +38,6 @@ def onsets(
     DATA: folders of recordings with NAME.onsets, NAME.csv or NAME.jams beside them. The total
     counts all onsets together; onsets within 30 ms of one before are part of it.
     """
-    from audiocli.cli.progress import finish
-    from audiocli.cli.tables import show_rows
     from audiocli.tasks.onsets.evaluation import evaluate, record_scores
 
     if evaluating.record and detector != "audiocli":
@@ -53,9 +52,4 @@ def onsets(
         device=evaluating.device,
         callbacks=evaluating.reporter(),
     )
-    rows = [score.row() for score in evaluation.scores]
-    total = evaluation.total
-    show_rows(rows, None if total is None else {**total.row(), "file": "all"}, evaluating.form)
-    if evaluating.record and total is not None:
-        record_scores(model, total, evaluating.record)
-    finish(evaluation.summary, quiet=evaluating.quiet)
+    evaluating.show(evaluation, partial(record_scores, model))

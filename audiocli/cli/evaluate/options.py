@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,7 @@ from audiocli.cli.train.options import gathering
 
 if TYPE_CHECKING:
     from audiocli.cli.progress import Reporter
+    from audiocli.tasks.evaluation import Evaluation
 
 only_option = click.option(
     "--only",
@@ -51,6 +52,22 @@ class Evaluating:
         from audiocli.cli.progress import Reporter
 
         return Reporter(quiet=self.quiet)
+
+    def show(
+        self,
+        evaluation: Evaluation[Any, Any],
+        record: Callable[[Any, str], None] | None = None,
+    ) -> None:
+        """Print a row a recording and the total, record that if asked to, and say what failed."""
+        from audiocli.cli.progress import finish
+        from audiocli.cli.tables import show_rows
+
+        rows = [score.row() for score in evaluation.scores]
+        total = evaluation.total
+        show_rows(rows, None if total is None else {**total.row(), "file": "all"}, self.form)
+        if record is not None and self.record and total is not None:
+            record(total, self.record)
+        finish(evaluation.summary, quiet=self.quiet)
 
 
 def evaluation_options(*, shown: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -9,15 +10,14 @@ import click
 from audiocli.cli.options import FOLDER
 from audiocli.cli.train.options import (
     COUNT,
-    Shown,
     TrainCommand,
     Training,
     WholeNumbers,
     arguments,
     cache_option,
     dev_option,
-    finish,
     hold_out_option,
+    run_training,
     start_option,
     training_options,
 )
@@ -92,21 +92,17 @@ def chords(
         seconds=training.seconds,
         fit=training.fit_config(),
     )
-    with Shown(training.epochs, "dev {:.1f} %") as shown:
-        entry = train(
+    run_training(
+        partial(
+            train,
             data,
-            training.output,
-            config,
+            config=config,
             held_out=held_out,
             dev=dev,
-            licences=training.licences,
             rendering=Rendering(fonts, kind, made_up),
             cache_dir=cache_dir,
             start=start,
-            skip_unreadable=training.skip_unreadable,
-            device=training.device,
-            stage=shown.stage,
-            report=shown.report,
-            progress=shown.progress,
-        )
-    finish(entry)
+        ),
+        training,
+        "dev {:.1f} %",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -9,14 +10,13 @@ import click
 from audiocli.cli.options import FOLDER
 from audiocli.cli.train.options import (
     COUNT,
-    Shown,
     TrainCommand,
     Training,
     WholeNumbers,
     architecture_option,
     dev_option,
-    finish,
     hold_out_option,
+    run_training,
     start_option,
     training_options,
 )
@@ -87,19 +87,8 @@ def onsets(
         seconds=training.seconds,
         fit=training.fit_config(),
     )
-    with Shown(training.epochs, "dev F-measure {:.1f} %") as shown:
-        entry = train(
-            data,
-            training.output,
-            config,
-            held_out=held_out,
-            dev=dev,
-            licences=training.licences,
-            start=start,
-            skip_unreadable=training.skip_unreadable,
-            device=training.device,
-            stage=shown.stage,
-            report=shown.report,
-            progress=shown.progress,
-        )
-    finish(entry)
+    run_training(
+        partial(train, data, config=config, held_out=held_out, dev=dev, start=start),
+        training,
+        "dev F-measure {:.1f} %",
+    )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -18,12 +18,13 @@ from audiocli.cli.train.settings import complete, is_first
 from audiocli.cli.train.shown import Shown, finish
 
 if TYPE_CHECKING:
-    from audiocli.nn.fit import FitConfig
+    from audiocli.nn.fit import Epoch, FitConfig, Step
+    from audiocli.nn.registry import ModelEntry
 
 __all__ = ["COUNT", "POSITIVE", "Architectures", "Shown", "TrainCommand", "Training",
            "WholeNumbers", "architecture_option", "arguments", "cache_option", "dev_option",
-           "finish", "gathering", "hold_out_option", "skip_option", "start_option",
-           "training_options"]  # fmt: skip
+           "finish", "gathering", "hold_out_option", "run_training", "skip_option",
+           "start_option", "training_options"]  # fmt: skip
 
 COUNT = click.IntRange(1)
 POSITIVE = click.FloatRange(0, min_open=True)
@@ -263,6 +264,38 @@ def training_options(
         return gathering(command, "training", Training, adding(options))
 
     return decorate
+
+
+class Train(Protocol):
+    """A task's ``train`` to which data, config and what only that task knows are given already."""
+
+    def __call__(
+        self,
+        output: Path,
+        *,
+        licences: Sequence[str],
+        skip_unreadable: bool,
+        device: str,
+        stage: Callable[[str, int, int], None],
+        report: Callable[[Epoch], None],
+        progress: Callable[[Step], None],
+    ) -> ModelEntry:
+        """Train, and give the model."""
+
+
+def run_training(train: Train, training: Training, score: str) -> None:
+    """Train and show how it goes; `score` writes that of an epoch, say ``dev {:.1f} %``."""
+    with Shown(training.epochs, score) as shown:
+        entry = train(
+            training.output,
+            licences=training.licences,
+            skip_unreadable=training.skip_unreadable,
+            device=training.device,
+            stage=shown.stage,
+            report=shown.report,
+            progress=shown.progress,
+        )
+    finish(entry)
 
 
 def gathering(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -10,12 +11,11 @@ from audiocli.cli.options import FOLDER
 from audiocli.cli.train.options import (
     COUNT,
     POSITIVE,
-    Shown,
     TrainCommand,
     Training,
     architecture_option,
     arguments,
-    finish,
+    run_training,
     start_option,
     training_options,
 )
@@ -139,20 +139,8 @@ def separate(
         seconds=training.seconds,
         fit=training.fit_config(),
     )
-    with Shown(training.epochs, "dev {:.2f} dB") as shown:
-        entry = train(
-            data,
-            training.output,
-            config,
-            voices=voices,
-            backings=backings,
-            dev=dev,
-            licences=training.licences,
-            start=start,
-            skip_unreadable=training.skip_unreadable,
-            device=training.device,
-            stage=shown.stage,
-            report=shown.report,
-            progress=shown.progress,
-        )
-    finish(entry)
+    run_training(
+        partial(train, data, config=config, voices=voices, backings=backings, dev=dev, start=start),
+        training,
+        "dev {:.2f} dB",
+    )

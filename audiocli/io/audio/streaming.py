@@ -25,6 +25,7 @@ from audiocli.io.audio.downmix import downmix
 
 __all__ = [
     "Blockwise",
+    "Counted",
     "decoding",
     "give_back_memory",
     "mono",
@@ -66,6 +67,19 @@ def mono(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Iterato
     """Bring a stream to one channel (see :mod:`~audiocli.io.audio.downmix`) and to a rate."""
     for block in resample(downmix(blocks, source_rate), source_rate, target_rate):
         yield block[0]
+
+
+class Counted:
+    """Passes on blocks (samples,), and counts their samples."""
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        self.samples = 0
+        self._blocks = blocks
+
+    def __iter__(self) -> Iterator[Block]:
+        for block in self._blocks:
+            self.samples += len(block)
+            yield block
 
 
 def rechunk(blocks: Iterable[Block], sizes: Iterable[int], channels: int) -> Iterator[Block]:

@@ -12,6 +12,7 @@ import numpy as np
 from audiocli.batch import Callbacks, Progress, Summary
 from audiocli.batch.destination import Destination, settle
 from audiocli.batch.placing import SOUNDS, Export
+from audiocli.dsp.bar_pointer import BarPointer
 from audiocli.errors import FieldError
 from audiocli.io import formats
 from audiocli.io.audio import AudioReader
@@ -19,7 +20,7 @@ from audiocli.io.audio.streaming import decoding
 from audiocli.io.formats import Instants
 from audiocli.nn import models, registry
 from audiocli.tasks import plotting
-from audiocli.tasks.beat_tracker import DEFAULT_MODEL, Beats, BeatTracker, pointer_of
+from audiocli.tasks.beat_tracker import DEFAULT_MODEL, Beats, BeatTracker
 from audiocli.tasks.beats.plot import plot_beats
 from audiocli.tasks.beats.results import TEMPO_FORMATS, TempoOf, TempoResults
 from audiocli.tasks.clicks import write_clicks
@@ -156,7 +157,9 @@ def declare(request: BeatRequest, output: Path | None) -> Declaration[Any]:
     """Say what a request comes to: see :mod:`audiocli.tasks.runner`."""
     models.device(request.device)
     entry = registry.find("beats", request.model)
-    pointer_of(entry, tuple(request.meter) or None, request.tempo_range)
+    models.decoder_of(
+        entry, BarPointer, meters=tuple(request.meter) or None, tempo_range=request.tempo_range
+    )
     place = settle(output, request.form, Instants.kind, "txt")
     return Declaration(
         command="beats",

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiocli.dsp.bar_pointer import tempo_of
 from audiocli.dsp.signals import as_audio, as_blocks, as_rate
-from audiocli.errors import ModelError, UsageError
-from audiocli.io.audio.streaming import mono
+from audiocli.errors import UsageError
+from audiocli.io.audio.streaming import Counted, mono
 from audiocli.io.formats import Segments
 from audiocli.nn import models, registry
 from audiocli.nn.chord_crnn import ChordCRNN
@@ -191,18 +190,8 @@ class ChordRecognizer:
         change: float | None = None,
     ) -> None:
         self.entry = registry.find("chords", model)
-        network = models.load(self.entry, models.device(device))
-        if not isinstance(network, ChordCRNN):
-            raise ModelError(f"{model}: its architecture is not one that recognises chords")
-        self.network = network
-        stored = self.entry.config.get("decoder", {})
-        try:
-            own = Decoder(**stored)
-        except (TypeError, UsageError) as error:
-            raise ModelError(f"{model}: its decoder settings are damaged: {stored}") from error
-        wanted: dict[str, Any] = {"vocabulary": vocabulary, "change": change}
-        given = {name: value for name, value in wanted.items() if value is not None}
-        self.decoder = replace(own, **given)
+        self.network = models.load_as(ChordCRNN, self.entry, models.device(device))
+        self.decoder = models.decoder_of(self.entry, Decoder, vocabulary=vocabulary, change=change)
 
     @property
     def rate(self) -> int:
@@ -231,25 +220,19 @@ class ChordRecognizer:
         What is kept, twelve numbers a frame and the chords, is a few thousandths of the audio.
         """
         rate, checked = as_rate(sample_rate), as_blocks(blocks, "audio")
-        samples = 0
+        signal = Counted(mono(checked, rate, self.rate))
         tones: list[NDArray[np.float16]] = []
-
-        def counted() -> Iterator[Audio]:
-            nonlocal samples
-            for block in mono(checked, rate, self.rate):
-                samples += len(block)
-                yield block
 
         def outputs() -> Iterator[Outputs]:
             config = self.network.frontend.config
-            for logits in in_segments(self.network, config, self.network.of_frames, counted()):
+            for logits in in_segments(self.network, config, self.network.of_frames, signal):
                 found = outputs_of(logits)
                 tones.append(found.tones.astype(np.float16))
                 yield found
 
         changes = self.network.changes.double().cpu().numpy()
         segments = list(decode(outputs(), changes, self.decoder))
-        seconds = samples / self.rate
+        seconds = signal.samples / self.rate
         frame_rate = self.network.frontend.config.frame_rate
         return Chords(
             passages_of(segments, frame_rate, seconds),

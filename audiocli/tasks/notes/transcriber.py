@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from audiocli.dsp.frames import Framer, Framing
 from audiocli.dsp.pitch import Pitch, PitchTracker
 from audiocli.dsp.signals import as_audio, as_blocks, as_rate
-from audiocli.errors import FieldError, ModelError, warn
+from audiocli.errors import FieldError, warn
 from audiocli.io.audio.streaming import mono
 from audiocli.nn import models, registry
 from audiocli.nn.framewise import FramewiseNetwork, activations
@@ -125,10 +125,7 @@ class NoteTranscriber:
         min_duration: float | None = None,
     ) -> None:
         self.entry = registry.find("onsets", model)
-        network = models.load(self.entry, models.device(device))
-        if not isinstance(network, FramewiseNetwork):
-            raise ModelError(f"{model}: its architecture is not one that detects onsets")
-        self.network = network
+        self.network = models.load_as(FramewiseNetwork, self.entry, models.device(device))
         if not 20 <= fmin < fmax <= self.rate / 8:
             raise FieldError(
                 f"{{fmin}} {fmin:g}, {{fmax}} {fmax:g}: must be a range of pitches between 20 and "

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiocli.dsp.signals import as_audio, as_blocks, as_rate
-from audiocli.errors import ModelError, UsageError
+from audiocli.errors import UsageError
 from audiocli.io.audio.streaming import mono
 from audiocli.nn import models, registry
 from audiocli.nn.framewise import FramewiseNetwork, activations
@@ -172,18 +172,10 @@ class OnsetDetector:
         min_gap: float | None = None,
     ) -> None:
         self.entry = registry.find("onsets", model)
-        network = models.load(self.entry, models.device(device))
-        if not isinstance(network, FramewiseNetwork):
-            raise ModelError(f"{model}: its architecture is not one that detects onsets")
-        self.network = network
-        stored = self.entry.config.get("decoder", {})
-        try:
-            own = Decoder(**stored)
-        except (TypeError, UsageError) as error:
-            raise ModelError(f"{model}: its decoder settings are damaged: {stored}") from error
-        wanted = {"threshold": threshold, "combine": combine, "min_gap": min_gap}
-        given = {name: value for name, value in wanted.items() if value is not None}
-        self.decoder = replace(own, **given)
+        self.network = models.load_as(FramewiseNetwork, self.entry, models.device(device))
+        self.decoder = models.decoder_of(
+            self.entry, Decoder, threshold=threshold, combine=combine, min_gap=min_gap
+        )
 
     @property
     def rate(self) -> int:

@@ -70,11 +70,8 @@ class Separator:
         self, model: str = DEFAULT_MODEL, *, device: str = "auto", tta_pitches: int | None = None
     ) -> None:
         self.entry = registry.find("separate", model)
-        network = models.load(self.entry, models.device(device))
-        if not isinstance(network, SeparationNetwork):
-            raise ModelError(f"{model}: its architecture is not one that separates")
-        self.network = network
-        fuse(network)
+        self.network = models.load_as(SeparationNetwork, self.entry, models.device(device))
+        fuse(self.network)
         self.stems = stems_of(self.entry)
         labels = self.entry.config["labels"]
         #: Which of the network's sources are taken as they are: all stems but the rest.
