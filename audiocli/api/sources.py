@@ -19,10 +19,12 @@ from audiocli.dsp.signals import as_audio, as_rate
 from audiocli.errors import UsageError
 from audiocli.io.audio import AudioReader, read
 from audiocli.io.audio.info import printable
+from audiocli.io.audio.streaming import Extremes
 
 __all__ = ["PREVIEW_SECONDS", "Source", "player"]
 
 Audio = NDArray[np.float32]
+Values = NDArray[np.float64]
 
 #: A player holds so much of the beginning, in s: about a megabyte.
 PREVIEW_SECONDS = 60.0
@@ -79,19 +81,14 @@ class Source:
             return self.audio, self.sample_rate
         return read(self.path)
 
-    def envelope(self, columns: int = 2000) -> tuple[NDArray[np.float64], Audio, Audio]:
+    def envelope(self, columns: int = 2000) -> tuple[Values, Values, Values]:
         """Give times in seconds, and the lowest and highest sample around each."""
-        lows, highs, samples, rest = [], [], 0, np.zeros(0, np.float32)
         with self.blocks() as (blocks, rate):
             step = max(1, rate // 100)
+            extremes = Extremes(step)
             for block in blocks:
-                samples += block.shape[1]
-                rest = np.concatenate([rest, block.mean(axis=0)])
-                whole = len(rest) - len(rest) % step
-                pieces, rest = rest[:whole].reshape(-1, step), rest[whole:]
-                lows.append(pieces.min(axis=1))
-                highs.append(pieces.max(axis=1))
-        low, high = np.concatenate(lows), np.concatenate(highs)
+                extremes.push(block.mean(axis=0))
+        low, high = extremes.finish()
         if len(low) > columns:
             width = -(-len(low) // columns)
             starts = np.arange(0, len(low), width)

@@ -20,6 +20,7 @@ from audiocli.errors import UsageError
 from audiocli.io.atomic import write_whole
 from audiocli.io.audio import AudioReader
 from audiocli.io.audio.downmix import downmix
+from audiocli.io.audio.streaming import Extremes
 from audiocli.nn.frontend import Filterbank, FilterbankConfig
 
 if TYPE_CHECKING:
@@ -80,9 +81,8 @@ def overview(path: Path, *, name: str | None = None, columns: int = 16_000) -> O
             rate, (WINDOW,), hop, BANDS, fmin=30.0, fmax=rate / 2, difference=False
         )
         bank = Filterbank(config)
-        lows, highs, images = [], [], []
+        extremes, images = Extremes(hop), []
         pending = np.zeros(WINDOW // 2, np.float32)  # half a window before the first sample
-        rest = np.zeros(0, np.float32)
 
         def look(audio: NDArray[np.float32], *, last: bool = False) -> NDArray[np.float32]:
             count = 1 + (len(audio) - WINDOW) // hop
@@ -96,22 +96,14 @@ def overview(path: Path, *, name: str | None = None, columns: int = 16_000) -> O
             return audio[count * hop :]
 
         for block in downmix(reader.full_range(), rate, quiet=True):
-            mono = block[0]
-            pending = look(np.concatenate([pending, mono]))
-            rest = np.concatenate([rest, mono])
-            whole = len(rest) - len(rest) % hop
-            pieces, rest = rest[:whole].reshape(-1, hop), rest[whole:]
-            lows.append(pieces.min(axis=1))
-            highs.append(pieces.max(axis=1))
+            pending = look(np.concatenate([pending, block[0]]))
+            extremes.push(block[0])
         look(np.concatenate([pending, np.zeros(WINDOW // 2, np.float32)]), last=True)
-    lows.append(rest[:1] if not len(rest) else rest.min(keepdims=True))
-    highs.append(rest[:1] if not len(rest) else rest.max(keepdims=True))
     # The bank gives log10(1 + gain * magnitude); back to magnitude, then to dB.
     magnitude = (10 ** np.concatenate(images, axis=1).astype(np.float64) - 1) / config.gain
     decibels = 20 * np.log10(np.maximum(magnitude, 1e-6))
     frequencies = 700 * (10 ** (np.linspace(*_mel_ends(config), BANDS + 2)[1:-1] / 2595) - 1)
-    low, high = (np.concatenate(part).astype(np.float64) for part in (lows, highs))
-    return Overview(length / rate, hop / rate, low, high, decibels, frequencies)
+    return Overview(length / rate, hop / rate, *extremes.finish(), decibels, frequencies)
 
 
 def _mel_ends(config: FilterbankConfig) -> tuple[float, float]:

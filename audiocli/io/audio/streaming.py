@@ -26,6 +26,7 @@ from audiocli.io.audio.downmix import downmix
 __all__ = [
     "Blockwise",
     "Counted",
+    "Extremes",
     "decoding",
     "give_back_memory",
     "mono",
@@ -67,6 +68,33 @@ def mono(blocks: Iterable[Block], source_rate: int, target_rate: int) -> Iterato
     """Bring a stream to one channel (see :mod:`~audiocli.io.audio.downmix`) and to a rate."""
     for block in resample(downmix(blocks, source_rate), source_rate, target_rate):
         yield block[0]
+
+
+class Extremes:
+    """The lowest and the highest sample of each hop of a stream of one channel."""
+
+    def __init__(self, hop: int) -> None:
+        self.hop = hop
+        self._lows: list[Block] = []
+        self._highs: list[Block] = []
+        self._rest = np.zeros(0, np.float32)
+
+    def push(self, samples: Block) -> None:
+        """Take in the next samples."""
+        joined = np.concatenate([self._rest, samples])
+        whole = len(joined) - len(joined) % self.hop
+        pieces, self._rest = joined[:whole].reshape(-1, self.hop), joined[whole:]
+        self._lows.append(pieces.min(axis=1))
+        self._highs.append(pieces.max(axis=1))
+
+    def finish(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give both, with those of a last hop that is not full."""
+        if len(self._rest):
+            self._lows.append(self._rest.min(keepdims=True))
+            self._highs.append(self._rest.max(keepdims=True))
+        nothing = np.zeros(0)
+        low, high = (np.concatenate([nothing, *part]) for part in (self._lows, self._highs))
+        return low, high
 
 
 class Counted:
