@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+from typing import Protocol
 
 import numpy as np
 import soundfile
@@ -27,6 +28,7 @@ __all__ = [
     "equalise",
     "excerpt",
     "filtered",
+    "varied_images",
     "warp_formants",
 ]
 
@@ -202,3 +204,62 @@ def filtered(
         impulse[0] = 1.0
         spectrum *= fft.rfft(impulse.astype(np.float32), padded)
     return np.asarray(fft.irfft(spectrum, padded)[: len(signal)], np.float32)
+
+
+class ImageAugmentation(Protocol):
+    """How far examples that a filterbank made may be changed."""
+
+    @property
+    def gain(self) -> float:
+        """Softer by up to this many dB."""
+
+    @property
+    def decibels(self) -> float:
+        """Strength of a random equaliser."""
+
+    @property
+    def noise(self) -> float:
+        """Share of examples with noise."""
+
+    @property
+    def mask(self) -> float:
+        """Share of examples in which a range of bands is missing."""
+
+
+def varied_images(
+    images: Tensor, how: ImageAugmentation, rng: np.random.Generator, *, loudest: float
+) -> Tensor:
+    """Change level and colour of what a filterbank gives, add noise, and leave bands out.
+
+    Parameters
+    ----------
+    images : Tensor, shape (batch, channels, bands, frames)
+        ``log10(1 + magnitude)``.
+    how : ImageAugmentation
+    rng : numpy.random.Generator
+    loudest : float
+        Power of ten of the magnitudes of the loudest noise.
+    """
+    if not (how.gain or how.decibels or how.noise or how.mask):
+        return images
+    count, _, bands, _ = images.shape
+    place = np.linspace(0, 1, bands)
+    curves = np.zeros((count, bands))
+    for row in curves:
+        for order in range(1, 5):
+            weight = rng.normal() * how.decibels / np.sqrt(order)
+            row += weight * np.cos(np.pi * order * place + rng.uniform(0, 2 * np.pi))
+        row -= rng.uniform(0, how.gain)
+    factors = torch.from_numpy(10 ** (curves / 20)).float()[:, None, :, None]
+    magnitudes = (10**images - 1) * factors
+    for index in np.flatnonzero(rng.random(count) < how.noise):
+        # Noise of one colour; its magnitudes scatter as those of noise do (Rayleigh).
+        floor = 10 ** (rng.uniform(-1.0, loudest) + place * rng.uniform(-1, 1))
+        scatter = torch.from_numpy(rng.rayleigh(0.8, images.shape[1:])).float()
+        noise = torch.from_numpy(floor).float()[None, :, None] * scatter
+        magnitudes[index] = (magnitudes[index] ** 2 + noise**2).sqrt()
+    varied = torch.log10(1 + magnitudes)
+    for index in np.flatnonzero(rng.random(count) < how.mask):
+        low = int(rng.integers(bands))
+        varied[index, :, low : low + int(rng.integers(bands // 8, bands // 3))] = 0.0
+    return varied

@@ -11,11 +11,15 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
+from torch import Tensor
 
 from audiocli.io.atomic import write_whole
-from audiocli.nn.frontend import FilterbankConfig
+from audiocli.io.audio import AudioReader
+from audiocli.io.audio.streaming import mono
+from audiocli.nn.framewise import in_segments
+from audiocli.nn.frontend import Filterbank, FilterbankConfig
 
-__all__ = ["LIMIT", "bounded", "cached"]
+__all__ = ["LIMIT", "bounded", "cached", "spectrogram"]
 
 #: Bytes that a folder may hold; what was not used for longest goes first.
 LIMIT = 50_000_000_000
@@ -61,6 +65,23 @@ def cached(
     images = compute()
     write_whole(file, lambda part: np.save(part, images), overwrite=True)
     return images
+
+
+def spectrogram(audio: Path, bank: Filterbank, folder: Path | None) -> NDArray[np.float16]:
+    """Give what a front-end makes of a recording: (channels, bands, frames); see :func:`cached`."""
+    config = bank.config
+
+    def flat(signal: Tensor) -> Tensor:
+        return bank.frames(signal).flatten(1, 2)
+
+    def compute() -> NDArray[np.float16]:
+        with AudioReader(audio) as reader:
+            blocks = mono(reader.full_range(1 << 16), reader.info.sample_rate, config.sample_rate)
+            parts = [part.astype(np.float16) for part in in_segments(bank, config, flat, blocks)]
+        columns = np.concatenate(parts).T
+        return np.ascontiguousarray(columns.reshape(config.channels, config.bands, -1))
+
+    return cached(audio, config, folder, compute)
 
 
 def bounded(folder: Path | None, limit: int = LIMIT) -> list[Path]:

@@ -11,14 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiocli.io.audio import AudioReader
-from audiocli.io.audio.streaming import mono
 from audiocli.io.formats import read_beats
-from audiocli.nn.framewise import in_segments
+from audiocli.nn.augment import varied_images
 from audiocli.nn.frontend import Filterbank, FilterbankConfig
 from audiocli.tasks.annotated import Recording
 from audiocli.tasks.evaluation import warn_of_late_times
-from audiocli.tasks.feature_cache import cached
+from audiocli.tasks.feature_cache import spectrogram
 
 __all__ = ["ANNOTATIONS", "AUGMENTATIONS", "Augmentation", "Excerpts", "Take", "examples", "load"]
 
@@ -26,6 +24,7 @@ __all__ = ["ANNOTATIONS", "AUGMENTATIONS", "Augmentation", "Excerpts", "Take", "
 ANNOTATIONS = (".beats", ".csv", ".jams")
 #: Seconds by which a beat may lie behind the end of the audio without a warning: annotators tap on.
 GRACE = 5.0
+LOUDEST_NOISE = 0.7  # of what is added, as the power of ten of its magnitudes
 FLUX = 0.25  # share of examples whose tempo is changed
 
 
@@ -144,24 +143,12 @@ def load(recording: Recording, bank: Filterbank, cache: Path | None = None) -> T
         If a file cannot be read.
     """
     times, positions = read_beats(recording.annotation)
-    images = cached(recording.audio, bank.config, cache, lambda: _features(recording, bank))
+    images = spectrogram(recording.audio, bank, cache)
     warn_of_late_times(times, images.shape[-1] / bank.config.frame_rate, "beats", grace=GRACE)
     # An empty annotation says that there is no beat, and so no downbeat.
     has_bars = positions is not None or not len(times)
     downbeats = times[positions == 1] if positions is not None else np.zeros(0)
     return Take(images, times, downbeats, has_bars, str(recording.folder), recording.title)
-
-
-def _features(recording: Recording, bank: Filterbank) -> NDArray[np.float16]:
-    config = bank.config
-
-    def flat(audio: Tensor) -> Tensor:
-        return bank.frames(audio).flatten(1, 2)
-
-    with AudioReader(recording.audio) as reader:
-        blocks = mono(reader.blocks(1 << 16), reader.info.sample_rate, config.sample_rate)
-        parts = [part.astype(np.float16) for part in in_segments(bank, config, flat, blocks)]
-    return np.ascontiguousarray(np.concatenate(parts).T.reshape(config.channels, config.bands, -1))
 
 
 def examples(
@@ -193,12 +180,10 @@ def examples(
         images.append(image)
         targets.append(target)
     whole = torch.from_numpy(np.stack(images))
-    if form.frontend.difference:
-        # Rises follow from what they are the rise of, so they are computed anew.
-        varied = with_rises(_varied(whole[:, ::2], form.augmentation, rng))
-    else:
-        varied = _varied(whole, form.augmentation, rng)
-    return varied, torch.from_numpy(np.stack(targets))
+    how, rises = form.augmentation, form.frontend.difference
+    varied = varied_images(whole[:, ::2] if rises else whole, how, rng, loudest=LOUDEST_NOISE)
+    # Rises follow from what they are the rise of, so they are computed anew.
+    return with_rises(varied) if rises else varied, torch.from_numpy(np.stack(targets))
 
 
 def with_rises(images: Tensor) -> Tensor:
@@ -246,30 +231,3 @@ def _shifted(image: NDArray[np.float32], bands: int) -> NDArray[np.float32]:
         return image
     index = np.clip(np.arange(image.shape[1]) - bands, 0, image.shape[1] - 1)
     return image[:, index]
-
-
-def _varied(images: Tensor, how: Augmentation, rng: np.random.Generator) -> Tensor:
-    """Change level and colour of images (batch, channels, bands, frames), and add noise."""
-    if not (how.gain or how.decibels or how.noise or how.mask):
-        return images
-    count, _, bands, _ = images.shape
-    place = np.linspace(0, 1, bands)
-    curves = np.zeros((count, bands))
-    for row in curves:
-        for order in range(1, 5):
-            weight = rng.normal() * how.decibels / np.sqrt(order)
-            row += weight * np.cos(np.pi * order * place + rng.uniform(0, 2 * np.pi))
-        row -= rng.uniform(0, how.gain)
-    factors = torch.from_numpy(10 ** (curves / 20)).float()[:, None, :, None]
-    magnitudes = (10**images - 1) * factors
-    for index in np.flatnonzero(rng.random(count) < how.noise):
-        # Noise of one colour; its magnitudes scatter as those of noise do (Rayleigh).
-        floor = 10 ** (rng.uniform(-1.0, 0.7) + place * rng.uniform(-1, 1))
-        scatter = torch.from_numpy(rng.rayleigh(0.8, images.shape[1:])).float()
-        noise = torch.from_numpy(floor).float()[None, :, None] * scatter
-        magnitudes[index] = (magnitudes[index] ** 2 + noise**2).sqrt()
-    varied = torch.log10(1 + magnitudes)
-    for index in np.flatnonzero(rng.random(count) < how.mask):
-        low = int(rng.integers(bands))
-        varied[index, :, low : low + int(rng.integers(bands // 8, bands // 3))] = 0.0
-    return varied

@@ -18,15 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiocli.errors import DataError
-from audiocli.io.audio import AudioReader
-from audiocli.io.audio.streaming import mono
 from audiocli.io.formats import Segments, read_sequence
-from audiocli.nn.framewise import in_segments
+from audiocli.nn.augment import varied_images
 from audiocli.nn.frontend import Filterbank, FilterbankConfig
 from audiocli.tasks.annotated import Recording
 from audiocli.tasks.chords.labels import NO_CHORD, QUALITIES, Chord, parse, template
 from audiocli.tasks.evaluation import warn_of_late_times
-from audiocli.tasks.feature_cache import cached
+from audiocli.tasks.feature_cache import spectrogram
 
 __all__ = [
     "ANNOTATIONS",
@@ -52,6 +50,7 @@ NAMESPACES = ("chord", "chord_harte")
 UNKNOWN = -100
 #: Frames after a recording's end in which its last chord may go on: unknown.
 LINGERS = 15
+LOUDEST_NOISE = 1.0  # of what is added, as the power of ten of its magnitudes
 SEMITONES = 6  # the farthest that examples are transposed
 PITCH_CLASSES = 12
 
@@ -221,7 +220,7 @@ def read_chords(file: Path) -> Segments:
 def load(recording: Recording, bank: Filterbank, cache: Path | None = None) -> Take:
     """Read a recording's chords and its spectrogram, computed or from the cache folder."""
     chords = read_chords(recording.annotation)
-    images = cached(recording.audio, bank.config, cache, lambda: _spectrogram(recording, bank))
+    images = spectrogram(recording.audio, bank, cache)
     seconds = images.shape[-1] / bank.config.frame_rate
     warn_of_late_times(chords.ends, seconds, "chords", grace=GRACE)
     return Take(
@@ -231,18 +230,6 @@ def load(recording: Recording, bank: Filterbank, cache: Path | None = None) -> T
         str(recording.folder),
         recording.title,
     )
-
-
-def _spectrogram(recording: Recording, bank: Filterbank) -> NDArray[np.float16]:
-    config = bank.config
-
-    def flat(audio: Tensor) -> Tensor:
-        return bank.frames(audio).flatten(1, 2)
-
-    with AudioReader(recording.audio) as reader:
-        blocks = mono(reader.full_range(1 << 16), reader.info.sample_rate, config.sample_rate)
-        parts = [part.astype(np.float16) for part in in_segments(bank, config, flat, blocks)]
-    return np.ascontiguousarray(np.concatenate(parts).T.reshape(config.channels, config.bands, -1))
 
 
 def _targets(
@@ -290,7 +277,7 @@ def examples(groups: Sequence[Sequence[Take]], how: Excerpts, rng: np.random.Gen
         np.stack([each[1][index] for each in drawn]).astype(np.int64) for index in range(3)
     )
     return Batch(
-        _varied(images, how, rng),
+        varied_images(images, how.augmentation, rng, loudest=LOUDEST_NOISE),
         torch.from_numpy(_states(roots, qualities)),
         torch.from_numpy(basses),
         torch.from_numpy(_tones(roots, qualities, basses)),
@@ -355,31 +342,3 @@ def _tones(
     sounding[np.arange(PITCH_CLASSES)[None, :, None] == basses[:, None]] = 1.0
     sounding = np.where((roots == PITCH_CLASSES)[:, None], 0.0, sounding)
     return np.where((roots == UNKNOWN)[:, None], np.nan, sounding).astype(np.float32)
-
-
-def _varied(images: Tensor, how: Excerpts, rng: np.random.Generator) -> Tensor:
-    """Change level and colour of images (batch, channels, bands, frames), and add noise."""
-    what = how.augmentation
-    if not (what.gain or what.decibels or what.noise or what.mask):
-        return images
-    count, _, bands, _ = images.shape
-    place = np.linspace(0, 1, bands)
-    curves = np.zeros((count, bands))
-    for row in curves:
-        for order in range(1, 5):
-            weight = rng.normal() * what.decibels / np.sqrt(order)
-            row += weight * np.cos(np.pi * order * place + rng.uniform(0, 2 * np.pi))
-        row -= rng.uniform(0, what.gain)
-    factors = torch.from_numpy(10 ** (curves / 20)).float()[:, None, :, None]
-    magnitudes = (10**images - 1) * factors
-    for index in np.flatnonzero(rng.random(count) < what.noise):
-        # Noise of one colour; its magnitudes scatter as those of noise do (Rayleigh).
-        floor = 10 ** (rng.uniform(-1.0, 1.0) + place * rng.uniform(-1, 1))
-        scatter = torch.from_numpy(rng.rayleigh(0.8, images.shape[1:])).float()
-        noise = torch.from_numpy(floor).float()[None, :, None] * scatter
-        magnitudes[index] = (magnitudes[index] ** 2 + noise**2).sqrt()
-    varied = torch.log10(1 + magnitudes)
-    for index in np.flatnonzero(rng.random(count) < what.mask):
-        low = int(rng.integers(bands))
-        varied[index, :, low : low + int(rng.integers(bands // 8, bands // 3))] = 0.0
-    return varied
