@@ -427,7 +427,9 @@ def test_an_encoder_is_found_beside_its_head(
 ) -> None:
     encoder = save(tmp_path / "runs" / "mine", [], task="encode")
     head = save(tmp_path / "runs" / "headed", ["a", "b"], encoder=encoder, task="classify")
-    assert [ear.entry.folder for ear in encoders_of(registry.open_folder(head))] == [encoder]
+    assert [
+        encoder_part.entry.folder for encoder_part in encoders_of(registry.open_folder(head))
+    ] == [encoder]
     # By paths from inside, too.
     monkeypatch.chdir(tmp_path / "runs")
     assert str(encoders_of(registry.find("classify", "./headed"))[0]) == "mine"
@@ -440,7 +442,7 @@ def test_a_head_takes_two_encoders_side_by_side(tones: Path, tmp_path: Path) -> 
     two = save(tmp_path / "two", [], task="encode", bank=replace(BANK, fmin=300.0))  # other bands
     fitting = heads.Fitting("classify", (str(one), str(two)), AUGMENTATIONS["none"])
     entry = heads.train([tones], tmp_path / "both", fitting, Selection(group="artist"), parts=2)
-    assert [ear.entry.folder for ear in encoders_of(entry)] == [one, two]
+    assert [encoder_part.entry.folder for encoder_part in encoders_of(entry)] == [one, two]
     assert entry.config["arguments"]["inputs"] == 4 * BANK.bands
     networks = [
         load_encoder(registry.open_folder(each), torch.device("cpu")) for each in (one, two)
@@ -802,8 +804,8 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_heads_are_fitted_to_the_minimum() -> None:
     rng = np.random.default_rng(0)
     pooled = rng.normal(size=(60, 3)).astype(np.float32) * 10 + 4
-    truth = (pooled[:, 0] + rng.normal(size=60) * 5 > 4).astype(int)
-    targets, weights = np.eye(2, dtype=np.float32)[truth], np.ones(60, np.float32)
+    classes = (pooled[:, 0] + rng.normal(size=60) * 5 > 4).astype(int)
+    targets, weights = np.eye(2, dtype=np.float32)[classes], np.ones(60, np.float32)
     for task in ("classify", "tag"):
         head = Head(BANK, inputs=3, num_outputs=2)
         heads.fit_head(head, pooled, targets, task, 0.01, weights)
@@ -814,7 +816,7 @@ def test_heads_are_fitted_to_the_minimum() -> None:
         )
         # From other weights to the same answers: there is one minimum.
         np.testing.assert_allclose(probable(logits, task), probable(others, task), atol=0.01)
-        assert (logits.argmax(axis=1) == truth).mean() > 0.85
+        assert (logits.argmax(axis=1) == classes).mean() > 0.85
         # A free bias makes the mean probability the share of the label.
         assert probable(logits, task).mean(axis=0) == pytest.approx(targets.mean(axis=0), abs=1e-3)
 
@@ -822,8 +824,8 @@ def test_heads_are_fitted_to_the_minimum() -> None:
 def test_heads_may_hear_means_alone() -> None:
     rng = np.random.default_rng(0)
     pooled = rng.normal(size=(60, 6)).astype(np.float32) + 2
-    truth = (pooled[:, 0] + pooled[:, 3] > 4).astype(int)  # one mean, one deviation
-    targets, weights = np.eye(2, dtype=np.float32)[truth], np.ones(60, np.float32)
+    classes = (pooled[:, 0] + pooled[:, 3] > 4).astype(int)  # one mean, one deviation
+    targets, weights = np.eye(2, dtype=np.float32)[classes], np.ones(60, np.float32)
     whole, means, alone = (Head(BANK, inputs=size, num_outputs=2) for size in (6, 6, 3))
     heads.fit_head(whole, pooled, targets, "classify", 0.01, weights)
     heads.fit_head(means, pooled, targets, "classify", 0.01, weights, added=[np.arange(3)])
@@ -838,8 +840,8 @@ def test_heads_may_use_how_high_features_reach() -> None:
     pooled = rng.normal(size=(60, 6)).astype(np.float32) * [1, 1, 1, 4, 4, 4] + 2
     pooled = pooled.astype(np.float32)
     sums = pooled[:, :3] + pooled[:, 3:]
-    truth = (sums[:, 0] > 4).astype(int)
-    targets, weights = np.eye(2, dtype=np.float32)[truth], np.ones(60, np.float32)
+    classes = (sums[:, 0] > 4).astype(int)
+    targets, weights = np.eye(2, dtype=np.float32)[classes], np.ones(60, np.float32)
     both, alone = (Head(BANK, inputs=size, num_outputs=2) for size in (6, 3))
     halves = [np.arange(3), np.arange(3, 6)]
     for whiten in (0.0, 0.4):
@@ -896,12 +898,12 @@ def test_stretches_of_one_step_are_heard_as_clips_of_one_step(tmp_path: Path) ->
 def test_whitening_spares_what_differs_within_classes(task: str) -> None:
     """Two features share a large nuisance: their difference tells the class."""
     rng = np.random.default_rng(0)
-    truth = np.arange(200) % 2
+    classes = np.arange(200) % 2
     nuisance = 5 * rng.normal(size=(200, 1))
     signs = np.array([1.0, -1.0])
-    pooled = nuisance + signs * (2 * truth[:, None] - 1) + 0.5 * rng.normal(size=(200, 2))
+    pooled = nuisance + signs * (2 * classes[:, None] - 1) + 0.5 * rng.normal(size=(200, 2))
     pooled = pooled.astype(np.float32)
-    targets, weights = np.eye(2, dtype=np.float32)[truth], np.ones(200, np.float32)
+    targets, weights = np.eye(2, dtype=np.float32)[classes], np.ones(200, np.float32)
     lean = []
     for whiten in (0.0, 0.5, 0.95):
         head = Head(BANK, inputs=2, num_outputs=2)
@@ -939,11 +941,13 @@ def test_cross_validation_scores_each_clip_once(tones: Path, tmp_path: Path, nam
 
 def test_calibration_is_that_of_the_held_out_clips() -> None:
     rng = np.random.default_rng(0)
-    truth = rng.integers(0, 2, 4000)
-    sure = np.where(rng.random(4000) < 0.8, 1, -1) * np.where(truth == 1, 1, -1)
+    classes = rng.integers(0, 2, 4000)
+    sure = np.where(rng.random(4000) < 0.8, 1, -1) * np.where(classes == 1, 1, -1)
     logits = np.stack([-sure, sure], 1).astype(np.float32) * 5  # says 0.99995, right in 0.8
     groups = [str(index) for index in range(4000)]
-    decoder, scores = chosen_scores(logits, np.eye(2, dtype=np.float32)[truth], "classify", groups)
+    decoder, scores = chosen_scores(
+        logits, np.eye(2, dtype=np.float32)[classes], "classify", groups
+    )
     assert probable(logits / decoder["temperature"], "classify").max() == pytest.approx(
         0.8, abs=0.02
     )
@@ -951,7 +955,7 @@ def test_calibration_is_that_of_the_held_out_clips() -> None:
     found = {score["metric"]: score["value"] for score in scores}
     assert found["accuracy"] == pytest.approx(80, abs=2)
     assert found["expected calibration error"] < 1
-    decoder, scores = chosen_scores(logits, np.eye(2, dtype=np.float32)[truth], "tag", groups[:])
+    decoder, scores = chosen_scores(logits, np.eye(2, dtype=np.float32)[classes], "tag", groups[:])
     assert scores[0]["metric"] == "ROC AUC" and scores[0]["value"] == pytest.approx(80, abs=2)
     assert 0.2 < decoder["threshold"] <= 0.6
 

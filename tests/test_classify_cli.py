@@ -158,10 +158,10 @@ def test_prints_the_best_label(run: Run, songs: list[str]) -> None:
 
 
 def test_artist_speech_and_event_are_other_names(run: Run, songs: list[str]) -> None:
-    for task, asked in (("artist", ["singer"]), ("speech", ["keywords"]),
+    for task, answering in (("artist", ["singer"]), ("speech", ["keywords"]),
                         ("event", ["audioset"]), ("genre", ["genre-tags"])):  # fmt: skip
         done = run("classify", "--task", task, "b.wav", "--format", "json")
-        assert list(json.loads(done.out)["tasks"]) == asked
+        assert list(json.loads(done.out)["tasks"]) == answering
     lines = run("classify", *TWO, "b.wav").out.splitlines()
     assert [line.split("\t")[::2] for line in lines] == [["two", "keywords"], ["two", "singer"]]
     lines = run("classify", *TWO, "a.wav", "b.wav", "-q").out.splitlines()

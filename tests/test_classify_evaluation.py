@@ -1,4 +1,4 @@
-"""``audiocli evaluate classify`` and ``tag``: truths by hand, and as a user meets them."""
+"""``audiocli evaluate classify`` and ``tag``: references by hand, and as a user meets them."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def model(tmp_path: Path) -> Path:
 
 def trained_on(model: Path, group: str | None, groups: Sequence[str]) -> None:
     entry = registry.open_folder(model)
-    facts = {"data": [], "group": group, "groups": list(groups), "split": "judged on part 0 of 5"}
+    facts = {"data": [], "group": group, "groups": list(groups), "split": "scored on part 0 of 5"}
     registry.write_config(model, {**entry.config, "training": facts})
 
 
@@ -287,7 +287,7 @@ def test_overlapping_groups_are_refused(run: Run, data: Path, model: Path) -> No
     done = run(*words, "--record", "nothing")
     assert (done.status, done.out) == (2, "")
     for part in ("4 of 6 clips", "tones/low-1.wav", "by bob", "--only", "--fold",
-                 "--allow-overlap", "judged on part 0 of 5"):  # fmt: skip
+                 "--allow-overlap", "scored on part 0 of 5"):  # fmt: skip
         assert part in done.err
     assert run(*words, "--only", "by=ann").status == 0
     done = run(*words, "--allow-overlap", "--record", "all", "--format", "json")
@@ -314,11 +314,11 @@ def test_data_without_the_column_is_told_by_titles() -> None:
 
 
 def test_what_the_encoder_was_trained_on_counts_too(tmp_path: Path, data: Path) -> None:
-    encoder = save(tmp_path / "shelf" / "encode" / "ears", [])
+    encoder = save(tmp_path / "shelf" / "encode" / "tones", [])
     head = save(tmp_path / "shelf" / "classify" / "head", encoder=encoder)
     assert evaluate([data], "classify", str(head)).scores.measures[0].value == pytest.approx(5 / 6)
     trained_on(encoder, "by", ["cat"])
-    with pytest.raises(UsageError, match="2 of 6 clips .* ears was trained on by cat"):
+    with pytest.raises(UsageError, match="2 of 6 clips .* tones was trained on by cat"):
         evaluate([data], "classify", str(head))
 
 
@@ -357,9 +357,9 @@ def test_tags(run: Run, tmp_path: Path) -> None:
     assert total["clips"] == 5 and 0 < total["f_measure"] < 1
     assert [row["label"] for row in result["files"][1:3]] == ["low;mid", "mid"]
     guesses = [set(row["guess"].split(";")) for row in result["files"]]
-    truth = [set(row["label"].split(";")) for row in result["files"]]
-    hits = sum(len(one & other) for one, other in zip(guesses, truth, strict=True))
-    count = sum(len(one - {""}) + len(other) for one, other in zip(guesses, truth, strict=True))
+    reference = [set(row["label"].split(";")) for row in result["files"]]
+    hits = sum(len(one & other) for one, other in zip(guesses, reference, strict=True))
+    count = sum(len(one - {""}) + len(other) for one, other in zip(guesses, reference, strict=True))
     assert total["f_measure"] == pytest.approx(2 * hits / count, abs=1e-4)
     table = run(*words, "--format", "csv").rows
     assert list(table[0]) == ["file", "label", "guess", "probability", "f"]
@@ -375,18 +375,18 @@ def test_tags_agree_with_scikit_learn() -> None:
     from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
     random = np.random.default_rng(0)
-    truth = random.random((40, 5)) < 0.4
-    said = np.clip(0.3 * truth + 0.7 * random.random((40, 5)), 0, 1)
+    reference = random.random((40, 5)) < 0.4
+    said = np.clip(0.3 * reference + 0.7 * random.random((40, 5)), 0, 1)
     labels = list("abcde")
     clips = [
         LabelledClip(Path(str(row)), str(row), Path("d"), tuple(np.array(labels)[has]))
-        for row, has in enumerate(truth)
+        for row, has in enumerate(reference)
     ]
     scores = measures.score_tags(clips, said, labels, 0.5, [str(row // 2) for row in range(40)])
     area, precision, f, _ = (each.value for each in scores.measures)
-    assert area == pytest.approx(roc_auc_score(truth, said))
-    assert precision == pytest.approx(average_precision_score(truth, said))
-    assert f == pytest.approx(f1_score(truth, said >= 0.5, average="micro"), abs=1e-4)
+    assert area == pytest.approx(roc_auc_score(reference, said))
+    assert precision == pytest.approx(average_precision_score(reference, said))
+    assert f == pytest.approx(f1_score(reference, said >= 0.5, average="micro"), abs=1e-4)
     assert scores.measures[0].low < area < scores.measures[0].high
 
 

@@ -1,4 +1,4 @@
-"""Measures of labels and probabilities: known truths, properties, scikit-learn as the oracle."""
+"""Measures of labels and probabilities: known answers, properties, scikit-learn as the oracle."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def guesses(seed: int, clips: int = 40) -> tuple[np.ndarray, np.ndarray]:
 
 
 def tags(seed: int, clips: int = 40, labels: int = 5) -> tuple[np.ndarray, np.ndarray]:
-    """Truth and scores, with many ties."""
+    """Targets and scores, with many ties."""
     random = np.random.default_rng(seed)
     return random.random((clips, labels)) < 0.3, random.integers(0, 10, (clips, labels)) / 10
 

@@ -128,7 +128,7 @@ def test_the_level_says_nothing(name: str, arguments: dict[str, Any], stride: in
     with torch.no_grad():
         one, other, near = network(audio), network(0.25 * audio), network(audio.flip(1))
     assert torch.allclose(one, other, atol=1e-5)
-    assert not torch.allclose(one, near, atol=1e-5)  # it does listen
+    assert not torch.allclose(one, near, atol=1e-5)  # it does make a difference
 
 
 @EACH
@@ -317,7 +317,7 @@ def test_segments_of_a_long_stream_hardly_show(
     monkeypatch.setattr(clipwise, "SEGMENT", 0.8)
     monkeypatch.setattr(clipwise, "CONTEXT", 0.4)
     parts = list(steps_of_stream(network, pieces(audio, [1000, 7, 20_000])))
-    # What hears nothing around a step gives the last segment before it knows what is left.
+    # A network without context around a step gives the last segment before it knows what is left.
     some = (4, 5) if samples < 32_000 else (5, 6) if network.alone else (5,)
     assert len(parts) in some
     found = np.concatenate(parts)
@@ -369,24 +369,24 @@ def test_a_long_stream_is_kept_in_part_only(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(clipwise, "SEGMENT", 0.5)
     monkeypatch.setattr(clipwise, "CONTEXT", 0.1)
     network = small(*SMALL[0][:2])
-    heard: list[int] = []
+    lengths: list[int] = []
     compute = network.embed_frames
 
     def watch(audio: Tensor) -> Tensor:
-        heard.append(audio.shape[1])
+        lengths.append(audio.shape[1])
         return compute(audio)
 
     monkeypatch.setattr(network, "embed_frames", watch)
     steps = streamed(network, pieces(noise(80_000).numpy(), [500]))
-    assert len(steps) == 101 and len(heard) == 20
-    assert max(heard) <= (0.5 + 2 * 0.1) * RATE + BANK.n_fft
+    assert len(steps) == 101 and len(lengths) == 20
+    assert max(lengths) <= (0.5 + 2 * 0.1) * RATE + BANK.n_fft
 
 
 # Windows shorter than their transforms
 
 
 def test_a_short_window_hears_what_a_short_transform_does() -> None:
-    """Zeros around a window refine the bins: twice as many of them hear the same tone."""
+    """Zeros around a window refine the bins: twice as many of them hold the same tone."""
     tone = torch.sin(2 * torch.pi * 1000 * torch.arange(4000) / RATE)
     plain = FilterbankConfig(RATE, (256,), 80, 12, fmax=4000.0, difference=False)
     padded = FilterbankConfig(
@@ -408,8 +408,8 @@ def test_a_short_window_places_a_click_as_exactly() -> None:
     config = FilterbankConfig(
         RATE, (1024,), 40, 12, fmax=4000.0, difference=False, win_lengths=(128,)
     )
-    heard = torch.nonzero(Filterbank(config)(click)[0].amax(dim=(0, 1)) > 1e-3).flatten()
-    assert heard.tolist() == [49, 50, 51]  # within half a window, around frame 2000 / 40
+    reached = torch.nonzero(Filterbank(config)(click)[0].amax(dim=(0, 1)) > 1e-3).flatten()
+    assert reached.tolist() == [49, 50, 51]  # within half a window, around frame 2000 / 40
 
 
 def test_the_fingerprint_tells_windows_apart() -> None:
@@ -481,14 +481,14 @@ def test_long_images_go_through_the_first_layers_in_pieces(strides: list[int], f
     network = small("clip-mobile", arguments, num_outputs=0, bank=replace(BANK, bands=32))
     assert isinstance(network, ClipMobile)
     images = torch.from_numpy(np.random.default_rng(0).random((2, 1, 32, frames), np.float32))
-    heard: list[int] = []
+    lengths: list[int] = []
     network.layers[0].register_forward_hook(
-        lambda layer, inputs, _: heard.append(inputs[0].size(2))
+        lambda layer, inputs, _: lengths.append(inputs[0].size(2))
     )
     with torch.no_grad():
         found = network.features(images)
-        assert len(heard) > 1 and max(heard) < frames
+        assert len(lengths) > 1 and max(lengths) < frames
         missing = -frames % network.stride
         maps = nn.functional.pad(images, (0, missing, 0, 0), mode="replicate").transpose(2, 3)
         torch.testing.assert_close(found, network.layers(maps).mean(dim=3))
-    assert len(heard) == 1 + -(-frames // 768)
+    assert len(lengths) == 1 + -(-frames // 768)

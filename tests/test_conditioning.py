@@ -273,7 +273,7 @@ def test_nothing_of_this_costs_decibels(
 
 def test_one_loud_second_costs_no_decibels(separator: Separator, song: tuple[Audio, Audio]) -> None:
     vocals, accompaniment = (each / 30 for each in song)
-    end = 5 * RATE  # what is next to the loud second is masked for the ear, too
+    end = 5 * RATE  # what is next to the loud second is masked by it
     loud = accompaniment.copy()
     loud[:, 6 * RATE :] = np.random.default_rng(0).normal(scale=0.3, size=(2, RATE))
     errors = [

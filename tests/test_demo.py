@@ -23,7 +23,7 @@ from audiocli.demo import song as demo
 from audiocli.errors import UsageError
 
 PARTS = ("vocals", "bass", "chords", "drums")
-TRUTH = ("song.wav", "song.onsets", "song.lab", "song.beats", "song.json")
+REFERENCE = ("song.wav", "song.onsets", "song.lab", "song.beats", "song.json")
 
 
 @pytest.fixture(scope="module")
@@ -324,7 +324,7 @@ def test_files_hold_the_truth(song: DemoSong, folder: Path) -> None:
 def test_returns_every_file_and_leaves_no_other(composed: DemoSong, tmp_path: Path) -> None:
     written = write_demo(tmp_path)
     assert sorted(written) == sorted(path for path in tmp_path.rglob("*") if path.is_file())
-    assert {path.name for path in written} == {*TRUTH, "accompaniment.wav"} | {
+    assert {path.name for path in written} == {*REFERENCE, "accompaniment.wav"} | {
         f"{part}.wav" for part in PARTS
     }
 

@@ -24,13 +24,13 @@ NAME = f"net-{SUM[:8]}.th"
 
 @dataclass
 class Site:
-    """What the server does, and what it was asked."""
+    """What the server does, and what was requested of it."""
 
     url: str = ""
     ranges: bool = True
     cut: int | None = None  # the connection ends after so many bytes
     content: bytes = CONTENT
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
 
     def file(self, name: str = NAME, pin: str = SUM[:8]) -> Checkpoint:
         return Checkpoint(f"{self.url}/models/{name}", pin, len(CONTENT))
@@ -45,8 +45,8 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             wanted = self.headers.get("Range")
-            state.asked.append((self.path, wanted))
-            # A proxy is asked for whole addresses.
+            state.requests.append((self.path, wanted))
+            # A proxy is given whole addresses.
             if not urlsplit(self.path).path.endswith(NAME):
                 self.send_error(404)
                 return
@@ -98,7 +98,7 @@ def test_a_file_comes_whole(site: Site, tmp_path: Path, pin: str) -> None:
     assert [each.name for each in path.parent.iterdir()] == [NAME]
     # What is there and right is not fetched again.
     fetch(file, tmp_path / "new")
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
 
 
 def test_it_goes_on_where_it_broke_off(site: Site, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_it_goes_on_where_it_broke_off(site: Site, tmp_path: Path) -> None:
     assert partial.read_bytes() == CONTENT[:100_000]
     site.cut = None
     assert fetch(site.file(), tmp_path).read_bytes() == CONTENT
-    assert [wanted for _, wanted in site.asked] == [None, "bytes=100000-"]
+    assert [wanted for _, wanted in site.requests] == [None, "bytes=100000-"]
     assert not partial.exists()
 
 
@@ -117,7 +117,7 @@ def test_a_server_that_knows_no_ranges_begins_anew(site: Site, tmp_path: Path) -
     (tmp_path / f"{NAME}.part").write_bytes(CONTENT[:50_000])
     site.ranges = False
     assert fetch(site.file(), tmp_path).read_bytes() == CONTENT
-    assert site.asked[0][1] == "bytes=50000-"
+    assert site.requests[0][1] == "bytes=50000-"
 
 
 def test_an_interrupted_file_that_was_whole_already(site: Site, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_without_a_network_one_line_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
-    # Port 9 of this machine, where nothing listens; and a name that never exists (RFC 2606).
+    # Port 9 of this machine, which is closed; and a name that never exists (RFC 2606).
     for url in ("http://127.0.0.1:9/a.th", "http://nowhere.invalid/a.th"):
         message = refused(Checkpoint(url, SUM, 1), tmp_path)
         assert message.startswith(f"{url}: cannot be fetched (")
@@ -164,7 +164,7 @@ def test_a_proxy_of_the_environment_is_used(
     monkeypatch.delenv("NO_PROXY", raising=False)
     file = Checkpoint(f"http://weights.invalid/far/{NAME}", SUM, 1)
     assert fetch(file, tmp_path).read_bytes() == CONTENT
-    assert site.asked == [(f"http://weights.invalid/far/{NAME}", None)]
+    assert site.requests == [(f"http://weights.invalid/far/{NAME}", None)]
 
 
 def test_an_interrupt_keeps_what_came(site: Site, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_an_interrupt_keeps_what_came(site: Site, tmp_path: Path) -> None:
     kept = (tmp_path / f"{NAME}.part").read_bytes()
     assert 100_000 < len(kept) < len(CONTENT)
     assert fetch(site.file(), tmp_path).read_bytes() == CONTENT
-    assert site.asked[-1][1] == f"bytes={len(kept)}-"
+    assert site.requests[-1][1] == f"bytes={len(kept)}-"
 
 
 def test_a_full_disk_is_one_line(
@@ -230,7 +230,7 @@ def test_a_damaged_mirror_is_left_alone(tmp_path: Path) -> None:
 def test_a_mirror_at_an_address(site: Site, tmp_path: Path, end: str) -> None:
     file = Checkpoint(f"http://nowhere.invalid/far/{NAME}", SUM, 1)
     assert fetch(file, tmp_path, mirror=f"{site.url}/mine{end}").read_bytes() == CONTENT
-    assert site.asked == [(f"/mine/{NAME}", None)]
+    assert site.requests == [(f"/mine/{NAME}", None)]
 
 
 def test_a_mirror_at_a_file_address(tmp_path: Path) -> None:
@@ -268,8 +268,8 @@ def test_what_is_offered_is_pinned(name: str) -> None:
 def test_a_transformer_gets_what_it_was_trained_on() -> None:
     for name in ("htdemucs", "htdemucs_ft"):
         cut = {k: round(v * 44_100) for k, v in CATALOGUE[name].decoder.items()}
-        heard = cut["segment_seconds"] + cut["fade_seconds"] + 2 * cut["context_seconds"]
-        assert heard == 343_980  # 39/5 s
+        needed = cut["segment_seconds"] + cut["fade_seconds"] + 2 * cut["context_seconds"]
+        assert needed == 343_980  # 39/5 s
 
 
 def test_hints() -> None:

@@ -199,9 +199,9 @@ def test_deltas_of_a_stream_are_those_of_the_whole(sizes: list[int], mode: Any) 
     ends = np.cumsum([sizes[0] + (4 if mode == "nearest" else 0), *sizes[1:]])[:-1]
     kept, out = padded[:0], []
     for block in np.split(padded, ends):
-        heard = np.concatenate([kept, block])
-        out.append(delta(heard, mode="valid"))
-        kept = heard[max(len(heard) - 8, 0) :]
+        joined = np.concatenate([kept, block])
+        out.append(delta(joined, mode="valid"))
+        kept = joined[max(len(joined) - 8, 0) :]
     slopes = np.concatenate(out)
     if mode == "interp":
         slopes = np.pad(slopes, [(4, 4), (0, 0)], mode="edge")

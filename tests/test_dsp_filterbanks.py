@@ -1,4 +1,4 @@
-"""Scales of hearing and filterbanks: librosa's, HTK's and the PLP paper's numbers."""
+"""Perceptual scales and filterbanks: librosa's, HTK's and the PLP paper's numbers."""
 
 from __future__ import annotations
 

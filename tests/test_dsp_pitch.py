@@ -50,13 +50,13 @@ def noise(level: float, seed: int = 0) -> Floats:
     return np.asarray(level * np.random.default_rng(seed).normal(size=len(TIME)))
 
 
-def truth(f0: Floats, frames: int) -> Floats:
+def reference_f0(f0: Floats, frames: int) -> Floats:
     return f0[np.minimum(np.arange(frames) * HOP, len(f0) - 1)]
 
 
 def cents(f0: Floats, reference: Floats) -> Floats:
     """Compare where the frames are full: not over the ends of the signal."""
-    return np.asarray(np.abs(1200 * np.log2(f0 / truth(reference, len(f0)))))[3:-3]
+    return np.asarray(np.abs(1200 * np.log2(f0 / reference_f0(reference, len(f0)))))[3:-3]
 
 
 def steady(f0: float) -> Floats:
@@ -159,13 +159,13 @@ def test_notes_are_voiced_and_rests_are_not() -> None:
     f0 = 440 * 2 ** ((np.array([60, 67, 72, 48])[note] - 69) / 12)
     plays = (TIME * 2) % 1 < 0.6
     found = pyin(cut(tones(f0, [1, 0.5, 0.3]) * plays + noise(0.002)), RATE, FMIN, FMAX, HOP)
-    # Frames reach 46 ms to each side: judge where they hold nothing else.
+    # Frames reach 46 ms to each side: compare where they hold nothing else.
     place = np.arange(len(found.f0)) * HOP / RATE % 0.5
     inside, rests = (place > 0.05) & (place < 0.25), (place > 0.35) & (place < 0.45)
     assert min(inside.sum(), rests.sum()) > 12
     assert found.voiced[inside].all()
     assert not found.voiced[rests].any()
-    error = 1200 * np.log2(found.f0[inside] / truth(f0, len(found.f0))[inside])
+    error = 1200 * np.log2(found.f0[inside] / reference_f0(f0, len(found.f0))[inside])
     assert np.abs(error).max() < 3
     assert ((found.f0 > 0) == found.voiced).all()
 
@@ -191,7 +191,7 @@ def test_half_the_rate_is_half_the_pitch() -> None:
 def test_a_glide_is_heard_neither_early_nor_late() -> None:
     f0 = 200 * 2 ** (TIME / 2)  # half an octave a second
     found, _ = yin(cut(tones(f0, [1, 0.5, 0.2])), RATE, FMIN, FMAX)
-    signed = 1200 * np.log2(found / truth(f0, len(found)))[3:-3]
+    signed = 1200 * np.log2(found / reference_f0(f0, len(found)))[3:-3]
     assert np.abs(signed).max() < 2  # a frame that is late by 10 ms would be 6 cents flat
 
 

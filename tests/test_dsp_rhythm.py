@@ -116,7 +116,7 @@ def test_onsets_are_where_they_were_put() -> None:
     frames = pick_onsets(onset_envelope(log_mel(signal)), RATE, HOP)
     found = frames[frames > 4] * HOP / RATE  # the noise begins, too
     assert len(found) == len(times)
-    # A centred frame hears an onset up to half its length ahead.
+    # A centred frame holds an onset up to half its length ahead.
     assert np.abs(found - times + 0.02).max() < 0.04
 
 

@@ -28,7 +28,7 @@ from audiocli.tasks.separate import Separator, separate_files
 
 RATE = 44_100
 SOURCES = ["drums", "bass", "other", "vocals"]
-#: How the files are cut here: half a second at a time, which is all the tiny transformer hears.
+#: How the files are cut here: half a second at a time, as much as the tiny transformer takes.
 CUT = {"segment_seconds": 0.3, "context_seconds": 0.05, "fade_seconds": 0.1}
 LONGER = {"segment_seconds": 1.0, "context_seconds": 0.5, "fade_seconds": 0.1}
 TINY: dict[str, dict[str, Any]] = {
@@ -118,7 +118,7 @@ def pinned(file: Path, name: str) -> str:
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Path]]:
-    """Install tiny models under the names of the large ones, each when it is asked for."""
+    """Install tiny models under the names of the large ones, each when it is needed."""
     folder = tmp_path_factory.mktemp("external")
     mirror = folder / "mirror"
     mirror.mkdir()
@@ -257,7 +257,7 @@ def test_it_is_what_demucs_computes(name: str, shelf: Callable[[str], Path]) -> 
     with torch.inference_mode():
         assert torch.allclose(network.separate(audio), expected, atol=1e-5)
     assert expected.std() > 1e-3
-    # Longer than a transformer hears: pieces overlap as they do in the package.
+    # Longer than what a transformer takes: pieces overlap as they do in the package.
     if kind == "HTDemucs":
         longer = torch.from_numpy(song(2, RATE + 17))
         expected = apply.apply_model(bag, longer[None], shifts=0, split=True, overlap=0.25)[0]

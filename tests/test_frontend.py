@@ -75,7 +75,7 @@ def test_magnitudes_are_those_of_librosa(window: str) -> None:
     config = StftConfig(n_fft=512, hop_length=128, window=window)
     audio = noise(128 * 40).numpy()
     phase = np.pi * (np.arange(512) + 0.5) / 512
-    truth = librosa.stft(
+    reference = librosa.stft(
         audio,
         n_fft=512,
         hop_length=128,
@@ -83,7 +83,7 @@ def test_magnitudes_are_those_of_librosa(window: str) -> None:
         center=True,
         pad_mode="constant",
     )
-    np.testing.assert_allclose(Stft(config)(torch.from_numpy(audio)).numpy(), truth, atol=1e-4)
+    np.testing.assert_allclose(Stft(config)(torch.from_numpy(audio)).numpy(), reference, atol=1e-4)
 
 
 def test_a_sine_stands_in_its_bin() -> None:

@@ -301,7 +301,7 @@ def test_resume_tells_weights_apart(run: Run, music: Path, trained: Path, tmp_pa
 
 
 def test_any_network_embeds(music: Path, tmp_path: Path) -> None:
-    """Also a separation network, which hears every recording at one level."""
+    """Also a separation network, which gets every recording at one level."""
     name, arguments = "conv-drnn", {"channels": [4, 6], "num_recurrent": 1}
     torch.manual_seed(0)
     network = models.build(name, StftConfig(RATE, 256, 128), arguments)
@@ -463,7 +463,7 @@ def test_an_encoder_of_clips_gives_its_steps() -> None:
     blocks = [rng.normal(size=(1, 16_000)).astype(np.float32) * 0.1 for _ in range(45)]
     steps = np.concatenate(list(embedder.frames(blocks, 16_000)))
     assert embedder.frame_rate == 6.25
-    assert steps.shape == (282, 512)  # 45 s, more than the network hears at once
+    assert steps.shape == (282, 512)  # 45 s, more than the network takes at once
     whole = torch.from_numpy(np.concatenate(blocks[:10], axis=1))
     with torch.inference_mode():
         expected = embedder.network.embed(whole)[0].numpy().T

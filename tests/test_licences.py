@@ -73,5 +73,5 @@ def test_models_list_by_licence() -> None:
     assert set().union(*found.values()) == shipped
     assert "classify/audioset" in found["permissive"]
     assert "classify/genre" in found["research"]  # of Emotify, on an encoder under ISC
-    assert "classify/speaker" in found["research"]  # its encoder heard MIR-1K
+    assert "classify/speaker" in found["research"]  # its encoder was trained on MIR-1K
     assert CliRunner().invoke(cli, ["models", "list", "--licence", "free"]).exit_code == 2

@@ -54,7 +54,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("conv-drnn", {"cell": "gru", "bidirectional": False, "channels": [3, 5, 7]}),
     ("stereo-drnn", {"num_sources": 4, "bands": [[32, 4]]}),
 ]
-#: Channels that a network hears together, between the batch and the samples.
+#: Channels that a network takes together, between the batch and the samples.
 CHANNELS = {"stereo-drnn": (2,)}
 FRONTEND = StftConfig(n_fft=256, hop_length=128)
 BANK = FilterbankConfig(8000, (128, 256), 80, 12, fmax=4000.0)
@@ -257,10 +257,10 @@ def test_parameters_are_counted() -> None:
 
 def save(name: str, folder: Path, *, half: bool = False) -> tuple[nn.Module, registry.ModelEntry]:
     network: Any = any_small(name, seed=1)
-    heard = noise(2, *CHANNELS.get(name, ()), 300 if name == "head" else 4000)
-    network.calibrate(network.stft(heard).abs() if name in NAMES else heard)
+    inputs = noise(2, *CHANNELS.get(name, ()), 300 if name == "head" else 4000)
+    network.calibrate(network.stft(inputs).abs() if name in NAMES else inputs)
     with torch.no_grad():
-        network.train()(heard)  # fills the running statistics
+        network.train()(inputs)  # fills the running statistics
     config = {
         "task": "separate",
         "architecture": name,
@@ -283,9 +283,9 @@ def test_saved_and_loaded_is_the_same(name: str, tmp_path: Path) -> None:
     for weight, value in network.state_dict().items():
         assert state[weight].dtype == value.dtype
         assert torch.equal(state[weight], value), weight
-    heard = noise(2, *CHANNELS.get(name, ()), 300 if name == "head" else 3000)
+    inputs = noise(2, *CHANNELS.get(name, ()), 300 if name == "head" else 3000)
     with torch.no_grad():
-        assert torch.equal(again(heard), network(heard))
+        assert torch.equal(again(inputs), network(inputs))
     assert (entry.name, entry.config["name"]) == ("tiny", "tiny")
     assert entry.config["parameters"] == models.parameter_count(network)
     assert sorted(path.name for path in entry.folder.iterdir()) == [
@@ -305,9 +305,9 @@ def test_half_precision_is_half_the_size_and_nearly_the_same(name: str, tmp_path
     for weight, value in network.state_dict().items():
         assert state[weight].dtype == value.dtype
         assert torch.allclose(state[weight], value, rtol=1e-2, atol=1e-2), weight
-    heard = noise(2, *CHANNELS.get(name, ()), 300 if name == "head" else 3000)
+    inputs = noise(2, *CHANNELS.get(name, ()), 300 if name == "head" else 3000)
     with torch.no_grad():
-        assert torch.allclose(again(heard), network(heard), atol=1e-2)
+        assert torch.allclose(again(inputs), network(inputs), atol=1e-2)
 
 
 def test_half_precision_keeps_counts(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Notes are read at the right time, changed as asked, and heard when they should be."""
+"""Notes are read at the right time, changed as wanted, and sound when they should."""
 
 from __future__ import annotations
 

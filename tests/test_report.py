@@ -120,9 +120,9 @@ def test_sounds_have_their_length_at_a_rate_that_all_play(
         for block in np.array_split(noise(2.0, rate, channels), 7, axis=1):
             sound.take(block)
         sound.end()
-    audio, heard = read(tmp_path / "a.mp3")
-    assert heard in (32_000, 44_100, 48_000) and len(audio) == (channels if channels <= 2 else 1)
-    assert audio.shape[1] / heard == pytest.approx(2.0, abs=0.06)
+    audio, played = read(tmp_path / "a.mp3")
+    assert played in (32_000, 44_100, 48_000) and len(audio) == (channels if channels <= 2 else 1)
+    assert audio.shape[1] / played == pytest.approx(2.0, abs=0.06)
     assert base64.b64decode(sound.uri().split(",")[1]) == (tmp_path / "a.mp3").read_bytes()
     # Three of them, in base64: four minutes stay below 15 MB, whatever sounds.
     assert sound.size / 2.0 * 240 * 3 * 4 / 3 < 14e6
@@ -282,8 +282,8 @@ def test_the_page_plays_in_a_browser_without_a_complaint(tab: Tab, tmp_path: Pat
     logged = tab.seen("Runtime.exceptionThrown") + tab.seen("Runtime.consoleAPICalled")
     logged += [entry for entry in tab.seen("Log.entryAdded") if entry["entry"]["level"] == "error"]
     assert logged == []
-    asked = [event["request"]["url"] for event in tab.seen("Network.requestWillBeSent")]
-    assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+    requested = [event["request"]["url"] for event in tab.seen("Network.requestWillBeSent")]
+    assert [url for url in requested if not url.startswith("data:")] == [path.as_uri()]
 
 
 @browsing

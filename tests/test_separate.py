@@ -126,7 +126,7 @@ def test_blocks_of_a_stream_do_not_show(separator: Separator) -> None:
 
 
 def test_segments_of_a_long_song_are_joined_without_a_seam() -> None:
-    """The network hears far, so segments differ from one piece, but not where they meet."""
+    """The context is long, so segments differ from one piece, but not where they meet."""
     song = compose().mixture[:1].astype(np.float32) / 32768
     separator = Separator(device="cpu")
     rate = 44100
@@ -344,15 +344,15 @@ def two_songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_training_learns_and_its_folder_is_a_model(
     two_songs: Path, tmp_path: Path, loss: str
 ) -> None:
-    course = TrainingConfig(
+    config = TrainingConfig(
         arguments={"hidden_size": 48, "power": 0.4},
         loss=loss,
         seconds=1.0,
         fit=FitConfig(epochs=2, steps=25, batch_size=4, learning_rate=3e-3, average=0.9),
     )
-    entry = train([two_songs], tmp_path / "net", course, dev=two_songs, licences=["CC0"])
+    entry = train([two_songs], tmp_path / "net", config, dev=two_songs, licences=["CC0"])
     score = entry.config["scores"][0]["value"]
-    assert score > 6, "a net that hears glides apart from steady tones gains far more"
+    assert score > 6, "a net that tells glides from steady tones gains far more"
     evaluation = evaluate(two_songs, str(entry.folder), oracles=False)
     assert evaluation.total[0].gnsdr == pytest.approx(score, abs=0.2)
     assert entry.config["training"]["data"][0]["licence"] == "CC0"
@@ -363,13 +363,13 @@ def test_training_learns_and_its_folder_is_a_model(
 
 
 def test_training_goes_on_where_it_was_stopped(two_songs: Path, tmp_path: Path) -> None:
-    course = TrainingConfig(
+    config = TrainingConfig(
         arguments={"hidden_size": 8, "dropout": 0.2},
         augmentation=AUGMENTATIONS["wide"],
         seconds=0.5,
         fit=FitConfig(epochs=3, steps=2, batch_size=2),
     )
-    whole = train([two_songs], tmp_path / "whole", course, dev=two_songs)
+    whole = train([two_songs], tmp_path / "whole", config, dev=two_songs)
 
     class Killed(Exception):
         pass
@@ -379,8 +379,8 @@ def test_training_goes_on_where_it_was_stopped(two_songs: Path, tmp_path: Path) 
 
     for _ in range(2):
         with pytest.raises(Killed):
-            train([two_songs], tmp_path / "parts", course, dev=two_songs, report=kill)
-    parts = train([two_songs], tmp_path / "parts", course, dev=two_songs)
+            train([two_songs], tmp_path / "parts", config, dev=two_songs, report=kill)
+    parts = train([two_songs], tmp_path / "parts", config, dev=two_songs)
     assert parts.config["weights_sha256"] == whole.config["weights_sha256"]
 
 
@@ -397,12 +397,12 @@ def test_training_needs_clips(tmp_path: Path, two_songs: Path) -> None:
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_examples_are_as_asked_and_repeatable(name: str) -> None:
-    course = TrainingConfig(
+    config = TrainingConfig(
         augmentation=AUGMENTATIONS[name], seconds=0.5, fit=FitConfig(batch_size=5)
     )
     clips = [np.random.default_rng(i).normal(size=(2, 9000)).astype(np.float32) for i in (1, 2)]
-    stft = course.build().stft
-    first, second = (examples(clips, course, np.random.default_rng(7), stft) for _ in range(2))
+    stft = config.build().stft
+    first, second = (examples(clips, config, np.random.default_rng(7), stft) for _ in range(2))
     assert first.shape == (5, 2, 8000)
     assert torch.equal(first, second)
     assert torch.isfinite(first).all()
@@ -410,9 +410,9 @@ def test_examples_are_as_asked_and_repeatable(name: str) -> None:
 
 def test_without_augmentation_sources_stay_in_step() -> None:
     clip = np.stack([np.arange(9000), -np.arange(9000)]).astype(np.float32)
-    course = TrainingConfig(augmentation=AUGMENTATIONS["none"], seconds=0.25)
-    network = course.build()
-    batch = examples([clip], course, np.random.default_rng(0), network.stft)
+    config = TrainingConfig(augmentation=AUGMENTATIONS["none"], seconds=0.25)
+    network = config.build()
+    batch = examples([clip], config, np.random.default_rng(0), network.stft)
     assert torch.allclose(batch[:, 0], -batch[:, 1])
 
 
@@ -462,6 +462,6 @@ def test_card_names_all_folders_that_the_epoch_was_chosen_on(
     other = tmp_path / "other"
     shutil.copytree(two_songs, other)
     fit = FitConfig(epochs=1, steps=1, batch_size=1)
-    course = TrainingConfig(arguments={"hidden_size": 4}, seconds=0.5, fit=fit)
-    split = train([two_songs, other], tmp_path / "net", course).config["training"]["split"]
+    config = TrainingConfig(arguments={"hidden_size": 4}, seconds=0.5, fit=fit)
+    split = train([two_songs, other], tmp_path / "net", config).config["training"]["split"]
     assert f"/{two_songs.name}, " in split and split.endswith("/other")

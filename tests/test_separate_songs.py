@@ -269,7 +269,7 @@ def test_only_what_fits_is_asked_of_a_course(band: Path, tmp_path: Path) -> None
 
 def test_loss_is_low_where_the_estimate_is_right() -> None:
     """Of a mixture that is voice alone, and a network that takes all for voice."""
-    course = TrainingConfig(architecture="stereo-drnn", loss="snr", gamma=0.0, arguments=SMALL)
+    config = TrainingConfig(architecture="stereo-drnn", loss="snr", gamma=0.0, arguments=SMALL)
 
     class All(StereoDRNN):
         def _masks(self, spectrum: torch.Tensor) -> torch.Tensor:
@@ -280,8 +280,8 @@ def test_loss_is_low_where_the_estimate_is_right() -> None:
     audio = torch.randn(2, 2, 9000)
     right = torch.stack([audio, torch.zeros_like(audio)], dim=1)
     network = All(FRONTEND, **SMALL)
-    assert loss(network, right, course).item() == pytest.approx(-30, abs=0.5)
-    assert loss(network, right.flip(1), course).item() > 0
+    assert loss(network, right, config).item() == pytest.approx(-30, abs=0.5)
+    assert loss(network, right.flip(1), config).item() > 0
 
 
 # --- stems ------------------------------------------------------------------------------------
@@ -398,17 +398,17 @@ def test_pitches_of_what_changes_nothing_give_the_signal_back() -> None:
     rng = np.random.default_rng(0)
     smooth = np.convolve(rng.normal(size=9000), np.hanning(64) / 32, "same")[None]
     signal = smooth.astype(np.float32)
-    heard: list[int] = []
+    lengths: list[int] = []
 
     def process(audio: np.ndarray) -> np.ndarray:
-        heard.append(audio.shape[-1])
+        lengths.append(audio.shape[-1])
         return np.stack([audio, 2 * audio])
 
     output = averaged_over_pitches(process, signal, [-12, 0, 5])
     assert output.shape == (2, 1, 9000)
-    inner = slice(300, -300)  # the filters of the resampler hear silence beyond the ends
+    inner = slice(300, -300)  # the filters of the resampler meet silence beyond the ends
     assert np.abs(output[1] - 2 * signal)[:, inner].max() < 0.02 * np.abs(signal).max()
-    assert heard == [18_000, 9000, round(9000 / 2 ** (5 / 12))]
+    assert lengths == [18_000, 9000, round(9000 / 2 ** (5 / 12))]
 
 
 def test_model_of_several_pitches_keeps_its_promises(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def everything() -> Classifier:
     return Classifier(None, names)
 
 
-def heard(signal: np.ndarray, rate: int = RATE) -> dict[str, Track]:
+def classified(signal: np.ndarray, rate: int = RATE) -> dict[str, Track]:
     tracks = everything().stream([np.atleast_2d(signal).astype(np.float32)], rate)
     return {track.model: track for track in tracks}
 
@@ -37,7 +37,7 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Track]:
     folder = tmp_path_factory.mktemp("demo")
     write_demo(folder)
     samples, rate = read(folder / "song.wav")
-    return heard(samples, rate)
+    return classified(samples, rate)
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
@@ -50,16 +50,16 @@ def test_a_song_has_one_class_of_each_kind(name: str, song: dict[str, Track]) ->
 def test_a_song_is_music_and_noise_is_not(song: dict[str, Track]) -> None:
     assert song["content"].best == ["music"]
     noise = np.random.default_rng(0).normal(size=5 * RATE) * 0.1
-    assert heard(noise)["content"].best == ["sound"]
+    assert classified(noise)["content"].best == ["sound"]
 
 
 @pytest.mark.parametrize("samples", [1, 3 * RATE])
 def test_nothing_is_made_up_of_silence(samples: int) -> None:
-    for track in heard(np.zeros(samples)).values():
+    for track in classified(np.zeros(samples)).values():
         assert np.isfinite(track.probabilities).all()
         assert track.warnings == ("is silent",)  # and not that it sounds like speech
         assert track.task != "tag" or not track.probabilities.any()
-    assert heard(np.zeros(RATE))["keywords"].best == ["silence"]
+    assert classified(np.zeros(RATE))["keywords"].best == ["silence"]
 
 
 def test_tags_of_a_song_are_likelier_than_those_of_noise(song: dict[str, Track]) -> None:

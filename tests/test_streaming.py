@@ -33,7 +33,7 @@ def cut(signal: Block, sizes: list[int]) -> Iterator[Block]:
 
 
 class Filter:
-    """A filter that hears `reach` samples on each side, and notes how much it was given."""
+    """A filter that needs `reach` samples on each side, and notes how much it was given."""
 
     def __init__(self, reach: int) -> None:
         self.taps = np.random.default_rng(reach).normal(size=2 * reach + 1)
@@ -153,8 +153,8 @@ def test_resampling_has_no_delay() -> None:
     time_ = np.arange(8000) / 8000
     tone = np.sin(2 * np.pi * 440 * time_, dtype=np.float64)[None].astype(np.float32)
     out = np.concatenate(list(resample(cut(tone, [999]), 8000, 12000)), axis=1)[0]
-    truth = np.sin(2 * np.pi * 440 * np.arange(12000) / 12000)
-    assert np.abs(out - truth)[200:-200].max() < 1e-4
+    expected = np.sin(2 * np.pi * 440 * np.arange(12000) / 12000)
+    assert np.abs(out - expected)[200:-200].max() < 1e-4
 
 
 def test_channels_are_averaged_before_the_rate_changes() -> None:

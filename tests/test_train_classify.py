@@ -63,7 +63,7 @@ def tones(tmp_path: Path) -> Path:
         soundfile.write(folder / f"both{artist}.wav", sound("low", "high", artist=artist), RATE)
         rows.append(f"both{artist}.wav,,a{artist},low;high")
     (folder / "labels.csv").write_text("\n".join(rows) + "\n")
-    for label in PITCH:  # never heard by any training
+    for label in PITCH:  # in no training set
         soundfile.write(tmp_path / f"new-{label}.wav", sound(label, artist=77), RATE)
     return folder
 

@@ -146,7 +146,7 @@ def test_process_that_will_not_end_is_killed(batch: Batch, monkeypatch: pytest.M
 
 
 class Teller(Callbacks):
-    """Says on stdout what goes on, for the test that listens at the other end."""
+    """Says on stdout what goes on, for the test at the other end."""
 
     def __init__(self) -> None:
         self.taken_up: set[str] = set()
@@ -206,15 +206,15 @@ def child(batch: Batch, n_jobs: int) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def hear(process: subprocess.Popen[str], *wanted: str) -> list[str]:
+def read_until(process: subprocess.Popen[str], *wanted: str) -> list[str]:
     """Read what the child says until all that is wanted was said."""
     assert process.stdout is not None
-    heard: list[str] = []
-    while not set(wanted) <= set(heard):
+    lines: list[str] = []
+    while not set(wanted) <= set(lines):
         line = process.stdout.readline()
-        assert line, f"ended after {heard}"
-        heard.append(line.strip())
-    return heard
+        assert line, f"ended after {lines}"
+        lines.append(line.strip())
+    return lines
 
 
 def slow_ones(n_jobs: int) -> list[str]:
@@ -227,7 +227,7 @@ def slow_ones(n_jobs: int) -> list[str]:
 def test_signal_ends_the_run_cleanly(batch: Batch, n_jobs: int, number: int) -> None:
     batch.write(a="x", b="slow", c="y", d="slow", e="z")
     with child(batch, n_jobs) as process:
-        heard = hear(process, *slow_ones(n_jobs))
+        lines = read_until(process, *slow_ones(n_jobs))
         if number == signal.SIGTERM:
             process.send_signal(number)
         else:
@@ -237,11 +237,11 @@ def test_signal_ends_the_run_cleanly(batch: Batch, n_jobs: int, number: int) -> 
     assert process.returncode == 128 + number
     finished = ["a", "c"][:n_jobs]
     assert list(batch.outputs()) == finished  # and nothing half written
-    heard += rest.split("\n")[:-1]
-    assert [line for line in heard if line.startswith("finished")] == [
+    lines += rest.split("\n")[:-1]
+    assert [line for line in lines if line.startswith("finished")] == [
         f"finished {name}" for name in finished
     ]
-    assert heard[-1] == "closed"
+    assert lines[-1] == "closed"
     interrupted = {name[-1]: "failed" for name in slow_ones(n_jobs)}
     assert batch.latest() == {**dict.fromkeys(finished, "done"), **interrupted}
     batch.write(b="x", d="x")
@@ -252,7 +252,7 @@ def test_signal_ends_the_run_cleanly(batch: Batch, n_jobs: int, number: int) -> 
 def test_interrupt_while_workers_start_prints_nothing(batch: Batch) -> None:
     batch.write(a="slow", b="slow")
     with child(batch, 2) as process:
-        hear(process, "started")
+        read_until(process, "started")
         time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)
         rest, errors = process.communicate(timeout=10)
@@ -264,7 +264,7 @@ def test_interrupt_while_workers_start_prints_nothing(batch: Batch) -> None:
 def test_workers_end_when_their_parent_is_killed(batch: Batch) -> None:
     batch.write(b="slow", d="slow")
     with child(batch, 2) as process:
-        hear(process, "slow b", "slow d")
+        read_until(process, "slow b", "slow d")
         process.kill()
         # the workers hold the other end of these until they end
         process.communicate(timeout=10)
