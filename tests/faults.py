@@ -4,7 +4,7 @@
 
 Each fault is put to a table (features) and to a folder of files (onsets). In the end all must equal
 a run that nothing happened to, and no hidden, partial or temporary file may be left. Prints a
-summary, and exits with 1 if anything was not as it must be. `tests/test_faults.py` runs it small.
+summary, and exits with 1 if anything was not as it must be. `test_faults.py` runs it small.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from places import DATA
 
 from audiocli.errors import ModelError
 from audiocli.nn.frontend import Stft, StftConfig, check_fingerprint, fingerprint
 
-GOLDEN = json.loads((Path(__file__).parent / "data" / "frontend.json").read_text("utf-8"))
+GOLDEN = json.loads((DATA / "frontend.json").read_text("utf-8"))
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:

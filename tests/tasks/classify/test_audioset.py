@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from places import DATA, ROOT
 
 from audiocli.errors import DataError, ModelError
 from audiocli.nn import models, registry
@@ -21,7 +22,7 @@ from audiocli.tasks.classify.mapping import mapped, read_mapping
 from audiocli.tasks.classify.ontology import at_level, families
 from audiocli.tasks.classify.pooling import SharedEncoder, WindowPooler
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = ROOT / "docs"
 RATE = 16_000
 BANK = FilterbankConfig(8000, (256,), 80, 8, fmin=100.0, fmax=4000.0, difference=False)
 
@@ -42,7 +43,7 @@ def small(**arguments: object) -> ClipMobile:
 
 def test_yamnet_says_what_the_original_says(entry: registry.ModelEntry) -> None:
     """Though its weights are in half precision, and the triangles of the bands are in Hz."""
-    golden = np.load(Path(__file__).with_name("data") / "yamnet.npz")
+    golden = np.load(DATA / "yamnet.npz")
     network = models.load(entry)
     assert isinstance(network, ClipMobile) and network.head is not None
     audio = torch.from_numpy(golden["sound"].astype(np.float32) / 32768)[None]

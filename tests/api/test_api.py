@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from places import ROOT
 
 import audiocli
 from audiocli.api import ChordResult, ClassResult, FeatureResult, OnsetResult, StemResult
@@ -137,7 +138,7 @@ def test_an_array_needs_its_rate_and_a_file_has_one(recording: Path) -> None:
 
 def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    page = Path(__file__).parent.parent / "docs" / "notebook.ipynb"
+    page = ROOT / "docs" / "notebook.ipynb"
     names: dict[str, Any] = {}
     cells = json.loads(page.read_text("utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]

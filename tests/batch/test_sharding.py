@@ -17,6 +17,7 @@ import soundfile
 from commands import Run, run
 from hypothesis import given
 from hypothesis import strategies as st
+from places import ROOT
 
 import audiocli
 from audiocli.batch.inputs import find_inputs, plan
@@ -181,7 +182,7 @@ def test_tables_of_other_settings_are_refused(run: Run, music: Path) -> None:
 
 # --- the recipes of docs/pipelines.md -------------------------------------------------------
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "pipelines.md"
+PAGE = ROOT / "docs" / "pipelines.md"
 
 
 def recipe(name: str) -> str:

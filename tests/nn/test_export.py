@@ -13,6 +13,7 @@ import pytest
 import soundfile as sf
 import torch
 from commands import Run, run
+from places import ROOT
 
 from audiocli.errors import ModelError, UsageError
 from audiocli.nn import models, registry
@@ -25,7 +26,6 @@ __all__ = ["run"]  # a fixture
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
-ROOT = Path(__file__).parents[1]
 #: Found by an iteration that has no graph; windows that are counted from the input.
 REFUSED = ("features/nmf", "features/dictionary", "classify/audioset")
 SHIPPED = sorted(

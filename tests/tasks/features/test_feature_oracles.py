@@ -6,13 +6,12 @@ import importlib.util
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from audiocli.tasks.features import FEATURES
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "feature-oracles.md"
 ROW = re.compile(r"^\| `(?P<feature>\w+)` \| (?P<oracle>[^|]+) \| [^|]+ \| (?P<number>\S+)", re.M)
 

@@ -23,6 +23,7 @@ from copying import (
     make_unpicklable,
     posix,
 )
+from places import ROOT
 
 from audiocli.batch import Callbacks, Outcome, run
 from audiocli.batch.inputs import Job, find_inputs, plan
@@ -186,7 +187,7 @@ def interruptible(folder: str, n_jobs: int) -> None:
 def child(batch: Batch, n_jobs: int) -> Iterator[subprocess.Popen[str]]:
     """Start a batch in a process group of its own, as a terminal would."""
     here = Path(__file__).parent
-    paths = os.pathsep.join([str(here), str(here.parent)])
+    paths = os.pathsep.join([str(here), str(ROOT / "tests"), str(ROOT)])
     process = subprocess.Popen(
         [
             sys.executable,

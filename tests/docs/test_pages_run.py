@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from places import ROOT
 
 from audiocli.demo import write_demo
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md",)
 BLOCK = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^>]+?) -->\n+)?```(?P<language>sh|python)\n(?P<text>.*?)^```$",

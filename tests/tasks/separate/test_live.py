@@ -13,6 +13,7 @@ import pytest
 import soundfile as sf
 import torch
 from commands import Run, run
+from places import ROOT
 
 from audiocli.demo import write_demo
 from audiocli.errors import ModelError, UsageError
@@ -172,7 +173,7 @@ def test_header_of_a_stream_is_read_again() -> None:
 
 def live(*arguments: object, stdin: bytes) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "audiocli", "separate", "-", "--live", *map(str, arguments)]
-    root = str(Path(__file__).parents[1])
+    root = str(ROOT)
     environment = {**os.environ, "PYTHONPATH": root}
     return subprocess.run(command, input=stdin, capture_output=True, env=environment, check=False)
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import ROOT
 
 from audiocli.nn import registry
 from audiocli.nn.card import render
 
-PRETRAINED = Path(__file__).resolve().parent.parent / "pretrained"
+PRETRAINED = ROOT / "pretrained"
 SHIPPED = sorted(file.parent for file in PRETRAINED.glob("*/*/config.json"))
 
 FULL: dict[str, Any] = {

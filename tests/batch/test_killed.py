@@ -44,7 +44,7 @@ def kill_when(folder: Path, arguments: list[str], ready: Callable[[], bool]) -> 
         process.kill()  # the parent alone: its workers must see to themselves
         process.wait()
     finally:
-        time.sleep(1.0)  # tests/test_workers.py tests that workers end with their parent
+        time.sleep(1.0)  # test_workers.py tests that workers end with their parent
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
 

@@ -210,7 +210,7 @@ EMBEDDED = {
 
 
 def test_every_architecture_is_embedded() -> None:
-    # Networks of clips have steps of several frames: tests/test_clip_networks.py has them.
+    # Networks of clips have steps of several frames: test_clip_networks.py has them.
     framewise = {name for name, each in models.architectures().items()
                  if not issubclass(each, ClipNetwork | Head | ExternalNetwork)}  # fmt: skip
     assert EMBEDDED.keys() == framewise

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from places import DATA
 
 from audiocli.nn import models, registry
 from audiocli.nn.clipwise import Head
@@ -22,7 +21,7 @@ ALONE = {
 
 @pytest.mark.parametrize(("task", "name"), [("classify", "genre-tags"), ("tag", "words")])
 def test_the_logits_are_those_of_musicnn(task: str, name: str) -> None:
-    golden = np.load(Path(__file__).with_name("data") / "musicnn.npz")
+    golden = np.load(DATA / "musicnn.npz")
     entry = registry.find(task, name)
     head = models.load(entry)
     assert isinstance(head, Head)

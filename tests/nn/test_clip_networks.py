@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import DATA
 from torch import Tensor, nn
 
 from audiocli.errors import ModelError
@@ -231,7 +231,7 @@ def test_networks_that_cannot_be(name: str, wrong: dict[str, Any]) -> None:
 
 def test_musicnn_says_what_the_original_says() -> None:
     """Though filters that say nothing are left out, and what is left is in half precision."""
-    golden = np.load(Path(__file__).with_name("data") / "musicnn.npz")
+    golden = np.load(DATA / "musicnn.npz")
     network = models.load(registry.find("encode", "music"))
     assert isinstance(network, ClipNetwork)
     audio = torch.from_numpy(golden["sound"].astype(np.float32) / 32767)[None]

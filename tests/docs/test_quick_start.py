@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "train.md"
+PAGE = ROOT / "docs" / "train.md"
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -25,7 +26,7 @@ def test_two_classes_are_learned_in_two_minutes(tmp_path: Path) -> None:
     script.parent.mkdir()
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m audiocli "$@"\n')
     script.chmod(0o755)
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(ROOT)
     paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     place = os.pathsep.join([str(script.parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": place, "PYTHONPATH": paths}
