@@ -117,7 +117,7 @@ def test_overwrite_replaces_and_tells_the_worker(batch: Batch) -> None:
     assert batch.notes.outcomes[0].value is True
 
 
-def test_listener_that_fails_is_not_swallowed(batch: Batch) -> None:
+def test_a_callback_that_fails_is_not_swallowed(batch: Batch) -> None:
     class Broken(Notes):
         def finished(self, outcome: Outcome) -> None:
             raise BrokenPipeError("stdout is gone")

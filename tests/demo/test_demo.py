@@ -303,7 +303,7 @@ def test_notes_end_without_a_click() -> None:
 # ---------------------------------------------------------------- files
 
 
-def test_files_hold_the_truth(song: DemoSong, folder: Path) -> None:
+def test_files_hold_the_reference(song: DemoSong, folder: Path) -> None:
     onsets = np.loadtxt(folder / "song.onsets")
     np.testing.assert_allclose(onsets, song.onsets, atol=1e-6)
     np.testing.assert_allclose(np.loadtxt(folder / "song.beats"), song.beats, atol=1e-6)

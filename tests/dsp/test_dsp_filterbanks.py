@@ -189,7 +189,7 @@ def test_critical_bands_are_the_papers_convolution() -> None:
     np.testing.assert_allclose(ours, wanted, rtol=1e-6)
 
 
-def test_a_tone_is_heard_further_above_than_below() -> None:
+def test_a_tone_reaches_further_above_than_below() -> None:
     bank = bark_filterbank(16000, 2048)
     tone = np.zeros((1, 1025), np.float32)
     tone[0, 128] = 1.0  # 1000 Hz

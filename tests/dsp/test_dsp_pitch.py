@@ -188,7 +188,7 @@ def test_half_the_rate_is_half_the_pitch() -> None:
     np.testing.assert_allclose(halved, f0 / 2, rtol=1e-6)
 
 
-def test_a_glide_is_heard_neither_early_nor_late() -> None:
+def test_a_glide_is_tracked_neither_early_nor_late() -> None:
     f0 = 200 * 2 ** (TIME / 2)  # half an octave a second
     found, _ = yin(cut(tones(f0, [1, 0.5, 0.2])), RATE, FMIN, FMAX)
     signed = 1200 * np.log2(found / reference_f0(f0, len(found)))[3:-3]

@@ -63,7 +63,7 @@ def test_tempo_of_clicks(bpm: float) -> None:
 
 
 @pytest.mark.parametrize(("bpm", "divisor"), [(180, 2), (200, 2), (240, 2), (280, 2), (312, 3)])
-def test_fast_clicks_are_heard_at_a_slower_pulse(bpm: float, divisor: int) -> None:
+def test_fast_clicks_have_a_slower_pulse(bpm: float, divisor: int) -> None:
     envelope = clicks(bpm)
     assert tempo(envelope, RATE, HOP) == pytest.approx(bpm / divisor, rel=2e-3)
     assert tempo(envelope, RATE, HOP, start_bpm=bpm, spread=0.5) == pytest.approx(bpm, rel=2e-3)
@@ -182,7 +182,7 @@ def test_the_tempogram_is_librosa_s(win_length: int, step: int) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0, 3.0])
-def test_a_period_fits_three_times_into_what_is_heard(seconds: float) -> None:
+def test_a_period_fits_three_times_into_the_window(seconds: float) -> None:
     for seed in range(20):
         envelope = np.random.default_rng(seed).random(round(seconds * RATE / HOP))
         found = tempo(envelope, RATE, HOP)

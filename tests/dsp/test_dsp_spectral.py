@@ -419,7 +419,7 @@ def test_flux_block_by_block_is_that_of_the_whole(
     np.testing.assert_array_equal(np.concatenate(blocks), flux(MAGNITUDE, definition))
 
 
-def test_normalised_flux_does_not_hear_the_level() -> None:
+def test_normalised_flux_does_not_depend_on_the_level() -> None:
     magnitude = random_spectra()
     louder = magnitude * np.array([[1], [5], [0.1], [9], [2], [1]], np.float32)
     np.testing.assert_allclose(flux(louder, "normalised"), flux(magnitude, "normalised"), rtol=1e-4)

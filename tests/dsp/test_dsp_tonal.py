@@ -127,7 +127,7 @@ def test_a_chord_has_its_classes(midi: list[float], classes: str) -> None:
     assert sorted(NAMES[index] for index in strongest) == sorted(classes.split())
 
 
-def test_the_tuned_filters_hear_a_chord_a_quarter_tone_up() -> None:
+def test_the_tuned_filters_find_a_chord_a_quarter_tone_up() -> None:
     magnitude = chord([60.4, 64.4, 67.4])[4:-4]
     tuning = estimate_tuning(magnitude, FREQUENCIES)
     tuned = chroma(magnitude**2, chroma_filters(RATE, 2048, tuning)).mean(axis=0)

@@ -220,7 +220,7 @@ def test_no_fluidsynth_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 @plays
-def test_notes_are_heard_when_they_should_be() -> None:
+def test_notes_sound_when_they_should() -> None:
     notes = tuple(Note(0.5 + k, 0.9 + k, pitch, 100) for k, pitch in enumerate((60, 67)))
     audio = render([Part(notes)], FONTS[0], sample_rate=22_050)
     assert audio.dtype == np.float32 and audio.ndim == 1

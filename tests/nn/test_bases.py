@@ -141,7 +141,7 @@ def test_an_autoencoder_scales_its_input_and_back() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_measured_is_what_is_heard(name: str) -> None:
+def test_what_is_measured_is_what_the_front_end_gives(name: str) -> None:
     torch.manual_seed(0)
     network = models.build(name, CONFIG, {"components": 4}).eval()
     assert isinstance(network, BasisNetwork)

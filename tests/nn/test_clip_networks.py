@@ -343,7 +343,7 @@ def test_of_a_long_recording_steps_are_spread(samples: int) -> None:
     assert apart == 1 or 3 < len(found[0]) <= 6
 
 
-def test_steps_heard_alone_do_not_depend_on_what_is_around_them() -> None:
+def test_steps_alone_do_not_depend_on_what_is_around_them() -> None:
     network, audio = small("clip-musicnn", {**MUSICNN, "frames": 10}), noise(1, 8000)
     other = audio.clone()
     other[:, 2400:] *= 3  # two steps and a half from the end of the first
@@ -385,7 +385,7 @@ def test_a_long_stream_is_kept_in_part_only(monkeypatch: pytest.MonkeyPatch) -> 
 # Windows shorter than their transforms
 
 
-def test_a_short_window_hears_what_a_short_transform_does() -> None:
+def test_a_short_window_gives_what_a_short_transform_does() -> None:
     """Zeros around a window refine the bins: twice as many of them hold the same tone."""
     tone = torch.sin(2 * torch.pi * 1000 * torch.arange(4000) / RATE)
     plain = FilterbankConfig(RATE, (256,), 80, 12, fmax=4000.0, difference=False)

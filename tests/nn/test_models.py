@@ -452,7 +452,7 @@ def test_the_layers_asked_for_are_recurrent(recurrent: list[int]) -> None:
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
-def test_bidirectional_layers_hear_the_future(cell: str) -> None:
+def test_bidirectional_layers_depend_on_the_future(cell: str) -> None:
     torch.manual_seed(0)
     x = noise(1, 9, 4)
     changed = x.clone()

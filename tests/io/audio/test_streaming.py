@@ -72,7 +72,7 @@ def test_blocks_of_a_local_process_are_the_whole(
     assert max(process.lengths) <= segment + fade + 2 * where.context
 
 
-def test_too_little_context_is_heard() -> None:
+def test_too_little_context_changes_the_result() -> None:
     signal = noise(1, 500)
     process = Filter(20)
     out = np.concatenate(list(overlap_add([signal], process, Blockwise(50, 5, 0))), axis=-1)

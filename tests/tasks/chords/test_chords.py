@@ -174,9 +174,7 @@ def test_an_open_fifth_must_be_more_likely_than_a_third_by_what_it_costs(
 
 @pytest.mark.parametrize("vocabulary", ["majmin", "sevenths"])
 @pytest.mark.parametrize("third", ["maj", "min"])
-def test_a_chord_without_a_third_has_the_third_that_was_heard_most(
-    vocabulary: str, third: str
-) -> None:
+def test_a_chord_without_a_third_has_the_most_frequent_third(vocabulary: str, third: str) -> None:
     chances = np.full((1, 12, len(QUALITIES)), 1e-6)
     names = list(QUALITIES)
     chances[0, 5, names.index("5")] = 0.6
@@ -344,7 +342,7 @@ def tones(chord: Chord, seconds: float, rate: int = 22_050, tuning: float = 0.0)
     return (0.1 * sound).astype(np.float32)
 
 
-def test_the_network_hears_all_keys_alike() -> None:
+def test_the_network_is_transposition_equivariant() -> None:
     """A spectrogram moved by a semitone gives outputs moved by one pitch class."""
     torch.manual_seed(0)
     network = TrainingConfig(arguments={"channels": [4, 6, 8], "num_circles": 2}).build().eval()
@@ -384,7 +382,7 @@ def take_of(folder: Path) -> Take:
     return load(find_recordings(folder, [".lab"])[0], Filterbank(wider(FINE)))
 
 
-def test_a_recording_is_heard_as_the_network_would(recorded: Path) -> None:
+def test_a_recording_is_loaded_as_the_network_would_see_it(recorded: Path) -> None:
     take = take_of(recorded)
     audio, _ = soundfile.read(recorded / "a.wav", dtype="float32")
     inputs = Filterbank(FINE)(torch.from_numpy(audio)).numpy()
@@ -395,7 +393,7 @@ def test_a_recording_is_heard_as_the_network_would(recorded: Path) -> None:
     assert take.basses[30] == 0 and take.qualities[30] == list(QUALITIES).index("min")
 
 
-def test_what_was_heard_is_kept(recorded: Path, tmp_path: Path) -> None:
+def test_spectrograms_are_kept(recorded: Path, tmp_path: Path) -> None:
     bank = Filterbank(wider(FINE))
     recording = find_recordings(recorded, [".lab"])[0]
     first = load(recording, bank, tmp_path)
@@ -416,7 +414,7 @@ def test_plain_examples_are_the_recording(recorded: Path) -> None:
     assert batch.tones[0, :, 30].nonzero().flatten().tolist() == [0, 4, 9]
 
 
-def test_transposed_examples_keep_sound_and_truth_together(recorded: Path) -> None:
+def test_transposed_examples_keep_sound_and_target_together(recorded: Path) -> None:
     take = take_of(recorded)
     how = Excerpts(FINE, replace(AUGMENTATIONS["none"], transpose=True), 4.0, 24)
     batch = examples([[take]], how, np.random.default_rng(1))
@@ -463,7 +461,7 @@ def test_wrong_numbers_of_bands_are_refused() -> None:
 # --- scores ------------------------------------------------------------------------------------
 
 
-def test_scores_of_the_truth_are_perfect() -> None:
+def test_scores_of_the_reference_are_perfect() -> None:
     reference = segments((0, 1, "N"), (1, 3, "C:maj7"), (3, 4.5, "A:min/b3"))
     scores = score_song(reference, reference)
     assert set(scores) == set(METRICS)

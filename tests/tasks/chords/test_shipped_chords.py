@@ -39,7 +39,7 @@ def longest(recognizer: ChordRecognizer, audio: np.ndarray, rate: int = RATE) ->
     return max(passages, key=lambda passage: passage.seconds).chord
 
 
-def test_the_demo_is_heard(recognizer: ChordRecognizer) -> None:
+def test_the_demo_is_analysed_right(recognizer: ChordRecognizer) -> None:
     song = demo_song()
     starts, ends, labels = zip(*((c.start, c.end, c.label) for c in song.chords), strict=True)
     reference = Segments(np.array(starts), np.array(ends), labels, "chord")

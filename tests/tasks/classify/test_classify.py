@@ -213,7 +213,7 @@ def test_silence_and_next_to_nothing(
             merged(track), decode(track)
 
 
-def test_short_clips_are_heard_as_in_training(named: Path) -> None:
+def test_short_clips_are_processed_as_in_training(named: Path) -> None:
     """Also where they are shorter than a window: no silence is put behind them."""
     network = models.load(registry.find("classify", "pitch"))
     assert isinstance(network, ClipNetwork)
@@ -333,7 +333,7 @@ def covered(track: Track, seconds: float, step: float, segment: float, hop: floa
     assert np.isfinite(track.probabilities).all()
 
 
-def test_gaps_between_segments_are_not_heard(named: Path) -> None:
+def test_gaps_between_segments_do_not_count(named: Path) -> None:
     classifier = Classifier("classify", ["pitch"], segment=0.5, hop=1.0)
     for repeats, count in ((1, 2), (2, 4)):
         sound = np.tile(tone("low", "high", seconds=0.5), repeats)
@@ -466,7 +466,7 @@ def test_a_head_takes_two_encoders_side_by_side(tones: Path, tmp_path: Path) -> 
         assert len(track.starts) > 1
 
 
-def test_a_head_hears_two_parts_of_one_encoder(tones: Path, tmp_path: Path) -> None:
+def test_a_head_on_two_parts_of_one_encoder(tones: Path, tmp_path: Path) -> None:
     arguments = {"filters": [[3, 2, 2, 2, 2]], "lengths": [4, 3, 2], "hidden": 3, "units": 5,
                  "frames": 10, "peaks": True}  # fmt: skip
     torch.manual_seed(0)
@@ -821,7 +821,7 @@ def test_heads_are_fitted_to_the_minimum() -> None:
         assert probable(logits, task).mean(axis=0) == pytest.approx(targets.mean(axis=0), abs=1e-3)
 
 
-def test_heads_may_hear_means_alone() -> None:
+def test_heads_may_be_on_means_alone() -> None:
     rng = np.random.default_rng(0)
     pooled = rng.normal(size=(60, 6)).astype(np.float32) + 2
     classes = (pooled[:, 0] + pooled[:, 3] > 4).astype(int)  # one mean, one deviation
@@ -874,7 +874,7 @@ def test_a_clip_of_one_step_has_the_usual_deviation() -> None:
     assert abs(found[0].item() - 0.5) < 0.45  # with no deviation at all it would be sure
 
 
-def test_stretches_of_one_step_are_heard_as_clips_of_one_step(tmp_path: Path) -> None:
+def test_segments_of_one_step_are_processed_as_clips_of_one_step(tmp_path: Path) -> None:
     folder = save(tmp_path / "classify" / "mine", ["a", "b"], seed=3)
     network = models.load(registry.open_folder(folder))
     assert isinstance(network, ClipNetwork) and network.head is not None
@@ -1094,6 +1094,6 @@ def test_an_encoder_that_compares_is_trained_by_margin(split: Split, tmp_path: P
 @pytest.mark.parametrize(
     "wrong", [{"architecture": "cn"}, {"seconds": 0.05}, {"loss": "hinge"}], ids=str
 )
-def test_courses_that_cannot_be(wrong: dict[str, Any]) -> None:
+def test_training_configs_that_cannot_be(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         tiny_config(**wrong)

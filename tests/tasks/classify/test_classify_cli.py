@@ -244,7 +244,7 @@ def test_csv_names_files_as_given_or_below_the_folder(run: Run, songs: list[str]
     ]  # fmt: skip
 
 
-def test_all_tasks_hear_the_audio_once(
+def test_all_tasks_decode_the_audio_once(
     run: Run, songs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[tuple[str | None, int]] = []

@@ -86,7 +86,7 @@ def test_recordings_are_found_and_what_is_none_is_left_out(tmp_path: Path, music
     assert "music/sub/song 0" in [sound.title for sound in sounds]
 
 
-def test_excerpts_are_what_is_heard_there(tmp_path: Path) -> None:
+def test_excerpts_are_what_sounds_there(tmp_path: Path) -> None:
     """A recording of one level each second: the frames of an excerpt are frames of the whole."""
     audio = np.repeat(np.array([0.01, 0.1, 0.5], np.float32), RATE) * chord(3.0, 0)
     soundfile.write(tmp_path / "a.flac", audio, RATE)

@@ -231,7 +231,7 @@ def test_backtracked_onsets_stand_before_the_sound(rise: OnsetDetector) -> None:
 def test_wrong_models_are_refused(tmp_path: Path) -> None:
     separator = models.build("drnn", StftConfig(), {"hidden_size": 4})
     models.save(separator, tmp_path / "drnn", config("drnn", {"hidden_size": 4}))
-    with pytest.raises(ModelError, match="not one that detects onsets"):
+    with pytest.raises(ModelError, match="drnn, is not for onsets"):
         OnsetDetector(str(tmp_path / "drnn"))
     folder = save_rise(tmp_path / "rise")
     stored = (folder / "config.json").read_text()
@@ -361,7 +361,7 @@ def test_online_is_offline_of_the_same_network(causal: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("samples", [0, 1, 300, 441, 5 * 441])
-def test_online_hears_short_sounds_as_offline(causal: str, samples: int) -> None:
+def test_online_detects_short_sounds_as_offline(causal: str, samples: int) -> None:
     audio = np.random.default_rng(5).normal(scale=0.3, size=samples).astype(np.float32)
     network = OnlineDetector(RATE, causal, device="cpu").network
     curve = offline_curve(network, audio)
@@ -605,7 +605,7 @@ def test_more_licences_than_data_are_refused(tmp_path: Path) -> None:
         train([one], tmp_path / "net", tiny(), licences=["CC0", "MIT"])
 
 
-def test_courses_that_cannot_be() -> None:
+def test_training_configs_that_cannot_be() -> None:
     for wrong in ({"architecture": "crn"}, {"seconds": 0.1}, {"fuzz": 0.5}):
         with pytest.raises(UsageError):
             tiny(**wrong)  # type: ignore[arg-type]

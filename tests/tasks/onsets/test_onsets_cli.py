@@ -295,7 +295,7 @@ def test_exports_of_several_files(run: Run, songs: list[str], model: Path, tmp_p
         assert names(tmp_path / folder) == [f"a{ending}", f"b{ending}", f"c{ending}"]
 
 
-def test_clicks_are_heard_where_onsets_are(run: Run, model: Path, tmp_path: Path) -> None:
+def test_clicks_sound_where_onsets_are(run: Run, model: Path, tmp_path: Path) -> None:
     write(tmp_path / "song.flac", channels=2, rate=22_050)
     for target in ("a.wav", "a.flac"):
         done = run("onsets", "song.flac", "--model", model, "--click", target)

@@ -49,7 +49,7 @@ def test_nothing_has_no_onsets(detector: OnsetDetector, kind: str) -> None:
     assert detector(nothing(kind), RATE).times.tolist() == []
 
 
-def test_the_demo_is_heard(detector: OnsetDetector, song: DemoSong) -> None:
+def test_the_demo_is_analysed_right(detector: OnsetDetector, song: DemoSong) -> None:
     found = detector(song.mixture.astype(np.float32) / 32768, SAMPLE_RATE)
     score = match(merged(np.array(song.onsets)), found.times, 0.05).f_measure
     assert score >= (0.95 if detector.entry.name == "crnn" else 0.85)

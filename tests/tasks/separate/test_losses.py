@@ -27,7 +27,7 @@ def spectra(seed: int) -> Tensor:
 
 
 @pytest.mark.parametrize("function", MAGNITUDES)
-def test_zero_at_the_truth_and_only_there(function: Loss) -> None:
+def test_zero_at_the_reference_and_only_there(function: Loss) -> None:
     reference = magnitudes(0)
     assert function(reference, reference).item() == pytest.approx(0, abs=1e-6)
     for seed in range(1, 5):
@@ -69,7 +69,7 @@ def test_snr_is_in_decibels(decibels: int) -> None:
     assert snr_loss(reference + noise, reference).item() == pytest.approx(expected, abs=1e-3)
 
 
-def test_snr_hears_phase() -> None:
+def test_snr_depends_on_phase() -> None:
     reference = spectra(0)
     assert snr_loss(-reference, reference).item() == pytest.approx(10 * np.log10(4), abs=0.01)
     assert snr_loss(1j * reference, reference).item() == pytest.approx(10 * np.log10(2), abs=0.01)

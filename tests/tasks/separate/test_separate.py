@@ -416,7 +416,7 @@ def test_without_augmentation_sources_stay_in_step() -> None:
     assert torch.allclose(batch[:, 0], -batch[:, 1])
 
 
-def test_oracle_masks_are_near_the_truth(two_songs: Path) -> None:
+def test_oracle_masks_are_near_the_sources(two_songs: Path) -> None:
     sources = find_clips(two_songs)[0].load_mono(16000)
     network = models.build("drnn", StftConfig(), {"hidden_size": 2})
     for estimate in oracle_masks(sources, network.stft).values():  # type: ignore[arg-type]
@@ -438,7 +438,7 @@ def test_scores_are_recorded_in_the_model(two_songs: Path, model: Path, tmp_path
     assert "two gliding songs" in (model / "README.md").read_text()
 
 
-def test_course_refuses_unknown_names() -> None:
+def test_training_config_refuses_unknown_names() -> None:
     with pytest.raises(UsageError, match="did you mean 'drnn'"):
         TrainingConfig(architecture="drn")
     with pytest.raises(UsageError, match="loss"):

@@ -124,7 +124,7 @@ def test_odds_weigh_the_first_source_against_the_others() -> None:
             StereoDRNN(FRONTEND, odds=wrong, **SMALL)
 
 
-def test_channels_are_heard_together_and_swapped_with_the_input() -> None:
+def test_channels_are_processed_together_and_swapped_with_the_input() -> None:
     torch.manual_seed(0)
     network = StereoDRNN(FRONTEND, **SMALL).eval()
     audio = torch.randn(3, 9000)
@@ -255,7 +255,7 @@ def test_training_from_the_command_line(band: Path, tmp_path: Path) -> None:
     assert refused.exit_code == 1 and "stereo-drnn" in str(refused.exception)
 
 
-def test_only_what_fits_is_asked_of_a_course(band: Path, tmp_path: Path) -> None:
+def test_a_training_config_refuses_what_does_not_fit(band: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="with loss snr"):
         TrainingConfig(architecture="stereo-drnn", loss="mse")
     with pytest.raises(UsageError, match="stereo-drnn and live-drnn alone"):
