@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import tee, zip_longest
 from pathlib import Path
 
@@ -18,6 +19,13 @@ from audiocli.io.audio.streaming import Block, resample
 from audiocli.nn import models, registry
 from audiocli.nn.clipwise import ClipNetwork, steps_of_stream
 from audiocli.tasks.classify.decisions import SILENCE, Track, decode, merged, probable
+from audiocli.tasks.classify.domains import (
+    DOMAINS,
+    Excerpts,
+    out_of_domain,
+    probability_in,
+    sounds_like,
+)
 from audiocli.tasks.classify.encoders import encoders_of, fitting_heads, load_encoder
 from audiocli.tasks.classify.pooling import Pooler, SharedEncoder, Spans, pooler
 
@@ -30,8 +38,8 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float32]
-#: The model that tells speech from music, and the probability from which it is speech.
-SPEECH_MODEL, SPOKEN = "content", 0.8
+#: The models that tell what a recording is, the second only where the first is in doubt.
+CONTENT_MODEL, EVENT_MODEL = "content", "audioset"
 #: If no other model uses its encoder, it gets only the first seconds of each period of seconds.
 EXCERPT, EVERY = 2.56, 20.48
 #: A recording or segment whose peak is below this is silent.
@@ -81,11 +89,13 @@ class Classifier:
             raise UsageError("segments and their hop must be longer than 0 s")
         self.segment, self.hop = segment, hop or segment
         self.entries = [_find(task, name) for name in names]
+        self.device = device
         where = models.device(device)
         self._encoders: dict[Path, SharedEncoder] = {}
         for place, entry in enumerate(self.entries):
             self._add(place, entry, where)
-        self._speech_model = self._add_speech_model(where)
+        self._content = self._add_content_model(where)
+        self._events: Classifier | None = None  # loaded when it is first needed
 
     def _add(
         self, place: int, entry: registry.ModelEntry, where: torch.device, *, sparse: bool = False
@@ -106,16 +116,37 @@ class Classifier:
         for part, encoder, share in zip(parts, encoders, shares, strict=True):
             encoder.heads.append((place, share, encoder.network.places(part.part)))
 
-    def _add_speech_model(self, where: torch.device) -> registry.ModelEntry | None:
+    def _add_content_model(self, where: torch.device) -> registry.ModelEntry | None:
         """Add the model that tells speech from music, on the whole stream or on excerpts of it."""
-        if not any(entry.config.get("domain") == "music" for entry in self.entries):
+        if not any(entry.config.get("domain") in DOMAINS for entry in self.entries):
             return None
         try:
-            entry = registry.find("classify", SPEECH_MODEL)
+            entry = registry.find("classify", CONTENT_MODEL)
         except UsageError:  # none is installed
             return None
         self._add(-1, entry, where, sparse=True)
         return entry
+
+    def _out_of_domain(
+        self, content: Mapping[str, float], excerpts: Excerpts, sample_rate: int
+    ) -> dict[str, str]:
+        """Say of which of the models' domains a recording is not, and what it sounds like."""
+        wanted = {str(entry.config.get("domain")) for entry in self.entries} & set(DOMAINS)
+        doubtful = {name for name in wanted if not DOMAINS[name].found_by(content)}
+        if not doubtful:
+            return {}
+        if self._events is None:
+            try:
+                self._events = Classifier("classify", [EVENT_MODEL], device=self.device)
+            except UsageError:  # none is installed
+                kind = sounds_like(content)
+                return {name: kind for name in doubtful if DOMAINS[name].enough is not None}
+        [track] = self._events.stream([excerpts.signal[np.newaxis]], sample_rate)
+        events = dict(zip(track.labels, track.probabilities[0].tolist(), strict=True))
+        parents = self._events.entries[0].config.get("parents") or {}
+        sure = {name: probability_in(name, events, parents) for name in DOMAINS}
+        kind = sounds_like({name: sure[name] for name in ("music", "speech")})
+        return {name: kind for name in doubtful if sure[name] < DOMAINS[name].least}
 
     def warnings(self, track: Track) -> tuple[str, ...]:
         """Say why a result may be meaningless."""
@@ -142,7 +173,8 @@ class Classifier:
             pooler(each, *((None, None) if each.sparse else (self.segment, self.hop)))
             for each in encoders
         ]
-        streams = _steps(encoders, counted, sample_rate, spread=self.segment is None)
+        excerpts = Excerpts(counted, sample_rate)
+        streams = _steps(encoders, excerpts, sample_rate, spread=self.segment is None)
         with torch.inference_mode():
             for parts in zip_longest(*streams):
                 for gatherer, part in zip(gathered, parts, strict=True):
@@ -155,22 +187,26 @@ class Classifier:
             for place, rows in gatherer.finish():
                 before = logits[place][0] if place in logits else 0
                 logits[place] = before + rows, spans
-        silent, spoken = counted.peak < SILENT, False
-        if self._speech_model is not None:
-            kind = _track(self._speech_model, *logits.pop(-1), seconds)
-            sure = dict(zip(kind.labels, kind.probabilities.mean(axis=0), strict=True))
-            spoken = not silent and sure.get("speech", 0.0) > SPOKEN
-        return [
+        silent = counted.peak < SILENT
+        outside: dict[str, str] = {}
+        if self._content is not None:
+            kind = _track(self._content, *logits.pop(-1), seconds)
+            sure = dict(zip(kind.labels, kind.probabilities.mean(axis=0).tolist(), strict=True))
+            outside = {} if silent else self._out_of_domain(sure, excerpts, sample_rate)
+        tracks = [
             _track(
                 entry,
                 *logits[place],
                 seconds,
-                spoken=spoken,
+                kind=outside.get(str(entry.config.get("domain"))),
                 silent=silent,
                 is_silent=counted.is_silent,
             )  # fmt: skip
             for place, entry in enumerate(self.entries)
         ]
+        if self.segment is None:
+            return tracks
+        return [replace(track, out_of_domain=False) for track in tracks]  # it was not told when
 
 
 class Encoder:
@@ -314,11 +350,11 @@ def _track(
     spans: Spans,
     seconds: float,
     *,
-    spoken: bool = False,
+    kind: str | None = None,
     silent: bool = False,
     is_silent: Callable[[float, float], bool] = lambda start, end: False,
 ) -> Track:
-    """Turn logits into calibrated probabilities."""
+    """Turn logits into calibrated probabilities; `kind` is what it sounds like, out of domain."""
     decoder = entry.config.get("decoder") or {}
     independent = entry.task == "tag" or bool(entry.config.get("multi_label"))
     scaled = logits / float(decoder.get("temperature", 1.0)) + float(decoder.get("bias", 0.0))
@@ -338,10 +374,10 @@ def _track(
         str(name): probabilities @ np.array([signs.get(label, 0.0) for label in labels], np.float32)
         for name, signs in (entry.config.get("axes") or {}).items()
     }
-    if spoken and entry.config.get("domain") == "music":
-        warnings.append(f"sounds like speech, and {entry.name!r} is made for music")
+    if kind is not None:
+        warnings.append(out_of_domain(entry.name, entry.config["domain"], kind))
     return Track(
         entry.name, entry.task, labels, probabilities, *spans, seconds, float(threshold), axes,
         tuple(warnings), quiet, independent and entry.task != "tag",
-        float(decoder.get("release", 1.0)),
+        float(decoder.get("release", 1.0)), kind is not None,
     )  # fmt: skip

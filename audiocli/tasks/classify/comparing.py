@@ -11,13 +11,16 @@ from audiocli.batch import Callbacks, Collector, Summary
 from audiocli.batch.inputs import Input
 from audiocli.errors import FieldError, UsageError, warn
 from audiocli.nn import registry
-from audiocli.tasks.classify.classifier import SPEECH_MODEL, SPOKEN, Classifier, Encoder
+from audiocli.tasks.classify.classifier import CONTENT_MODEL, Classifier, Encoder
 from audiocli.tasks.classify.decisions import Track
 from audiocli.tasks.classify.enrolment import compare_vectors
 from audiocli.tasks.classify.streams import VOICE, decoded
 from audiocli.tasks.runner import BatchOptions, Declaration, Item, Work, run_declared
 
 __all__ = ["compare_files"]
+
+#: Probability from which a recording is something else than speech.
+SURE = 0.8
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class _MakeWork:
 def _content(device: str) -> Classifier | None:
     """Load the model that tells speech from music; none where it is not installed."""
     try:
-        return Classifier("classify", [SPEECH_MODEL], device=device)
+        return Classifier("classify", [CONTENT_MODEL], device=device)
     except UsageError:
         return None
 
@@ -54,7 +57,7 @@ def _warn_of_no_speech(track: Track) -> None:
     """Say where the comparison is of something else than voices that speak."""
     sure = dict(zip(track.labels, track.probabilities.mean(axis=0).tolist(), strict=True))
     likeliest = max(sure, key=lambda label: sure[label])
-    if likeliest != "speech" and sure[likeliest] > SPOKEN:
+    if likeliest != "speech" and sure[likeliest] > SURE:
         what = {"sound": "a sound without speech"}.get(likeliest, likeliest)
         warn(
             f"sounds like {what} ({sure[likeliest]:.0%}); speaker similarity is defined for "

@@ -50,6 +50,9 @@ class Track:
         Whether any number of labels may hold, of a classifier too.
     release : float
         Share of the threshold below which an event ends that has begun.
+    out_of_domain : bool
+        Whether the recording as a whole is not of the kind that the model is made for, so that it
+        has no label but by a threshold that is given.
     """
 
     model: str
@@ -65,6 +68,7 @@ class Track:
     silent: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     multi_label: bool = False
     release: float = 1.0
+    out_of_domain: bool = False
 
     @property
     def independent(self) -> bool:
@@ -95,7 +99,7 @@ def decode(
     track: Track, *, top: int | None = None, threshold: float | None = None
 ) -> list[list[tuple[str, float]]]:
     """Choose the labels of each segment, with their probabilities."""
-    limit = track.threshold if threshold is None else threshold
+    limit = _limit(track, threshold)
     found = []
     for place, row in enumerate(track.probabilities):
         if track.is_silent(place) and SILENCE not in track.labels:
@@ -123,7 +127,7 @@ def merged(track: Track, *, threshold: float | None = None) -> Segments:
     edges = np.concatenate([track.starts[:1], (middle[1:] + middle[:-1]) / 2, track.ends[-1:]])
     if len(middle) > 1 and np.allclose(track.starts[1:], track.ends[:-1]):
         edges[1:-1] = track.ends[:-1]
-    limit = track.threshold if threshold is None else threshold
+    limit = _limit(track, threshold)
     active = track.probabilities >= limit
     if track.independent and track.release < 1:
         active = _held(_smoothed(track), limit, track.release * limit)
@@ -150,6 +154,13 @@ def merged(track: Track, *, threshold: float | None = None) -> Segments:
         duration=track.seconds,
         metadata={"model": track.model},
     )
+
+
+def _limit(track: Track, threshold: float | None) -> float:
+    """Choose the least probability of a label: out of domain, none is enough."""
+    if threshold is None:
+        return math.inf if track.out_of_domain else track.threshold
+    return threshold
 
 
 def _smoothed(track: Track) -> Floats:

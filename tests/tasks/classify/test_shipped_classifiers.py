@@ -109,7 +109,7 @@ def test_confidence_is_calibrated_and_said_on_the_card(entry: registry.ModelEntr
     assert scores["accuracy"]["value"] > 100 / len(entry.config["labels"])
     least = "threshold" if entry.config.get("multi_label") else "unknown"
     assert 0 < entry.config["decoder"][least] <= 0.5
-    assert entry.config["domain"] in ("music", "speech", "sound")
+    assert entry.config["domain"] in ("music", "speech", "sound", "instrument")
 
 
 def test_folds_of_the_cards_can_be_made_again() -> None:
