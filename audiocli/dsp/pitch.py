@@ -38,6 +38,10 @@ CANDIDATES = 8
 #: tells a voice in noise (height 0.5) from noise alone (0.8 and more).
 FALLBACK = 0.1
 
+#: A period is half (a third, ...) of the true one where what does not repeat after it is ODD times
+#: what does not repeat after the true one; heights below SMALLEST are alike.
+ODD, SMALLEST = 3.0, 0.003
+
 #: An unvoiced frame explains the signal this many times worse than a steady voiced one, because
 #: noise would have its deepest trough anywhere. In the paper this is the number of pitch bins.
 UNVOICED = 0.01
@@ -232,7 +236,10 @@ def pyin(frames: Floats, sample_rate: float, fmin: float, fmax: float, hop_lengt
     in 100 steps; candidates keep their own frequency instead of a pitch
     bin's, so the result is not quantised; the unvoiced state is one, and
     keeps no pitch in memory; a deepest trough beyond all thresholds counts
-    the less the higher it is, which leaves fewer noises voiced.
+    the less the higher it is, which leaves fewer noises voiced; and a
+    candidate passes its probability on to a longer period that repeats far
+    better, since vowels with a formant on the second harmonic would else be
+    an octave too high.
 
     Parameters
     ----------
@@ -496,14 +503,34 @@ def _candidates(
     deepest = height.argmin(axis=1)
     rows = np.arange(len(frames))
     probability[rows, deepest] += FALLBACK * (1 - lowest[:, -1]) ** 2 * below[:, -1]
-    if probability.shape[1] < CANDIDATES:
-        missing = [(0, 0), (0, CANDIDATES - probability.shape[1])]
-        return np.pad(frequency, missing), np.pad(probability, missing)
-    likeliest = np.argsort(-probability, axis=1, kind="stable")[:, :CANDIDATES]
-    return (
-        np.take_along_axis(frequency, likeliest, axis=1),
-        np.take_along_axis(probability, likeliest, axis=1),
+    likeliest = np.sort(np.argsort(-probability, axis=1, kind="stable")[:, :CANDIDATES], axis=1)
+    frequency, probability, lowest = (
+        np.take_along_axis(values, likeliest, axis=1) for values in (frequency, probability, lowest)
     )
+    probability = _to_fundamentals(probability, lowest)
+    missing = [(0, 0), (0, CANDIDATES - probability.shape[1])]
+    return np.pad(frequency, missing), np.pad(probability, missing)
+
+
+def _to_fundamentals(probability: Floats, lowest: Floats) -> Floats:
+    """Pass the probability of a period on to the next where that repeats far better.
+
+    A vowel whose formant lies on the second harmonic nearly repeats after half its period: what
+    is left, the odd harmonics, is below most thresholds. But what is left is little only beside
+    the signal; beside what is left after the whole period, noise and glide, it is much. Takes
+    candidates by rising lag, and how low the troughs are up to each, (frames, candidates).
+    """
+    least = lowest.min(axis=1, keepdims=True, initial=1.0)
+    square = np.square((lowest - least) / (ODD * (least + SMALLEST)))
+    share = square / (1 + square)
+    out, carried = probability.copy(), np.zeros(len(probability))
+    for column in range(probability.shape[1]):
+        real = probability[:, column] > 0
+        here = np.where(real, probability[:, column] + carried, 0)
+        moved = here * share[:, column]
+        out[:, column] = here - moved
+        carried = np.where(real, moved, carried)
+    return out
 
 
 def _beta_cdf(threshold: Floats) -> Floats:

@@ -46,6 +46,14 @@ def vowel(f0: Floats) -> Floats:
     return np.asarray(0.5 * signal / np.abs(signal).max())
 
 
+def formant_on_the_second_harmonic(f0: float, over: float) -> Floats:
+    """Make a vowel with jitter whose second harmonic lies so many dB above its first."""
+    wobble = np.repeat(np.random.default_rng(1).normal(0, 0.003, len(TIME) // 100 + 1), 100)
+    strong = 10 ** (over / 20)
+    shape = [1.0, strong, strong / 6, strong / 40, strong / 60]
+    return tones(f0 * (1 + wobble[: len(TIME)]), [each / strong for each in shape])
+
+
 def noise(level: float, seed: int = 0) -> Floats:
     return np.asarray(level * np.random.default_rng(seed).normal(size=len(TIME)))
 
@@ -90,6 +98,22 @@ def test_pyin_follows_a_known_pitch(name: str) -> None:
     assert error.max() < 50
     # A vibrato is smoothed, by as much as the frame is long.
     assert np.median(error) < (20 if "vibrato" in name else 5)
+
+
+@pytest.mark.parametrize("f0", [165.0, 262.0, 330.0, 440.0])
+@pytest.mark.parametrize("over", [12, 18, 24])
+def test_a_formant_on_the_second_harmonic_is_no_octave_error(f0: float, over: float) -> None:
+    signal = formant_on_the_second_harmonic(f0, over) + noise(0.0003)
+    found = pyin(cut(signal), RATE, FMIN, FMAX, HOP)
+    assert found.voiced[3:-3].all()
+    assert cents(found.f0, steady(f0)).max() < 60
+
+
+@pytest.mark.parametrize("f0", [165.0, 440.0, 880.0])
+def test_what_is_left_of_a_softer_note_an_octave_below_is_no_pitch(f0: float) -> None:
+    loud, soft = tones(steady(f0), [1, 0.5, 0.3]), tones(steady(f0 / 2), [1, 0.5, 0.3])
+    found = pyin(cut(loud + 10 ** (-40 / 20) * soft + noise(0.001)), RATE, FMIN, FMAX, HOP)
+    assert cents(found.f0, steady(f0)).max() < 60
 
 
 @pytest.mark.parametrize("name", KNOWN)
