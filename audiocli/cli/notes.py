@@ -7,6 +7,7 @@ import click
 from audiocli.cli.options import Batch, RequestCommand, batch_options, device_option, plot_option
 
 FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity", "sv", "midi"]
+GRIDS = ["auto", "1", "2", "3", "4", "6", "8"]
 
 
 @click.command(cls=RequestCommand)
@@ -25,6 +26,25 @@ FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity", "sv", "midi
 @click.option("--fmax", default=2100.0, show_default=True, help="Highest pitch, in Hz.")
 @click.option("--min-duration", type=float, help="Leave shorter notes out, in s. [0.13]")
 @click.option("--bend", is_flag=True, help="In MIDI: the cents too, by the pitch wheel.")
+@click.option(
+    "--key",
+    metavar="KEY",
+    help="Spell notes in this key, such as 'Ab major'. [what the notes fit best]",
+)
+@click.option(
+    "--quantize",
+    type=click.Choice(GRIDS),
+    metavar="[N]",
+    help="Move notes to the beats, each in N parts: 1, 2, 3, 4, 6, 8; without N two, "
+    "three or four, as the notes fit best.",
+)
+@click.option("--beats", is_flag=True, help="Find beats and bars too: MIDI has the song's tempo.")
+@click.option(
+    "--beats-from",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Take the beats from a file, such as audiocli beats writes.",
+)
 @plot_option("Draw a piano roll. [NAME.notes.png]")
 @device_option
 def notes(
@@ -36,6 +56,10 @@ def notes(
     fmax: float,
     min_duration: float | None,
     bend: bool,
+    key: str | None,
+    quantize: str | None,
+    beats: bool,
+    beats_from: str | None,
     plot: str | None,
     device: str,
 ) -> None:
@@ -57,6 +81,10 @@ def notes(
         fmax=fmax,
         min_duration=min_duration,
         bend=bend,
+        key=key,
+        quantize=quantize,
+        beats=beats,
+        beats_from=beats_from,
         plot=plot,
         device=device,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -181,19 +181,30 @@ class RequestCommand(RenamingCommand):
 
     An error about a field names its option. ``--plot`` takes the next word only if that names a
     picture or a folder: so ``--plot song.wav`` draws the song, and ``--plot a.png song.wav`` does
-    it into a.png.
+    it into a.png. ``--quantize`` likewise takes only one of its choices, of which the first stands
+    where none is named.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse, with a value put behind every ``--plot`` that has none."""
-        if not any(param.name == "plot" for param in self.params):
-            return super().parse_args(ctx, args)
+        """Parse, with a value put behind every option of these that has none."""
         words: list[str] = []
         for index, word in enumerate(args):
             following = args[index + 1] if index + 1 < len(args) else ""
             named = following.lower().endswith((*PICTURES, "/"))
-            words.append("--plot=" if word == "--plot" and not named else word)
+            if word == "--plot" and not named and self._optional("plot"):
+                word = "--plot="
+            known = self._optional("quantize")
+            if word == "--quantize" and known and following not in known:
+                word = f"--quantize={known[0]}"
+            words.append(word)
         return super().parse_args(ctx, words)
+
+    def _optional(self, name: str) -> Sequence[str]:
+        """Give the choices of an option whose value may be missing."""
+        for param in self.params:
+            if param.name == name:
+                return param.type.choices if isinstance(param.type, click.Choice) else ("",)
+        return ()
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; with JSON as its format, errors are JSON too."""

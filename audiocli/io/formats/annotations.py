@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Annotation", "Instants", "Notes", "Options", "Segments", "Table", "note_name"]
+from audiocli.dsp.keys import SHARPS, Key, note_name
+
+__all__ = ["Annotation", "Instants", "Notes", "Options", "Segments", "Table"]
 
 Table = dict[str, "list[float] | list[str]"]
 """Columns by name, all of one length."""
@@ -160,7 +162,8 @@ class Notes:
     sample_rate : int, optional
         Its sample rate in Hz.
     metadata : mapping
-        Anything else worth keeping, such as the model's name; ready for JSON.
+        Anything else worth keeping, such as the model's name; ready for JSON. `key`, as in
+        ``C minor``, is what the notes are spelled by.
 
     Examples
     --------
@@ -196,6 +199,17 @@ class Notes:
         return len(self.starts)
 
     @property
+    def key(self) -> Key | None:
+        """The key that the metadata tell."""
+        name = self.metadata.get("key")
+        return Key.parse(str(name)) if name else None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the pitch classes, as the key has them; sharps where there is none."""
+        return SHARPS if self.key is None else self.key.names
+
+    @property
     def frequencies(self) -> NDArray[np.float64]:
         """Of the notes, in Hz."""
         return 440.0 * np.exp2((self.pitches - 69.0) / 12.0)
@@ -214,20 +228,11 @@ class Notes:
             "end": _rounded(self.ends),
             "pitch": [round(pitch, 2) for pitch in self.pitches.tolist()],
             "frequency": _significant(self.frequencies),
-            "note": [note_name(pitch) for pitch in self.pitches.tolist()],
+            "note": [note_name(pitch, self.names) for pitch in self.pitches.tolist()],
         }
         if self.confidences is not None:
             table["confidence"] = _significant(self.confidences)
         return table
-
-
-_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-
-
-def note_name(pitch: float) -> str:
-    """Name the note that is nearest to a MIDI note number: 60.3 is C4."""
-    nearest = round(pitch)
-    return f"{_NAMES[nearest % 12]}{nearest // 12 - 1}"
 
 
 Annotation = Instants | Segments | Notes
@@ -258,11 +263,11 @@ class Options:
         In midi, of notes: the cents too, by the pitch wheel with its usual range of two semitones.
     bars, beats : ndarray of float64, shape (n,), optional
         In chordpro: when bars and beats begin, in seconds. Bars make a grid; beats divide it, into
-        four a bar where they are not given, and tell the tempo.
+        four a bar where they are not given, and tell the tempo. In midi: the tempo of the file.
     title : str, optional
         In chordpro: of the song. Default: the file's name without its extension.
     key : str, optional
-        In chordpro: such as 'A:min' or 'A minor'.
+        In chordpro and midi: such as 'A:min' or 'A minor'. Notes in midi have their own.
     """
 
     columns: bool = False

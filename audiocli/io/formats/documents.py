@@ -21,14 +21,8 @@ from xml.etree import ElementTree
 import numpy as np
 
 from audiocli import __version__
-from audiocli.io.formats.annotations import (
-    Annotation,
-    Instants,
-    Notes,
-    Options,
-    Segments,
-    note_name,
-)
+from audiocli.dsp.keys import note_name
+from audiocli.io.formats.annotations import Annotation, Instants, Notes, Options, Segments
 
 __all__ = ["WRITERS"]
 
@@ -166,12 +160,12 @@ def _region_points(segments: Segments, rate: int) -> list[dict[str, str]]:
 
 def _note_points(notes: Notes, rate: int) -> list[dict[str, str]]:
     """Give each note its pitch as a MIDI note number."""
-    points = []
+    points, names = [], notes.names
     spans = zip(notes.starts.tolist(), notes.ends.tolist(), notes.pitches.tolist(), strict=True)
     for start, end, pitch in spans:
         first, last = round(start * rate), round(end * rate)
         point = {"frame": str(first), "value": f"{pitch:.2f}", "duration": str(last - first)}
-        points.append({**point, "level": "0.8", "label": note_name(pitch)})
+        points.append({**point, "level": "0.8", "label": note_name(pitch, names)})
     return points
 
 

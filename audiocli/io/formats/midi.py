@@ -7,6 +7,7 @@ a millisecond from where it should be, wherever in the file it is.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audiocli.dsp.keys import Key
 from audiocli.errors import UsageError
 from audiocli.io.formats.annotations import Annotation, Instants, Notes, Options, Segments
 from audiocli.io.formats.plain import one_line
@@ -53,7 +55,7 @@ def write_midi(annotation: Annotation, options: Options) -> bytes:
         events = _chords(annotation, options, clock)
     track = mido.MidiTrack()
     track.append(mido.MetaMessage("track_name", name=one_line(annotation.name)))
-    events = itertools.chain(clock.messages(), events)
+    events = itertools.chain(clock.messages(), _key(annotation, options), events)
     now = 0
     # Each note's end precedes what begins at the same tick: sorting keeps their order.
     for tick, message in sorted(events, key=lambda event: event[0]):
@@ -79,6 +81,15 @@ def _clock(annotation: Annotation, options: Options) -> TempoMap:
         firsts = np.isin(np.round(options.beats, 6), np.round(bars, 6))
         made = tempo_map(options.beats, firsts.astype(int).tolist())
     return made or _STEADY
+
+
+def _key(annotation: Annotation, options: Options) -> Events:
+    """Give the key signature, where the key is known."""
+    import mido
+
+    name = options.key or (annotation.metadata.get("key") if isinstance(annotation, Notes) else "")
+    with contextlib.suppress(UsageError):  # a name of one's own
+        yield 0, mido.MetaMessage("key_signature", key=Key.parse(str(name)).short)
 
 
 def _clicks(instants: Instants, clock: TempoMap) -> Events:

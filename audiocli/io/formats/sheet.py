@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocli.dsp.bar_pointer import tempo_of
+from audiocli.dsp.keys import FLATS, SHARPS
 from audiocli.io.formats.annotations import Annotation, Options, Segments
 from audiocli.io.formats.plain import one_line
 
@@ -40,10 +41,6 @@ Changes = list[tuple[float, str]]
 # --- names of chords ---------------------------------------------------------------------------
 
 _SCALE = (0, 2, 4, 5, 7, 9, 11)  # semitones of the degrees from 1
-#: What ChordPro knows; it has neither Cb nor E#, and no double accidentals.
-_SHARPS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-_FLATS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
-
 #: Lead-sheet name and shorthand, if there is one, of chords as degrees above the root. Of those
 #: that sound alike the first names a chord without shorthand.
 _QUALITIES: tuple[tuple[str, str, str], ...] = (
@@ -152,12 +149,15 @@ def _shift(text: str) -> int:
 
 
 def _note(letter: int, pitch: int) -> str:
-    """Spell a pitch on a letter (0 is C) if ChordPro knows that note, else on another."""
-    for names in (_SHARPS, _FLATS):
+    """Spell a pitch on a letter (0 is C) if ChordPro knows that note, else on another.
+
+    It has neither Cb nor E#, and no double accidentals.
+    """
+    for names in (SHARPS, FLATS):
         if names[pitch % 12][0] == "CDEFGAB"[letter]:
             return names[pitch % 12]
     raised = (pitch - _SCALE[letter] + 6) % 12 > 6
-    return (_SHARPS if raised else _FLATS)[pitch % 12]
+    return (SHARPS if raised else FLATS)[pitch % 12]
 
 
 # --- the sheet ---------------------------------------------------------------------------------

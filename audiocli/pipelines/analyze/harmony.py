@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audiocli.tasks.chords.key import Key
+from audiocli.dsp.keys import Key
 
 __all__ = ["camelot", "tag_name"]
 
@@ -19,5 +19,4 @@ def camelot(key: Key) -> str:
 
 def tag_name(key: str) -> str:
     """Name a key, such as "C# minor", as ID3's TKEY does: C#m."""
-    tonic, mode = key.split()
-    return tonic + ("m" if mode == "minor" else "")
+    return Key.parse(key).short

@@ -18,50 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocli.dsp.keys import MODES, PROFILES, Key
 from audiocli.tasks.chords.decoding import best_path
-from audiocli.tasks.chords.labels import FLATS, QUALITIES, SHARPS, Chord
+from audiocli.tasks.chords.labels import QUALITIES, Chord
 
 __all__ = ["Key", "Passage", "find_key", "find_keys", "key_stability", "roman"]
 
-MODES = ("major", "minor")
-#: Share of the notes on each step above the tonic.
-PROFILES = np.array(
-    [
-        [0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400],
-        [0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330],
-    ]
-)
 TONIC, DOMINANT = 0.25, 0.1  # what these triads add, on the profiles' scale
 CHANGE = 6.0  # what a change of key costs: seconds in which a chord fits by one better
-#: Keys that are written with flats: their tonics.
-WITH_FLATS = {"major": (5, 10, 3, 8, 1), "minor": (2, 7, 0, 5, 10)}
-
-
-@dataclass(frozen=True)
-class Key:
-    """A key.
-
-    Parameters
-    ----------
-    tonic : int
-        Pitch class.
-    mode : {"major", "minor"}
-    """
-
-    tonic: int
-    mode: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the twelve pitch classes in this key."""
-        return FLATS if self.tonic in WITH_FLATS[self.mode] else SHARPS
-
-    def __str__(self) -> str:
-        return f"{self.names[self.tonic]} {self.mode}"
-
-    def transposed(self, semitones: int) -> Key:
-        """Transpose it."""
-        return Key((self.tonic + semitones) % 12, self.mode)
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,12 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocli.dsp.keys import Key
 from audiocli.errors import DataError
 
 __all__ = [
-    "FLATS",
     "NO_CHORD",
     "QUALITIES",
-    "SHARPS",
     "VOCABULARIES",
     "Chord",
     "parse",
@@ -71,11 +70,8 @@ VOCABULARIES: dict[str, dict[str, str]] = {
     },
 }
 
-#: Names of the pitch classes from C upwards.
-SHARPS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-FLATS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 #: As chords are mostly written, where no key tells.
-USUAL = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+USUAL = Key(0, "major").names
 
 _DEGREES = ("1", "b2", "2", "b3", "3", "4", "b5", "5", "b6", "6", "b7", "7")
 

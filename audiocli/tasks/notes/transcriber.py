@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiocli.dsp.frames import Framer, Framing
+from audiocli.dsp.keys import Key, find_key
 from audiocli.dsp.pitch import Pitch, PitchTracker
 from audiocli.dsp.signals import as_audio, as_blocks, as_rate
 from audiocli.errors import FieldError, warn
@@ -35,6 +36,8 @@ FRAME_SECONDS = 0.0464
 SOUNDING, SOFTEST = 30.0, 45.0
 LOUD = 95  # percentile
 SILENT = -90.0  # dB
+#: A melody has a key if it has so many notes, of so many pitch classes.
+FEWEST_NOTES, FEWEST_STEPS = 8, 4
 #: Below this mean probability of a pitch, where something sounds, it is hardly one voice.
 SINGLE_VOICE = 0.45
 
@@ -62,6 +65,10 @@ class Melody:
         have 0.7 and more, bands 0.3 and less.
     seconds : float
         Length of the recording.
+    beats : ndarray, shape (beats,)
+        In seconds, where they were looked for.
+    positions : ndarray of int, shape (beats,)
+        Of the beats in the bar; 1 for the downbeat.
 
     Examples
     --------
@@ -79,6 +86,19 @@ class Melody:
     frame_rate: float
     single_voice: float
     seconds: float
+    beats: Array = field(default_factory=lambda: np.zeros(0))
+    positions: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    @property
+    def key(self) -> Key | None:
+        """The key that the pitch classes fit best, by how long each sounds.
+
+        None of few notes.
+        """
+        numbers = np.round(self.pitches).astype(int) % 12
+        if len(numbers) < FEWEST_NOTES or len(set(numbers.tolist())) < FEWEST_STEPS:
+            return None
+        return find_key(np.bincount(numbers, self.ends - self.starts, minlength=12))
 
 
 class NoteTranscriber:

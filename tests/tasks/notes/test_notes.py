@@ -12,13 +12,16 @@ import numpy as np
 import pytest
 import soundfile
 from commands import Run
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from audiocli.errors import AudioCliWarning, DataError, UsageError
 from audiocli.io.formats import Notes, Options, read_notes, render, write
-from audiocli.tasks.notes import Decoder, NoteTranscriber, decode
+from audiocli.tasks.notes import Decoder, NoteRequest, NoteTranscriber, decode
 from audiocli.tasks.notes.decoding import Track
 from audiocli.tasks.notes.evaluation import evaluate, score_notes
+from audiocli.tasks.notes.quantize import SUBDIVISIONS, choose_subdivision, quantize
 
 RATE = 22050
 FRAMES = 100.0
@@ -176,6 +179,93 @@ def test_pitches_outside_the_range_are_not_looked_for() -> None:
     assert (low.pitches > 60).all()
     with pytest.raises(UsageError, match="range of pitches"):
         NoteTranscriber(fmin=500.0, fmax=100.0)
+
+
+def test_a_formant_on_the_second_harmonic_is_no_octave_error(transcriber: NoteTranscriber) -> None:
+    time = np.arange(2 * RATE) / RATE
+    phase = 2 * np.pi * 440 * time + 0.4 * np.sin(2 * np.pi * 5 * time)
+    sound = sum(a * np.sin(k * phase) for k, a in ((1, 0.06), (2, 1.0), (3, 0.18), (4, 0.02)))
+    noise = np.random.default_rng(0).normal(0, 0.003, len(time))
+    melody = transcriber((sound * (time > 0.3) / 4 + noise).astype(np.float32), RATE)
+    assert melody.pitches == pytest.approx([69.0], abs=0.1)
+
+
+# --- beats and keys ----------------------------------------------------------------------------
+
+BEATS = np.arange(0.5, 5, 0.5)
+
+
+def test_notes_go_to_the_nearest_place() -> None:
+    starts, ends = quantize(np.array([0.52, 1.23, 1.8]), np.array([1.03, 1.7, 2.4]), BEATS, 2)
+    assert starts.tolist() == [0.5, 1.25, 1.75]
+    assert ends.tolist() == [1.0, 1.75, 2.5]
+
+
+def test_the_grid_goes_on_before_and_after_the_beats_and_bends_with_them() -> None:
+    beats = np.array([2.0, 3.0, 3.5])
+    starts, ends = quantize(np.array([0.1, 2.52, 6.1]), np.array([0.2, 2.6, 6.2]), beats, 2)
+    assert starts == pytest.approx([0.125, 2.5, 6.125])  # the median interval is 0.75 s
+    assert ends == pytest.approx([0.5, 3.0, 6.5])
+
+
+@given(
+    gaps=st.lists(st.floats(0.01, 0.7), min_size=1, max_size=30),
+    share=st.floats(0.05, 1.0),
+    parts=st.sampled_from(SUBDIVISIONS),
+)
+def test_no_note_is_lost_and_none_overlaps(gaps: list[float], share: float, parts: int) -> None:
+    starts = 0.7 + np.cumsum(gaps)
+    ends = starts + share * np.append(np.diff(starts), 0.2)
+    begin, end = quantize(starts, ends, BEATS, parts)
+    place = np.round((begin - 0.5) / 0.5 * parts, 6)
+    assert (place % 1 == 0).all()
+    assert (np.diff(begin) > 0).all()
+    assert (end - begin > 0.49 / parts).all()
+    assert (end[:-1] <= begin[1:] + 1e-9).all()
+
+
+@pytest.mark.parametrize("parts", [2, 3, 4])
+def test_the_subdivision_is_chosen(parts: int) -> None:
+    rng = np.random.default_rng(parts)
+    onsets = np.cumsum(rng.integers(1, parts + 1, 60)) / parts + rng.normal(0, 0.02, 60)
+    assert choose_subdivision(onsets) == parts
+
+
+def test_midi_has_tempo_bars_and_key(run: Run, song: Path) -> None:
+    (song.parent / "song.beats").write_text(
+        "".join(f"{0.3 + n / 2} {n % 4 + 1}\n" for n in range(7))
+    )
+    asked = ("--quantize", "song.wav", "--beats-from", "song.beats", "--key", "Eb major")
+    assert run("notes", *asked, "-o", "song.mid").status == 0
+    now, starts, named = 0, [], {}
+    for message in mido.MidiFile("song.mid").tracks[0]:
+        now += message.time
+        if message.type == "note_on":
+            starts.append(now)
+        if message.type in ("key_signature", "set_tempo", "time_signature"):
+            named[message.type] = message
+    assert np.diff(starts).tolist() == [960, 960, 960, 1440]
+    assert mido.tempo2bpm(named["set_tempo"].tempo) == pytest.approx(120, abs=0.1)
+    assert (named["time_signature"].numerator, named["key_signature"].key) == (4, "Eb")
+    done = run("notes", *asked[1:], "--format", "json")
+    answer = json.loads(done.out)
+    assert answer["metadata"]["key"] == "Eb major"
+    assert answer["metadata"]["bars"] == [0.3, 2.3]
+
+
+def test_without_beats_nothing_is_quantised(run: Run, song: Path) -> None:
+    (song.parent / "none.beats").write_text("")
+    plain = run("notes", "song.wav")
+    done = run("notes", "song.wav", "--quantize", "4", "--beats-from", "none.beats")
+    assert done.out == plain.out
+    assert "notes are not quantised" in done.err
+
+
+def test_what_cannot_be_asked_for() -> None:
+    with pytest.raises(UsageError, match="auto, 1, 2"):
+        NoteRequest(quantize="5")
+    with pytest.raises(UsageError, match="C major"):
+        NoteRequest(key="H")
 
 
 # --- formats -----------------------------------------------------------------------------------
