@@ -166,11 +166,14 @@ def key_fits(weights: ArrayLike) -> NDArray[np.float64]:
     0
     """
     rolled = np.stack([np.roll(profile, step) for profile in PROFILES for step in range(12)])
-    centred = np.asarray(weights, np.float64) - np.mean(weights)
+    sounding = np.asarray(weights, np.float64)
+    centred = sounding - sounding.mean()
     rolled -= rolled.mean(axis=1, keepdims=True)
     scale = np.linalg.norm(rolled, axis=1) * np.linalg.norm(centred)
-    dots = rolled @ centred
-    return np.divide(dots, scale, out=np.zeros(24), where=scale > 0)
+    fits: NDArray[np.float64] = np.divide(
+        rolled @ centred, scale, out=np.zeros(24), where=scale > 0
+    )
+    return fits
 
 
 def find_key(weights: ArrayLike) -> Key | None:
