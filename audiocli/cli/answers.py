@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import click
 
-from audiocli.cli.options import Command, adding, plot_option
+from audiocli.cli.options import adding, gathering, plot_option
 
 FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity"]
 
@@ -27,7 +25,9 @@ class Answers:
     plot: str | None
 
 
-def answer_options(*, threshold: str, top: str, plot: str) -> Callable[[Command], Command]:
+def answer_options(
+    *, threshold: str, top: str, plot: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add the options of a model's answers; they come as one :class:`Answers`."""
     options = [
         click.option("--segments", "segment", type=float, metavar="S",
@@ -44,14 +44,7 @@ def answer_options(*, threshold: str, top: str, plot: str) -> Callable[[Command]
         plot_option(plot),
     ]  # fmt: skip
 
-    def decorate(command: Command) -> Command:
-        names = [field.name for field in fields(Answers)]
-
-        @functools.wraps(command)
-        def gathered(*args: Any, **given: Any) -> Any:
-            answers = Answers(**{name: given.pop(name) for name in names})
-            return command(*args, answers, **given)
-
-        return adding(options)(gathered)  # type: ignore[return-value]  # Click makes a command of it
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        return gathering(command, "answers", Answers, adding(options))
 
     return decorate

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from audiocli.cli.options import (
     Batch,
+    Numbers,
     RequestCommand,
     batch_options,
     device_option,
@@ -15,31 +14,6 @@ from audiocli.cli.options import (
 )
 
 FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity", "sv", "midi"]
-
-
-class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic in some versions alone
-    """Numbers with commas between them."""
-
-    name = "text"
-
-    def __init__(self, kind: type[float] | type[int], count: int | None = None) -> None:
-        self.kind, self.count = kind, count
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, ...]:
-        """Give them as a tuple."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            numbers = tuple(self.kind(part) for part in str(value).split(","))
-        except ValueError:
-            numbers = ()
-        if not numbers or (self.count is not None and len(numbers) != self.count):
-            what = "whole numbers" if self.kind is int else "numbers"
-            several = what if self.count is None else f"{self.count} {what}"
-            self.fail(f"{value}: use {several} with commas", param, ctx)
-        return numbers
 
 
 @click.command(cls=RequestCommand)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from audiocli.cli.options import (
+    FILE_OPTIONS,
     Batch,
     RequestCommand,
     batch_options,
     complete_models,
     device_option,
     plot_option,
+    refuse_given,
     split_words,
 )
 
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
 
 FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity", "sv", "midi"]
 #: Options that mean nothing where onsets are printed as they come.
-OFFLINE = ("output", "form", "combine", "backtrack", "activations", "plot", "click", "files_from",
-           "files_from0", "name", "manifest", "resume", "prune", "overwrite")  # fmt: skip
+OFFLINE = (*FILE_OPTIONS, "form", "combine", "backtrack", "activations", "plot", "click")
 
 
 @click.command(cls=RequestCommand)
@@ -116,12 +117,7 @@ def _run_online(
 
     if batch.inputs != ("-",):
         raise FieldError("{online} reads standard input; give - as the only input", "online")
-    given = {**vars(batch), **vars(request)}
-    # --plot alone has the value "", and 0 is a value too.
-    useless = [name for name in OFFLINE if given[name] is not None and given[name] is not False]
-    if useless:
-        names = ", ".join(f"{{{name}}}" for name in useless)
-        raise FieldError(f"{names}: cannot be used with {{online}}", *useless, "online")
+    refuse_given(OFFLINE, "online")
     if "salience" in request.columns:
         raise FieldError("{columns} salience: cannot be used with {online}", "columns", "online")
     form, blocks = open_stream(binary_input(), RawAudio(rate, channels, encoding))

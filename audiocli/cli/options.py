@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from audiocli.batch.placing import PICTURES
 from audiocli.cli.events import event, status_of
 from audiocli.cli.renaming import RenamingCommand
 from audiocli.cli.streams import OutputError
-from audiocli.errors import AudioCliError
+from audiocli.errors import AudioCliError, FieldError
 
 if TYPE_CHECKING:
     from audiocli.tasks.runner import BatchOptions
@@ -77,7 +78,7 @@ def batch_options(
     resume: str = "Skip what the manifest says is done with the same settings.",
     manifest: str = "Log of what was done. [audiocli.jsonl in the output folder, or the output's "
     "name and .manifest.jsonl]",
-) -> Callable[[Command], Command]:
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add the options of commands that run over many files; they come as one :class:`Batch`."""
     options = [
         click.argument("inputs", nargs=-1),
@@ -110,17 +111,27 @@ def batch_options(
         verbose_option,
     ]  # fmt: skip
 
-    def decorate(command: Command) -> Command:
-        names = [field.name for field in fields(Batch)]
-
-        @functools.wraps(command)
-        def gathered(**given: Any) -> Any:
-            batch = Batch(**{name: given.pop(name) for name in names})
-            return command(batch, **given)
-
-        return adding(options)(gathered)  # type: ignore[return-value]  # Click makes a command of it
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        return gathering(command, "batch", Batch, adding(options))
 
     return decorate
+
+
+def gathering(
+    command: Callable[..., None],
+    name: str,
+    kind: Callable[..., Any],
+    options: Callable[[Callable[..., None]], Callable[..., None]],
+) -> Callable[..., None]:
+    """Add options to a command, which gets their values as one typed argument, a dataclass."""
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+
+    @functools.wraps(command)
+    def gathered(*arguments: Any, **given: Any) -> None:
+        own = {field: given.pop(field) for field in names if field in given}
+        command(*arguments, **{name: kind(**own)}, **given)
+
+    return options(gathered)
 
 
 def complete_models(*tasks: str) -> Callable[..., list[CompletionItem]]:
@@ -217,6 +228,31 @@ class RequestCommand(RenamingCommand):
             sys.exit(status_of(error))
 
 
+class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic in some versions alone
+    """Numbers with commas between them."""
+
+    name = "text"
+
+    def __init__(self, kind: type[float] | type[int], count: int | None = None) -> None:
+        self.kind, self.count = kind, count
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """Give them as a tuple."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(self.kind(part) for part in str(value).split(","))
+        except ValueError:
+            numbers = ()
+        if not numbers or (self.count is not None and len(numbers) != self.count):
+            what = "whole numbers" if self.kind is int else "numbers"
+            several = what if self.count is None else f"{self.count} {what}"
+            self.fail(f"{value}: use {several} with commas", param, ctx)
+        return numbers
+
+
 def split_words(text: str) -> tuple[str, ...]:
     """Read words with commas between them."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
@@ -235,3 +271,17 @@ tta_option = click.option(
 def plot_option(help: str) -> Callable[[Command], Command]:
     """Add ``--plot [FILE]``, for a :class:`RequestCommand`."""
     return click.option("--plot", metavar="[FILE]", help=help)
+
+
+#: What only has a meaning where results go into files, by the names of the parameters.
+FILE_OPTIONS = ("output", "files_from", "files_from0", "name", "manifest", "resume", "prune",
+                "overwrite")  # fmt: skip
+
+
+def refuse_given(names: Sequence[str], mode: str) -> None:
+    """Refuse options that mean nothing in a mode of the command, such as ``--live``."""
+    source = click.get_current_context().get_parameter_source
+    given = [name for name in names if source(name) not in (None, ParameterSource.DEFAULT)]
+    if given:
+        listed = ", ".join(f"{{{name}}}" for name in given)
+        raise FieldError(f"{listed}: cannot be used with {{{mode}}}", *given, mode)

@@ -8,41 +8,28 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from audiocli.cli.options import (
+    FILE_OPTIONS,
     Batch,
     RequestCommand,
     batch_options,
     complete_models,
     device_option,
     plot_option,
+    refuse_given,
     split_words,
     tta_option,
 )
+from audiocli.errors import FieldError
 
 if TYPE_CHECKING:
     from audiocli.batch import Outcome
     from audiocli.io.audio.piped import RawAudio
 
-#: Options that mean nothing where a stem is written as it comes, by their parameters.
-OFFLINE = {
-    "output": "output",
-    "container": "format",
-    "bits": "bits",
-    "clip": "clip",
-    "metadata": "metadata",
-    "gains": "gain",
-    "preview": "preview",
-    "tta_pitches": "tta-pitches",
-    "plot": "plot",
-    "report": "report",
-    "name": "name",
-    "manifest": "manifest",
-    "resume": "resume",
-    "overwrite": "overwrite",
-    "files_from": "files-from",
-}
+#: Options that mean nothing where a stem is written as it comes.
+OFFLINE = (*FILE_OPTIONS, "container", "bits", "clip", "metadata", "gains", "preview",
+           "tta_pitches", "plot", "report")  # fmt: skip
 
 
 @click.command(cls=RequestCommand)
@@ -184,12 +171,8 @@ def _run_live(batch: Batch, stem: str, model: str | None, device: str, raw: RawA
     )
 
     if batch.inputs != ("-",):
-        raise click.UsageError("--live reads standard input; give - as the only input")
-    source = click.get_current_context().get_parameter_source
-    given = [name for name in OFFLINE if source(name) not in (None, ParameterSource.DEFAULT)]
-    if given:
-        names = ", ".join(f"--{OFFLINE[name]}" for name in given)
-        raise click.UsageError(f"{names}: cannot be used with --live")
+        raise FieldError("{live} reads standard input; give - as the only input", "live")
+    refuse_given(OFFLINE, "live")
     # The model first: without one nothing has to be piped to be told so.
     LiveSeparator(raw.sample_rate, 2, model or LIVE_MODEL, device=device)
     form, blocks = open_piped(binary_input(), raw)

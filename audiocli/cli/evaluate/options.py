@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from audiocli.cli.options import adding
-from audiocli.cli.train.options import gathering
+from audiocli.cli.options import adding, gathering
 
 if TYPE_CHECKING:
     from audiocli.cli.progress import Reporter

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import click
 
-from audiocli.cli.options import FOLDER
+from audiocli.cli.options import FOLDER, Numbers
 from audiocli.cli.train.options import (
     COUNT,
     TrainCommand,
     Training,
-    WholeNumbers,
     architecture_option,
     cache_option,
     dev_option,
@@ -37,7 +36,7 @@ from audiocli.cli.train.options import (
 @start_option
 @click.option("--hidden-size", type=COUNT, help="Units of a layer and direction. [25; tcn: 48]")
 @click.option("--layers", "num_layers", type=COUNT, help="Recurrent or dilated layers. [3; tcn: 9]")
-@click.option("--channels", type=WholeNumbers(), help="Channels of the convolutions. "
+@click.option("--channels", type=Numbers(int), help="Channels of the convolutions. "
               "[tcn: 12,24,32]")  # fmt: skip
 @click.option(
     "--augment",
@@ -63,7 +62,7 @@ def beats(
     start: str | None,
     hidden_size: int | None,
     num_layers: int | None,
-    channels: list[int] | None,
+    channels: tuple[int, ...] | None,
     augment: str,
     tolerance: float,
     cache_dir: Path | None,

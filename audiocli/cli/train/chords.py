@@ -7,12 +7,11 @@ from pathlib import Path
 
 import click
 
-from audiocli.cli.options import FOLDER
+from audiocli.cli.options import FOLDER, Numbers
 from audiocli.cli.train.options import (
     COUNT,
     TrainCommand,
     Training,
-    WholeNumbers,
     arguments,
     cache_option,
     dev_option,
@@ -52,7 +51,7 @@ from audiocli.cli.train.options import (
 @cache_option
 @start_option
 @click.option(
-    "--channels", type=WholeNumbers(), help="Of bands, semitones and pitch classes. [16,32,64]"
+    "--channels", type=Numbers(int), help="Of bands, semitones and pitch classes. [16,32,64]"
 )
 @click.option("--layers", "num_circles", type=COUNT, help="Layers of pitch classes. [3]")
 @click.option(
@@ -72,7 +71,7 @@ def chords(
     made_up: int,
     cache_dir: Path | None,
     start: str | None,
-    channels: list[int] | None,
+    channels: tuple[int, ...] | None,
     num_circles: int | None,
     augment: str,
     training: Training,

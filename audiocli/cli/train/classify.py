@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from audiocli.cli.options import adding
+from audiocli.cli.options import Numbers, adding
 from audiocli.cli.train.options import (
     COUNT,
     Shown,
     TrainCommand,
     Training,
-    WholeNumbers,
     architecture_option,
     arguments,
     finish,
@@ -195,7 +194,7 @@ _class_options = adding(
         click.option("--hidden-size", type=COUNT, help="Units of a layer and direction."),
         click.option("--layers", "num_layers", type=COUNT, help="Hidden layers."),
         click.option(
-            "--channels", type=WholeNumbers(), help="Channels of the convolutions, with commas."
+            "--channels", type=Numbers(int), help="Channels of the convolutions, with commas."
         ),
         click.option(
             "--augment",
@@ -240,7 +239,7 @@ class Classes:
     frontend: str
     hidden_size: int | None
     num_layers: int | None
-    channels: list[int] | None
+    channels: tuple[int, ...] | None
     augment: str
     loss: str
     as_encoder: bool

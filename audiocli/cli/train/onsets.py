@@ -7,12 +7,11 @@ from pathlib import Path
 
 import click
 
-from audiocli.cli.options import FOLDER
+from audiocli.cli.options import FOLDER, Numbers
 from audiocli.cli.train.options import (
     COUNT,
     TrainCommand,
     Training,
-    WholeNumbers,
     architecture_option,
     dev_option,
     hold_out_option,
@@ -41,7 +40,7 @@ from audiocli.cli.train.options import (
 @click.option("--hidden-size", type=COUNT, help="Units of a layer and direction. [20; crnn: 96]")
 @click.option("--layers", "num_layers", type=COUNT, help="Recurrent layers. [3; crnn: 2]")
 @click.option(
-    "--channels", type=WholeNumbers(), help="Channels of the convolutions. [crnn: 24,48,64]"
+    "--channels", type=Numbers(int), help="Channels of the convolutions. [crnn: 24,48,64]"
 )
 @click.option(
     "--augment",
@@ -66,7 +65,7 @@ def onsets(
     start: str | None,
     hidden_size: int | None,
     num_layers: int | None,
-    channels: list[int] | None,
+    channels: tuple[int, ...] | None,
     augment: str,
     fuzz: float,
     training: Training,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from audiocli.cli.options import FOLDER, adding
+from audiocli.cli.options import FOLDER, adding, gathering
 from audiocli.cli.renaming import RenamingCommand
 from audiocli.cli.train.settings import complete, is_first
 from audiocli.cli.train.shown import Shown, finish
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from audiocli.nn.registry import ModelEntry
 
 __all__ = ["COUNT", "POSITIVE", "Architectures", "Shown", "TrainCommand", "Training",
-           "WholeNumbers", "architecture_option", "arguments", "cache_option", "dev_option",
-           "finish", "gathering", "hold_out_option", "run_training", "skip_option",
+           "architecture_option", "arguments", "cache_option", "dev_option",
+           "finish", "hold_out_option", "run_training", "skip_option",
            "start_option", "training_options"]  # fmt: skip
 
 COUNT = click.IntRange(1)
@@ -60,21 +59,6 @@ cache_option = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep the output of the front-end here, for other runs. [in the model folder]",
 )
-
-
-class WholeNumbers(click.ParamType):  # type: ignore[type-arg]  # generic in some versions alone
-    """Whole numbers with commas between them."""
-
-    name = "text"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> list[int]:
-        """Give them as a list."""
-        try:
-            return [int(part) for part in str(value).split(",")]
-        except ValueError:
-            self.fail(f"{value}: use whole numbers with commas", param, ctx)
 
 
 class TrainCommand(RenamingCommand):
@@ -298,23 +282,10 @@ def run_training(train: Train, training: Training, score: str) -> None:
     finish(entry)
 
 
-def gathering(
-    command: Callable[..., None],
-    name: str,
-    kind: Callable[..., Any],
-    options: Callable[[Callable[..., None]], Callable[..., None]],
-) -> Callable[..., None]:
-    """Add options to a command, which gets their values as one typed argument."""
-    fields = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
-
-    @functools.wraps(command)
-    def gathered(*arguments: Any, **given: Any) -> None:
-        own = {field: given.pop(field) for field in fields if field in given}
-        command(*arguments, **{name: kind(**own)}, **given)
-
-    return options(gathered)
-
-
 def arguments(**given: Any) -> dict[str, Any]:
-    """Give those arguments of a network that were asked for; the others have their defaults."""
-    return {name: value for name, value in given.items() if value is not None}
+    """Give those arguments of a network that were given, as JSON has them: lists for tuples."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in given.items()
+        if value is not None
+    }

@@ -105,11 +105,6 @@ class BeatRequest:
             made.append(Export("click", self.click, "clicks", SOUNDS, like_input=True))
         return made
 
-    @property
-    def work(self) -> Callable[[], Work[Any]]:
-        """Makes what tracks the beats of a file, once a process."""
-        return self.make_tempo_work if self.tempo else self.make_work
-
     def make_work(self) -> Work[Instants]:
         """Load the model, and make what gives the beats of a file."""
         track, name = self._tracking()
@@ -154,7 +149,7 @@ class BeatRequest:
 
 
 def declare(request: BeatRequest, output: Path | None) -> Declaration[Any]:
-    """Say what a request comes to: see :mod:`audiocli.tasks.runner`."""
+    """Turn a request into a declaration: see :mod:`audiocli.tasks.runner`."""
     models.device(request.device)
     entry = registry.find("beats", request.model)
     models.decoder_of(
@@ -164,7 +159,7 @@ def declare(request: BeatRequest, output: Path | None) -> Declaration[Any]:
     return Declaration(
         command="beats",
         what="tempi" if request.tempo else "beats",
-        make_work=request.work,
+        make_work=request.make_tempo_work if request.tempo else request.make_work,
         settings={
             "tempo": request.tempo,
             "meter": list(request.meter),

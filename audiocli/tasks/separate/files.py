@@ -86,7 +86,7 @@ def _who_has(stem: str) -> str:
 
 
 def declare(request: SeparationRequest, output: Path | None) -> Declaration[Separation]:
-    """Declare a request to the runner: see :mod:`audiocli.tasks.runner`."""
+    """Turn a request into a declaration: see :mod:`audiocli.tasks.runner`."""
     folder = output or Path("separated")
     # Whatever can be refused is refused here, before anything is written.
     like = AudioInfo("", 44100, 2, None, 16, False, "wav")
