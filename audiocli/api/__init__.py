@@ -85,7 +85,7 @@ def separate(
 
     Parameters
     ----------
-    audio : path-like or array_like, shape (channels, samples) or (samples,)
+    audio : path or array_like, shape (channels, samples) or (samples,)
         A file, or a signal with full scale at 1.0.
     sample_rate : float, optional
         In Hz; of a signal, not of a file.

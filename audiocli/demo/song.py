@@ -425,7 +425,7 @@ def write_demo(folder: str | os.PathLike[str], *, overwrite: bool = False) -> li
 
     Parameters
     ----------
-    folder : path-like
+    folder : str or os.PathLike
         Where to; made if it is not there.
     overwrite : bool
         Replace files of the same name that hold something else.

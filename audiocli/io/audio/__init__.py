@@ -71,7 +71,7 @@ def read(path: StrPath, *, mono: bool = False) -> tuple[Block, int]:
 
     Parameters
     ----------
-    path : str or path-like
+    path : str or os.PathLike
         The file.
     mono : bool
         Whether to average the channels into one, see :mod:`audiocli.io.audio.downmix`; one for
@@ -113,7 +113,7 @@ class AudioReader:
 
     Parameters
     ----------
-    path : str or path-like
+    path : str or os.PathLike
         The file.
     name : str, optional
         How to call the file in messages and in `info`; its path if None.

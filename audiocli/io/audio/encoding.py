@@ -185,7 +185,7 @@ class AudioWriter:
 
     Parameters
     ----------
-    path : str or path-like
+    path : str or os.PathLike
         The file to write.
     sample_rate : int
         In Hz.

@@ -59,7 +59,7 @@ def read_beats(path: StrPath) -> tuple[NDArray[np.float64], NDArray[np.int64] | 
 
     Parameters
     ----------
-    path : str or path-like
+    path : str or os.PathLike
         The file, as for :func:`read_instants`. The second column, or that which is called
         'position', 'beat' or 'downbeat', is the position: 1 begins a bar, and what other
         beats have, 2, 3, 4 or 0 throughout, is read but says no more. In JAMS it is the value of

@@ -31,7 +31,7 @@ def read_notes(path: StrPath) -> Notes:
 
     Parameters
     ----------
-    path : str or path-like
+    path : str or os.PathLike
         Lines of start, end and pitch; csv, json and jsonl as they are written here; JAMS with
         ``note_midi``; ``.mid``. Times are seconds, pitches MIDI note numbers with decimals.
 
