@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from audiocli.batch.inputs import Input, Job
 from audiocli.errors import warn
 from audiocli.nn import registry
 from audiocli.nn.threads import share_processor
-from audiocli.tasks.annotated import Titled, find_recordings, matching
+from audiocli.tasks.annotated import Recording, Titled, find_recordings, matching
 
 __all__ = [
     "Evaluation",
@@ -136,7 +136,7 @@ def evaluate_each(
 
 def annotated_recordings(
     folders: Sequence[Path], suffixes: Sequence[str], only: Sequence[str]
-) -> dict[Path, Any]:
+) -> dict[Path, Recording]:
     """Find the annotated recordings to score, by their audio."""
     listed = [each for folder in folders for each in find_recordings(folder, suffixes)]
     return {each.audio: each for each in matching(listed, only, "only")}

@@ -62,7 +62,7 @@ def notes(
         model,
         only=only,
         tuned=tuned,
-        found=found,
+        estimates=found,
         n_jobs=jobs,
         device=device,
         callbacks=evaluating.reporter(),

@@ -87,7 +87,7 @@ def beats(
     )
     run_training(
         partial(
-            train, data, config=config, held_out=held_out, dev=dev, start=start, cache=cache_dir
+            train, data, config=config, held_out=held_out, dev=dev, start=start, cache_dir=cache_dir
         ),
         training,
         "dev F-measure {:.1f} %",

@@ -60,7 +60,7 @@ THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that makes a training run, so that it can be run again.
+    """Everything that defines a training run, so that it can be repeated.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class TrainingConfig:
     arguments : dict
         More arguments of the architecture, over those of the name.
     augmentation : Augmentation
-        How recordings are varied.
+        Random changes to examples.
     tolerance : float
         Seconds by which an activation may be beside a beat at no loss.
     seconds : float
@@ -213,7 +213,7 @@ def train(
     dev: Sequence[Path] = (),
     licences: Sequence[str] = (),
     start: str | None = None,
-    cache: Path | None = None,
+    cache_dir: Path | None = None,
     skip_unreadable: bool = False,
     device: str = "auto",
     stage: Stage = lambda what, done, total: None,
@@ -234,15 +234,15 @@ def train(
     config : TrainingConfig
         What to train, and how.
     held_out : sequence of str
-        Patterns of recordings in `data` for the validation set instead.
+        Patterns of recordings in `data` that are the validation set instead.
     dev : sequence of Path
-        Folders of the validation set; with neither, it is every tenth of `data`.
+        Folders of the validation set; with neither, it is every tenth recording of `data`.
     licences : sequence of str
         Of the folders in `data`, in their order, for the card.
     start : str, optional
-        A model of the same architecture and sizes to start from, by its name or folder.
-    cache : Path, optional
-        Where the output of the front-end is kept for other runs.
+        A model of the same architecture and sizes to fine-tune, by its name or folder.
+    cache_dir : Path, optional
+        Where to keep the output of the front-end, for other runs on the same recordings.
     skip_unreadable : bool
         Leave out recordings that cannot be read, with a warning each.
     device : str
@@ -264,14 +264,15 @@ def train(
     UsageError
         If `output` holds a finished model that this would replace.
     ModelError
-        If the checkpoint there is of another config, or training diverges.
+        If the checkpoint there is of another training config, or training diverges.
     """
     registry.refuse_finished(output)
+    licences = licence_of_each(data, licences)
     bank = Filterbank(config.frontend)
-    if cache is not None:
-        cache.mkdir(parents=True, exist_ok=True)
+    if cache_dir is not None:
+        cache_dir.mkdir(parents=True, exist_ok=True)
     takes = read_takes(
-        lambda each: load(each, bank, cache),
+        lambda each: load(each, bank, cache_dir),
         ANNOTATIONS,
         data,
         held_out,
@@ -279,7 +280,7 @@ def train(
         skip_unreadable=skip_unreadable,
         stage=stage,
     )
-    bounded(cache)
+    bounded(cache_dir)
     origin = origin_of("beats", start)
     network = config.build()
     if origin is not None:
@@ -288,7 +289,7 @@ def train(
         rng = np.random.default_rng(config.fit.seed)
         network.calibrate_images(examples(takes.groups, config.excerpts, rng)[0])
     identity = identity_of(config, takes.titles, takes.validation_titles, origin)
-    card = _card(config, takes, licence_of_each(data, licences))
+    card = _card(config, takes, licences)
     run: Run[FramewiseNetwork, tuple[Tensor, Tensor]] = Run(
         output, card, config.fit, identity, [origin], report, progress
     )

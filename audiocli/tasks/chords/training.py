@@ -280,6 +280,7 @@ def train(
     """
     registry.refuse_finished(output)
     data = rendered(data, output / "checkpoint" / "rendered", rendering or Rendering())
+    licences = licence_of_each(data, licences)
     folder = cache_dir or output / "checkpoint" / "spectra"
     bank = Filterbank(wider(config.frontend))
     takes = read_takes(
@@ -302,7 +303,7 @@ def train(
         rng = np.random.default_rng(config.fit.seed)
         network.calibrate_images(examples(takes.groups, config.excerpts, rng).images)
     identity = identity_of(config, takes.titles, takes.validation_titles, origin)
-    card = _card(config, takes, licence_of_each(data, licences))
+    card = _card(config, takes, licences)
     run: Run[ChordCRNN, Batch] = Run(output, card, config.fit, identity, [origin], report, progress)
     where = models.device(device)
     return run.fit(network, _Objective(config, takes, where), where)

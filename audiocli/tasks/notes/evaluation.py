@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,7 +144,7 @@ class _MakeScorer:
 
     model: str
     is_tuned: bool
-    found: Path | None
+    estimates: Path | None
     device: str
 
     def __call__(self) -> Callable[[Recording], tuple[float, Score]]:
@@ -157,8 +156,8 @@ class _MakeScorer:
                 melody = transcriber.stream(reader.blocks(), reader.info.sample_rate)
             warn_of_late_times(reference.ends, melody.seconds, "notes", grace=GRACE)
             estimate = as_notes(melody, recording.title)
-            if self.found is not None:
-                estimate = _read(self.found, recording.name)
+            if self.estimates is not None:
+                estimate = _read(self.estimates, recording.name)
             if self.is_tuned:
                 reference = tuned(reference, melody)
             seconds = melody.seconds
@@ -182,7 +181,7 @@ def evaluate(
     *,
     only: Sequence[str] = (),
     tuned: bool = False,
-    found: Path | None = None,
+    estimates: Path | None = None,
     n_jobs: int = 1,
     device: str = "auto",
     callbacks: Callbacks | None = None,
@@ -199,7 +198,7 @@ def evaluate(
         Patterns of recordings to take, say ``singing/11*``; without any, all.
     tuned : bool
         Take off what the reference of a recording lies above the pitch throughout, in Hz.
-    found : Path, optional
+    estimates : Path, optional
         A folder with NAME.notes or NAME.mid of each recording, to score in place of ours.
     n_jobs : int
         Worker processes.
@@ -231,6 +230,6 @@ def evaluate(
     ...     evaluate([Path(folder)]).total.notes
     1
     """
-    recordings: dict[Path, Any] = annotated_recordings(folders, ANNOTATIONS, only)
-    make_scorer = _MakeScorer(model, tuned, found, device)
+    recordings = annotated_recordings(folders, ANNOTATIONS, only)
+    make_scorer = _MakeScorer(model, tuned, estimates, device)
     return evaluate_each(recordings, make_scorer, total, n_jobs=n_jobs, callbacks=callbacks)

@@ -200,6 +200,7 @@ def train(
         If the checkpoint there is of another training config, or training diverges.
     """
     registry.refuse_finished(output)
+    licences = licence_of_each(data, licences)
     rate = config.frontend.sample_rate
     takes = read_takes(
         lambda each: load(each, rate),
@@ -218,7 +219,7 @@ def train(
         rng = np.random.default_rng(config.fit.seed)
         network.calibrate(examples(takes.groups, config.excerpts, rng)[0])
     identity = identity_of(config, takes.titles, takes.validation_titles, origin)
-    card = _card(config, takes, licence_of_each(data, licences))
+    card = _card(config, takes, licences)
     run: Run[FramewiseNetwork, tuple[Tensor, Tensor]] = Run(
         output, card, config.fit, identity, [origin], report, progress
     )
