@@ -35,20 +35,10 @@ def transcribe_files(
 
     Parameters
     ----------
-    inputs : sequence of str
-        Files, folders, patterns, or ``-`` for standard input.
-    output : str or Path, optional
-        A file for the notes of all inputs, if it ends like one of the formats, or else a folder
-        that mirrors the folders given. Without it only the callbacks are told of them.
+    inputs, output, options, callbacks, **fields
+        As in :func:`audiocli.detect_files`; a result is ``Notes``.
     request : NoteRequest, optional
         What is asked for.
-    options : BatchOptions, optional
-        How the run goes.
-    callbacks : Callbacks, optional
-        Told how it goes; the outcome of a file that is done holds its ``Notes``, unless one file
-        holds those of all.
-    **fields
-        Fields of :class:`NoteRequest` and :class:`audiocli.BatchOptions`, in their place.
 
     Returns
     -------
@@ -56,10 +46,8 @@ def transcribe_files(
 
     Raises
     ------
-    UsageError
-        If the request cannot be carried out as asked; nothing was written then.
-    ModelError
-        If a model cannot be loaded.
+    UsageError, ModelError
+        As there.
 
     Examples
     --------

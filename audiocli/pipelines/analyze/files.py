@@ -164,8 +164,8 @@ def analyze_files(
 
     Parameters
     ----------
-    inputs : sequence of str
-        Files, folders, patterns, or ``-`` for standard input.
+    inputs, callbacks, **fields
+        As in :func:`audiocli.detect_files`.
     output : str or Path, optional
         The table: csv, jsonl, parquet or SQLite. Without it only the callbacks are told of rows.
     request : AnalyzeRequest, optional
@@ -173,10 +173,6 @@ def analyze_files(
     options : BatchOptions, optional
         How the run goes. To resume is to keep the rows of a table that is there, and to add those
         of files that are new or have changed; to prune is to drop those of files that are gone.
-    callbacks : Callbacks, optional
-        Told how it goes.
-    **fields
-        Fields of :class:`AnalyzeRequest` and :class:`audiocli.BatchOptions`, in their place.
 
     Returns
     -------
@@ -184,10 +180,8 @@ def analyze_files(
 
     Raises
     ------
-    UsageError
-        If the request cannot be carried out as asked; nothing was written then.
-    ModelError
-        If a model cannot be loaded.
+    UsageError, ModelError
+        As there.
 
     Examples
     --------

@@ -234,20 +234,10 @@ def evaluate(
 
     Parameters
     ----------
-    folders : sequence of Path
-        Recordings as :func:`audiocli.tasks.annotated.find_recordings` finds them.
-    model : str
-        A model's name or folder.
-    only : sequence of str
-        Patterns of recordings to take, say ``mdb-drums/Z*``; without any, all.
+    folders, model, only, n_jobs, device, callbacks
+        As in :func:`audiocli.evaluate_onsets`.
     tracker : {"audiocli", "librosa"}
         What finds the beats.
-    n_jobs : int
-        Worker processes.
-    device : str
-        As in :func:`audiocli.nn.models.device`.
-    callbacks : Callbacks, optional
-        Told how it goes.
 
     Returns
     -------
@@ -255,10 +245,8 @@ def evaluate(
 
     Raises
     ------
-    DataError
-        If there are no recordings.
-    ModelError
-        If the model cannot be loaded.
+    DataError, ModelError
+        As there.
     """
     recordings = annotated_recordings(folders, ANNOTATIONS, only)
     make_scorer = _MakeScorer(tracker, model, device)

@@ -309,20 +309,10 @@ def track_files(
 
     Parameters
     ----------
-    inputs : sequence of str
-        Files, folders, patterns, or ``-`` for standard input.
-    output : str or Path, optional
-        A file for the beats of all inputs, if it ends like one of the formats, or else a folder
-        that mirrors the folders given. Without it only the callbacks are told of them.
+    inputs, output, options, callbacks, **fields
+        As in :func:`audiocli.detect_files`; a result is ``Instants``, or a ``TempoOf``.
     request : BeatRequest, optional
         What is asked for.
-    options : BatchOptions, optional
-        How the run goes.
-    callbacks : Callbacks, optional
-        Told how it goes; the outcome of a file that is done holds its ``Instants``, or its
-        ``TempoOf``, unless one file holds those of all.
-    **fields
-        Fields of :class:`BeatRequest` and :class:`audiocli.BatchOptions`, in their place.
 
     Returns
     -------
@@ -330,10 +320,8 @@ def track_files(
 
     Raises
     ------
-    UsageError
-        If the request cannot be carried out as asked; nothing was written then.
-    ModelError
-        If the model cannot be loaded.
+    UsageError, ModelError
+        As there.
 
     Examples
     --------

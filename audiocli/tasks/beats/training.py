@@ -226,31 +226,12 @@ def train(
 
     Parameters
     ----------
-    data : sequence of Path
-        Folders of annotated recordings, see :mod:`audiocli.tasks.annotated`; each is drawn from as
-        often as the others.
-    output : Path
-        The model folder; its ``checkpoint`` folder holds what is needed to go on.
+    data, output, held_out, dev, licences, start, skip_unreadable, device, stage, report, progress
+        As in :func:`audiocli.train_onsets`.
     config : TrainingConfig
         What to train, and how.
-    held_out : sequence of str
-        Patterns of recordings in `data` that are the validation set instead.
-    dev : sequence of Path
-        Folders of the validation set; with neither, it is every tenth recording of `data`.
-    licences : sequence of str
-        Of the folders in `data`, in their order, for the card.
-    start : str, optional
-        A model of the same architecture and sizes to fine-tune, by its name or folder.
     cache_dir : Path, optional
         Where to keep the output of the front-end, for other runs on the same recordings.
-    skip_unreadable : bool
-        Leave out recordings that cannot be read, with a warning each.
-    device : str
-        As in :func:`audiocli.nn.models.device`.
-    stage : callable
-        Told how far reading is.
-    report, progress : callable
-        As in :func:`audiocli.nn.fit.fit`.
 
     Returns
     -------
@@ -259,12 +240,8 @@ def train(
 
     Raises
     ------
-    DataError
-        If there are no recordings.
-    UsageError
-        If `output` holds a finished model that this would replace.
-    ModelError
-        If the checkpoint there is of another training config, or training diverges.
+    DataError, UsageError, ModelError
+        As there.
     """
     registry.refuse_finished(output)
     licences = licence_of_each(data, licences)

@@ -213,22 +213,12 @@ def evaluate(
 
     Parameters
     ----------
-    folders : sequence of Path
-        Recordings as :func:`audiocli.tasks.annotated.find_recordings` finds them.
-    model : str
-        A model's name or folder.
-    only : sequence of str
-        Patterns of recordings to take, say ``songs/7*``; without any, all.
+    folders, model, only, n_jobs, device, callbacks
+        As in :func:`audiocli.evaluate_onsets`.
     vocabulary, change : optional
         As in :class:`ChordRecognizer`.
     estimates : Path, optional
         A folder with NAME.lab of each recording, to score in place of a model.
-    n_jobs : int
-        Worker processes.
-    device : str
-        As in :func:`audiocli.nn.models.device`.
-    callbacks : Callbacks, optional
-        Called as the run gets on.
 
     Returns
     -------
@@ -236,10 +226,8 @@ def evaluate(
 
     Raises
     ------
-    DataError
-        If there are no recordings.
-    ModelError
-        If the model cannot be loaded.
+    DataError, ModelError
+        As there.
 
     Examples
     --------

@@ -311,20 +311,10 @@ def recognize_files(
 
     Parameters
     ----------
-    inputs : sequence of str
-        Files, folders, patterns, or ``-`` for standard input.
-    output : str or Path, optional
-        A file for the chords of all inputs, if it ends like one of the formats, or else a folder
-        that mirrors the folders given. Without it the results go only to the callbacks.
+    inputs, output, options, callbacks, **fields
+        As in :func:`audiocli.detect_files`; a result is ``Segments``.
     request : ChordRequest, optional
         What to recognise, and how to write it.
-    options : BatchOptions, optional
-        How the run goes.
-    callbacks : Callbacks, optional
-        Told how it goes; the outcome of a file that is done holds its ``Segments``, unless one
-        file holds those of all.
-    **fields
-        Fields of :class:`ChordRequest` and :class:`audiocli.BatchOptions`, in their place.
 
     Returns
     -------
@@ -332,10 +322,8 @@ def recognize_files(
 
     Raises
     ------
-    UsageError
-        If the request cannot be carried out; nothing was written then.
-    ModelError
-        If the model cannot be loaded.
+    UsageError, ModelError
+        As there.
 
     Examples
     --------

@@ -234,35 +234,18 @@ def train(
 
     Parameters
     ----------
+    output, held_out, dev, licences, start, skip_unreadable, device, stage, report, progress
+        As in :func:`audiocli.train_onsets`.
     data : sequence of Path
         Folders of recordings with their chords, see :mod:`audiocli.tasks.annotated`, or of songs to
         render; each is drawn from as often as the others, one that is given twice twice as often.
-    output : Path
-        The model folder; its ``checkpoint`` folder holds what is needed to go on.
     config : TrainingConfig
         What to train, and how.
-    held_out : sequence of str
-        Patterns of recordings in `data` that are the validation set instead.
-    dev : sequence of Path
-        Folders of the validation set; with neither, it is every tenth recording of `data`.
-    licences : sequence of str
-        Of the folders in `data`, in their order, for the card.
     rendering : Rendering, optional
         How MIDI songs become recordings.
     cache_dir : Path, optional
         Where to keep the output of the front-end, for other runs on the same recordings; by
         default in the checkpoint.
-    start : str, optional
-        A model of the same architecture and sizes to fine-tune, by its name or folder.
-    skip_unreadable : bool
-        Leave out recordings that cannot be read, with a warning each; by default they are named
-        together, and refused.
-    device : str
-        As in :func:`audiocli.nn.models.device`.
-    stage : callable
-        Told how far reading is.
-    report, progress : callable
-        As in :func:`audiocli.nn.fit.fit`.
 
     Returns
     -------
@@ -271,12 +254,10 @@ def train(
 
     Raises
     ------
+    UsageError, ModelError
+        As there.
     DataError
         If there are no recordings, or a label is none.
-    UsageError
-        If `output` holds a finished model that this would replace.
-    ModelError
-        If the checkpoint there is of another training config, or training diverges.
     """
     registry.refuse_finished(output)
     data = rendered(data, output / "checkpoint" / "rendered", rendering or Rendering())

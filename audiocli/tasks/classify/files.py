@@ -280,20 +280,10 @@ def classify_files(
 
     Parameters
     ----------
-    inputs : sequence of str
-        Files, folders, patterns, or ``-`` for standard input.
-    output : str or Path, optional
-        A file for the results of all inputs, if it ends like one of the formats, or else a folder
-        that mirrors the folders given. Without it the results go only to the callbacks.
+    inputs, output, options, callbacks, **fields
+        As in :func:`audiocli.detect_files`; a result is a :class:`Result`.
     request : ClassifyRequest
         What to do; it names the models.
-    options : BatchOptions, optional
-        How the run goes.
-    callbacks : Callbacks, optional
-        Told how it goes; the outcome of a file that is done holds its :class:`Result`, unless one
-        file holds those of all.
-    **fields
-        Fields of :class:`ClassifyRequest` and :class:`audiocli.BatchOptions`, in their place.
 
     Returns
     -------
@@ -301,10 +291,8 @@ def classify_files(
 
     Raises
     ------
-    UsageError
-        If the request cannot be carried out; nothing was written then.
-    ModelError
-        If a model cannot be loaded.
+    UsageError, ModelError
+        As there.
     DataError
         If people cannot be enrolled.
 

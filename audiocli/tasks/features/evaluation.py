@@ -134,18 +134,10 @@ def evaluate(
 
     Parameters
     ----------
+    model, only, n_jobs, device, callbacks
+        As in :func:`audiocli.evaluate_onsets`.
     folders : sequence of Path
         Searched to their depth for audio.
-    model : str
-        A model's name or folder.
-    only : sequence of str
-        Patterns of recordings to take, say ``songs/Z*``; without any, all.
-    n_jobs : int
-        Worker processes.
-    device : str
-        As in :func:`audiocli.nn.models.device`.
-    callbacks : Callbacks, optional
-        Called as the run gets on.
 
     Returns
     -------

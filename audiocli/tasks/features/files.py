@@ -244,8 +244,8 @@ def extract_files(
 
     Parameters
     ----------
-    inputs : sequence of str
-        Files, folders, patterns, or ``-`` for standard input.
+    inputs, **fields
+        As in :func:`audiocli.detect_files`.
     output : str or Path, optional
         The table. Without it the rows go only to the callbacks.
     request : FeatureRequest, optional
@@ -256,8 +256,6 @@ def extract_files(
     callbacks : Callbacks, optional
         Told how it goes; without an output, the outcome of a file that is done holds its
         :class:`Part`.
-    **fields
-        Fields of :class:`FeatureRequest` and :class:`audiocli.BatchOptions`, in their place.
 
     Returns
     -------
@@ -265,10 +263,8 @@ def extract_files(
 
     Raises
     ------
-    UsageError
-        If the request cannot be carried out; nothing was written then.
-    ModelError
-        If the basis or model cannot be loaded.
+    UsageError, ModelError
+        As there.
 
     Examples
     --------

@@ -138,6 +138,8 @@ def train(
 
     Parameters
     ----------
+    held_out, dev, licences, device, report, progress
+        As in :func:`audiocli.train_onsets`.
     data : sequence of Path
         Folders of recordings; each is drawn from as often as the others. What cannot be read is
         warned of and left out.
@@ -145,16 +147,6 @@ def train(
         The model folder.
     config : TrainingConfig
         What to learn, and how.
-    held_out : sequence of str
-        Patterns of recordings in `data` that are the validation set instead.
-    dev : sequence of Path
-        Folders of the validation set; with neither, it is every tenth recording of `data`.
-    licences : sequence of str
-        Of the folders in `data`, in their order, for the card.
-    device : str
-        As in :func:`audiocli.nn.models.device`.
-    report, progress : callable
-        As in :func:`audiocli.nn.fit.fit`.
 
     Returns
     -------
@@ -163,12 +155,8 @@ def train(
 
     Raises
     ------
-    DataError
-        If there are no recordings.
-    UsageError
-        If `output` holds a finished model that this would replace.
-    ModelError
-        If the checkpoint there is of another training config, or training diverges.
+    DataError, UsageError, ModelError
+        As there.
     """
     registry.refuse_finished(output)
     network = config.build()

@@ -190,22 +190,14 @@ def evaluate(
 
     Parameters
     ----------
-    folders : sequence of Path
-        Recordings as :func:`audiocli.tasks.annotated.find_recordings` finds them.
+    folders, only, n_jobs, device, callbacks
+        As in :func:`audiocli.evaluate_onsets`.
     model : str
         A model that detects onsets, by name or folder.
-    only : sequence of str
-        Patterns of recordings to take, say ``singing/11*``; without any, all.
     tuned : bool
         Take off what the reference of a recording lies above the pitch throughout, in Hz.
     estimates : Path, optional
         A folder with NAME.notes or NAME.mid of each recording, to score in place of ours.
-    n_jobs : int
-        Worker processes.
-    device : str
-        As in :func:`audiocli.nn.models.device`.
-    callbacks : Callbacks, optional
-        Told how it goes.
 
     Returns
     -------
@@ -213,10 +205,8 @@ def evaluate(
 
     Raises
     ------
-    DataError
-        If there are no recordings.
-    ModelError
-        If the model cannot be loaded.
+    DataError, ModelError
+        As there.
 
     Examples
     --------

@@ -280,7 +280,7 @@ def detect_files(
     inputs : sequence of str
         Files, folders, patterns, or ``-`` for standard input.
     output : str or Path, optional
-        A file for the onsets of all inputs, if it ends like one of the formats, or else a folder
+        A file for the results of all inputs, if it ends like one of the formats, or else a folder
         that mirrors the folders given. Without it the results go only to the callbacks.
     request : OnsetRequest, optional
         What to detect, and how.
@@ -290,7 +290,7 @@ def detect_files(
         Told how it goes; the outcome of a file that is done holds its ``Instants``, unless one file
         holds those of all.
     **fields
-        Fields of :class:`OnsetRequest` and :class:`audiocli.BatchOptions`, in their place.
+        Fields of the request and of :class:`audiocli.BatchOptions`, in their place.
 
     Returns
     -------

@@ -269,22 +269,16 @@ def evaluate(
 
     Parameters
     ----------
+    model, n_jobs, device, callbacks
+        As in :func:`audiocli.evaluate_onsets`.
     folder : Path
         Clips as :func:`audiocli.tasks.separate.clips.find_clips` finds them.
-    model : str
-        A model's name or folder.
     equal_levels, oracles
         As in :func:`evaluate_clip`.
     every : int
         Take each so-manyth clip only: a quick look at a large set.
     tta_pitches : int, optional
         As in :class:`audiocli.tasks.separate.separator.Separator`.
-    n_jobs : int
-        Worker processes.
-    device : str
-        As in :func:`audiocli.nn.models.device`.
-    callbacks : Callbacks, optional
-        Called as the run gets on.
 
     Returns
     -------

@@ -130,18 +130,14 @@ def separate_files(
 
     Parameters
     ----------
-    inputs : sequence of str
-        Files, folders, patterns, or ``-`` for standard input.
+    inputs, callbacks, **fields
+        As in :func:`audiocli.detect_files`.
     output : str or Path
         Folder for the stems; mirrors the folders given.
     request : SeparationRequest, optional
         What to write, and how.
     options : BatchOptions, optional
         How the run goes; names are of ``{name}``, ``{stem}``, ``{ext}`` and ``{parent}``.
-    callbacks : Callbacks, optional
-        Called as the run gets on.
-    **fields
-        Fields of :class:`SeparationRequest` and :class:`audiocli.BatchOptions`, in their place.
 
     Returns
     -------
@@ -149,10 +145,8 @@ def separate_files(
 
     Raises
     ------
-    UsageError
-        If the request cannot be carried out; nothing was written then.
-    ModelError
-        If the model cannot be loaded.
+    UsageError, ModelError
+        As there.
 
     Examples
     --------

@@ -140,10 +140,10 @@ def train(
 
     Parameters
     ----------
+    output, device, stage, report, progress
+        As in :func:`audiocli.train_onsets`.
     data : sequence of Path
         Folders of clips with both sources, see :func:`audiocli.tasks.separate.clips.find_clips`.
-    output : Path
-        The model folder; its ``checkpoint`` folder holds what is needed to go on.
     config : TrainingConfig
         What to train, and how.
     voices, backings : sequence of Path
@@ -159,12 +159,6 @@ def train(
     skip_unreadable : bool
         Leave out clips of one channel that cannot be read, with a warning each; by default they
         are named together, and refused.
-    device : str
-        As in :func:`audiocli.nn.models.device`.
-    stage : callable
-        Told how far reading is.
-    report, progress : callable
-        As in :func:`audiocli.nn.fit.fit`.
 
     Returns
     -------
