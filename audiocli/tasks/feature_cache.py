@@ -76,7 +76,7 @@ def spectrogram(audio: Path, bank: Filterbank, folder: Path | None) -> NDArray[n
 
     def compute() -> NDArray[np.float16]:
         with AudioReader(audio) as reader:
-            blocks = mono(reader.full_range(1 << 16), reader.info.sample_rate, config.sample_rate)
+            blocks = mono(reader.full_range(), reader.info.sample_rate, config.sample_rate)
             parts = [part.astype(np.float16) for part in in_segments(bank, config, flat, blocks)]
         columns = np.concatenate(parts).T
         return np.ascontiguousarray(columns.reshape(config.channels, config.bands, -1))

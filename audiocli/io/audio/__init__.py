@@ -22,7 +22,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +30,7 @@ import numpy as np
 
 from audiocli.errors import AudioError, warn
 from audiocli.io.atomic import scratch_folder
+from audiocli.io.audio import streaming
 from audiocli.io.audio.decoding import open_decoder
 from audiocli.io.audio.downmix import downmix, full_range_channels, without_effects
 from audiocli.io.audio.encoding import AudioFormat, AudioWriter, output_format
@@ -216,6 +217,28 @@ class AudioReader:
         layout = self.info.layout
         full = tuple((layout or ())[place] for place in full_range_channels(layout))
         return full or layout
+
+    @contextlib.contextmanager
+    def decoded(
+        self, progress: Callable[[float, float | None], None] = lambda done, total: None
+    ) -> Iterator[Iterator[Block]]:
+        """Decode as `full_range` does, ahead in a thread.
+
+        Parameters
+        ----------
+        progress : callable
+            Told the seconds that were taken, and how many there are.
+
+        Yields
+        ------
+        iterator of ndarray
+            The blocks.
+        """
+        info = self.info
+        with streaming.decoding(
+            self.full_range(), info.sample_rate, info.duration, progress
+        ) as blocks:
+            yield blocks
 
     def _checked_chunks(self, start: int) -> Iterator[Block]:
         rate, shown = self.info.sample_rate, printable(self._name)

@@ -16,7 +16,6 @@ from audiocli.dsp.bar_pointer import BarPointer
 from audiocli.errors import FieldError
 from audiocli.io import formats
 from audiocli.io.audio import AudioReader
-from audiocli.io.audio.streaming import decoding
 from audiocli.io.formats import Instants
 from audiocli.nn import models, registry
 from audiocli.tasks import plotting
@@ -36,9 +35,6 @@ from audiocli.tasks.runner import (
 )
 
 __all__ = ["BeatRequest", "as_instants", "declare", "track_file", "track_files"]
-
-#: Samples decoded at once, at the file's rate.
-BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -231,11 +227,8 @@ def track_file(
     >>> beats.tempo.meter
     4
     """
-    with AudioReader(source, name=name) as reader:
-        info = reader.info
-        rate = info.sample_rate
-        with decoding(reader.full_range(BLOCK), rate, info.duration, progress) as blocks:
-            beats = tracker.stream(blocks, rate)
+    with AudioReader(source, name=name) as reader, reader.decoded(progress) as blocks:
+        beats = tracker.stream(blocks, reader.info.sample_rate)
     if click is not None:
         write_clicks(
             source,

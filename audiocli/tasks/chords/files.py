@@ -15,7 +15,6 @@ from audiocli.batch.placing import SOUNDS, Export
 from audiocli.errors import FieldError
 from audiocli.io import formats
 from audiocli.io.audio import AudioReader
-from audiocli.io.audio.streaming import decoding
 from audiocli.io.formats import Segments
 from audiocli.nn import models, registry
 from audiocli.tasks import plotting
@@ -37,8 +36,6 @@ from audiocli.tasks.runner import (
 
 __all__ = ["ChordRequest", "as_segments", "declare", "recognize_file", "recognize_files"]
 
-#: Samples decoded at once, at the file's rate.
-BLOCK = 1 << 16
 #: What formats hold chords by name only, in one notation.
 NAMED = {"midi": "plays chords", "chordpro": "is a sheet of chords", "jams": "knows Harte's syntax"}
 
@@ -248,11 +245,8 @@ def recognize_file(
     >>> str(chords.key)
     'C major'
     """
-    with AudioReader(source, name=name) as reader:
-        info = reader.info
-        rate = info.sample_rate
-        with decoding(reader.full_range(BLOCK), rate, info.duration, progress) as blocks:
-            found = recognizer.stream(blocks, rate)
+    with AudioReader(source, name=name) as reader, reader.decoded(progress) as blocks:
+        found = recognizer.stream(blocks, reader.info.sample_rate)
     if click is not None:  # as the recording sounds, however the chords are written
         write_chords(source, click, found.segments(), pitches_of, name=name, overwrite=overwrite)
     request = request or ChordRequest()
@@ -260,7 +254,7 @@ def recognize_file(
     if request.beats:
         tracker = tracker or BeatTracker()
         with AudioReader(source, name=name) as reader:
-            beats = tracker.stream(reader.full_range(BLOCK), reader.info.sample_rate)
+            beats = tracker.stream(reader.full_range(), reader.info.sample_rate)
         chords = replace(chords, beats=beats.times, bars=beats.downbeats)
     if plot is not None:
         _draw(plot, source, chords, name, overwrite)

@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from audiocli.batch import Progress
 from audiocli.batch.inputs import Input
 from audiocli.io.audio import AudioReader
-from audiocli.io.audio.streaming import Block, decoding
+from audiocli.io.audio.streaming import Block
 
 __all__ = ["VOICE", "Blocks", "decoded"]
 
-BLOCK = 1 << 16  # samples decoded at once, at the file's rate
 #: The encoder that tells people apart.
 VOICE = "voice"
 
@@ -32,12 +31,11 @@ class Blocks:
 def decoded(item: Input, progress: Progress) -> Iterator[Blocks]:
     """Open a file and decode it ahead, in a thread."""
     with AudioReader(item.path, name=item.name) as reader:
-        rate, duration = reader.info.sample_rate, reader.info.duration
-        found = Blocks(rate)
+        found = Blocks(reader.info.sample_rate)
 
         def note(done: float, total: float | None) -> None:
             found.seconds = done
             progress(done, total)
 
-        with decoding(reader.full_range(BLOCK), rate, duration, note) as found.blocks:
+        with reader.decoded(note) as found.blocks:
             yield found

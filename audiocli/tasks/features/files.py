@@ -28,9 +28,6 @@ __all__ = ["FeatureRequest", "declare", "describer", "extract_file", "extract_fi
 
 Floats = NDArray[np.floating[Any]]
 
-#: Samples decoded at once, at the file's rate.
-BLOCK = 1 << 16
-
 
 @dataclass(frozen=True)
 class FeatureRequest:
@@ -204,7 +201,7 @@ class _Decoded:
     def __iter__(self) -> Iterator[Floats]:
         self.samples = 0
         info = self.reader.info
-        for block in self.reader.full_range(BLOCK):
+        for block in self.reader.full_range():
             yield block
             self.samples += block.shape[-1]
             self.progress(self.samples / info.sample_rate, info.duration)

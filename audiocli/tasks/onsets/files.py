@@ -16,7 +16,6 @@ from audiocli.errors import FieldError, UsageError, suggest
 from audiocli.io import formats
 from audiocli.io.atomic import write_whole
 from audiocli.io.audio import AudioReader
-from audiocli.io.audio.streaming import decoding
 from audiocli.io.formats import Instants
 from audiocli.nn import models, registry
 from audiocli.tasks import plotting
@@ -44,8 +43,6 @@ __all__ = [
 
 #: What may stand beside each time.
 COLUMNS = ("strength", "salience")
-#: Samples decoded at once, at the file's rate.
-BLOCK = 1 << 16
 ACTIVATION_FORMATS = (".csv", ".npz")
 
 
@@ -207,11 +204,8 @@ def detect_file(
     >>> len(onsets.times) > 50
     True
     """
-    with AudioReader(source, name=name) as reader:
-        info = reader.info
-        rate = info.sample_rate
-        with decoding(reader.full_range(BLOCK), rate, info.duration, progress) as blocks:
-            onsets = detector.stream(blocks, rate, backtrack=backtrack)
+    with AudioReader(source, name=name) as reader, reader.decoded(progress) as blocks:
+        onsets = detector.stream(blocks, reader.info.sample_rate, backtrack=backtrack)
     if activations is not None:
         write_activations(activations, onsets, overwrite=overwrite)
     if click is not None:

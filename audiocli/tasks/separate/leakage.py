@@ -25,7 +25,6 @@ from audiocli.tasks.separate.separator import Separator
 
 __all__ = ["Leak", "Leakage", "evaluate_leakage", "leak_of", "record_leakage"]
 
-BLOCK = 1 << 16  # samples
 #: What counts as none at all, in dB.
 NONE = -120.0
 
@@ -59,10 +58,10 @@ def leak_of(separator: Separator, source: Path, only: str, *, name: str | None =
     with AudioReader(source, name=name) as reader:
         rate = reader.info.sample_rate
         level = ProgrammeLevel(rate)
-        for block in reader.blocks(BLOCK):
+        for block in reader.blocks():
             level.add(block)
         total_energy = leaked = 0.0
-        for stems in separator.blocks(reader.blocks(BLOCK), rate, level.level):
+        for stems in separator.blocks(reader.blocks(), rate, level.level):
             whole = stems.sum(axis=0)
             vocals = stems[separator.stems.index("vocals")]
             total_energy += float(np.sum(whole**2, dtype=np.float64))
