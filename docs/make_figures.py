@@ -110,7 +110,7 @@ def draw_separation(separator: Separator, file: Path) -> None:
     song = compose()
     mixture = (song.mixture / 32768).astype(np.float32)
     stems = separator(mixture, SAMPLE_RATE)
-    truth = {
+    reference = {
         "vocals": (song.stems["vocals"] / 32768).astype(np.float32),
         "accompaniment": (song.accompaniment / 32768).astype(np.float32),
     }
@@ -118,9 +118,9 @@ def draw_separation(separator: Separator, file: Path) -> None:
     figure = plt.figure(figsize=(11, 5), layout="constrained")
     grid = figure.add_gridspec(2, 3)
     panels = {"mixture": (grid[:, 0], mixture)}
-    for column, stem in enumerate(truth, start=1):
+    for column, stem in enumerate(reference, start=1):
         panels[f"{stem}, separated"] = grid[0, column], stems[stem]
-        panels[f"{stem}, true"] = grid[1, column], truth[stem]
+        panels[f"{stem}, true"] = grid[1, column], reference[stem]
     for title, (place, audio) in panels.items():
         axes = figure.add_subplot(place)
         values = decibels(audio) - high
@@ -136,7 +136,7 @@ def draw_separation(separator: Separator, file: Path) -> None:
 
 
 def draw_masks(separator: Separator, file: Path) -> None:
-    """Draw the magnitude that the network hears, its vocal mask and the ideal ratio mask."""
+    """Draw the magnitude that the network gets, its vocal mask and the ideal ratio mask."""
     rate = separator.rate
     song = compose()
     parts = np.stack([song.stems["vocals"], song.accompaniment]).mean(axis=1) / 32768
@@ -146,13 +146,13 @@ def draw_masks(separator: Separator, file: Path) -> None:
     level.update(mixture[None])
     with torch.inference_mode():
         spectra = separator.network.stft(torch.from_numpy(np.ascontiguousarray(sources)))
-        heard = spectra.sum(dim=0)
-        mask = separator.network.masks(heard[None] * (LEVEL / level.rms))[0, 0].numpy()
+        spectrum = spectra.sum(dim=0)
+        mask = separator.network.masks(spectrum[None] * (LEVEL / level.rms))[0, 0].numpy()
     magnitudes = spectra.abs().numpy()
     ideal = magnitudes[0] / (magnitudes.sum(axis=0) + 1e-9)
     hop = separator.network.stft.config.hop_length
     frames = slice(round(START * rate / hop), round(STOP * rate / hop))
-    shown = [20 * np.log10(heard.abs().numpy() + 1e-9), mask, ideal]
+    shown = [20 * np.log10(spectrum.abs().numpy() + 1e-9), mask, ideal]
     titles = ["mixture, dB", "mask of the network", "ideal ratio mask"]
     figure, panels = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained", sharey=True)
     for axes, values, title in zip(panels, shown, titles, strict=True):

@@ -116,7 +116,7 @@ class LibraryRows:
         return [each.name for each in self.fields]
 
     def begin(self, known: Sequence[str]) -> None:
-        """Names are in the rows, so there is nothing to hear of."""
+        """Names are in the rows, so there is nothing to add."""
 
     def part(self, value: Row, name: str) -> joint.Part:
         """Make the row of a recording."""
