@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from audiocli.cli.evaluate.options import Evaluating, evaluation_options
-from audiocli.cli.options import adding
+from audiocli.cli.options import adding, gathering
 from audiocli.cli.renaming import RenamingCommand
 from audiocli.cli.train.classify import DATA, Fold, Selecting, selection_options
-from audiocli.cli.train.options import gathering
 
 if TYPE_CHECKING:
     from audiocli.tasks.classify.evaluation import Choice, ClipEvaluation
