@@ -28,6 +28,10 @@ from audiocli.nn.registry import list_models
 from audiocli.pipelines.analyze.analyzer import LibraryAnalyzer
 from audiocli.pipelines.analyze.files import AnalyzeRequest, analyze_files
 from audiocli.pipelines.notes import transcribe_files
+from audiocli.pipelines.report.files import (
+    ReportRequest,
+    report_files,
+)
 from audiocli.tasks.beats import BeatRequest, BeatTracker, track_file, track_files
 from audiocli.tasks.beats.evaluation import evaluate as evaluate_beats
 from audiocli.tasks.beats.training import train as train_beats
@@ -96,6 +100,7 @@ __all__ = [
     "OnsetDetector",
     "OnsetRequest",
     "OnsetResult",
+    "ReportRequest",
     "SeparationExports",
     "SeparationRequest",
     "Separator",
@@ -130,6 +135,7 @@ __all__ = [
     "read",
     "recognize_file",
     "recognize_files",
+    "report_files",
     "separate",
     "separate_file",
     "separate_files",

@@ -21,7 +21,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
     frozenset({"dsp"}),
     frozenset({"io"}),
-    frozenset({"batch", "demo", "nn"}),
+    frozenset({"batch", "demo", "nn", "page"}),
     frozenset({"learn", "tasks"}),
     frozenset({"pipelines"}),
     frozenset({"api"}),

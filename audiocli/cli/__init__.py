@@ -27,6 +27,7 @@ from audiocli.cli.merge import merge
 from audiocli.cli.models import models
 from audiocli.cli.notes import notes
 from audiocli.cli.onsets import onsets
+from audiocli.cli.report import report
 from audiocli.cli.separate import separate
 from audiocli.cli.settings import config_option, name_variables
 from audiocli.cli.signposts import SignpostedGroup
@@ -64,6 +65,7 @@ cli.add_command(chords)
 cli.add_command(features)
 cli.add_command(notes)
 cli.add_command(onsets)
+cli.add_command(report)
 cli.add_command(separate)
 cli.add_command(train)
 cli.add_command(evaluate)

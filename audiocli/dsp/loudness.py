@@ -170,6 +170,27 @@ class LoudnessMeter:
         power = power[_lufs(power) > _lufs(power.mean()) + RELATIVE_GATE]
         return float(_lufs(power.mean()))
 
+    def short_term(self, step: float = 0.5) -> NDArray[np.float64]:
+        """Give the loudness of stretches of 3 s.
+
+        Parameters
+        ----------
+        step : float
+            From the beginning of one stretch to the next, in seconds, a multiple of 0.1.
+
+        Returns
+        -------
+        ndarray
+            In LUFS, the first of the first 3 s; NaN for silence. Empty for less than 3 s.
+        """
+        complete = self._heard * STEPS_A_SECOND // self.sample_rate
+        if complete < RANGE_STEPS:
+            return np.zeros(0)
+        energy = np.convolve(self._steps[:complete], np.ones(RANGE_STEPS), "valid")
+        levels = _lufs(energy * STEPS_A_SECOND / (RANGE_STEPS * self.sample_rate))
+        every = max(round(step * STEPS_A_SECOND), 1)
+        return np.where(levels > SILENT_LUFS, levels, np.nan)[::every]
+
     def range(self) -> float:
         """Give the loudness range: how far soft and loud passages lie apart.
 

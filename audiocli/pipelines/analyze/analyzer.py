@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from audiocli.tasks.chords.recognizer import ChordRecognizer, Chords
 from audiocli.tasks.classify.classifier import Classifier
 from audiocli.tasks.classify.decisions import Track
 
-__all__ = ["CLASSES", "SEGMENT", "LibraryAnalyzer", "models_of"]
+__all__ = ["CLASSES", "SEGMENT", "LibraryAnalyzer", "models_of", "of_music", "sounding"]
 
 Block = NDArray[np.float32]
 #: The models that answer, by the field: of each the label, and its probability.
@@ -132,7 +132,13 @@ class LibraryAnalyzer:
                 samples, channels = samples + block.shape[1], block.shape[0]
                 yield block
 
-        found = shared(counted(), self._analyses(rate, layout))
+        found = shared(counted(), self.analyses(rate, layout))
+        return self.row(found, samples, rate, channels)
+
+    def row(
+        self, found: Mapping[str, Any], samples: int, rate: int, channels: int
+    ) -> dict[str, Value]:
+        """Make the fields of what the analyses of a recording found."""
         seconds = samples / rate
         row: dict[str, Any] = {"duration": seconds, "sample_rate": rate, "channels": channels}
         level: _Level | None = found.get("level")
@@ -144,7 +150,7 @@ class LibraryAnalyzer:
             row |= self._heard(found, seconds)
         return {field.name: _rounded(row.get(field.name), field) for field in self.fields}
 
-    def _analyses(
+    def analyses(
         self, rate: int, layout: Sequence[str] | None
     ) -> dict[str, Callable[[Iterator[Block]], Any]]:
         """List what is to be done with the stream, by name."""
@@ -162,13 +168,17 @@ class LibraryAnalyzer:
                 made[name] = _on(analysis, rate, speakers)
         return made
 
-    def _heard(self, found: dict[str, Any], seconds: float) -> dict[str, Value]:
+    def classes(self, found: Mapping[str, Any]) -> dict[str, Track]:
+        """Give what the classifiers found, by the names of the fields."""
+        return dict(zip(self._names, found.get("classes") or (), strict=False))
+
+    def _heard(self, found: Mapping[str, Any], seconds: float) -> dict[str, Value]:
         """Say what sounds, leaving out what does not apply."""
         row: dict[str, Value] = {}
-        classes = dict(zip(self._names, found.get("classes") or (), strict=False))
+        classes = self.classes(found)
         content = _best(classes["content"]) if "content" in classes else ("music", 1.0)
         one_shot = seconds < ONE_SHOT
-        is_music = content[0] in ("music", None) and not one_shot
+        is_music = of_music(content[0], seconds)
         for name, track in classes.items():
             applies = name == "content" or (
                 is_music if name != "instrument" else content[0] != "speech" and (
@@ -193,11 +203,9 @@ class LibraryAnalyzer:
         if tracks is None:
             return {}
         [track] = tracks
-        sounding = [row for place, row in enumerate(track.probabilities)
-                    if not track.is_silent(place)]  # fmt: skip
-        if not sounding:
+        rows = sounding(track)
+        if not len(rows):
             return {}
-        rows = np.stack(sounding)
         mean = rows.mean(axis=0)
         holding = [place for place in np.argsort(-mean) if mean[place] >= track.threshold]
         voices = [label in self._voices for label in track.labels]
@@ -206,6 +214,17 @@ class LibraryAnalyzer:
         if any(voices) and silent is not None:
             row["vocal_share"] = float(np.mean(rows[:, voices].max(axis=1) > rows[:, silent]))
         return row
+
+
+def of_music(content: Value, seconds: float) -> bool:
+    """Tell whether what music alone has applies: not to speech, to sounds and to one-shots."""
+    return content in ("music", None) and seconds >= ONE_SHOT
+
+
+def sounding(track: Track) -> NDArray[np.float32]:
+    """Give the probabilities (segments, labels) of the segments that are not silent."""
+    silent = [track.is_silent(place) for place in range(len(track.probabilities))]
+    return track.probabilities[~np.array(silent, bool)]
 
 
 def _on(analysis: Any, rate: int, layout: Layout) -> Callable[[Iterator[Block]], Any]:

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.tasks.beat_tracker import BeatTracker
+from audiocli.tasks.beat_tracker import Beats, BeatTracker
 
 __all__ = ["Rhythm", "RhythmFinder"]
 
 
 @dataclass(frozen=True)
 class Rhythm:
-    """Tempo in beats a minute, its confidence from 0 to 1, and the beats of a bar."""
+    """Tempo in beats a minute, its confidence from 0 to 1, the beats of a bar, and all beats."""
 
     tempo: float | None
     confidence: float | None
     metre: int | None
+    beats: Beats
 
 
 class RhythmFinder:
@@ -30,7 +31,8 @@ class RhythmFinder:
 
     def stream(self, blocks: Iterable[NDArray[np.float32]], sample_rate: int) -> Rhythm:
         """Analyse a stream of blocks (channels, samples)."""
-        tempo = self.tracker.stream(blocks, sample_rate).tempo
+        beats = self.tracker.stream(blocks, sample_rate)
+        tempo = beats.tempo
         if tempo.bpm is None:
-            return Rhythm(None, None, None)
-        return Rhythm(tempo.bpm, tempo.confidence, tempo.meter)
+            return Rhythm(None, None, None, beats)
+        return Rhythm(tempo.bpm, tempo.confidence, tempo.meter, beats)

@@ -19,7 +19,7 @@ from audiocli.nn import models, registry
 from audiocli.nn.framewise import FramewiseNetwork, activations
 from audiocli.tasks.notes.decoding import Decoder, Track, decode
 
-__all__ = ["DEFAULT_MODEL", "FMAX", "FMIN", "Melody", "NoteTranscriber"]
+__all__ = ["DEFAULT_MODEL", "FMAX", "FMIN", "SINGLE_VOICE", "Melody", "NoteTranscriber"]
 
 Audio = NDArray[np.float32]
 Array = NDArray[np.float64]
@@ -178,10 +178,10 @@ class NoteTranscriber:
         """
         return self.stream([as_audio(audio)], sample_rate)
 
-    def stream(self, blocks: Iterable[Audio], sample_rate: int) -> Melody:
+    def stream(self, blocks: Iterable[Audio], sample_rate: int, *, warning: bool = True) -> Melody:
         """Transcribe a stream of blocks (channels, samples); 100 frames a second are kept of it.
 
-        Warns where it hardly is one voice.
+        With `warning`, warns where it hardly is one voice.
         """
         rate, checked = as_rate(sample_rate), as_blocks(blocks, "audio")
         config = self.network.frontend.config
@@ -193,7 +193,7 @@ class NoteTranscriber:
         track = Track(f0, onsets, config.frame_rate)
         starts, ends, pitches = decode(track, self.decoder)
         single = _single_voice(pitch.probability, levels)
-        if single < SINGLE_VOICE:
+        if warning and single < SINGLE_VOICE:
             warn(f"{100 * (1 - single):.0f} % of what sounds has no single pitch: notes are those "
                  "of one voice, and of chords or a band they mean little")  # fmt: skip
         return Melody(

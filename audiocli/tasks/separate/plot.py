@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from audiocli.nn.frontend import Filterbank, FilterbankConfig
+from audiocli.page.picture import LOUD, MASK, TICKS
 from audiocli.tasks.plotting import BANDS, DYNAMIC_RANGE, _clock, _figure, _plain, _save
 
 if TYPE_CHECKING:
@@ -31,8 +32,7 @@ LINE_SECONDS, MAX_LINES = 30.0, 4
 COLUMNS = 1500 * MAX_LINES
 #: dB. What is softer stays dark, and silence, which has -120, has the darkest colour.
 QUIETEST = -45.0
-LOUD, MASK, UNKNOWN = "magma", "viridis", "#e4e4e4"
-TICKS = (200, 1000, 3000, 10_000)  # Hz
+UNKNOWN = "#e4e4e4"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,45 @@ from audiocli.dsp.loudness import SILENT_LUFS, LoudnessMeter
 from audiocli.io.audio import AudioFormat, AudioWriter
 from audiocli.io.audio.layouts import Layout
 
-__all__ = ["Levels", "Sound"]
+__all__ = ["BUDGET", "Levels", "Measures", "Sound", "fits"]
 
 Audio = NDArray[np.float32]
 
 #: What mp3 is embedded at: the rates of MPEG 1, in Hz, which every browser plays.
 RATES = (32_000, 44_100, 48_000)
-#: The encoder's measure of mp3 by the number of channels: about 90 and 70 kbit/s.
+#: The encoder's measure of mp3 by the number of channels: about 70 and 90 kbit/s.
 COMPRESSION = {1: 0.85, 2: 0.78}
+KILOBITS = 95.0
+#: The same for long recordings, in one channel.
+SMALL_RATE, SMALL_COMPRESSION, SMALL_KILOBITS = 24_000, 0.85, 33.0
+#: Bytes that the sounds of a page may have together, before they become a third more in base64.
+BUDGET = 15_000_000
+
+
+def fits(seconds: float, tracks: int, *, small: bool = False) -> bool:
+    """Tell whether the sounds of so many tracks fit into a page."""
+    kilobits = SMALL_KILOBITS if small else KILOBITS
+    return seconds * tracks * kilobits * 1000 / 8 <= BUDGET
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Levels of a signal.
+
+    Parameters
+    ----------
+    peak, rms : float
+        In dBFS; -inf for silence.
+    loudness : float
+        Integrated, in LUFS; -inf for silence.
+    share : float, optional
+        Of the energy of all stems, from 0 to 1.
+    """
+
+    peak: float
+    rms: float
+    loudness: float
+    share: float | None = None
 
 
 class Levels:
@@ -64,6 +96,10 @@ class Levels:
         value = self._meter.result()
         return value if value > SILENT_LUFS else -math.inf  # also where it is not defined
 
+    def measures(self, share: float | None = None) -> Measures:
+        """Give them all."""
+        return Measures(self.peak, self.rms, self.loudness, share)
+
 
 def _decibels(amplitude: float) -> float:
     return 20 * math.log10(amplitude) if amplitude > 0 else -math.inf
@@ -80,13 +116,16 @@ class Sound:
         Of the stream, in Hz.
     channels : int
         Of the stream; more than two become one.
+    small : bool
+        In one channel and a third of the bytes, for long recordings.
     """
 
-    def __init__(self, path: Path, sample_rate: int, channels: int) -> None:
-        self.channels = channels if channels <= 2 else 1
-        self.rate = min((rate for rate in RATES if rate >= sample_rate), default=RATES[-1])
+    def __init__(self, path: Path, sample_rate: int, channels: int, *, small: bool = False) -> None:
+        self.channels = channels if channels <= 2 and not small else 1
+        usual = min((rate for rate in RATES if rate >= sample_rate), default=RATES[-1])
+        self.rate = SMALL_RATE if small else usual
         self._path = path
-        self._mixed_down = channels > 2
+        self._mixed_down = channels > self.channels
         self._stream = (
             None
             if self.rate == sample_rate
@@ -98,7 +137,7 @@ class Sound:
             self.channels,
             AudioFormat("mp3", "MPEG_LAYER_III"),
             overwrite=True,
-            compression=COMPRESSION[self.channels],
+            compression=SMALL_COMPRESSION if small else COMPRESSION[self.channels],
         )
 
     def take(self, block: Audio) -> None:

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocli.errors import UsageError
-from audiocli.tasks.separate.plot import LOUD, MASK
 
-__all__ = ["LOUD", "MASK", "gradient", "image"]
+__all__ = ["LOUD", "MASK", "gradient", "image", "ticks"]
 
+#: Colours of levels, and of shares.
+LOUD, MASK = "magma", "viridis"
+TICKS = (200, 1000, 3000, 10_000)  # Hz
 UNKNOWN = 255  # the index of what has no value: it is transparent
 
 
@@ -42,3 +44,17 @@ def _palette(colours: Any) -> bytes:
 def gradient(colours: str) -> str:
     """Make a picture of a colour map, from left to right, for a legend."""
     return image(np.linspace(0, 1, 128)[None], (0, 1), colours)
+
+
+def ticks(frequencies: NDArray[np.floating[Any]]) -> list[tuple[float, str]]:
+    """Give places, from 0 (bottom) to 1, and labels of some frequencies beside a spectrogram.
+
+    Parameters
+    ----------
+    frequencies : ndarray, shape (bands,)
+        Centres of its bands, in Hz.
+    """
+    shown = [hz for hz in TICKS[1:] if hz < frequencies[-1]]  # the lowest would be cut off
+    places = (np.interp(shown, frequencies, np.arange(len(frequencies))) + 0.5) / len(frequencies)
+    labels = [f"{hz / 1000:g} kHz" for hz in shown]
+    return [(round(place, 4), label) for place, label in zip(places.tolist(), labels, strict=True)]

@@ -1,0 +1,247 @@
+"""What analyses a recording for its page, in one pass over its blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocli.batch import Progress
+from audiocli.errors import FieldError, suggest, warn
+from audiocli.io.atomic import scratch_folder
+from audiocli.io.audio import AudioInfo, AudioReader
+from audiocli.io.audio.downmix import without_effects
+from audiocli.io.audio.streaming import decoding
+from audiocli.nn import registry
+from audiocli.page import Page
+from audiocli.page.sound import fits
+from audiocli.pipelines.analyze.analyzer import LibraryAnalyzer, models_of
+from audiocli.pipelines.analyze.streams import shared
+from audiocli.pipelines.report.collecting import Collector, separated
+from audiocli.pipelines.report.filling import Findings, fill
+from audiocli.tasks.classify.classifier import Classifier
+from audiocli.tasks.notes.transcriber import DEFAULT_MODEL as NOTES
+from audiocli.tasks.notes.transcriber import Melody, NoteTranscriber
+from audiocli.tasks.onsets.detector import DEFAULT_MODEL as ONSETS
+from audiocli.tasks.onsets.detector import OnsetDetector
+from audiocli.tasks.separate.conditioning import ProgrammeLevel
+from audiocli.tasks.separate.separator import DEFAULT_MODEL as STEMS
+from audiocli.tasks.separate.separator import Separator
+
+__all__ = ["SECTIONS", "Reporter", "check_sections", "models_used"]
+
+Audio = NDArray[np.float32]
+
+#: Parts of a page that can be left out.
+SECTIONS = ("sound", "onsets", "beats", "chords", "melody", "tags", "events", "loudness", "stems")
+#: What of the analysis of a library each of them takes.
+GROUPS = {"beats": "rhythm", "chords": "harmony", "tags": "tags"}
+EVENTS = "audioset"
+#: Seconds of the segments in which events are found.
+EVENT_SEGMENT = 2.0
+BLOCK = 1 << 16  # samples decoded at once
+
+
+def check_sections(sections: Sequence[str]) -> tuple[str, ...]:
+    """Check names of sections; without one, all are meant."""
+    for name in sections:
+        if name not in SECTIONS:
+            raise FieldError(f"{{sections}} {name}: {suggest(name, SECTIONS)}", "sections")
+    return tuple(dict.fromkeys(sections)) or SECTIONS
+
+
+def models_used(sections: Sequence[str], separator: str = STEMS) -> list[registry.ModelEntry]:
+    """List the models that a page depends on."""
+    chosen = set(check_sections(sections))
+    found = models_of(_fields(chosen))
+    if chosen & {"stems", "melody"}:
+        found.append(registry.find("separate", separator))
+    if "onsets" in chosen:
+        found.append(registry.find("onsets", ONSETS))
+    if "melody" in chosen and NOTES != ONSETS:
+        found.append(registry.find("onsets", NOTES))
+    if "events" in chosen:
+        found.append(registry.find("classify", EVENTS))
+    return found
+
+
+def _fields(sections: set[str]) -> list[str]:
+    groups = ["file", "level", *(group for name, group in GROUPS.items() if name in sections)]
+    return [*groups, "classes"] if "tags" in sections else groups
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """What a first pass tells."""
+
+    info: AudioInfo
+    frames: int
+    peak: float
+    level: float
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / self.info.sample_rate
+
+
+class Reporter:
+    """Makes pages of recordings; its models are loaded once.
+
+    Parameters
+    ----------
+    sections : sequence of str
+        What a page has, of :data:`SECTIONS`; all by default.
+    model : str
+        A separator's name or folder, for stems and melody.
+    device : str
+        As in :func:`audiocli.nn.models.device`.
+
+    Raises
+    ------
+    UsageError
+        If there is no such section.
+    ModelError
+        If a model cannot be loaded.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from audiocli.demo import write_demo
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_demo(Path(folder))
+    ...     page = Reporter(["loudness"]).page(Path(folder) / "song.wav")
+    >>> page.facts["Loudness"]
+    '−16.7 LUFS'
+    """
+
+    def __init__(
+        self, sections: Sequence[str] = (), *, model: str = STEMS, device: str = "auto"
+    ) -> None:
+        chosen = set(check_sections(sections))
+        self.sections = chosen
+        self.analyzer = LibraryAnalyzer(_fields(chosen), device=device)
+        melody = "melody" in chosen
+        self._separator = Separator(model, device=device) if chosen & {"stems", "melody"} else None
+        self._onsets = OnsetDetector(device=device) if "onsets" in chosen else None
+        # Of its own for each stream: a network is at work on one of them at a time.
+        self._solo = NoteTranscriber(device=device) if melody else None
+        self._voice = NoteTranscriber(device=device) if melody else None
+        self._events = (
+            Classifier("classify", [EVENTS], device=device, segment=EVENT_SEGMENT)
+            if "events" in chosen
+            else None
+        )
+
+    def page(
+        self,
+        source: Path,
+        *,
+        name: str | None = None,
+        progress: Progress = lambda done, total: None,
+    ) -> Page:
+        """Analyse a file and fill its page.
+
+        Parameters
+        ----------
+        source : Path
+            Any audio file.
+        name : str, optional
+            How to call it in messages and on the page.
+        progress : callable
+            Told the seconds done and to do.
+
+        Returns
+        -------
+        Page
+
+        Raises
+        ------
+        AudioError
+            If it cannot be read.
+        """
+        survey = _surveyed(source, name)
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(scratch_folder()))
+            collector = self._collector(survey, folder)
+            with AudioReader(source, name=name) as reader, collector.tracks:
+                found = self._found(reader, survey, collector, progress)
+            title = "standard input" if name == "-" else Path(name or source).name
+            row = self.analyzer.row(
+                found, survey.frames, survey.info.sample_rate, survey.info.channels
+            )
+            classes = self.analyzer.classes(found)
+            return fill(Findings(
+                title, survey.info, survey.seconds, collector, row, classes, found, self.sections
+            ))  # fmt: skip
+
+    def _collector(self, survey: _Survey, folder: Path) -> Collector:
+        """Settle which sounds are embedded, and say what is not."""
+        stems: Sequence[str] = ()
+        if self._separator is not None and "stems" in self.sections:
+            stems = self._separator.stems
+        wanted, notices = "sound" in self.sections, []
+        if stems and wanted and not fits(survey.seconds, 1 + len(stems), small=True):
+            stems = ()
+            notices.append("The recording is too long for its stems to be embedded.")
+        count = 1 + len(stems)
+        small = not fits(survey.seconds, count)
+        sounding = wanted and fits(survey.seconds, count, small=small)
+        if wanted and not sounding:
+            notices.append("The recording is too long for its sound to be embedded.")
+        for notice in notices:
+            warn(notice[0].lower() + notice[1:].rstrip("."))
+        gain = 1 / max(1.0, survey.peak)
+        return Collector(
+            survey.info, survey.frames, folder, stems, notices,
+            gain=gain, sounding=sounding, small=small,
+        )  # fmt: skip
+
+    def _found(
+        self, reader: AudioReader, survey: _Survey, collector: Collector, progress: Progress
+    ) -> dict[str, Any]:
+        rate = survey.info.sample_rate
+        analyses = self.analyzer.analyses(rate, survey.info.layout)
+        if self._onsets is not None:
+            analyses["onsets"] = _on(self._onsets.stream, survey.info)
+        if self._events is not None:
+            analyses["events"] = _on(self._events.stream, survey.info)
+        if self._solo is not None:
+            analyses["solo"] = _on(partial(self._solo.stream, warning=False), survey.info)
+        if self._separator is not None:
+            separate = self._separator
+            voice = self._voice
+
+            def stems(blocks: Iterator[Audio]) -> Melody | None:
+                vocals = separated(separate, blocks, rate, survey.level, collector)
+                if voice is not None:
+                    return voice.stream(vocals, rate, warning=False)
+                for _ in vocals:
+                    pass
+                return None
+
+            analyses["voice"] = stems
+        else:
+            analyses["tracks"] = collector.mixture
+        with decoding(reader.blocks(BLOCK), rate, survey.seconds, progress) as blocks:
+            return shared(blocks, analyses)
+
+
+def _on(stream: Callable[..., Any], info: AudioInfo) -> Callable[[Iterator[Audio]], Any]:
+    """Analyse as the commands of the tasks do: without the channel for effects."""
+    layout = tuple(info.layout or ())
+    return lambda blocks: stream(without_effects(blocks, layout), info.sample_rate)
+
+
+def _surveyed(source: Path, name: str | None) -> _Survey:
+    """Read a file once, for its length and its level."""
+    with AudioReader(source, name=name) as reader:
+        level = ProgrammeLevel(reader.info.sample_rate)
+        for block in reader.blocks(BLOCK):
+            level.add(block)
+        return _Survey(reader.info, level.frames, level.peak, level.level)

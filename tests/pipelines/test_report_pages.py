@@ -1,0 +1,91 @@
+"""``audiocli report``: the page of a recording, with what the tasks find in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from audiocli.cli import cli
+from audiocli.demo import compose
+
+RATE = 44_100
+
+
+def data_of(path: Path) -> dict[str, Any]:
+    found = re.search(r'id="data">(.*?)</script>', path.read_text("utf-8"))
+    assert found is not None
+    return dict(json.loads(found[1]))
+
+
+def write_wav(path: Path, samples: np.ndarray, rate: int) -> None:
+    soundfile.write(path, samples.T, rate)
+
+
+def run(*words: object) -> Any:
+    return CliRunner().invoke(cli, ["report", *map(str, words)], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "a & b.wav"
+    write_wav(path, compose().mixture[:, 6 * RATE : 13 * RATE].astype(np.float32) / 32768, RATE)
+    return path
+
+
+def test_a_page_has_what_the_tasks_find(song: Path, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    done = run(song, "-o", path)
+    assert done.exit_code == 0 and done.stdout == f"{path}\n"
+    data, text = data_of(path), path.read_text("utf-8")
+    assert [track["name"] for track in data["tracks"]] == ["mixture", "vocals", "accompaniment"]
+    assert all(track["picture"].startswith("data:image/png") for track in data["tracks"])
+    assert text.count("<audio ") == 3 and "<h1>a &amp; b.wav</h1>" in text
+    assert data["seconds"] == 7 and max(data["outline"][0]) > 30
+    beats = np.diff([time for time, _ in data["beats"]])
+    assert np.median(beats) == pytest.approx(0.6, abs=0.03)  # 100 a minute
+    assert len(data["onsets"]) > 10 and data["keys"] and data["chords"][-1][1] == 7
+    assert len(data["notes"]) > 3 and len(data["loudness"]["values"]) == 9
+    assert any(label == "Music" for _, _, label, _ in data["events"])
+    assert "<h3>Content</h3>" in text and "<h3>Tags</h3>" in text and "LUFS</dd>" in text
+    assert path.stat().st_size < 2e6
+
+
+def test_sections_are_chosen_and_pages_go_into_folders(song: Path, tmp_path: Path) -> None:
+    done = run(song, "-o", tmp_path / "pages", "--sections", "sound,loudness")
+    assert done.exit_code == 0
+    path = tmp_path / "pages" / "a & b.html"
+    data, text = data_of(path), path.read_text("utf-8")
+    assert text.count("<audio ") == 1 and not data["beats"] and not data["chords"]
+    assert len(data["tracks"]) == 1 and data["loudness"]["values"]
+    again = run(song, "-o", tmp_path / "pages", "--sections", "sound,loudness")
+    assert again.exit_code != 0 and "--overwrite" in again.output
+    wrong = run(song, "-o", tmp_path / "b.html", "--sections", "cords")
+    assert wrong.exit_code == 2 and "chords" in wrong.output
+    assert "--sections cords" in wrong.output
+
+
+def test_speech_less_sound_and_silence_say_so(tmp_path: Path) -> None:
+    write_wav(tmp_path / "still.wav", np.zeros((1, 4 * RATE), np.float32), RATE)
+    sections = "beats,chords,loudness"
+    done = run(tmp_path / "still.wav", "-o", tmp_path / "a.html", "--sections", sections)
+    assert done.exit_code == 0
+    assert "it is silent" in (tmp_path / "a.html").read_text("utf-8")
+    data = data_of(tmp_path / "a.html")
+    assert data["beats"] == data["chords"] == [] and set(data["loudness"]["values"]) <= {None}
+    rng = np.random.default_rng(0)
+    write_wav(tmp_path / "hit.wav", rng.normal(0, 0.1, (1, RATE)).astype(np.float32), RATE)
+    done = run(tmp_path / "hit.wav", "-o", tmp_path / "b.html", "--sections", sections)
+    assert "This is short: beats, chords" in (tmp_path / "b.html").read_text("utf-8")
+
+
+def test_what_cannot_be_read_is_named_and_leaves_no_page(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"nothing")
+    done = run(tmp_path / "a.wav", "-o", tmp_path / "a.html", "--sections", "loudness")
+    assert done.exit_code == 1 and "a.wav" in done.output and not (tmp_path / "a.html").exists()
