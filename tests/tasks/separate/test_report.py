@@ -326,7 +326,7 @@ def test_the_page_plays_in_a_browser_without_a_complaint(tab: Tab, tmp_path: Pat
     path = tmp_path / "a.html"
     page(path, noise(20.0, 8000), more=full)
     tab("Page.navigate", url=path.as_uri())
-    tab.wait("document.readyState === 'complete' && window.audiocli && audiocli.wave")
+    tab.wait("document.readyState === 'complete' && Boolean(window.audiocli?.wave)")
     assert tab.run("document.querySelectorAll('audio').length") == 3
     assert tab.run("document.querySelector('audio').checkVisibility()") is False
     assert tab.run("[...document.images].every(image => image.naturalWidth > 0)")
