@@ -117,7 +117,7 @@ class Reporter:
     ...     _ = write_demo(Path(folder))
     ...     page = Reporter(["loudness"]).page(Path(folder) / "song.wav")
     >>> page.facts["Loudness"]
-    '−16.7 LUFS'
+    '−14.3 LUFS'
     """
 
     def __init__(
