@@ -27,14 +27,10 @@ from audiocli.errors import ModelError
 from audiocli.nn.frontend import StftConfig
 from audiocli.nn.masking import chosen, soft_mask
 from audiocli.nn.models import register
-from audiocli.nn.stereo import StereoDRNN
+from audiocli.nn.stereo import BANDS, StereoDRNN
 
-__all__ = ["LIVE_BANDS", "LIVE_FRONTEND", "CausalHourglass", "LiveDRNN", "Memory"]
+__all__ = ["CausalHourglass", "LiveDRNN", "Memory"]
 
-#: Windows of 46 ms at half their length: a sample is final 46 ms after it came.
-LIVE_FRONTEND = StftConfig(sample_rate=44_100, n_fft=2048, hop_length=1024)
-#: As for the network that knows the future, with wider bins: up to 3, 6, 10 and 22 kHz.
-LIVE_BANDS = ((128, 1), (80, 2), (40, 4), (8, 72))
 #: How long the running level remembers, in s.
 REMEMBERED = 4.0
 #: Frames this far below the running level, as power, are pauses and do not change it.
@@ -162,6 +158,8 @@ class CausalHourglass(nn.Module):
 
     def waist(self, x: Tensor, memory: Memory | None = None) -> tuple[Tensor, list[Tensor]]:
         """Compute the narrowest layer, after recurrence, and what is handed across to widen it."""
+        # Channels last in memory: for single frames torch else takes its slowest convolution.
+        x = x.contiguous(memory_format=torch.channels_last)
         hidden = F.relu(self.widen_input(x, memory))
         across = []
         for level, encoder in enumerate(self.encoders):
@@ -195,9 +193,9 @@ class LiveDRNN(StereoDRNN):
         frontend: StftConfig,
         *,
         num_sources: int = 2,
-        bands: Sequence[Sequence[int]] = LIVE_BANDS,
-        channels: Sequence[int] = (24, 32, 48, 64),
-        num_recurrent: int = 2,
+        bands: Sequence[Sequence[int]] = BANDS,
+        channels: Sequence[int] = (24, 32, 48, 64, 64),
+        num_recurrent: int = 3,
         power: float = 0.4,
         odds: float = 1.0,
     ) -> None:

@@ -12,7 +12,6 @@ from audiocli.errors import UsageError, check_choice
 from audiocli.nn import models
 from audiocli.nn.fit import FitConfig
 from audiocli.nn.frontend import StftConfig
-from audiocli.nn.live import LIVE_FRONTEND
 from audiocli.nn.masking import MaskingNetwork
 from audiocli.nn.stereo import FRONTEND
 from audiocli.tasks.separate.songs import SongAugmentation
@@ -39,7 +38,7 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "live-drnn": ("live-drnn", {}),
 }
 #: Those that are trained on songs, with their front-ends, and the augmentation of songs.
-STEREO, SONGS = {"stereo-drnn": FRONTEND, "live-drnn": LIVE_FRONTEND}, SongAugmentation()
+STEREO, SONGS = ("stereo-drnn", "live-drnn"), SongAugmentation()
 LOSSES = ("mse", "kl", "snr")
 
 
@@ -116,7 +115,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         if self.architecture in STEREO and self.frontend == StftConfig():
-            object.__setattr__(self, "frontend", STEREO[self.architecture])
+            object.__setattr__(self, "frontend", FRONTEND)
         check_choice("architecture", self.architecture, ARCHITECTURES)
         if self.architecture in STEREO and self.loss != "snr":
             raise UsageError(
