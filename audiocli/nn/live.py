@@ -35,6 +35,7 @@ __all__ = ["CausalHourglass", "LiveDRNN", "Memory"]
 REMEMBERED = 4.0
 #: Frames this far below the running level, as power, are pauses and do not change it.
 PAUSE = 1e-4
+BACKWARD = "_reverse"  # as torch calls the weights of the second direction
 TAPS = 3  # frames that a convolution sees, the present one and those before
 
 
@@ -172,6 +173,30 @@ class CausalHourglass(nn.Module):
         return hidden, across
 
 
+def _causal(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Turn the weights of a layer that knows the future into those of one that does not."""
+    if f"weight_hh_l0{BACKWARD}" in weights:
+        return {
+            name: _both_directions(weights[name], weights[name + BACKWARD], "weight_hh" in name)
+            for name in wanted
+        }
+    kernel = weights["weight"]
+    if kernel.ndim == 4 and kernel.shape[-1] == TAPS:
+        before, present, after = kernel.unbind(dim=-1)
+        taps = [torch.zeros_like(before), before, present + after]
+        length = wanted["weight"].shape[-1]  # one frame, where the rest would be the future's
+        kernel = torch.stack(taps, dim=-1) if length == TAPS else kernel.sum(dim=-1, keepdim=True)
+    return {**weights, "weight": kernel}
+
+
+def _both_directions(forward: Tensor, backward: Tensor, recurrent: bool) -> Tensor:
+    """Put two LSTM layers beside each other in one, gate by gate."""
+    gates = zip(forward.chunk(4), backward.chunk(4), strict=True)
+    if recurrent:
+        return torch.cat([torch.block_diag(*gate) for gate in gates])
+    return torch.cat([torch.cat(gate) for gate in gates])
+
+
 @register("live-drnn")
 class LiveDRNN(StereoDRNN):
     """Causal hourglass for two channels, which can run frame by frame.
@@ -217,6 +242,24 @@ class LiveDRNN(StereoDRNN):
     def latency(self) -> float:
         """Seconds from a sample to its estimate, without the time that computing takes."""
         return self.stft.config.n_fft / self.stft.config.sample_rate
+
+    def load_stereo(self, other: StereoDRNN) -> None:
+        """Start from the weights of a network of the same sizes that knows the future.
+
+        Of a convolution over three frames the last must do for the one to come, which is much
+        like it. Both directions of a recurrence run forward, beside each other.
+        """
+        kinds = nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.LSTM
+        own, others = (
+            [layer for layer in network.hourglass.modules() if isinstance(layer, kinds)]
+            for network in (self, other)
+        )
+        try:
+            for layer, source in zip(own, others, strict=True):
+                layer.load_state_dict(_causal(source.state_dict(), layer.state_dict()))
+        except (RuntimeError, ValueError) as error:
+            raise ModelError("its sizes are others than those of this network") from error
+        self.scale.copy_(other.scale)
 
     def advance(
         self, spectrum: Tensor, memory: Memory | None, sources: Sequence[int] | None = None

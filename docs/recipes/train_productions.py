@@ -1,7 +1,8 @@
 """Train a separation network on examples that sound like produced songs, on a CPU or a GPU.
 
     python docs/recipes/train_productions.py PLAN.json OUTPUT --validation FOLDER
-        [--from stereo-drnn] [--epochs 17] [--device cuda --batch-size 64 --workers 14 --half]
+        [--from stereo-drnn] [--live] [--epochs 17]
+        [--device cuda --batch-size 64 --workers 14 --half]
 
 PLAN is what `pack_productions.py` wrote; the examples are those of `productions.py`. FOLDER holds
 clips with both sources, see `audiocli evaluate separate`. OUTPUT becomes the model folder of the
@@ -28,6 +29,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from audiocli.nn import models, registry
 from audiocli.nn.augment import warp_formants
 from audiocli.nn.fit import FitConfig
+from audiocli.nn.live import LiveDRNN
 from audiocli.nn.provenance import DataSet
 from audiocli.nn.stereo import StereoDRNN
 from audiocli.tasks.separate import songs
@@ -114,6 +116,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--validation", type=Path, required=True)
     parser.add_argument("--from", dest="start", default="stereo-drnn")
+    parser.add_argument("--live", action="store_true", help="make a live-drnn from it")
     parser.add_argument("--epochs", type=int, default=17)
     parser.add_argument("--steps", type=int, default=60, help="of an epoch")
     parser.add_argument("--seconds", type=float, default=4.0, help="of an example")
@@ -130,20 +133,25 @@ def main() -> None:
     network = models.load(origin)
     if not isinstance(network, StereoDRNN):
         parser.error(f"{options.start}: is not of the architecture stereo-drnn")
+    config = origin.config
+    architecture, arguments = config["architecture"], config["arguments"]
+    if options.live:
+        live = LiveDRNN(network.stft.config)
+        live.load_stereo(network)
+        network, architecture, arguments = live, "live-drnn", {}
     network.odds = 1.0  # whatever they were, training is to find them
     recipe = FitConfig(
         options.epochs, options.steps, options.batch_size, learning_rate=options.learning_rate,
         average=options.average, precision="bfloat16" if options.half else "float32",
-        keep_statistics=True, seed=options.seed,
+        keep_statistics=not options.live, seed=options.seed,
     )  # fmt: skip
     data = [
         DataSet(pool["name"], len(pool["files"]), round(pool["minutes"], 1), pool["licence"])
         for role in ("voices", "backings", "songs")
         for pool in plan[role]
     ]
-    config = origin.config
     card = Card(
-        "separate", config["architecture"], {**config["arguments"], "odds": 1.0}, config["labels"],
+        "separate", architecture, {**arguments, "odds": 1.0}, config["labels"],
         data, [each.licence for each in data], f"the epoch was chosen on {options.validation.name}",
         {"seconds": options.seconds, "fit": asdict(recipe)},
         {"metric": "vocals SNR improvement", "unit": "dB",

@@ -90,7 +90,8 @@ class LiveSeparator:
     def latency(self) -> float:
         """Seconds from a sample to its stems, without the time that computing takes.
 
-        Below 0.1 from 16 kHz on, but for 0.107 at 22.05 kHz. A block that is fed in has to be complete besides.
+        Below 0.1 from 16 kHz on, but for 0.107 at 22.05 kHz. A block that is fed in has to be
+        complete besides.
         """
         first, second = self._resamplers()
         if first is None or second is None:

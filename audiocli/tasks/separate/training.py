@@ -20,6 +20,7 @@ from audiocli.nn.augment import colour, excerpt
 from audiocli.nn.fit import Epoch, Progress, check_output
 from audiocli.nn.frontend import Stft
 from audiocli.nn.hourglass import ConvolutionalDRNN
+from audiocli.nn.live import LiveDRNN
 from audiocli.nn.masking import MaskingNetwork
 from audiocli.nn.provenance import data_sets, licence_of_each, named
 from audiocli.nn.stereo import StereoDRNN
@@ -329,6 +330,10 @@ def start_from(network: nn.Module, origin: registry.ModelEntry) -> None:
         other = models.load(origin)
         assert isinstance(other, ConvolutionalDRNN)  # as its configuration says
         network.load_mono(other)
+    elif isinstance(network, LiveDRNN) and origin.config["architecture"] == "stereo-drnn":
+        other = models.load(origin)
+        assert isinstance(other, StereoDRNN)  # as its configuration says
+        network.load_stereo(other)
     else:
         models.continue_from(network, origin)
 

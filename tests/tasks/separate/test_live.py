@@ -20,7 +20,7 @@ from audiocli.errors import ModelError, UsageError
 from audiocli.io.audio.piped import RawAudio, open_piped
 from audiocli.nn.fit import FitConfig
 from audiocli.nn.live import LiveDRNN, Memory
-from audiocli.nn.stereo import FRONTEND
+from audiocli.nn.stereo import FRONTEND, StereoDRNN
 from audiocli.tasks.separate import Separator
 from audiocli.tasks.separate.live import LiveSeparator, wav_header
 from audiocli.tasks.separate.training import TrainingConfig, train
@@ -219,3 +219,32 @@ def test_options_that_mean_nothing_live(run: Run, model: Path) -> None:
     assert done.status == 2 and "standard input" in done.err
     done = run("separate", "-", "--live", "--model", model, "--stems", "drums", stdin=bytes(4000))
     assert done.status == 2 and "no stem 'drums'" in done.err
+
+
+def test_what_a_network_that_knows_the_future_learned_is_taken_over() -> None:
+    """Of a sound that stays the same, convolutions that see the past alone see as much."""
+    torch.manual_seed(1)
+    sizes = {"channels": [4, 8], "num_recurrent": 0}
+    other, network = StereoDRNN(FRONTEND, **sizes).eval(), LiveDRNN(FRONTEND, **sizes).eval()
+    network.load_stereo(other)
+    energy = torch.rand(1, 4, 384, 1).expand(-1, -1, -1, 60)
+    energy = energy / energy.mean()
+    with torch.inference_mode():
+        expected, found = (each._outputs(energy)[..., 30] for each in (other, network))
+    assert torch.allclose(expected, found, atol=1e-5)
+    assert not torch.allclose(found, LiveDRNN(FRONTEND, **sizes).eval()._outputs(energy)[..., 30])
+
+
+def test_both_directions_of_a_recurrence_are_taken_over() -> None:
+    sizes = {"channels": [4, 8], "num_recurrent": 1}
+    other, network = StereoDRNN(FRONTEND, **sizes), LiveDRNN(FRONTEND, **sizes)
+    network.load_stereo(other)
+    both, one = other.hourglass.recurrent[0].recurrence, network.hourglass.recurrent[0].recurrence
+    sequence = torch.randn(1, 20, 8)
+    with torch.inference_mode():
+        found = one(sequence)[0]
+        forward = both(sequence)[..., :4]
+        backward = both(sequence.flip(1))[..., 4:].flip(1)
+    assert torch.allclose(found, torch.cat([forward, backward], dim=-1), atol=1e-6)
+    with pytest.raises(ModelError, match="sizes"):
+        network.load_stereo(StereoDRNN(FRONTEND, channels=[4, 4], num_recurrent=1))
