@@ -214,6 +214,7 @@ def lifter(cepstra: Floats, length: int = 22) -> Floats:
     return cepstra * (1.0 + length / 2.0 * np.sin(np.pi * orders / length)).astype(cepstra.dtype)
 
 
+@lru_cache(maxsize=16)
 def _savitzky_golay(width: int, order: int) -> NDArray[np.float64]:
     """Weights of the derivative of a fitted polynomial, both of one order.
 
@@ -226,6 +227,7 @@ def _savitzky_golay(width: int, order: int) -> NDArray[np.float64]:
     wanted = np.zeros(order + 1)
     wanted[order] = math.factorial(order)
     weights: NDArray[np.float64] = scipy.linalg.lstsq(powers, wanted)[0]
+    weights.flags.writeable = False
     return weights
 
 

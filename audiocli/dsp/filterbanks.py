@@ -16,7 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from audiocli.errors import UsageError, check_choice
 
 __all__ = [
+    "BandGroups",
     "apply_filterbank",
+    "band_groups",
     "bark_centres",
     "bark_filterbank",
     "bark_to_hz",
@@ -29,6 +31,9 @@ __all__ = [
 Floats = NDArray[np.floating[Any]]
 MelScale = Literal["slaney", "htk"]
 BarkScale = Literal["traunmueller", "schroeder"]
+
+#: So many neighbouring bands are summed by one product of matrices.
+GROUP = 16
 
 # Slaney's mel scale: linear up to 1 kHz, then 27 steps from there to 6.4 kHz.
 _HZ_PER_MEL = 200.0 / 3.0
@@ -330,7 +335,24 @@ def bark_filterbank(
     return _frozen(np.where((above >= -2.5) & (above <= 1.3), 10.0**exponent, 0.0))
 
 
-def apply_filterbank(spectrum: Floats, filterbank: Floats) -> Floats:
+#: Bands that are summed together: where they begin and end, and the bins that they use.
+BandGroups = list[tuple[slice, slice]]
+
+
+def band_groups(filterbank: Floats) -> BandGroups:
+    """Group bands (bands, bins): neighbours share most of their bins, distant ones none."""
+    groups: BandGroups = []
+    for first in range(0, len(filterbank), GROUP):
+        bands = slice(first, first + GROUP)
+        used = np.flatnonzero(filterbank[bands].any(axis=0))
+        if len(used):
+            groups.append((bands, slice(int(used[0]), int(used[-1]) + 1)))
+    return groups
+
+
+def apply_filterbank(
+    spectrum: Floats, filterbank: Floats, *, groups: BandGroups | None = None
+) -> Floats:
     """Add up the bins of each band: ``spectrum @ filterbank.T``, but sooner.
 
     Parameters
@@ -339,6 +361,8 @@ def apply_filterbank(spectrum: Floats, filterbank: Floats) -> Floats:
         Power, or magnitude.
     filterbank : ndarray, shape (bands, bins)
         Weights.
+    groups : list, optional
+        From :func:`band_groups`, where the same filterbank is applied again and again.
 
     Returns
     -------
@@ -351,15 +375,10 @@ def apply_filterbank(spectrum: Floats, filterbank: Floats) -> Floats:
     >>> apply_filterbank(spectrum, mel_filterbank(16000, 512, 40)).shape
     (5, 40)
     """
-    group = 16  # neighbouring bands share most of their bins, distant ones none
     weights = filterbank.astype(spectrum.dtype, copy=False)
     out = np.zeros((len(spectrum), len(weights)), spectrum.dtype)
-    for first in range(0, len(weights), group):
-        rows = weights[first : first + group]
-        used = np.flatnonzero(rows.any(axis=0))
-        if len(used):
-            span = slice(used[0], used[-1] + 1)
-            np.matmul(spectrum[:, span], rows[:, span].T, out=out[:, first : first + group])
+    for bands, bins in band_groups(weights) if groups is None else groups:
+        np.matmul(spectrum[:, bins], weights[bands, bins].T, out=out[:, bands])
     return out
 
 

@@ -36,9 +36,9 @@ __all__ = [
 Floats = NDArray[np.floating[Any]]
 PadMode = Literal["constant", "edge"]
 
-#: Samples that are transformed at a time. Input and output of such a chunk, 0.5 MB each, stay in a
+#: Samples that are transformed at a time. Input and output of such a chunk, 0.25 MB each, stay in a
 #: core's own cache; the whole of a minute at once takes twice the time.
-CHUNK = 2**16
+CHUNK = 2**15
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,11 @@ def frame(signal: Floats, frame_length: int, hop_length: int) -> Floats:
     array([[0., 1., 2., 3.],
            [2., 3., 4., 5.]])
     """
-    signal = as_mono(signal, empty=True)
+    return _windows(as_mono(signal, empty=True), frame_length, hop_length)
+
+
+def _windows(signal: Floats, frame_length: int, hop_length: int) -> Floats:
+    """Do as :func:`frame`, without looking at the samples."""
     if len(signal) < frame_length:
         return np.empty((0, frame_length), signal.dtype)
     return sliding_window_view(signal, frame_length)[::hop_length]
@@ -224,6 +228,28 @@ class Framer:
         self._buffer, self._skip = None, 0
         return frames
 
+    def last(self, block: Floats) -> Floats:
+        """Take in the last block and give all that is left: `push` and `flush` in one.
+
+        Parameters
+        ----------
+        block : ndarray, shape (samples,)
+            Of any length, also none.
+
+        Returns
+        -------
+        ndarray, shape (frames, frame_length)
+            The last frames. The framer is then ready for another signal.
+        """
+        block = as_mono(block, "block", empty=True)
+        if not len(block):
+            return self.flush()
+        if self._buffer is None:
+            self._buffer = self._margin(block[:1])
+        frames = self._cut(np.concatenate([block, self._margin(block[-1:])]))
+        self._buffer, self._skip = None, 0
+        return frames
+
     def over(self, blocks: Iterable[Floats]) -> Iterator[Floats]:
         """Frame a whole stream.
 
@@ -263,7 +289,7 @@ class Framer:
         skipped = min(self._skip, len(more))
         self._skip -= skipped
         buffer = np.concatenate([self._buffer, more[skipped:]])
-        frames = frame(buffer, self.framing.frame_length, self.framing.hop_length)
+        frames = _windows(buffer, self.framing.frame_length, self.framing.hop_length)
         start = len(frames) * self.framing.hop_length  # of the next frame
         self._skip += max(start - len(buffer), 0)
         self._buffer = buffer[start:]
@@ -467,6 +493,7 @@ def _spectra(
     for start in range(0, len(frames), size):
         part = frames[start : start + size]
         windowed = buffer[: len(part)]
-        np.multiply(part, window, out=windowed[:, :frame_length], dtype=np.float64)
+        windowed[:, :frame_length] = part
+        windowed[:, :frame_length] *= window
         measure(scipy.fft.rfft(windowed, axis=1), spectra[start : start + size])
     return spectra

@@ -16,6 +16,7 @@ from audiocli.errors import UsageError, suggest
 __all__ = [
     "Shape",
     "centroid",
+    "centroid_and_spread",
     "decrease",
     "flux",
     "high_frequency_content",
@@ -94,9 +95,11 @@ def _moments(magnitude: Floats, frequencies: Floats, middle: Floats, highest: in
     total = _divisor(magnitude)
     # Made of the raw moments they would be one matrix product, but that cancels.
     deviation = frequencies - middle[:, None]
-    weighted = magnitude * deviation
-    moments: list[Floats] = []
-    for _ in range(2, highest + 1):
+    weighted = deviation if highest == 2 else deviation.copy()
+    weighted *= deviation
+    weighted *= magnitude
+    moments = [_sum(weighted) / total]
+    for _ in range(3, highest + 1):
         weighted *= deviation
         moments.append(_sum(weighted) / total)
     return moments
@@ -163,8 +166,13 @@ def spread(magnitude: Floats, frequencies: Floats) -> Floats:
     >>> spread(np.array([[1.0, 0.0, 1.0], [0.0, 2.0, 0.0]]), np.array([0.0, 100.0, 200.0]))
     array([100.,   0.])
     """
+    return centroid_and_spread(magnitude, frequencies)[1]
+
+
+def centroid_and_spread(magnitude: Floats, frequencies: Floats) -> tuple[Floats, Floats]:
+    """Give :func:`centroid` and :func:`spread`, for which one centroid serves."""
     middle = centroid(magnitude, frequencies)
-    return np.sqrt(_moments(magnitude, frequencies, middle, 2)[0])
+    return middle, np.sqrt(_moments(magnitude, frequencies, middle, 2)[0])
 
 
 def skewness(magnitude: Floats, frequencies: Floats) -> Floats:

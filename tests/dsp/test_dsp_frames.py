@@ -224,3 +224,15 @@ def test_too_short_a_transform_is_refused(spectrum: object) -> None:
     assert callable(spectrum)
     with pytest.raises(UsageError, match="n_fft 16 is shorter than the frames of 32 samples"):
         spectrum(np.zeros((2, 32), np.float32), hann(32), 16)
+
+
+@pytest.mark.parametrize("sizes", [(1,), (3000,), (1000, 3000), (5000, 0), (2000, 1)])
+@pytest.mark.parametrize("mode", ["constant", "edge"])
+def test_the_last_block_gives_what_push_and_flush_give(sizes: tuple[int, ...], mode: str) -> None:
+    rng = np.random.default_rng(1)
+    blocks = [rng.standard_normal(size).astype(np.float32) for size in sizes]
+    framer, other = (Framer(Framing(2048, 512), mode) for _ in range(2))  # type: ignore[arg-type]
+    for _ in range(2):  # afterwards it is ready for another signal
+        expected = [*(framer.push(block) for block in blocks), framer.flush()]
+        found = [*(other.push(block) for block in blocks[:-1]), other.last(blocks[-1])]
+        np.testing.assert_array_equal(np.concatenate(found), np.concatenate(expected))

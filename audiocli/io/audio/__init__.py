@@ -292,6 +292,9 @@ def _in_blocks(chunks: Iterable[Block], frames: int) -> Iterator[Block]:
     pending: list[Block] = []
     held = 0
     for chunk in chunks:
+        if not held and chunk.shape[1] == frames:
+            yield chunk
+            continue
         pending.append(chunk)
         held += chunk.shape[1]
         if held < frames:

@@ -20,6 +20,8 @@ __all__ = ["SndfileDecoder", "open_sndfile"]
 
 _UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's frame count for a FLAC that does not state one
 _LOSSLESS = frozenset({"wav", "rf64", "flac", "aiff", "au", "caf", "w64"})  # their counts are exact
+_PLAIN = _LOSSLESS - {"flac"}  # samples as they are: nothing breaks off amidst a chunk
+PLAIN_CHUNK = 1 << 16  # samples read at once from these
 _REST = 1 << 17  # samples that another decoder may be asked for where libsndfile stops
 
 
@@ -102,6 +104,7 @@ class SndfileDecoder:
             layout=layout,
         )
         self.promised = self.info.duration
+        self._chunk = PLAIN_CHUNK if container in _PLAIN else CHUNK
         self._refuse_cut(source.name)
 
     def _refuse_cut(self, name: str) -> None:
@@ -130,7 +133,7 @@ class SndfileDecoder:
     def chunks(self, done: int = 0) -> Iterator[Block]:
         """Decode; raises DecodingError where that cannot go on."""
         while self._limit is None or done < self._limit:
-            wanted = CHUNK if self._limit is None else min(CHUNK, self._limit - done)
+            wanted = self._chunk if self._limit is None else min(self._chunk, self._limit - done)
             try:
                 chunk = self._file.read(wanted, dtype="float32", always_2d=True)
             except sf.LibsndfileError as error:

@@ -11,12 +11,18 @@ from numpy.typing import NDArray
 
 from audiocli.dsp.bands import band_edges
 from audiocli.dsp.cepstral import FLOOR, power_cepstrum
-from audiocli.dsp.filterbanks import apply_filterbank, bark_centres, mel_filterbank
+from audiocli.dsp.filterbanks import (
+    BandGroups,
+    apply_filterbank,
+    band_groups,
+    bark_centres,
+    mel_filterbank,
+)
 from audiocli.dsp.frames import Framing, frequencies, hann, power_spectrum
 from audiocli.dsp.harmonic import Harmonics, harmonics
 from audiocli.dsp.linear_prediction import LinearPrediction, lpc
 from audiocli.dsp.pitch import Pitch
-from audiocli.dsp.spectral import Shape, shape
+from audiocli.dsp.spectral import Shape, centroid_and_spread, shape
 from audiocli.dsp.tonal import chroma, chroma_filters
 from audiocli.errors import UsageError
 
@@ -99,6 +105,11 @@ class Settings:
         return mel_filterbank(self.sample_rate, self.n_fft, N_MELS)
 
     @cached_property
+    def mel_groups(self) -> BandGroups:
+        """Which bins the mel bands use."""
+        return band_groups(self.mel_filters)
+
+    @cached_property
     def chroma_filters(self) -> Floats:
         """Chroma filterbank for A4 = 440 Hz, (12, bins)."""
         return chroma_filters(self.sample_rate, self.n_fft)
@@ -166,6 +177,12 @@ class Block:
         return previous
 
     @cached_property
+    def peak(self) -> Floats:
+        """Highest sample of each frame, (frames,)."""
+        peak: Floats = np.maximum(self.frames.max(axis=1), -self.frames.min(axis=1))
+        return peak
+
+    @cached_property
     def power(self) -> Floats:
         """Power spectra, (frames, bins)."""
         return power_spectrum(self.frames, self.settings.window, self.settings.n_fft)
@@ -181,6 +198,11 @@ class Block:
         return self.before("magnitude", self.magnitude)
 
     @cached_property
+    def centre(self) -> tuple[Floats, Floats]:
+        """Centroid and spread of the magnitude spectra, without their higher moments."""
+        return centroid_and_spread(self.magnitude, self.settings.frequencies)
+
+    @cached_property
     def shape(self) -> Shape:
         """Moments of the magnitude spectra."""
         return shape(self.magnitude, self.settings.frequencies)
@@ -188,7 +210,9 @@ class Block:
     @cached_property
     def log_mel(self) -> Floats:
         """Energies in mel bands, in dB, (frames, 128)."""
-        bands = apply_filterbank(self.power, self.settings.mel_filters)
+        bands = apply_filterbank(
+            self.power, self.settings.mel_filters, groups=self.settings.mel_groups
+        )
         return np.float32(10) * np.log10(np.maximum(bands, np.float32(FLOOR)))
 
     @cached_property

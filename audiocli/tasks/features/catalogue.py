@@ -162,9 +162,9 @@ _ENERGY = [
 
 _SPECTRAL = [
     Feature("spectral_centroid", "spectral", "Hz", "Centre of gravity of the spectrum",
-            f"{PEETERS}; librosa spectral_centroid", lambda b: b.shape.centroid),
+            f"{PEETERS}; librosa spectral_centroid", lambda b: b.centre[0]),
     Feature("spectral_bandwidth", "spectral", "Hz", "Standard deviation about the centroid",
-            f"{PEETERS}; librosa spectral_bandwidth", lambda b: b.shape.spread),
+            f"{PEETERS}; librosa spectral_bandwidth", lambda b: b.centre[1]),
     Feature("spectral_skewness", "spectral", "1", "Third moment about the centroid", PEETERS,
             lambda b: b.shape.skewness),
     Feature("spectral_kurtosis", "spectral", "1", "Fourth moment about the centroid", PEETERS,

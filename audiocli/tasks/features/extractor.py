@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["PLOTTED", "STATISTICS", "Column", "Describer", "Extractor"]
 
 Floats = NDArray[np.floating[Any]]
+T = TypeVar("T")
 
 STATISTICS = ("mean", "std")
 #: Seconds of audio processed at a time, so that intermediate results stay in the cache.
@@ -392,9 +393,12 @@ class Extractor:
         size = round(BLOCK_SECONDS * settings.sample_rate)
 
         def cut() -> Iterator[tuple[Floats, Floats]]:
-            for piece in _gathered(mono, size):
-                yield framers[0].push(piece), framers[1].push(piece)
-            yield framers[0].flush(), framers[1].flush()
+            for piece, is_last in _marked(_gathered(mono, size)):
+                zeros, edges = framers
+                if is_last:
+                    yield zeros.last(piece), edges.last(piece)
+                else:
+                    yield zeros.push(piece), edges.push(piece)
 
         for frames, edges, pitch in self._pitches(cut()):
             if len(frames):
@@ -434,7 +438,7 @@ class Extractor:
         """Compute the features of a block behind its peaks, (frames, 1 + columns)."""
         width = 1 + sum(len(f.columns(self.settings)) for f in self._computed)
         values = np.empty((len(block.frames), width), np.float32)
-        values[:, 0] = np.abs(block.frames).max(axis=1, initial=0.0)
+        values[:, 0] = block.peak
         for feature in self._computed:
             assert feature.compute is not None  # what has none is not computed but derived
             made = feature.compute(block)
@@ -445,13 +449,12 @@ class Extractor:
         """Append deltas to the features, which are delayed by half a width for that."""
         half = DELTA_WIDTH // 2
         kept: Floats | None = None
-        for values in computed:
+        for values, is_last in _marked(computed):
             before = np.repeat(values[:1], half, axis=0) if kept is None else kept
-            kept = np.concatenate([before, values])
+            after = [np.repeat(values[-1:], half, axis=0)] if is_last else []
+            kept = np.concatenate([before, values, *after])
             yield self._sloped(kept)
             kept = kept[max(len(kept) - 2 * half, 0) :]
-        if kept is not None:
-            yield self._sloped(np.concatenate([kept, np.repeat(kept[-1:], half, axis=0)]))
 
     def _sloped(self, values: Floats) -> Floats:
         """Frames that have four more on both sides, with their deltas."""
@@ -466,6 +469,18 @@ class Extractor:
 def _frames_of(feature: Feature) -> str:
     """Name the frames in which a feature is defined, of which its statistics are."""
     return VOICED if feature.voiced else ALL if feature.silent else SOUNDING
+
+
+def _marked(items: Iterable[T]) -> Iterator[tuple[T, bool]]:
+    """Tell of each item whether it is the last."""
+    iterator = iter(items)
+    held = next(iterator, None)
+    if held is None:
+        return
+    for item in iterator:
+        yield held, False
+        held = item
+    yield held, True
 
 
 def _gathered(blocks: Iterable[Floats], size: int) -> Iterator[Floats]:
