@@ -20,7 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audiocli.batch.sharding import Shard
-from audiocli.errors import UsageError
+from audiocli.errors import AudioCliError, UsageError
+from audiocli.io import urls
 from audiocli.io.names import written_name
 
 __all__ = ["Input", "Job", "check_joint_output", "find_inputs", "plan", "real_path"]
@@ -43,6 +44,8 @@ class Input:
         Why it cannot be worked on, where that is known before any work.
     called : str or None
         What results call it: the path as given, or relative to the folder given; default: `name`.
+    url : str, optional
+        Where it is fetched from when its turn comes; `path` is then what it is known by.
     stem : str
         What its outputs are named by: its name without the ending, or with it where another
         input differs in nothing else.
@@ -54,10 +57,16 @@ class Input:
     problem: str | None = None
     called: str | None = None
     stem: str = ""
+    url: str | None = None
 
     def __post_init__(self) -> None:
         if not self.stem:
             object.__setattr__(self, "stem", self.relative.stem)
+
+    @property
+    def location(self) -> str:
+        """The absolute path, or the URL."""
+        return os.path.abspath(self.path) if self.url is None else urls.without_password(self.url)
 
     @property
     def label(self) -> str:
@@ -94,6 +103,7 @@ def find_inputs(
     files_from0: str | None = None,
     extensions: Collection[str] | None = None,
     exclude: Path | None = None,
+    remote: bool = False,
 ) -> list[Input]:
     """Find every file that is meant by a list of files, folders, patterns and ``-``.
 
@@ -101,7 +111,7 @@ def find_inputs(
     audio; what is hidden is left out. A pattern (``*``, ``?``, ``[``, ``**``) is tried where
     no file has that very name, and stands for all that it matches, as in a shell. Arguments
     keep their order; what a folder or pattern holds comes in natural order ("2" before
-    "10"). The same file, also by way of a link, is taken once.
+    "10"). The same file, also by way of a link, is taken once. With `remote`, URLs count too.
     """
     named = list(arguments)
     lists = [(files_from, b"\n"), (files_from0, b"\0")]
@@ -116,8 +126,10 @@ def find_inputs(
         raise UsageError("standard input (-) can be read only once: use - in one place")
     found: dict[str, Input] = {}
     for argument in named:
-        for item in _meant_by(argument, extensions, exclude):
-            key = "-" if item.path == Path("-") else real_path(item.path)
+        is_remote = remote and urls.is_url(argument)
+        meant = _remote(argument, extensions) if is_remote else None
+        for item in _meant_by(argument, extensions, exclude) if meant is None else meant:
+            key = "-" if item.path == Path("-") else item.url or real_path(item.path)
             found.setdefault(key, item)
     return _told_apart(list(found.values()))
 
@@ -263,6 +275,26 @@ def _meant_by(
     if not found:
         looked_for = ", ".join(sorted(_endings(extensions)))
         found = [_unusable(argument, f"no audio in this folder (looked for {looked_for})")]
+    return found
+
+
+def _remote(url: str, extensions: Collection[str] | None) -> list[Input]:
+    """Find the inputs that a URL stands for, at least one."""
+    shown = urls.without_password(url)
+    local = urls.local_path(url)
+    if local is not None:
+        found = _meant_by(local, extensions, None)
+        if len(found) == 1 and found[0].problem is None and not os.path.isdir(local):
+            return [replace(found[0], name=shown, called=shown)]
+        return found
+    try:
+        listed = urls.listed(url, _endings(extensions))
+    except AudioCliError as error:
+        return [Input(Path(shown), shown, Path(urls.base_name(url)), str(error))]
+    found = []
+    for one, relative in listed:
+        name = urls.without_password(one)
+        found.append(Input(Path(name), name, Path(relative), called=name, url=one))
     return found
 
 

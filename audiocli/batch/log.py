@@ -12,6 +12,7 @@ from audiocli.batch.inputs import Job
 from audiocli.batch.joint import JointFile
 from audiocli.batch.manifest import Manifest, Record
 from audiocli.batch.workers import Outcome, Task, failure
+from audiocli.io import urls
 
 __all__ = ["Log"]
 
@@ -78,12 +79,12 @@ class Log:
             return
         if any(job.input.problem is not None for job in self.jobs):
             return
-        present = {os.path.abspath(job.input.path) for job in self.jobs}
+        present = {job.input.location for job in self.jobs}
         labels = {job.input.label for job in self.jobs}
         gone: dict[str, Record] = {}
         for record in self.manifest.latest.values():
             path = str(record.get("path"))
-            if path not in present and not os.path.lexists(path):
+            if path not in present and not urls.is_url(path) and not os.path.lexists(path):
                 gone[path] = record
         for record in gone.values():
             label = str(record.get("input"))
@@ -119,7 +120,9 @@ class Log:
         names: dict[str, str] = {}
         for record, sha256 in self.manifest.done():
             label = str(record.get("input"))
-            if self.joint.rows(label) is not None and not os.path.lexists(str(record["path"])):
+            path = str(record["path"])
+            is_gone = not urls.is_url(path) and not os.path.lexists(path)
+            if self.joint.rows(label) is not None and is_gone:
                 names[sha256] = label
         return names
 

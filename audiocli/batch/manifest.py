@@ -209,7 +209,7 @@ class Manifest:
         if not self._resume:
             own = job.replace or not any(map(os.path.lexists, job.outputs))
             return Task(job, hashed=True, own=own)
-        path = os.path.abspath(job.input.path)
+        path = job.input.location
         keys = [self._key(os.path.abspath(output)) for output in job.outputs] or [path]
         records = [self.latest.get(key, {}) for key in keys]
         wanted = {"status": "done", **self._made_with}
@@ -238,7 +238,7 @@ class Manifest:
         taken = not job.replace and any(map(os.path.lexists, job.outputs))
         if job.outputs and not taken and job.input.problem is None:
             outputs = [self._relative(output) for output in job.outputs]
-            path = os.path.abspath(job.input.path)
+            path = job.input.location
             self._append({"record": "begin", "input": job.input.label, "path": path,
                           "outputs": outputs})  # fmt: skip
 
@@ -252,7 +252,7 @@ class Manifest:
         line: Record = {
             "record": "job",
             "input": outcome.job.input.label,
-            "path": os.path.abspath(outcome.job.input.path),
+            "path": outcome.job.input.location,
             "input_sha256": outcome.input_sha256,
             "audio_sha256": outcome.audio_sha256,
             **self._made_with,

@@ -30,6 +30,7 @@ from typing import Any, Literal
 
 from audiocli.batch.inputs import Job
 from audiocli.errors import AudioCliError, AudioCliWarning, UsageError, printable
+from audiocli.io import urls
 from audiocli.io.payload import Hashes, Stat, hash_file, stat_of
 
 __all__ = [
@@ -140,9 +141,38 @@ def outcomes(
 
 def _attempt(task: Task, worker_of: Callable[[], Worker], progress: Progress) -> Outcome:
     """Do one job; only what keeps the worker from being made is raised."""
+    if task.job.input.problem is not None:
+        return failure(task.job, task.job.input.problem)
+    if task.job.input.url is not None:
+        return _attempt_remote(task, task.job.input.url, worker_of, progress)
+    return _attempt_here(task, worker_of, progress)
+
+
+def _attempt_remote(
+    task: Task, url: str, worker_of: Callable[[], Worker], progress: Progress
+) -> Outcome:
+    """Fetch an input, and do its job."""
+    job, stat = task.job, None
+    with contextlib.ExitStack() as stack:
+        try:
+            if task.hashed:
+                with contextlib.suppress(AudioCliError):  # a server need not tell
+                    stat = urls.stamp(url)
+            if stat is not None and task.done_stat == stat:
+                return Outcome(job, "skipped")
+            path = stack.enter_context(urls.fetched(url))
+        except Exception as error:
+            return failure(job, error)
+        here = dataclasses.replace(job.input, path=path, url=None)
+        fetched = dataclasses.replace(
+            task, job=dataclasses.replace(job, input=here), done_stat=None
+        )
+        outcome = _attempt_here(fetched, worker_of, progress)
+    return dataclasses.replace(outcome, job=job, input_stat=stat)
+
+
+def _attempt_here(task: Task, worker_of: Callable[[], Worker], progress: Progress) -> Outcome:
     job, hashes = task.job, None
-    if job.input.problem is not None:
-        return failure(job, job.input.problem)
     try:
         if task.done_stat and task.done_stat == stat_of(job.input.path):
             return Outcome(job, "skipped")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from audiocli.batch.stdin import standard_input
 from audiocli.errors import FieldError, UsageError, suggest
 from audiocli.io import formats
 from audiocli.io.atomic import write_bytes
+from audiocli.io.urls import is_url
 from audiocli.nn.registry import ModelEntry
 
 __all__ = [
@@ -331,6 +333,11 @@ def run_files(
     Summary
     """
     request, options = made
+    if output is not None and is_url(os.fspath(output).replace(":/", "://", 1)):  # as a Path has it
+        raise FieldError(
+            f"{output}: results go to local files; name one by {{output}}, and copy it there",
+            "output",
+        )
     declared = declare(request, None if output is None else Path(output))
     return run_declared(declared, inputs, options, callbacks)
 
@@ -371,6 +378,7 @@ def run_declared(
         files_from=options.files_from,
         files_from0=options.files_from0,
         exclude=place.folder,
+        remote=True,
     )
     settled = _settled(task, found, options)
     if options.dry_run:

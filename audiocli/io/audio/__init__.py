@@ -300,6 +300,10 @@ def _in_blocks(chunks: Iterable[Block], frames: int) -> Iterator[Block]:
         if held < frames:
             continue
         joined = np.concatenate(pending, axis=1)
+        if held == frames:
+            pending, held = [], 0
+            yield joined
+            continue
         whole = held - held % frames
         for start in range(0, whole, frames):
             yield joined[:, start : start + frames].copy()

@@ -21,7 +21,7 @@ __all__ = ["SndfileDecoder", "open_sndfile"]
 _UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's frame count for a FLAC that does not state one
 _LOSSLESS = frozenset({"wav", "rf64", "flac", "aiff", "au", "caf", "w64"})  # their counts are exact
 _PLAIN = _LOSSLESS - {"flac"}  # samples as they are: nothing breaks off amidst a chunk
-PLAIN_CHUNK = 1 << 16  # samples read at once from these
+PLAIN_CHUNK = 1 << 15  # samples read at once from these
 _REST = 1 << 17  # samples that another decoder may be asked for where libsndfile stops
 
 

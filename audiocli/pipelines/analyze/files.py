@@ -147,8 +147,9 @@ def _copy(folder: Path, item: Input, namer: Namer) -> dict[str, Path]:
 
 
 def _check_written(found: Sequence[Input]) -> None:
-    if any(item.path == Path("-") for item in found):
-        raise FieldError("{write} needs files; - is none", "write")
+    for item in found:
+        if item.path == Path("-") or item.url is not None:
+            raise FieldError(f"{{write}} needs files; {item.name} is none", "write")
 
 
 def analyze_files(
