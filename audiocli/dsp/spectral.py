@@ -98,7 +98,7 @@ def _moments(magnitude: Floats, frequencies: Floats, middle: Floats, highest: in
     weighted = deviation if highest == 2 else deviation.copy()
     weighted *= deviation
     weighted *= magnitude
-    moments = [_sum(weighted) / total]
+    moments: list[Floats] = [_sum(weighted) / total]
     for _ in range(3, highest + 1):
         weighted *= deviation
         moments.append(_sum(weighted) / total)
