@@ -16,7 +16,7 @@ All else that the metadata hold stays.
 
 from audiocli.io.metadata.carried import Metadata, read_metadata
 from audiocli.io.metadata.tags import KINDS, NAMES, Cover, Tags, read_tags, read_values
-from audiocli.io.metadata.writing import put_tags, write_tags
+from audiocli.io.metadata.writing import check_kind, put_tags, write_tags
 
 __all__ = [
     "KINDS",
@@ -24,6 +24,7 @@ __all__ = [
     "Cover",
     "Metadata",
     "Tags",
+    "check_kind",
     "put_tags",
     "read_metadata",
     "read_tags",

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from audiocli.errors import AudioError
 from audiocli.io.audio.info import printable
@@ -54,6 +54,9 @@ _FFMPEG = {"album_artist": "albumartist", "track": "tracknumber", "disc": "discn
            "publisher": "organization", "icmt": "comment", "ikey": "keywords"}  # fmt: skip
 
 
+REPAIR = "write into a copy made by `ffmpeg -i FILE -c copy NEW`"
+
+
 @dataclass(frozen=True)
 class Cover:
     """A picture that belongs to a recording.
@@ -97,6 +100,7 @@ def opener(path: Path, shown: str) -> Callable[[Path], Any] | None:
     try:
         with path.open("rb") as stream:
             head = stream.read(64)
+            behind = _behind_id3(stream, head)
     except OSError as error:
         raise AudioError(f"{shown}: {error.strerror or error}") from error
     if head[:4] == b"OggS":
@@ -111,13 +115,22 @@ def opener(path: Path, shown: str) -> Callable[[Path], Any] | None:
         return wave.WAVE
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         return aiff.AIFF
-    if head[:4] == b"fLaC":
+    if head[:4] == b"fLaC" or behind == b"fLaC":
         return flac.FLAC
     if head[4:8] == b"ftyp":
         return mp4.MP4
     # A frame of MPEG audio: eleven bits set, then the version, then a layer that is not AAC's 0.
     frame = head[:1] == b"\xff" and len(head) > 1 and head[1] >= 0xE0 and head[1] & 0x06
     return mp3.MP3 if head[:3] == b"ID3" or frame else None
+
+
+def _behind_id3(stream: BinaryIO, head: bytes) -> bytes:
+    """Give the four bytes behind an ID3 tag, which some programs put before FLAC."""
+    if head[:3] != b"ID3" or len(head) < 10:
+        return b""
+    size = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(head[9:5:-1]))
+    stream.seek(10 + size)
+    return stream.read(4)
 
 
 # --- reading ---------------------------------------------------------------------------------
@@ -256,9 +269,8 @@ def read_values(path: Path, names: Sequence[str]) -> dict[str, list[str]]:
     try:
         pairs = list(_pairs(open_tags(path)))
     except (MutagenError, *SENSELESS) as error:
-        raise AudioError(
-            f"{shown}: its metadata cannot be read: {printable(str(error))}"
-        ) from error
+        reason = printable(str(error)) or type(error).__name__
+        raise AudioError(f"{shown}: its metadata cannot be read ({reason}); {REPAIR}") from error
     return {name: [text for key, text in pairs if key.lower() == name] for name in names}
 
 

@@ -11,9 +11,9 @@ from audiocli.errors import AudioError
 from audiocli.io.atomic import write_whole
 from audiocli.io.audio.info import printable
 from audiocli.io.metadata import sound
-from audiocli.io.metadata.tags import KINDS, SENSELESS, Tags, opener, put
+from audiocli.io.metadata.tags import KINDS, REPAIR, SENSELESS, Tags, opener, put
 
-__all__ = ["put_tags", "write_tags"]
+__all__ = ["check_kind", "put_tags", "write_tags"]
 
 
 def write_tags(
@@ -36,8 +36,7 @@ def write_tags(
     shown = name or printable(os.fspath(source))
     if os.path.exists(target) and os.path.samefile(source, target):
         target, overwrite = Path(os.path.realpath(target)), True
-    if opener(source, shown) is None:
-        raise _unknown_kind(shown)
+    check_kind(source, name=shown)
 
     def fill(partial: Path) -> None:
         before = _state(source)
@@ -51,6 +50,13 @@ def write_tags(
         before_it_is_there(partial)
 
     write_whole(target, fill, overwrite=overwrite)
+
+
+def check_kind(path: Path, *, name: str | None = None) -> None:
+    """Refuse a file that tags cannot be written into, before anything is done with it."""
+    shown = name or printable(os.fspath(path))
+    if opener(path, shown) is None:
+        raise _unknown_kind(shown)
 
 
 def put_tags(path: Path, tags: Tags, *, name: str | None = None) -> None:
@@ -71,7 +77,9 @@ def _put(path: Path, tags: Tags, shown: str, remove: Sequence[str] = ()) -> None
         put(open_tags(path), tags, remove)
     except (MutagenError, *SENSELESS) as error:
         reason = printable(str(error)) or type(error).__name__
-        raise AudioError(f"{shown}: its metadata cannot be written: {reason}") from error
+        raise AudioError(
+            f"{shown}: its metadata cannot be written ({reason}); it was left as it is; {REPAIR}"
+        ) from error
 
 
 def _unknown_kind(shown: str) -> AudioError:
@@ -93,8 +101,7 @@ def _check(source: Path, partial: Path, shown: str) -> None:
     if reason is not None:
         raise AudioError(
             f"{shown}: its metadata cannot be written without harm to its sound ({reason}), "
-            "because its header is odd; it was left as it is; write into a copy made by "
-            "`ffmpeg -i FILE -c copy NEW`"
+            f"because its header is odd; it was left as it is; {REPAIR}"
         )
 
 

@@ -17,6 +17,7 @@ from audiocli.errors import FieldError, UsageError
 from audiocli.io.audio import AudioReader
 from audiocli.io.audio.streaming import decoding
 from audiocli.io.formats.plain import SCHEMA
+from audiocli.io.metadata import check_kind
 from audiocli.nn import models
 from audiocli.pipelines.analyze import tagging
 from audiocli.pipelines.analyze.analyzer import LibraryAnalyzer, models_of
@@ -80,6 +81,8 @@ class AnalyzeRequest:
         analyzer = LibraryAnalyzer(self.fields, device=self.device)
 
         def work(item: Item) -> tuple[float, Row]:
+            if self.write:
+                check_kind(item.path, name=item.input.name)
             with AudioReader(item.path, name=item.input.name) as reader:
                 info, seconds = reader.info, 0.0
 

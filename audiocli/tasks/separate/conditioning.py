@@ -6,8 +6,8 @@ segment is conditioned before the network, and the estimates are brought back af
 
 * what lies below 20 Hz (DC, rumble) is taken out; as the accompaniment is what the vocals leave of
   the mixture, it stays there;
-* the level is measured between 50 Hz and 8 kHz, gated, and over the segment alone, so that neither
-  an inaudible tone nor one loud second makes the song too quiet for the network;
+* the level is measured between 50 Hz and 8 kHz, gated at both ends, and over the segment alone, so
+  that neither an inaudible tone nor one loud second makes the song too quiet for the network;
 * a channel whose polarity is inverted, or that comes late, is aligned with the other;
 * channels of which one is silent, or next to it, are separated each by itself, and so are the
   channels of more than two.
@@ -48,6 +48,8 @@ BLOCK_SECONDS, HOP_SECONDS = 0.4, 0.2
 PAUSE = 30.0
 #: Blocks count as no louder than this much above the median, in dB.
 LOUDEST = 6.0
+#: Up to this part of the blocks is an exception; more is how the recording is.
+FEW = 0.25
 #: What is louder than the segment by more than this, in dB, is turned down to it for the network.
 HEADROOM = 12.0
 #: A segment is taken as no quieter than this much below the whole recording, in dB. Training
@@ -247,11 +249,18 @@ def _powers(spectra: NDArray[np.complex64], size: int, sample_rate: int) -> Floa
 
 
 def _gated(powers: Floats) -> float:
-    """Average powers over what is neither a pause nor far louder than the rest."""
+    """Average powers over what is neither a pause nor far louder than the rest.
+
+    A few blocks that are turned down for the network anyway do not count: even at the ceiling one
+    second of seven would make all others 1.5 dB too quiet.
+    """
     if not powers.size or not powers.max() > 0:
         return 0.0
     sounding = powers[powers > np.quantile(powers, 0.75) * 10 ** (-PAUSE / 10)]
     ceiling = np.median(sounding) * 10 ** (LOUDEST / 10)
+    ordinary = sounding[sounding <= ceiling * 10 ** (HEADROOM / 10)]
+    if len(ordinary) >= (1 - FEW) * len(sounding):
+        sounding = ordinary
     return float(np.minimum(sounding, ceiling).mean())
 
 

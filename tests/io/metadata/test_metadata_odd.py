@@ -15,7 +15,7 @@ import soundfile
 from audiofiles import encode, tone
 
 from audiocli.errors import AudioCliError, AudioError
-from audiocli.io.metadata import Cover, Tags, put_tags, read_tags, sound, write_tags
+from audiocli.io.metadata import Cover, Tags, put_tags, read_tags, read_values, sound, write_tags
 
 TAGS = Tags({"genre": ["rock"], "mood": ["dark"]})
 DATA = np.round(tone(0.5) * 32767).astype("<i2").T.tobytes()
@@ -285,3 +285,26 @@ def test_nothing_is_read_from_what_is_no_audio(tmp_path: Path) -> None:
     shutil.copy(playlist, tmp_path / "b.m4a")
     with pytest.raises(AudioError, match="this kind of file"):
         write_tags(playlist, tmp_path / "c.m4a", TAGS)
+
+
+def test_flac_behind_an_id3_tag_keeps_both(tmp_path: Path) -> None:
+    song = tmp_path / "a.flac"
+    flac = encoded(song, "flac", 0.2)
+    song.write_bytes(b"ID3\x04\x00\x00\x00\x00\x01\x0a" + bytes(138) + flac)
+    before = song.read_bytes()[:148]
+    write_tags(song, song, Tags({"genre": ["Rock"]}))
+    assert read_values(song, ["genre"]) == {"genre": ["Rock"]}
+    assert song.read_bytes()[:148] == before
+    assert song.read_bytes()[148:152] == b"fLaC"
+
+
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF])
+def test_headers_that_were_never_finished_are_refused_with_the_way_out(
+    tmp_path: Path, size: int
+) -> None:
+    song = tmp_path / "a.wav"
+    song.write_bytes(wav(riff=size, data=size))
+    content = song.read_bytes()
+    with pytest.raises(AudioError, match="ffmpeg -i FILE -c copy NEW"):
+        write_tags(song, song, TAGS)
+    assert song.read_bytes() == content
