@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from audiocli.demo import write_demo
 from audiocli.dsp.loudness import LoudnessMeter, TruePeakMeter
-from audiocli.errors import UsageError
+from audiocli.errors import AudioCliWarning, UsageError
 from audiocli.io.metadata import Tags, read_values, write_tags
 from audiocli.pipelines.analyze import FIELDS, LibraryAnalyzer, select
+from audiocli.pipelines.analyze.analyzer import _trimmed
 from audiocli.pipelines.analyze.harmony import camelot, tag_name
 from audiocli.pipelines.analyze.streams import shared
 from audiocli.pipelines.analyze.tagging import tags_of
@@ -161,6 +162,27 @@ def test_what_does_not_apply_is_empty(analyzer: LibraryAnalyzer) -> None:
         assert not field.of_music or shot[field.name] is None, field.name
     assert shot["loudness"] is None  # less than 0.4 s
     assert shot["true_peak"] == pytest.approx(-6.0, abs=0.1)
+    assert shot["content"] is None  # less than 1 s tells no speech from music
+    instant = analyzer.stream(iter([np.array([[0.1, -0.2, 0.3]], np.float32)]), RATE)
+    filled = {name for name, value in instant.items() if value is not None}
+    assert filled == {"duration", "sample_rate", "channels", "true_peak"}
+
+
+def test_of_sound_for_effects_alone_nothing_is_said(analyzer: LibraryAnalyzer) -> None:
+    surround = np.zeros((6, 4 * RATE), np.float32)
+    surround[3] = tone(4.0)
+    layout = ("FL", "FR", "FC", "LFE", "BL", "BR")
+    with pytest.warns(AudioCliWarning, match="LFE"):
+        row = analyzer.stream(iter([surround]), RATE, layout=layout)
+    filled = {name for name, value in row.items() if value is not None}
+    assert filled == {"duration", "sample_rate", "channels", "true_peak"}
+
+
+def test_silence_at_the_ends_is_no_part_of_what_sounds() -> None:
+    silent, sound = np.zeros((1, 4), np.float32), np.ones((1, 3), np.float32)
+    parts = [silent, silent, sound, silent, sound, silent]
+    assert [len(part[0]) for part in _trimmed(parts)] == [3, 4, 3]
+    assert [len(part[0]) for part in _trimmed([silent, silent])] == [4, 4]
 
 
 # --- metadata ---------------------------------------------------------------------------------

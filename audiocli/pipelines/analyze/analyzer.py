@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from audiocli.dsp.loudness import LoudnessMeter, TruePeakMeter
 from audiocli.dsp.signals import as_rate
-from audiocli.io.audio.downmix import without_effects
+from audiocli.io.audio.downmix import full_range_channels, without_effects
 from audiocli.io.audio.layouts import Layout
 from audiocli.nn import registry
 from audiocli.pipelines.analyze.fields import Field, Value, select
@@ -36,6 +36,10 @@ TAGS = "music"
 SEGMENT = 10.0
 #: What is shorter is a one-shot, in s: it has no tempo, and no key or genre.
 ONE_SHOT = 3.0
+#: What is shorter tells no music from speech, and, shorter still, no instrument either, in s.
+CONTENT, INSTANT = 1.0, 0.1
+#: From this probability on what is no music has nothing that music has.
+NO_MUSIC = 0.5
 #: What counts as a voice among the tags, and what speaks against one.
 NO_VOICE = "No voice"
 #: An instrument is named from this probability on, and where there is hardly a voice: the model
@@ -43,6 +47,8 @@ NO_VOICE = "No voice"
 INSTRUMENT, VOICED = 0.5, 0.5
 #: Below this integrated loudness nothing is said of what sounds.
 SILENT = -69.9  # LUFS
+#: Nor below this peak, which is -90 dB.
+SILENT_PEAK = 10.0**-4.5
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class _Level:
     loudness: float
     range: float
     true_peak: float
+    sounds: bool
 
 
 class LibraryAnalyzer:
@@ -145,8 +152,7 @@ class LibraryAnalyzer:
         if level is not None:
             row |= {"loudness": level.loudness, "loudness_range": level.range,
                     "true_peak": level.true_peak}  # fmt: skip
-        silent = level is not None and not level.true_peak > -90
-        if not silent:
+        if level is None or level.sounds:
             row |= self._heard(found, seconds)
         return {field.name: _rounded(row.get(field.name), field) for field in self.fields}
 
@@ -165,7 +171,7 @@ class LibraryAnalyzer:
             ("tags", self._tags),
         ):
             if analysis is not None:
-                made[name] = _on(analysis, rate, speakers)
+                made[name] = _on(analysis, rate, speakers, trimmed=name == "classes")
         return made
 
     def classes(self, found: Mapping[str, Any]) -> dict[str, Track]:
@@ -178,12 +184,15 @@ class LibraryAnalyzer:
         classes = self.classes(found)
         content = _best(classes["content"]) if "content" in classes else ("music", 1.0)
         one_shot = seconds < ONE_SHOT
-        is_music = of_music(content[0], seconds)
+        is_music = of_music(*content, seconds)
+        if seconds < CONTENT:
+            classes.pop("content", None)
+        if seconds < INSTANT:
+            classes.clear()
         for name, track in classes.items():
             applies = name == "content" or (
-                is_music if name != "instrument" else content[0] != "speech" and (
-                    is_music or one_shot
-                )
+                is_music if name != "instrument" else is_music
+                or one_shot and (content[0] != "speech" or seconds < CONTENT)
             )  # fmt: skip
             if applies:
                 row[name], row[f"{name}_probability"] = _best(track)
@@ -216,9 +225,13 @@ class LibraryAnalyzer:
         return row
 
 
-def of_music(content: Value, seconds: float) -> bool:
-    """Tell whether what music alone has applies: not to speech, to sounds and to one-shots."""
-    return content in ("music", None) and seconds >= ONE_SHOT
+def of_music(content: Value, probability: Value, seconds: float) -> bool:
+    """Tell whether what music alone has applies: not to speech, to sounds and to one-shots.
+
+    Where it is doubtful what there is, it does.
+    """
+    doubtful = content is None or isinstance(probability, float) and probability < NO_MUSIC
+    return (content == "music" or doubtful) and seconds >= ONE_SHOT
 
 
 def sounding(track: Track) -> NDArray[np.float32]:
@@ -227,18 +240,46 @@ def sounding(track: Track) -> NDArray[np.float32]:
     return track.probabilities[~np.array(silent, bool)]
 
 
-def _on(analysis: Any, rate: int, layout: Layout) -> Callable[[Iterator[Block]], Any]:
+def _on(
+    analysis: Any, rate: int, layout: Layout, *, trimmed: bool
+) -> Callable[[Iterator[Block]], Any]:
     """Analyse as the commands of the tasks do: without the channel for effects."""
-    return lambda blocks: analysis.stream(without_effects(blocks, layout), rate)
+
+    def analyse(blocks: Iterator[Block]) -> Any:
+        full = without_effects(blocks, layout)
+        return analysis.stream(_trimmed(full) if trimmed else full, rate)
+
+    return analyse
+
+
+def _trimmed(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Leave out the silence at both ends, in whole blocks: it is no part of what sounds there.
+
+    If there is nothing else, all of it comes.
+    """
+    started, held = False, []
+    for block in blocks:
+        if float(np.abs(block).max(initial=0.0)) <= SILENT_PEAK:
+            held.append(block.shape)
+            continue
+        if started:
+            yield from (np.zeros(shape, np.float32) for shape in held)
+        started, held = True, []
+        yield block
+    if not started:
+        yield from (np.zeros(shape, np.float32) for shape in held)
 
 
 def _measured(blocks: Iterator[Block], rate: int, layout: Sequence[str] | None) -> _Level:
     loudness, peak = LoudnessMeter(rate, layout), TruePeakMeter(rate)
+    kept, highest = full_range_channels(tuple(layout or ())) or slice(None), 0.0
     for block in blocks:
+        highest = max(highest, float(np.abs(block[kept]).max(initial=0.0)))
         loudness.add(block)
         peak.add(block)
     integrated = loudness.result()
-    return _Level(integrated if integrated > SILENT else math.nan, loudness.range(), peak.result())
+    return _Level(integrated if integrated > SILENT else math.nan, loudness.range(), peak.result(),
+                  highest > SILENT_PEAK)  # fmt: skip
 
 
 def _best(track: Track) -> tuple[str | None, float | None]:

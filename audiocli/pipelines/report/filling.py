@@ -71,8 +71,9 @@ class Findings:
     def is_music(self) -> bool:
         """Whether beats, chords and melody apply; so they do where nobody asked what it is."""
         content = self.classes.get("content")
-        best = None if content is None else _best(content)
-        return of_music(best, self.seconds)
+        if content is None:
+            return of_music(None, None, self.seconds)
+        return of_music(_best(content), float(content.probabilities[0].max()), self.seconds)
 
     @property
     def is_silent(self) -> bool:
