@@ -37,7 +37,7 @@ FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity", "sv", "midi
     "--tempo-range",
     type=Numbers(float, 2),
     metavar="LOW,HIGH",
-    help="Slowest and fastest tempo, in beats a minute. [55,215]",
+    help="Slowest and fastest tempo, in beats a minute. [40,215]",
 )
 @click.option("--downbeat", type=float, metavar="SECONDS", help="A bar begins here, to help.")
 @plot_option("Draw waveform, spectrogram and beats. [NAME.beats.png]")

@@ -5,6 +5,9 @@ bar. A path through them is a sequence of beats, each with its place in the bar 
 the next one. Beats that follow each other may differ a little in length; a bar is seldom cut short,
 the metre seldom changes, and where nothing beats for long the path leaves the beat.
 
+Steady playing and rubato are decoded each for itself, and the likelier path is taken. A log-normal
+prior of the tempo chooses among metrical levels that are as likely as each other.
+
 This is the bar-pointer model of Krebs, Böck and Widmer with one frame as a beat's zone, in its
 semi-Markov form: since nothing can happen between two beats, one step of the search is a beat and
 not a frame, and what is remembered of a frame is a few hundred bytes.
@@ -31,6 +34,7 @@ __all__ = ["BarPointer", "tempo_of", "track"]
 Curves = NDArray[np.float32]
 Times = NDArray[np.float64]
 Places = NDArray[np.int64]
+Path = tuple[float, NDArray[np.intp], NDArray[np.intp]]
 
 NEVER = -1e9
 PASSAGE = 8  # beats over which a tempo is measured
@@ -61,6 +65,13 @@ class BarPointer:
     break_cost, meter_cost, leave_cost : float
         Log probability lost where a bar is cut short, the metre changes, and the beat is left or
         found again.
+    rubato : float
+        Steadiness of music that is played freely. Activations are decoded both ways, and the
+        likelier path is taken; 0 tries the steady way alone.
+    usual_tempo, tempo_spread : float
+        Centre of a log-normal prior of the tempo, in beats a minute, and its width in octaves.
+    tempo_weight : float
+        How much that prior counts at each beat, beside the activations.
 
     Raises
     ------
@@ -73,7 +84,7 @@ class BarPointer:
     (3, 4)
     """
 
-    tempo_range: tuple[float, float] = (55.0, 215.0)
+    tempo_range: tuple[float, float] = (40.0, 215.0)
     meters: tuple[int, ...] = (3, 4)
     steadiness: float = 100.0
     zone: float = 16.0
@@ -82,6 +93,10 @@ class BarPointer:
     break_cost: float = 9.0
     meter_cost: float = 12.0
     leave_cost: float = 8.0
+    rubato: float = 25.0
+    usual_tempo: float = 105.0
+    tempo_spread: float = 0.6
+    tempo_weight: float = 1.5
 
     def __post_init__(self) -> None:
         low, high = self.tempo_range
@@ -91,6 +106,10 @@ class BarPointer:
             raise ValueError(f"meters {self.meters} must be beats a bar, from 1 to 24")
         if not 0 < self.bar_share < 1 or self.zone <= 2:
             raise ValueError("bar_share lies between 0 and 1, and zone above 2")
+        if not (self.steadiness > 0 <= self.rubato and self.usual_tempo > 0 < self.tempo_spread):
+            raise ValueError(
+                "steadiness, usual_tempo and tempo_spread are above 0, rubato 0 or more"
+            )
 
 
 def track(activations: Curves, frame_rate: float, model: BarPointer) -> tuple[Times, Places]:
@@ -129,7 +148,10 @@ def track(activations: Curves, frame_rate: float, model: BarPointer) -> tuple[Ti
     activations = np.asarray(activations, np.float32)
     if activations.ndim != 2 or activations.shape[1] != 2:
         raise ValueError(f"activations have shape (frames, 2), not {activations.shape}")
-    frames, states = _Search(model, frame_rate).path(_evidence(activations, model))
+    evidence = _evidence(activations, model)
+    ways = [model.steadiness, *([model.rubato] if model.rubato else [])]
+    paths = [_Search(model, frame_rate, way).path(evidence) for way in ways]
+    _, frames, states = max(paths, key=lambda path: path[0])
     places = _Grid(model.meters).places[states]
     return _at_peaks(activations[:, 0], frames) / frame_rate, places
 
@@ -188,7 +210,7 @@ class _Grid:
 class _Search:
     """Viterbi's search, a block of frames at a time, as long as the shortest interval."""
 
-    def __init__(self, model: BarPointer, frame_rate: float) -> None:
+    def __init__(self, model: BarPointer, frame_rate: float, steadiness: float) -> None:
         low, high = model.tempo_range
         shortest = max(int(np.ceil(60 * frame_rate / high)), 2)
         longest = int(np.floor(60 * frame_rate / low))
@@ -197,11 +219,17 @@ class _Search:
         self.intervals = np.arange(shortest, longest + 1)
         self.model, self.grid = model, _Grid(model.meters)
         self.block, self.memory = shortest, longest
-        self.offsets, self.costs = self._tempo_changes()
+        self.offsets, self.costs = self._tempo_changes(steadiness)
+        octaves = np.log2(60 * frame_rate / self.intervals / model.usual_tempo)
+        prior = -0.5 * model.tempo_weight * (octaves / model.tempo_spread) ** 2
+        # What a range of unusual tempi has in common tells nothing.
+        self.prior = (prior - prior.max()).astype(np.float32)
         self.breaks = self._breaks()
 
-    def _tempo_changes(self) -> tuple[list[int], Curves]:
+    def _tempo_changes(self, steadiness: float) -> tuple[list[int], Curves]:
         """Give what it costs to go on with an interval from one that is so many frames longer."""
+        # The densities of both ways have an area of one, so that their paths can be compared.
+        height = np.log(steadiness / self.model.steadiness)
         intervals, count = self.intervals, len(self.intervals)
         reach = min(count - 1, max(1, int(np.ceil(0.12 * self.memory))))
         offsets = list(range(-reach, reach + 1))
@@ -210,7 +238,7 @@ class _Search:
             origin = np.arange(count) + offset
             there = (origin >= 0) & (origin < count)
             ratio = intervals[there] / intervals[origin[there]]
-            row[there] = -self.model.steadiness * np.abs(ratio - 1)
+            row[there] = height - steadiness * np.abs(ratio - 1)
         return offsets, costs
 
     def _breaks(self) -> Curves:
@@ -224,8 +252,8 @@ class _Search:
             costs[row, last] = 0.0
         return costs
 
-    def path(self, evidence: Curves) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Give the frames of the beats and their places in the grid."""
+    def path(self, evidence: Curves) -> Path:
+        """Give the score of the best path, the frames of its beats and their places in the grid."""
         memory, count, size = self.memory, self.grid.count, len(self.intervals)
         entered = np.full((memory, count, size), NEVER, np.float32)
         out = np.float32(NEVER)  # of the beat, after it was found once
@@ -296,7 +324,7 @@ class _Search:
         first_time = (found_again <= 0.0)[:, None, None] & begins
         came_from[first_time] = FIRST
         is_first = (grid.places == 1).astype(int)
-        return new + evidence[:, is_first][..., None], came_from
+        return new + evidence[:, is_first][..., None] + self.prior, came_from
 
 
 #: In the place of a place: the beat was found again, or for the first time.
@@ -336,9 +364,7 @@ class _Trail:
             self.sources.pop(0)
             self.leavers.pop(0)
 
-    def finish(
-        self, entered: Curves, out: np.float32, end: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def finish(self, entered: Curves, out: np.float32, end: int) -> Path:
         """Go back from the best end."""
         latest = self._latest(entered, end)
         # Less than this is no evidence of a beat.
@@ -348,7 +374,7 @@ class _Trail:
         elif out > least:
             self._keep(self._back(self._left(end - 1)))
         pairs = np.array(self.settled, np.intp).reshape(-1, 2)
-        return pairs[:, 0], pairs[:, 1]
+        return max(float(out), latest[0]), pairs[:, 0], pairs[:, 1]
 
     def _keep(self, found: list[tuple[int, int]]) -> None:
         last = self.settled[-1][0] if self.settled else -1

@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -27,6 +28,7 @@ from audiocli.errors import DataError, UsageError
 __all__ = ["DRUM_CHANNEL", "Note", "Part", "attack_delay", "onsets_of", "read_midi", "render"]
 
 DRUM_CHANNEL = 9
+SUSTAIN = 64  # controller of the pedal
 TICKS = 1000  # a second, at the tempo that is written: a tick is a millisecond
 RISE = 0.1  # share of its early peak at which a note is there
 LABEL_LEAD = 0.003  # annotators put an onset this many seconds before the energy's rise
@@ -107,8 +109,8 @@ class Part:
         )
 
 
-def read_midi(path: Path) -> list[Part]:
-    """Read the tracks of a Standard MIDI file."""
+def read_midi(path: Path, *, pedal: bool = False) -> list[Part]:
+    """Read the tracks of a Standard MIDI file; with `pedal`, notes sound until it is lifted."""
     try:
         midi = mido.MidiFile(path)
     except (
@@ -124,6 +126,7 @@ def read_midi(path: Path) -> list[Part]:
         channels: dict[int, list[Note]] = {}
         programs: dict[int, int] = {}
         sounding: dict[tuple[int, int], tuple[float, int]] = {}
+        lifted = _lifts(track, clock) if pedal else {}
         ticks = 0
         for message in track:
             ticks += message.time
@@ -135,8 +138,9 @@ def read_midi(path: Path) -> list[Part]:
             now = clock.seconds(ticks)
             if key in sounding:  # a note that is struck again ends
                 start, velocity = sounding.pop(key)
+                end = _until(now, lifted.get(message.channel, []))
                 channels.setdefault(message.channel, []).append(
-                    Note(start, now, message.note, velocity)
+                    Note(start, end, message.note, velocity)
                 )
             if message.type == "note_on" and message.velocity:
                 sounding[key] = (now, message.velocity)
@@ -150,6 +154,29 @@ def read_midi(path: Path) -> list[Part]:
             for channel, notes in channels.items()
         ]
     return parts
+
+
+def _lifts(track: mido.MidiTrack, clock: _Clock) -> dict[int, list[tuple[float, float]]]:
+    """Give when the sustain pedal was down, by channel: pairs of seconds."""
+    down: dict[int, float] = {}
+    spans: dict[int, list[tuple[float, float]]] = {}
+    ticks = 0
+    for message in track:
+        ticks += message.time
+        if message.type != "control_change" or message.control != SUSTAIN:
+            continue
+        now = clock.seconds(ticks)
+        if message.value >= 64:
+            down.setdefault(message.channel, now)
+        elif message.channel in down:
+            spans.setdefault(message.channel, []).append((down.pop(message.channel), now))
+    return spans
+
+
+def _until(end: float, spans: Sequence[tuple[float, float]]) -> float:
+    """Give when a note stops that is let go at `end`."""
+    index = bisect_right(spans, (end, float("inf"))) - 1
+    return max(end, spans[index][1]) if index >= 0 else end
 
 
 class _Clock:

@@ -178,7 +178,7 @@ class BeatTracker:
     meters : tuple of int, optional
         Beats a bar that may be; by default the model's own, 3 and 4.
     tempo_range : tuple of float, optional
-        Slowest and fastest tempo, in beats a minute; by default 55 to 215.
+        Slowest and fastest tempo, in beats a minute; by default 40 to 215.
     downbeat : float, optional
         A time in seconds at which a bar begins, to help.
 

@@ -18,7 +18,7 @@ import csv
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ import soxr
 from numpy.typing import NDArray
 
 from audiocli.io.atomic import write_whole
+from audiocli.io.sampler import Sampler
 from audiocli.io.soundfont import Note, Part, read_midi, render
 from audiocli.nn.augment import background, compressed, filtered
 from audiocli.tasks.chords.band import (
@@ -36,9 +37,9 @@ from audiocli.tasks.chords.band import (
     KITS,
     LEADS,
     PADS,
-    arranged,
     read_song,
     solo_piano,
+    with_band,
 )
 
 RATE = 22_050
@@ -89,6 +90,8 @@ class Piece:
     make: Make
     seconds: float
     voices: tuple[Path, ...] = ()
+    samples: Path | None = None
+    varied: bool = True
 
 
 def places_of(bars: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -102,24 +105,34 @@ def places_of(bars: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.where(index < firsts[0], (index - firsts[0]) % usual, index - last) + 1
 
 
-def pop(folder: Path, rng: np.random.Generator) -> Score:
-    """Give a song of POP909 a random band, or a piano, faster or slower than it is."""
+def pop(folder: Path, band: float, rng: np.random.Generator) -> Score:
+    """Give a song of POP909 a random band, with a chance of `band`, or play it as it is.
+
+    At about the tempo that it has: which pulse is the beat depends on it.
+    """
     song = read_song(folder)
-    score = solo_piano(song, rng) if rng.random() < 0.12 else arranged(song, rng)
-    made = Score(score.parts, song.beats, places_of(song.bars))
-    return warped(made, rng, float(rng.uniform(0.62, 1.3)))
+    if rng.random() < band:
+        parts = solo_piano(song, rng).parts if rng.random() < 0.12 else with_band(song, rng).parts
+    else:
+        parts = tuple(read_midi(folder / f"{folder.name}.mid", pedal=True))
+    made = Score(parts, song.beats, places_of(song.bars))
+    return warped(made, rng, SAME_TEMPO if band in (0.0, 1.0) else changed_tempo(rng))
 
 
-def piano(path: Path, rng: np.random.Generator) -> Score:
-    """Take a pianist's performance."""
+def changed_tempo(rng: np.random.Generator) -> float:
+    """Give a factor near 1 by which a piece is slower; the pulse that is its beat stays so."""
+    return float(np.exp(rng.normal(0, 0.08)))
+
+
+def piano(path: Path, written: bool, rng: np.random.Generator) -> Score:
+    """Take a pianist's performance, as it is or varied."""
     table = np.loadtxt(path.with_suffix(".beats"), ndmin=2)
-    program = int(rng.choice([0, 0, 0, 1, 2, 3, 6]))
-    move = int(rng.integers(-4, 5))
-    parts = [replace(part, program=program, drums=False) for part in read_midi(path)]
-    made = Score(
-        tuple(part.transposed(move) for part in parts), table[:, 0], places_of(table[:, 1] > 0)
-    )
-    return warped(made, rng, float(rng.uniform(0.8, 1.25)), steady=True)
+    parts = read_midi(path, pedal=True)
+    if not written:
+        program, move = int(rng.choice([0, 0, 0, 0, 1, 2, 3, 6])), int(rng.integers(-4, 5))
+        parts = [replace(part.transposed(move), program=program, drums=False) for part in parts]
+    made = Score(tuple(parts), table[:, 0], places_of(table[:, 1] > 0))
+    return warped(made, rng, SAME_TEMPO if written else changed_tempo(rng), steady=True)
 
 
 def drums(path: Path, bpm: float, beats_a_bar: int, rng: np.random.Generator) -> Score:
@@ -135,7 +148,27 @@ def drums(path: Path, bpm: float, beats_a_bar: int, rng: np.random.Generator) ->
     if rng.random() < 0.5:
         parts.append(_bass_line(beats, beats_a_bar, rng))
     made = Score(tuple(parts), beats, np.arange(len(beats)) % beats_a_bar + 1)
-    return warped(made, rng, float(rng.uniform(0.75, 1.33)))
+    return warped(made, rng, changed_tempo(rng))
+
+
+#: As a factor: what is scored is at the tempo at which it was annotated.
+SAME_TEMPO = 1.0
+
+
+def clicks(seconds: float, rng: np.random.Generator) -> Score:
+    """Give a metronome, with or without an accent at the bar, or one stroke again and again."""
+    bpm = float(np.exp(rng.uniform(np.log(55), np.log(200))))
+    count = int(rng.choice([1, 2, 3, 4, 4, 4]))
+    beats = _clock(max(16, int(seconds * bpm / 60)), bpm, rng)
+    high, low = rng.choice([33, 34, 37, 39, 42, 56, 60, 61, 75, 76, 77], size=2)
+    accented = count > 1 and rng.random() < 0.7
+    strokes = []
+    for index, beat in enumerate(beats):
+        first = accented and index % count == 0
+        pitch = int(high if first else low)
+        strokes.append(Note(float(beat), float(beat) + 0.1, pitch, 115 if first else 85))
+    places = np.arange(len(beats)) % count + 1 if accented else np.zeros(len(beats), int)
+    return Score((Part(tuple(strokes), 0, drums=True),), beats, places)
 
 
 def warped(score: Score, rng: np.random.Generator, factor: float, *, steady: bool = False) -> Score:
@@ -143,7 +176,7 @@ def warped(score: Score, rng: np.random.Generator, factor: float, *, steady: boo
     end = float(max([*(note.end for part in score.parts for note in part.notes), 1.0])) + 2
     knots = np.arange(0.0, end + 2, 2.0)
     drift = np.zeros(len(knots) - 1)
-    if not steady and rng.random() < 0.35:
+    if not steady and factor != SAME_TEMPO and rng.random() < 0.35:
         drift = np.cumsum(rng.normal(0, rng.uniform(0.002, 0.015), len(drift)))
         drift -= drift.mean()
     times = np.concatenate([[0.0], np.cumsum(factor * np.exp(drift) * np.diff(knots))])
@@ -203,7 +236,7 @@ def made_up(seconds: float, rng: np.random.Generator) -> Score:
     chosen = METRES[int(rng.choice(len(METRES), p=[share for *_, share in METRES]))]
     swing = float(rng.uniform(0.55, 0.68)) if rng.random() < 0.25 else 0.5
     metre = Metre(chosen[0], chosen[1], swing)
-    bpm = float(np.exp(rng.uniform(np.log(52), np.log(185))))
+    bpm = float(np.clip(np.exp(rng.normal(np.log(108), 0.28)), 56, 190))
     if metre.parts == 3:
         bpm = min(bpm, 140.0)
     bars = max(8, int(seconds * bpm / 60 / metre.count) + 1)
@@ -440,17 +473,27 @@ def produce(piece: Piece) -> str:
     parts = [part for part in score.parts if part.notes]
     if not parts or len(score.beats) < 4:
         return ""
-    audio = render(parts, font, sample_rate=RATE, reverb=bool(rng.random() < 0.5),
-                   chorus=bool(rng.random() < 0.3))  # fmt: skip
-    audio = _recorded(audio, piece.voices, rng)
+    if piece.samples is not None:
+        audio = sampler(font, piece.samples).render(parts)
+    else:
+        audio = render(parts, font, sample_rate=RATE, reverb=bool(rng.random() < 0.5))
+    if piece.varied:
+        audio = _recorded(audio, piece.voices, rng)
     lines = (
-        f"{time + LATE:.4f}\t{place}\n"
+        f"{time + LATE:.4f}\t{place}\n" if place else f"{time + LATE:.4f}\n"
         for time, place in zip(score.beats, score.places, strict=True)
+        if time + LATE < len(audio) / RATE
     )
     piece.target.with_suffix(".beats").write_text("".join(lines))
     audio = np.clip(audio, -1, 1)
     write_whole(piece.target, lambda part: soundfile.write(part, audio, RATE, "PCM_16"))
     return str(piece.target)
+
+
+@cache
+def sampler(font: Path, samples: Path) -> Sampler:
+    """Give the samples of a sound font, which are rendered when they are first wanted."""
+    return Sampler(font, RATE, samples)
 
 
 def _recorded(
@@ -502,56 +545,87 @@ def no_beat(data: Path, output: Path, count: int) -> Iterator[str]:
             yield str(target)
 
 
-def sources(data: Path) -> Iterator[tuple[str, bool, str, Make]]:
-    """List what can be rendered: kind, whether for training, name, and what makes it."""
+def sources(data: Path, training: bool) -> Iterator[tuple[str, str, Make]]:
+    """List what can be rendered for training, or for scoring: kind, name, and what makes it."""
     for song in sorted(path for path in (data / "pop909").iterdir() if path.is_dir()):
-        yield "pop", int(song.name) <= LAST_TRAINED, song.name, partial(pop, song)
+        if (int(song.name) <= LAST_TRAINED) != training:
+            continue
+        if training:
+            yield "pop", song.name, partial(pop, song, 0.6)
+        else:
+            yield "pop-midi", song.name, partial(pop, song, 0.0)
+            yield "pop-band", song.name, partial(pop, song, 1.0)
     with (data / "asap-piano" / "labels.csv").open() as table:
         works = list(csv.DictReader(table))
     kept = set(sorted({row["work"] for row in works})[::12])  # whoever plays them
     for row in works:
         path = data / "asap-piano" / row["path"]
         name = "_".join(Path(row["path"]).with_suffix("").parts)
-        if path.with_suffix(".beats").exists():
-            yield "piano", row["work"] not in kept, name, partial(piano, path)
+        if path.with_suffix(".beats").exists() and (row["work"] not in kept) == training:
+            yield "piano", name, partial(piano, path, not training)
+            if training:
+                yield "piano", f"{name}-again", partial(piano, path, False)
     with (data / "groove" / "info.csv").open() as table:
         for row in csv.DictReader(table):
             over, under = map(int, row["time_signature"].split("-"))
-            if row["beat_type"] == "beat" and float(row["duration"]) > 20 and under == 4:
-                path = data / "groove" / row["midi_filename"]
+            if row["beat_type"] != "beat" or float(row["duration"]) <= 20 or under != 4:
+                continue
+            path = data / "groove" / row["midi_filename"]
+            if (row["split"] == "train") == training:
                 make = partial(drums, path, float(row["bpm"]), over)
-                yield "drums", row["split"] == "train", Path(row["midi_filename"]).stem, make
+                yield "drums", Path(row["midi_filename"]).stem, make
 
 
 SOUNDS = (".opus", ".ogg", ".flac", ".wav")
-COUNTS = {"pop": 360, "piano": 200, "drums": 90, "made-up": 330}
-UNSEEN = {"pop": 40, "piano": 24, "drums": 12, "made-up": 24}
+COUNTS = {"pop": 700, "piano": 500, "drums": 170, "made-up": 450, "clicks": 40}
+UNSEEN = {"pop-midi": 30, "pop-band": 30, "piano": 24, "drums": 12, "made-up": 16, "clicks": 8}
 
 
-def pieces(data: Path, output: Path, fonts: Sequence[Path], unseen: Sequence[Path], share: float,
-           seconds: float) -> list[Piece]:  # fmt: skip
-    """List all that is to be rendered, kinds by turns, so that a part of it is a small whole."""
-    rng = np.random.default_rng(0)
-    found = list(sources(data))
-    voices = tuple(sorted((data / "voices").rglob("*.opus")))
-    ranked: list[tuple[float, Piece]] = []
-    for training, folder, chosen, counts in (
-        (True, output, fonts, COUNTS), (False, output / "unseen", unseen, UNSEEN)
-    ):  # fmt: skip
-        for kind, count in counts.items():
-            fitting = [(name, make) for of, use, name, make in found
-                       if of == kind and use == training]  # fmt: skip
-            if kind == "made-up":
-                fitting = [(f"{k:04}", partial(made_up, seconds)) for k in range(count)]
-            count = min(count, len(fitting))
-            for rank, index in enumerate(rng.permutation(len(fitting))[:count]):
-                name, make = fitting[index]
-                long = seconds if training else 90.0
-                piece = Piece(folder / kind / f"{name}.flac", int(rng.integers(1 << 30)),
-                              tuple(chosen), make, long, voices)  # fmt: skip
-                ranked.append((rank / count, piece))
-    ranked.sort(key=lambda pair: pair[0])
-    return [piece for rank, piece in ranked if rank < share]
+@dataclass(frozen=True)
+class Plan:
+    """Where the MIDI files are, where to render them to, and with what."""
+
+    data: Path
+    output: Path
+    fonts: tuple[Path, ...]
+    unseen: tuple[Path, ...]
+    seconds: float
+    samples: Path | None
+
+    def pieces(self, share: float) -> list[Piece]:
+        """List what is rendered, kinds by turns, so that a part of it is a small whole."""
+        voices = tuple(sorted((self.data / "voices").rglob("*.opus")))
+        ranked: list[tuple[float, Piece]] = []
+        for training in (True, False):
+            rng = np.random.default_rng(int(not training))
+            found = list(sources(self.data, training))
+            for kind, count in (COUNTS if training else UNSEEN).items():
+                fitting = [(name, make) for of, name, make in found if of == kind]
+                if kind in ("made-up", "clicks"):
+                    long = self.seconds if kind == "made-up" else 30.0
+                    make_it = partial(made_up if kind == "made-up" else clicks, long)
+                    fitting = [(f"{k:04}", make_it) for k in range(count)]
+                count = min(count, len(fitting))
+                for rank, index in enumerate(rng.permutation(len(fitting))[:count]):
+                    piece = self._piece(training, kind, *fitting[index], voices, rng)
+                    ranked.append((rank / count, piece))
+        ranked.sort(key=lambda pair: pair[0])
+        return [piece for rank, piece in ranked if rank < share or "unseen" in piece.target.parts]
+
+    def _piece(
+        self,
+        training: bool,
+        kind: str,
+        name: str,
+        make: Make,
+        voices: tuple[Path, ...],
+        rng: np.random.Generator,
+    ) -> Piece:
+        folder = self.output if training else self.output / "unseen"
+        seconds = self.seconds if training else 90.0
+        return Piece(folder / kind / f"{name}.flac", int(rng.integers(1 << 30)),
+                     self.fonts if training else self.unseen, make, seconds,
+                     voices, self.samples if training else None, training)  # fmt: skip
 
 
 def main() -> None:
@@ -565,9 +639,13 @@ def main() -> None:
     parser.add_argument("--unseen", type=Path, action="append", required=True)
     parser.add_argument("--share", type=float, default=1.0, help="render this share of everything")
     parser.add_argument("--seconds", type=float, default=64.0, help="length of the excerpts")
+    parser.add_argument("--samples", type=Path, help="render notes once, to this folder, and add "
+                        "them up: many times faster than FluidSynth")  # fmt: skip
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
-    work = pieces(given.data, given.output, given.font, given.unseen, given.share, given.seconds)
+    plan = Plan(given.data, given.output, tuple(given.font), tuple(given.unseen), given.seconds,
+                given.samples)  # fmt: skip
+    work = plan.pieces(given.share)
     for piece in work:
         piece.target.parent.mkdir(parents=True, exist_ok=True)
     for path in no_beat(given.data, given.output, 40):

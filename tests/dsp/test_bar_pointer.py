@@ -76,6 +76,33 @@ def test_the_range_of_tempi_chooses_among_half_and_double() -> None:
     assert np.median(np.diff(fast)) == pytest.approx(0.25, abs=0.02)
 
 
+def test_the_usual_tempo_chooses_where_both_levels_are_as_likely() -> None:
+    slow = np.arange(10, 1500, 30)  # 100 beats a minute; what is between is nearly as strong
+    curves = written(1500, slow, slow[::4], high=0.8)
+    curves[slow[:-1] + 15, 0] = 0.15
+    for usual, found in ((100.0, 100.0), (200.0, 200.0)):
+        times, _ = track(curves, RATE, BarPointer(usual_tempo=usual, tempo_weight=2.0))
+        assert 60 / np.median(np.diff(times)) == pytest.approx(found, rel=0.05)
+
+
+def test_playing_that_is_free_is_followed_and_steady_playing_is_not_disturbed() -> None:
+    rng = np.random.default_rng(0)
+    free = 10 + np.cumsum(np.clip(rng.normal(30, 4.0, 60), 20, 42)).astype(int)
+    curves = written(free[-1] + 20, free, free[::4])
+
+    def hits(model: BarPointer) -> float:
+        times, _ = track(curves, RATE, model)
+        near = np.abs(times[:, None] - free[None] / RATE).min(axis=0) < 0.03
+        return float(near.mean())
+
+    assert hits(BarPointer()) > 0.9
+    assert hits(BarPointer(rubato=0.0)) < hits(BarPointer())
+    steady = np.arange(10, 1500, 25)
+    curves = written(1500, np.delete(steady, [20, 31, 32]), steady[::4])
+    times, _ = track(curves, RATE, BarPointer())
+    assert times == pytest.approx(steady / RATE, abs=0.021)
+
+
 def test_a_bar_may_be_cut_short() -> None:
     beats = np.arange(10, 2500, 25)
     lengths = [4] * 10 + [2] + [4] * 15
@@ -135,7 +162,8 @@ def test_beats_lie_between_frames_where_the_peak_does() -> None:
 @pytest.mark.parametrize(
     "values",
     [{"tempo_range": (200, 100)}, {"tempo_range": (0, 100)}, {"meters": ()}, {"meters": (0,)},
-     {"bar_share": 1.0}, {"zone": 2.0}],
+     {"bar_share": 1.0}, {"zone": 2.0}, {"steadiness": 0.0}, {"rubato": -1.0},
+     {"usual_tempo": 0.0}, {"tempo_spread": 0.0}],
 )  # fmt: skip
 def test_values_that_cannot_be(values: dict[str, object]) -> None:
     with pytest.raises(ValueError):

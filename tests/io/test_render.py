@@ -195,6 +195,20 @@ def test_excerpts_count_from_their_start() -> None:
     assert part.excerpt(1.0, 1.5).notes == (Note(0.0, 0.5, 62, 80),)
 
 
+def test_notes_sound_until_the_pedal_is_lifted(tmp_path: Path) -> None:
+    def pedal(time: int, value: int) -> tuple[str, int, dict[str, int]]:
+        return "control_change", time, {"control": 64, "value": value, "channel": 0}
+
+    # A beat of 0.5 s is 100 ticks: down at 0.5 s, up at 2 s; the last note is let go after that.
+    notes = track(on(0, 60), off(50, 60), pedal(50, 127), on(0, 62), off(50, 62), on(50, 64),
+                  pedal(200, 0), off(100, 64))  # fmt: skip
+    file = saved(tmp_path / "a.mid", notes)
+    dry = [round(note.end, 6) for note in read_midi(file)[0].notes]
+    held = [round(note.end, 6) for note in read_midi(file, pedal=True)[0].notes]
+    assert dry == [0.25, 0.75, 2.5]
+    assert held == [0.25, 2.0, 2.5]
+
+
 def test_stretched_parts_are_slower() -> None:
     assert Part((Note(1.0, 1.5, 60, 80),)).stretched(2.0).notes == (Note(2.0, 3.0, 60, 80),)
 

@@ -14,7 +14,7 @@ several; training is by AdamW with the shift-tolerant loss of Foscarin et al. (2
 output for beats and one for downbeats; a beat of the bar-pointer model is one frame long, not a
 share of the interval, and its metre may change.
 
-Limits: a tempo of 55 to 215 beats a minute, unless another range is given; a bar of three or four
+Limits: a tempo of 40 to 215 beats a minute, unless another range is given; a bar of three or four
 beats, unless others are named, so that 6/8 has two beats a bar, or six; music whose pulse is not
 played, such as rubato without accents, has beats that somebody else may tap elsewhere.
 
