@@ -94,7 +94,7 @@ class BarPointer:
     meter_cost: float = 12.0
     leave_cost: float = 8.0
     rubato: float = 25.0
-    usual_tempo: float = 105.0
+    usual_tempo: float = 90.0
     tempo_spread: float = 0.6
     tempo_weight: float = 1.5
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from audiocli.io.atomic import write_whole
@@ -88,7 +89,7 @@ class Sampler:
         if (program, drums) not in self._rendered:
             kept = self._kept(program, drums)
             if kept is not None and kept.exists():
-                bank = np.load(kept)
+                bank = open_memmap(kept, mode="r")
             else:
                 bank = self._render_bank(program, drums)
                 if kept is not None:

@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-RECIPE = Path(__file__).parents[1] / "docs" / "recipes" / "render_beats.py"
+RECIPE = Path(__file__).parents[2] / "docs" / "recipes" / "render_beats.py"
 
 
 @pytest.fixture(scope="module")
