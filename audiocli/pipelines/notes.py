@@ -17,7 +17,7 @@ __all__ = ["declare", "transcribe_files"]
 
 
 def declare(request: NoteRequest, output: Path | None) -> Declaration[Notes]:
-    """Say what a request comes to: see :mod:`audiocli.tasks.runner`."""
+    """Turn a request into a declaration: see :mod:`audiocli.tasks.runner`."""
     vocals = VocalsAlone(device=request.device) if request.source == "vocals" else None
     return files.declare(request, output, vocals)
 

@@ -109,7 +109,7 @@ class AnalyzeRequest:
 
 
 def declare(request: AnalyzeRequest, output: Path | None) -> Declaration[Row]:
-    """Say what a request comes to: see :mod:`audiocli.tasks.runner`."""
+    """Turn a request into a declaration: see :mod:`audiocli.tasks.runner`."""
     models.device(request.device)
     if output is not None and output.is_dir():
         raise UsageError(f"{output}: is a folder; name a file, as in {output / 'library.csv'}")

@@ -51,8 +51,6 @@ Meter = Callable[[Stream, int], tuple[Times, Positions]]
 SOURCES = ("mixture", "vocals")
 #: Into how many parts beats are divided; auto: two, three or four, as the notes fit best.
 GRIDS = ("auto", *map(str, SUBDIVISIONS))
-#: Samples decoded at once, at the file's rate.
-BLOCK = 1 << 16
 
 
 class Extraction(Protocol):
@@ -211,7 +209,7 @@ class NoteResults(AnnotationResults):
 def declare(
     request: NoteRequest, output: Path | None, extraction: Extraction | None = None
 ) -> Declaration[Notes]:
-    """Say what a request comes to: see :mod:`audiocli.tasks.runner`."""
+    """Turn a request into a declaration: see :mod:`audiocli.tasks.runner`."""
     models.device(request.device)
     if request.source == "vocals" and extraction is None:
         raise ValueError("vocals need an extraction: see audiocli.pipelines.notes")
@@ -300,14 +298,14 @@ def transcribe_file(
     with AudioReader(source, name=name) as reader:
         rate, duration = reader.info.sample_rate, reader.info.duration
         if extract is None:
-            with decoding(reader.blocks(BLOCK), rate, duration, progress) as blocks:
+            with reader.decoded(progress) as blocks:
                 melody = transcriber.stream(blocks, rate)
         else:
-            voice = extract(lambda: reader.blocks(BLOCK), rate)
+            voice = extract(reader.blocks, rate)
             with decoding(iter(voice), rate, duration, progress) as blocks:
                 melody = transcriber.stream(blocks, rate)
         if meter is not None:
-            melody = _metered(melody, *meter(lambda: reader.full_range(BLOCK), rate), grid)
+            melody = _metered(melody, *meter(reader.full_range, rate), grid)
     if plot is not None:
         seen = plotting.overview(source, name=name)
         plot_notes(plot, seen, melody, title=name or source.name, overwrite=overwrite)
