@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from audiocli.cli.options import adding, gathering, plot_option
+from audiocli.cli.options import adding, format_option, gathering, plot_option
 
 FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity"]
 
@@ -39,8 +39,7 @@ def answer_options(
         click.option("--level", type=click.IntRange(1), metavar="N",
                      help="Join labels by their parents, 1 to the widest families. "
                      "[the labels themselves]"),
-        click.option("--format", "form", type=click.Choice(FORMATS),
-                     help="[by the output's name; txt]"),
+        format_option(FORMATS, "txt"),
         plot_option(plot),
     ]  # fmt: skip
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import click
 
 from audiocli.cli.options import (
+    TIME_FORMATS,
     Batch,
     Numbers,
     RequestCommand,
     batch_options,
     device_option,
+    format_option,
     plot_option,
 )
-
-FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity", "sv", "midi"]
 
 
 @click.command(cls=RequestCommand)
 @batch_options("A file for all, or a folder for a file each. [standard output]")
-@click.option("--format", "form", type=click.Choice(FORMATS), help="[by the output's name; txt]")
+@format_option(TIME_FORMATS, "txt")
 @click.option("--model", default="tcn", show_default=True, help="Name or model folder.")
 @click.option(
     "--tempo",

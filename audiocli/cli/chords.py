@@ -10,6 +10,7 @@ from audiocli.cli.options import (
     batch_options,
     complete_models,
     device_option,
+    format_option,
     plot_option,
 )
 
@@ -18,7 +19,7 @@ FORMATS = ["lab", "csv", "json", "jsonl", "jams", "audacity", "sv", "midi", "cho
 
 @click.command(cls=RequestCommand)
 @batch_options("A file for all, or a folder for a file each. [standard output]")
-@click.option("--format", "form", type=click.Choice(FORMATS), help="[by the output's name; lab]")
+@format_option(FORMATS, "lab")
 @click.option(
     "--model",
     shell_complete=complete_models("chords"),

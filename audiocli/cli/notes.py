@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import click
 
-from audiocli.cli.options import Batch, RequestCommand, batch_options, device_option, plot_option
+from audiocli.cli.options import (
+    TIME_FORMATS,
+    Batch,
+    RequestCommand,
+    batch_options,
+    device_option,
+    format_option,
+    plot_option,
+)
 
-FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity", "sv", "midi"]
 GRIDS = ["auto", "1", "2", "3", "4", "6", "8"]
 
 
 @click.command(cls=RequestCommand)
 @batch_options("A file for all, or a folder for a file each. [standard output]")
-@click.option("--format", "form", type=click.Choice(FORMATS), help="[by the output's name; txt]")
+@format_option(TIME_FORMATS, "txt")
 @click.option(
     "--from",
     "source",

@@ -9,11 +9,13 @@ import click
 
 from audiocli.cli.options import (
     FILE_OPTIONS,
+    TIME_FORMATS,
     Batch,
     RequestCommand,
     batch_options,
     complete_models,
     device_option,
+    format_option,
     plot_option,
     refuse_given,
     split_words,
@@ -22,14 +24,13 @@ from audiocli.cli.options import (
 if TYPE_CHECKING:
     from audiocli.tasks.onsets import OnsetRequest
 
-FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity", "sv", "midi"]
 #: Options that mean nothing where onsets are printed as they come.
 OFFLINE = (*FILE_OPTIONS, "form", "combine", "backtrack", "activations", "plot", "click")
 
 
 @click.command(cls=RequestCommand)
 @batch_options("A file for all, or a folder for a file each. [standard output]")
-@click.option("--format", "form", type=click.Choice(FORMATS), help="[by the output's name; txt]")
+@format_option(TIME_FORMATS, "txt")
 @click.option(
     "--model",
     shell_complete=complete_models("onsets"),

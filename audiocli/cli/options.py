@@ -268,6 +268,16 @@ tta_option = click.option(
 )
 
 
+#: Formats of points in time, and of notes.
+TIME_FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity", "sv", "midi"]
+
+
+def format_option(formats: Sequence[str], default: str) -> Callable[[Command], Command]:
+    """Add ``--format``, which comes as `form`; without it the name of the output tells."""
+    return click.option("--format", "form", type=click.Choice(formats),
+                        help=f"[by the output's name; {default}]")  # fmt: skip
+
+
 def plot_option(help: str) -> Callable[[Command], Command]:
     """Add ``--plot [FILE]``, for a :class:`RequestCommand`."""
     return click.option("--plot", metavar="[FILE]", help=help)

@@ -14,7 +14,7 @@ import soundfile
 from commands import Run
 
 from audiocli.cli import cli
-from audiocli.cli.beats import FORMATS
+from audiocli.cli.options import TIME_FORMATS
 from audiocli.cli.train.beats import beats as train_beats
 from audiocli.io.formats import FORMATS as KNOWN
 from audiocli.io.formats import Instants, read_beats
@@ -65,7 +65,7 @@ def test_choices_are_those_of_the_package() -> None:
         parameter = next(each for each in command.params if each.name == option)
         assert isinstance(parameter.type, click.Choice)
         assert sorted(parameter.type.choices) == sorted(choices)
-    assert [name for name, form in KNOWN.items() if Instants.kind in form.kinds] == FORMATS
+    assert [name for name, form in KNOWN.items() if Instants.kind in form.kinds] == TIME_FORMATS
 
 
 def test_a_row_a_beat(run: Run, song: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_line_a_file_with_the_tempo(run: Run, tmp_path: Path, song: Path) -> N
     assert told["confidence"] == 0
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", TIME_FORMATS)
 def test_every_format_is_written_and_times_are_read_back(
     run: Run, tmp_path: Path, song: Path, form: str
 ) -> None:

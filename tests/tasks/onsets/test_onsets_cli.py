@@ -21,7 +21,7 @@ from commands import Run
 from onset_networks import RATE, bursts, save_random, save_rise
 
 from audiocli.cli import cli
-from audiocli.cli.onsets import FORMATS
+from audiocli.cli.options import TIME_FORMATS
 from audiocli.cli.train.onsets import onsets as train_onsets
 from audiocli.io.formats import FORMATS as KNOWN
 from audiocli.io.formats import Instants, read_instants
@@ -132,7 +132,7 @@ def test_several_files_are_named(run: Run, songs: list[str], model: Path) -> Non
     assert all(near([float(time) for time, name in rows if name == each]) for each in songs)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", TIME_FORMATS)
 def test_formats(run: Run, song: Path, model: Path, tmp_path: Path, form: str) -> None:
     words = ("onsets", "song.wav", "--model", model, "--format", form)
     extension = KNOWN[form].extension
