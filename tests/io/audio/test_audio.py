@@ -138,3 +138,14 @@ def test_no_room_for_a_stream(monkeypatch):
     monkeypatch.setattr(audio.shutil, "copyfileobj", fail)
     with pytest.raises(AudioError, match="No space left.*TMPDIR"), spooled(io.BytesIO(b"x")):
         raise AssertionError("must not get here")
+
+
+def test_a_reader_decodes_ahead_and_tells_how_far_it_is(tmp_path: Path) -> None:
+    sf.write(tmp_path / "a.wav", np.zeros((70_000, 2)), RATE)
+    told: list[tuple[float, float | None]] = []
+    with (
+        AudioReader(tmp_path / "a.wav") as reader,
+        reader.decoded(lambda done, total: told.append((done, total))) as blocks,
+    ):
+        assert [block.shape[1] for block in blocks] == [65_536, 70_000 - 65_536]
+    assert told == [(65_536 / RATE, 70_000 / RATE), (70_000 / RATE, 70_000 / RATE)]

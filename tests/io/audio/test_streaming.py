@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from audiocli.io.audio import streaming
-from audiocli.io.audio.streaming import Blockwise, mono, overlap_add, prefetch, rechunk, resample
+from audiocli.io.audio.streaming import (
+    Blockwise,
+    Counted,
+    Extremes,
+    mono,
+    overlap_add,
+    prefetch,
+    rechunk,
+    resample,
+)
 
 Block = NDArray[np.float32]
 
@@ -290,3 +299,25 @@ def test_memory_is_left_alone_where_the_c_library_has_no_such_thing(
     assert streaming._malloc_trim() is None
     streaming.give_back_memory()
     streaming._malloc_trim.cache_clear()
+
+
+@pytest.mark.parametrize("cuts", [[], [1], [250, 251], [100, 200]])
+def test_extremes_are_those_of_each_hop_however_it_is_cut(cuts: list[int]) -> None:
+    signal = np.random.default_rng(0).normal(size=425).astype(np.float32)
+    extremes = Extremes(100)
+    for piece in np.split(signal, cuts):
+        extremes.push(piece)
+    low, high = extremes.finish()
+    hops = np.split(signal, [100, 200, 300, 400])
+    assert low.tolist() == [float(hop.min()) for hop in hops]
+    assert high.tolist() == [float(hop.max()) for hop in hops]
+
+
+def test_extremes_of_nothing_are_none() -> None:
+    assert [len(part) for part in Extremes(10).finish()] == [0, 0]
+
+
+def test_samples_are_counted_as_they_pass() -> None:
+    counted = Counted([np.zeros(3, np.float32), np.zeros(4, np.float32)])
+    assert [len(block) for block in counted] == [3, 4]
+    assert counted.samples == 7
