@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from audiocli.cli.options import Numbers, adding
+from audiocli.cli.options import Numbers, adding, gathering
 from audiocli.cli.train.options import (
     COUNT,
     Shown,
@@ -18,7 +18,6 @@ from audiocli.cli.train.options import (
     architecture_option,
     arguments,
     finish,
-    gathering,
     training_options,
 )
 
