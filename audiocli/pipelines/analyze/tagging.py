@@ -144,7 +144,7 @@ def _written(manifest: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             record = json.loads(line)
         except (ValueError, RecursionError):
             continue  # cut off, as a run that was killed leaves it
-        facts = record.get("facts") if isinstance(record, dict) else None
+        facts: Any = record.get("facts") if isinstance(record, dict) else None
         if not _is_complete(facts):
             continue
         path = Path(str(record.get("path")))
