@@ -193,7 +193,7 @@ def _both_directions(forward: Tensor, backward: Tensor, recurrent: bool) -> Tens
     """Put two LSTM layers beside each other in one, gate by gate."""
     gates = zip(forward.chunk(4), backward.chunk(4), strict=True)
     if recurrent:
-        return torch.cat([torch.block_diag(*gate) for gate in gates])
+        return torch.cat([torch.block_diag(*gate) for gate in gates])  # type: ignore[no-untyped-call]
     return torch.cat([torch.cat(gate) for gate in gates])
 
 

@@ -237,7 +237,8 @@ def of_music(content: Value, probability: Value, seconds: float) -> bool:
 def sounding(track: Track) -> NDArray[np.float32]:
     """Give the probabilities (segments, labels) of the segments that are not silent."""
     silent = [track.is_silent(place) for place in range(len(track.probabilities))]
-    return track.probabilities[~np.array(silent, bool)]
+    kept: NDArray[np.float32] = track.probabilities[~np.array(silent, bool)]
+    return kept
 
 
 def _on(
