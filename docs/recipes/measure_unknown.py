@@ -98,7 +98,7 @@ def main(data: str) -> None:
         )
         truth = (np.arange(len(known) + len(unknown)) < len(known))[:, np.newaxis]
         scores = np.concatenate([known, unknown])[:, :3]
-        areas = [float(roc_auc(truth, column[:, np.newaxis]).mean()) for column in scores.T]
+        areas = [roc_auc(truth, column[:, np.newaxis]).mean for column in scores.T]
         counts = [
             round(part) for each in (known, unknown) for part in (each[:, 3].sum(), len(each))
         ]

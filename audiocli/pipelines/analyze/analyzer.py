@@ -287,7 +287,7 @@ def _best(track: Track) -> tuple[str | None, float | None]:
     """Give the likeliest label; none where the model does not believe it."""
     row = track.probabilities[0]
     place = int(row.argmax())
-    if row[place] < track.threshold:
+    if track.out_of_domain or row[place] < track.threshold:
         return None, None
     return track.labels[place].replace("_", " "), float(row[place])
 

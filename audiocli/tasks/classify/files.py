@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -202,13 +203,16 @@ def _draw(
     title = f"{name}    {name_of(track)}"
     if track.independent:  # is drawn as tags are
         track = replace(track, task="tag")
+    outside = track.out_of_domain and least is None  # then no label is given
+    title += "    out of domain" if outside else ""
     least = track.threshold if least is None else least
     if track.task == "tag" and len(track.starts) == 1 and not track.is_silent(0):
         values = track.probabilities[0]
         plot_tags(path, track.labels, values, title, threshold=least, overwrite=over)
     else:
         seen = plotting.overview(item.path, name=name)
-        plot_classes(path, seen, track, title, threshold=least, descriptions=plain, overwrite=over)
+        limit = math.inf if outside else least
+        plot_classes(path, seen, track, title, threshold=limit, descriptions=plain, overwrite=over)
 
 
 def declare(request: ClassifyRequest, output: Path | None) -> Declaration[Result]:

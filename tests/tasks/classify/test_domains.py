@@ -150,4 +150,5 @@ def test_in_the_command_line(run: Run, tmp_path: Path) -> None:
     assert done.out == "unknown\n"
     assert "warning: a.wav: does not sound like music, which 'genre' is made for" in done.err
     assert run("classify", "--model", "genre", "a.wav", "--threshold", "0").out != "unknown\n"
-    assert run("tag", "a.wav").out == ""
+    assert run("tag", "a.wav", "--plot").out == ""
+    assert (tmp_path / "a.classes.png").stat().st_size > 5000
