@@ -53,7 +53,7 @@ class LiveSeparator:
                 f"live separation takes 1 or 2 channels, not {channels}; mix them down first"
             )
         self.channels = channels
-        network = models.load(_find(model), models.device(device))
+        network = models.load(registry.find("separate", model), models.device(device))
         if not isinstance(network, LiveDRNN):
             raise ModelError(
                 f"{model}: needs the future, so it cannot run live; name one that was trained by "
@@ -191,23 +191,8 @@ def wav_header(form: RawAudio) -> bytes:
     return b"RIFF" + unknown + b"WAVEfmt \x10\0\0\0" + layout + b"data" + unknown
 
 
-def _find(model: str) -> registry.ModelEntry:
-    """Find a model; say how to come by one where the default is missing."""
-    try:
-        return registry.find("separate", model)
-    except UsageError as error:
-        if model != LIVE_MODEL:
-            raise
-        raise UsageError(
-            f"live separation needs a causal model, and there is none called {LIVE_MODEL!r} yet; "
-            "train one by `audiocli train separate --arch live-drnn --loss snr`, and give its "
-            "folder as the {model}",
-            "model",
-        ) from error
-
-
 def _labels(model: str) -> list[str]:
-    labels = [str(label) for label in _find(model).config["labels"]]
+    labels = [str(label) for label in registry.find("separate", model).config["labels"]]
     if "vocals" not in labels:
         raise ModelError(f"{model}: has no vocals")
     return labels

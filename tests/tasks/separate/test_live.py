@@ -204,11 +204,19 @@ def test_raw_samples_through_a_pipe(model: Path) -> None:
     assert len(done.stdout) == len(raw)
 
 
-def test_without_a_model_one_line_says_which_is_missing(run: Run) -> None:
-    done = run("separate", "-", "--live", stdin=b"")
-    assert done.status != 0
-    assert done.err.count("\n") == 1
-    assert "live-drnn" in done.err and "train" in done.err
+def test_the_shipped_model_takes_the_voice_out_of_the_demo_song(tmp_path: Path) -> None:
+    write_demo(tmp_path)
+    mixture, rate = sf.read(tmp_path / "song.wav", frames=12 * RATE, dtype="float32")
+    voice, _ = sf.read(tmp_path / "stems" / "vocals.wav", frames=12 * RATE, dtype="float32")
+    assert rate == RATE
+    mixture, voice = (np.atleast_2d(each.T).mean(axis=0, keepdims=True) for each in (mixture, voice))
+    stems = streamed(LiveSeparator(RATE, 1, device="cpu"), mixture, 4410)
+
+    def ratio(estimate: np.ndarray) -> float:
+        error = np.square(estimate - voice, dtype=np.float64).sum()
+        return float(10 * np.log10(np.square(voice, dtype=np.float64).sum() / error))
+
+    assert ratio(stems[0]) > ratio(mixture) + 4
 
 
 def test_options_that_mean_nothing_live(run: Run, model: Path) -> None:
