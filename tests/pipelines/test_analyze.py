@@ -355,6 +355,10 @@ def test_tables_are_kept_up_to_date(run: Run, library: Path, ending: str, tmp_pa
     assert sorted(later) == ["b.flac", "new.wav", "renamed.wav"]
     assert float(str(later["b.flac"]["duration"])) == 5.0
     assert later["renamed.wav"]["loudness"] == first[1]["loudness"]
+    # A row that was kept is that of the first run, to the type: whole numbers have no decimals.
+    for row in later.values():
+        assert row["sample_rate"] == ("22050" if ending == "csv" else RATE)
+        assert isinstance(row["sample_rate"], str if ending == "csv" else int)
 
 
 def test_other_columns_are_refused(run: Run, library: Path, tmp_path: Path) -> None:

@@ -42,9 +42,11 @@ class Field:
     of_music: bool = False
 
     @property
-    def kind(self) -> Literal["text", "number"]:
-        """Whether it holds text or a number."""
-        return "number" if self.unit else "text"
+    def kind(self) -> Literal["text", "integer", "number"]:
+        """What it holds: text, whole numbers, or numbers with decimals."""
+        if not self.unit:
+            return "text"
+        return "number" if self.decimals else "integer"
 
 
 FIELDS = (

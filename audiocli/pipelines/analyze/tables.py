@@ -167,7 +167,7 @@ class LibraryRows:
                     stream.write(results.render(row, True, False))
 
     def _write_sqlite(self, path: Path, rows: Iterable[tuple[str, list[Value]]]) -> None:
-        kinds = {"text": "TEXT", "number": "REAL"}
+        kinds = {"text": "TEXT", "integer": "INTEGER", "number": "REAL"}
         columns = ", ".join(f'"{each.name}" {kinds[each.kind]}' for each in self.fields)
         marks = ", ".join("?" * (1 + len(self.fields)))
         with closing(sqlite3.connect(path)) as database, database:
@@ -182,7 +182,7 @@ class LibraryRows:
         import pyarrow  # type: ignore[import-untyped]  # it ships no hints
         from pyarrow import parquet
 
-        kinds = {"text": pyarrow.string(), "number": pyarrow.float64()}
+        kinds = {"text": pyarrow.string(), "integer": pyarrow.int64(), "number": pyarrow.float64()}
         schema = pyarrow.schema(
             [("file", pyarrow.string()), *((each.name, kinds[each.kind]) for each in self.fields)],
             metadata={"audiocli": json.dumps(self.made_with)},
@@ -194,7 +194,9 @@ class LibraryRows:
 def _value(cell: Any, each: Field) -> Value:
     if cell is None or cell == "":
         return None
-    return float(cell) if each.kind == "number" else str(cell)
+    if each.kind == "text":
+        return str(cell)
+    return int(float(cell)) if each.kind == "integer" else float(cell)
 
 
 def _read_csv(path: Path) -> Iterator[list[Any]]:

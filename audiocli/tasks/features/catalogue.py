@@ -60,6 +60,9 @@ class Feature:
     meter : callable, optional
         For a feature of a whole file that is measured on the sound as it comes: makes what
         measures it, given the sample rate and the speakers.
+    tracked : str
+        For a feature of a whole file that the beats tell: which attribute of
+        :class:`audiocli.tasks.beat_tracker.Tempo` it is.
     silent : bool
         Whether it is defined of digital silence: a level is, a shape of nothing is not.
     """
@@ -78,12 +81,13 @@ class Feature:
     summarise: Callable[[Floats, Settings], float] | None = None
     summary_of: str = ""
     meter: Callable[[int, Layout | None], LoudnessMeter] | None = None
+    tracked: str = ""
     silent: bool = False
 
     @property
     def whole(self) -> bool:
         """Whether it is defined for a whole file only."""
-        return self.summarise is not None or self.meter is not None
+        return self.summarise is not None or self.meter is not None or bool(self.tracked)
 
     def columns(self, settings: Settings) -> list[str]:
         """Name the columns, without any statistic."""
@@ -112,8 +116,8 @@ def _frequencies_of_lines(block: Block) -> Floats:
     return lines * np.float32(block.settings.sample_rate / (2 * np.pi))
 
 
-def _tempo(envelope: Floats, settings: Settings) -> float:
-    """Tempo, or NaN where too few onsets tell it."""
+def _pulse_rate(envelope: Floats, settings: Settings) -> float:
+    """Rate of the pulse, or NaN where too few onsets tell it."""
     beaten = _is_beaten(envelope, settings)
     return rhythm.tempo(envelope, settings.sample_rate, settings.hop_length) if beaten else math.nan
 
@@ -316,10 +320,14 @@ _RHYTHM = [
             lambda b: rhythm.onset_envelope(b.log_mel, b.before("log_mel", b.log_mel),
                                             dynamic_range=RISING),
             silent=True),
-    Feature("tempo", "rhythm", "BPM", "Beats a minute, of the file; undefined with fewer than "
+    Feature("tempo", "rhythm", "BPM", "Beats a minute, of the file, as audiocli beats tracks "
+            "them; undefined without beats",
+            "Boeck and Davies 2020", tracked="bpm"),
+    Feature("pulse_rate", "rhythm", "BPM", "Rate of the pulse that the onset strength repeats "
+            "with, of the file, which may be half or double the tempo; undefined with fewer than "
             "three onsets",
             "Ellis 2007", summary_of="onset_strength",
-            summarise=_tempo),
+            summarise=_pulse_rate),
     Feature("onset_rate", "rhythm", "Hz", "Onsets a second, of the file", "Boeck 2012",
             summary_of="onset_strength",
             summarise=_onset_rate, silent=True),
@@ -343,7 +351,7 @@ _LECTURE = ("rms", "zero_crossing_rate", "spectral_centroid", "spectral_bandwidt
             "spectral_irregularity_jensen", "spectral_irregularity_krimphoff", "mfcc", "cepstrum",
             "f0", "voicing", "harmonic_to_noise_ratio", "inharmonicity", "odd_to_even_ratio",
             "tristimulus", "chroma", "lpc_coefficient", "lpcc", "plp", "rasta_plp", "loudness",
-            "tempo", "onset_rate")  # fmt: skip
+            "pulse_rate", "onset_rate")  # fmt: skip
 
 #: Names that stand for several features.
 SETS: dict[str, tuple[str, ...]] = {

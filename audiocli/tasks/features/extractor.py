@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -24,6 +26,7 @@ from audiocli.tasks.features.catalogue import PITCH_CLASSES, Feature
 from audiocli.tasks.features.statistics import Statistics, check
 
 if TYPE_CHECKING:
+    from audiocli.tasks.beat_tracker import BeatTracker
     from audiocli.tasks.plotting import Overview
 
 __all__ = ["PLOTTED", "STATISTICS", "Column", "Describer", "Extractor"]
@@ -170,6 +173,17 @@ class Extractor:
             pass
 
     @property
+    def needs_beats(self) -> bool:
+        """Whether features depend on the network that tracks beats."""
+        return any(feature.tracked for feature in self.features)
+
+    @cached_property
+    def _tracker(self) -> BeatTracker:
+        from audiocli.tasks.beat_tracker import BeatTracker  # loads torch
+
+        return BeatTracker()
+
+    @property
     def frame_rate(self) -> float:
         """Frames a second."""
         return self.settings.frame_rate
@@ -272,7 +286,8 @@ class Extractor:
         """Compute statistics of the features of all frames, and the features of the whole.
 
         Constant memory, but for percentiles: these keep the features of all frames, which with
-        the common set are about a sixth of the sound at 22050 Hz.
+        the common set are about a sixth of the sound at 22050 Hz. For the tempo the blocks are read
+        a second time; those of an iterator, which can be read once, are kept.
 
         Parameters
         ----------
@@ -289,9 +304,11 @@ class Extractor:
         dict of str to float
             By the names of :meth:`columns`. NaN is what is not defined of this sound: of digital
             silence all but levels and changes, of sound without pitch what only voiced frames have,
-            a tempo without three onsets, the loudness of less than 0.4 s.
+            a tempo without beats, the loudness of less than 0.4 s.
         """
         sample_rate = as_rate(sample_rate)
+        if self.needs_beats and iter(blocks) is blocks:
+            blocks = list(blocks)  # they are read once more for the beats
         meters = {f.name: f.meter(sample_rate, layout) for f in self.features if f.meter}
         taken = {kind: self._statistics(kind) for kind in (ALL, SOUNDING, VOICED)}
         curves: dict[str, list[Floats]] = {
@@ -314,6 +331,11 @@ class Extractor:
             for name, curve in curves.items():
                 curve.append(values[:, self._places[name].start].copy())
         whole = {name: meter.result() for name, meter in meters.items()}
+        if tracked := {f.name: f.tracked for f in self.features if f.tracked}:
+            tempo = self._tracker.stream(blocks, sample_rate).tempo
+            for name, attribute in tracked.items():
+                value = getattr(tempo, attribute)
+                whole[name] = math.nan if value is None else float(value)
         for feature in self.features:
             if feature.summarise:
                 joined = np.concatenate(curves[feature.summary_of])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from audiocli.tasks.features.block import Settings
 from audiocli.tasks.features.extractor import STATISTICS, Describer, Extractor
 from audiocli.tasks.features.tables import FeatureResults, Layout, Part, TableRows
 from audiocli.tasks.runner import BatchOptions, Declaration, Item, Work, filled, run_files
+
+if TYPE_CHECKING:
+    from audiocli.nn.registry import ModelEntry
 
 __all__ = ["FeatureRequest", "declare", "describer", "extract_file", "extract_files", "layout_of"]
 
@@ -138,9 +141,20 @@ def declare(request: FeatureRequest, output: Path | None) -> Declaration[Part]:
         rows=TableRows(layout, form, made_with),
         exports=[] if request.plot is None else [Export("plot", request.plot, "features")],
         units=units,
+        models=_models(extractor),
         network=not extractor.single_threaded,
         in_order=True,
     )
+
+
+def _models(extractor: Describer) -> list[ModelEntry]:
+    """List the models that hand-made features depend on."""
+    if not isinstance(extractor, Extractor) or not extractor.needs_beats:
+        return []
+    from audiocli.nn import registry
+    from audiocli.tasks.beat_tracker import DEFAULT_MODEL
+
+    return [registry.find("beats", DEFAULT_MODEL)]
 
 
 def describer(

@@ -74,7 +74,8 @@ FORMULAS: dict[str, str] = {
     "rasta_plp": "plp of bands filtered by 0.1 (2 + z^-1 - z^-3 - 2 z^-4) / (1 - 0.94 z^-1)",
     "loudness": "-0.691 + 10 log10(mean K-weighted power above -70 and above the mean less 10)",
     "onset_strength": "mean(max(S[t] - S[t-1], 0)), S at least 80 dB below the highest of both",
-    "tempo": "period whose 8 multiples repeat best, times a log-normal prior about 120",
+    "tempo": "median interval of the beats that a network and a bar-pointer model find",
+    "pulse_rate": "period whose 8 multiples repeat best, times a log-normal prior about 120",
     "onset_rate": "peaks 1.5 dB above the mean of 200 ms, but the last two frames, over the length",
     "pulse_clarity": "highest peak of the autocorrelation of onset_strength, 30 to 320 BPM",
 }

@@ -124,7 +124,7 @@ def test_sounds_at_the_edge_have_features_or_none(name: str, rate: int) -> None:
     row = chosen.summary([sound], rate)
     undefined = {name for name, value in row.items() if np.isnan(value)}
     assert not np.isinf(list(row.values())).any()
-    allowed = {"tempo", "loudness"}
+    allowed = {"tempo", "pulse_rate", "loudness"}
     for feature in FEATURES.values():
         none = name in ("silence", "denormal") or (name, rate) == ("one sample", 192_000)
         if feature.voiced or (none and (rate == 192_000 or not feature.silent)):
@@ -154,9 +154,11 @@ HUM = np.round(3276.8 * np.sin(2 * np.pi * 50 * np.arange(5 * RATE) / RATE)) / 3
 def test_what_beats_nothing_has_no_tempo(
     sound: np.ndarray, bpm: float | None, clarity: float, lufs: float | None
 ) -> None:
-    chosen = Extractor(["tempo", "pulse_clarity", "loudness"])
+    chosen = Extractor(["tempo", "pulse_rate", "pulse_clarity", "loudness"])
     row = chosen.summary([sound.astype(np.float32)[None]], RATE)
-    assert row["tempo"] == pytest.approx(bpm or np.nan, rel=0.01, nan_ok=True)
+    assert row["pulse_rate"] == pytest.approx(bpm or np.nan, rel=0.01, nan_ok=True)
+    if bpm is None:
+        assert np.isnan(row["tempo"])
     assert row["pulse_clarity"] == pytest.approx(clarity, abs=0.01)
     if lufs is not None:
         assert row["loudness"] == pytest.approx(lufs, abs=0.5, nan_ok=True)
@@ -178,6 +180,7 @@ def test_defined_values() -> None:
         "onset_rate": 0.0,
         "f0": np.nan,
         "tempo": np.nan,
+        "pulse_rate": np.nan,
     }.items():
         assert silence[name][0] == pytest.approx(wanted, rel=1e-5, nan_ok=True), name
     assert square["f0"][0] == pytest.approx(220.5, rel=1e-3)
@@ -199,10 +202,10 @@ def test_what_is_no_number_is_refused_in_one_line(tmp_path: Path, value: float) 
 @pytest.mark.parametrize("hertz", [50, 100, 440])
 def test_a_hum_has_no_onset_at_either_end(hertz: int, seconds: float) -> None:
     time = np.arange(int(seconds * RATE)) / RATE
-    chosen = Extractor(["onset_rate", "tempo", "pulse_clarity"])
+    chosen = Extractor(["onset_rate", "pulse_rate", "pulse_clarity"])
     for audio in (0.3 * np.sin(2 * np.pi * hertz * time + 1.0), np.full(len(time), 0.3)):
         row = chosen.summary([audio[None].astype(np.float32)], RATE)
-        assert row["onset_rate"] == row["pulse_clarity"] == 0.0 and np.isnan(row["tempo"])
+        assert row["onset_rate"] == row["pulse_clarity"] == 0.0 and np.isnan(row["pulse_rate"])
 
 
 def test_what_is_undefined_of_a_frame_is_nan_and_in_no_statistic() -> None:

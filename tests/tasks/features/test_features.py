@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from audiocli.errors import UsageError
+from audiocli.tasks.beat_tracker import BeatTracker
 from audiocli.tasks.features import FEATURES, SETS, Extractor, Settings, select
 from audiocli.tasks.features.files import extract_file, extract_files
 from audiocli.tasks.features.formulas import FORMULAS
@@ -139,7 +140,7 @@ def test_nothing_gives_nan(samples: int, kind: str) -> None:
     undefined = {name for name, value in row.items() if np.isnan(value)}
     assert not any(np.isinf(list(row.values())))
     voiced = {c for f in FEATURES.values() if f.voiced for c in extractor._columns_of(f)}
-    allowed = voiced | {"tempo", "loudness"}
+    allowed = voiced | {"tempo", "pulse_rate", "loudness"}
     if kind == "silence":
         defined = {c for f in FEATURES.values() if f.silent for c in extractor._columns_of(f)}
         allowed = set(row) - defined | {"loudness"}
@@ -160,7 +161,7 @@ def test_nothing_gives_nan(samples: int, kind: str) -> None:
 def test_all_features_with_other_settings(options: dict[str, int]) -> None:
     extractor = Extractor(["all"], Settings(**options))
     row = extractor.summary([SOUND[:, :30_000]], RATE)
-    assert [name for name, value in row.items() if np.isnan(value)] in ([], ["tempo"])
+    assert {name for name, value in row.items() if np.isnan(value)} <= {"tempo", "pulse_rate"}
     assert list(row) == [column.name for column in extractor.columns()]
 
 
@@ -194,7 +195,8 @@ def test_a_feature_alone_is_that_of_the_set() -> None:
     # times cosines of sqrt(2 / 128), the root sum of squares is 141; rounding errors of float32
     # in a sum of 128 such terms walk sqrt(128) * 6e-8 of that, 1e-4 dB. All else is of the same
     # numbers in the same order, but for vectors of another width.
-    for name in ("mfcc_delta", "tempo", "inharmonicity", "spectral_flux_log", "loudness"):
+    names = ("mfcc_delta", "tempo", "pulse_rate", "inharmonicity", "spectral_flux_log", "loudness")
+    for name in names:
         alone = Extractor([name]).summary([SOUND], RATE)
         slack = 1e-4 if name == "mfcc_delta" else 0.0
         near = {key: pytest.approx(together[key], rel=1e-5, abs=slack) for key in alone}
@@ -368,3 +370,16 @@ def test_features_load_neither_librosa_nor_torch() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout == "[]\n", result.stderr
+
+
+def test_the_tempo_is_that_of_the_beats_and_blocks_may_be_an_iterator() -> None:
+    clicks = np.zeros((1, 8 * RATE), np.float32)
+    for beat in np.arange(0.3, 8, 60 / 96):
+        start = round(beat * RATE)
+        clicks[0, start : start + 800] += np.exp(-np.arange(800) / 150)[: 8 * RATE - start]
+    clicks *= np.random.default_rng(0).normal(size=clicks.shape).astype(np.float32) / 4
+    tempo = BeatTracker()(clicks, RATE).tempo
+    for blocks in ([clicks], iter(np.array_split(clicks, 7, axis=1))):
+        row = Extractor(["rms", "tempo"]).summary(blocks, RATE)
+        assert row["tempo"] == pytest.approx(tempo.bpm)
+    assert tempo.bpm == pytest.approx(96, rel=0.02)
