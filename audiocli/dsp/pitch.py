@@ -41,6 +41,8 @@ FALLBACK = 0.1
 #: A period is half (a third, ...) of the true one where what does not repeat after it is ODD times
 #: what does not repeat after the true one; heights below SMALLEST are alike.
 ODD, SMALLEST = 3.0, 0.003
+#: Nor is a height known better than to this part of the bend of the parabola through the trough.
+SHARP = 0.1
 
 #: An unvoiced frame explains the signal this many times worse than a steady voiced one, because
 #: noise would have its deepest trough anywhere. In the paper this is the number of pitch bins.
@@ -217,7 +219,7 @@ def yin(
     f0 = np.zeros(len(frames), frames.dtype)
     aperiodicity = np.ones(len(frames), frames.dtype)
     for part in _chunks(frames):
-        frequency, height = _troughs(frames[part], sample_rate, fmin, fmax)
+        frequency, height, _ = _troughs(frames[part], sample_rate, fmin, fmax)
         deep = height < threshold
         chosen = np.where(deep.any(axis=1), deep.argmax(axis=1), height.argmin(axis=1))[:, None]
         f0[part] = np.take_along_axis(frequency, chosen, axis=1)[:, 0]
@@ -444,11 +446,13 @@ def _check_range(sample_rate: float, fmin: float, fmax: float) -> None:
         )
 
 
-def _troughs(frames: Floats, sample_rate: float, fmin: float, fmax: float) -> tuple[Floats, Floats]:
+def _troughs(
+    frames: Floats, sample_rate: float, fmin: float, fmax: float
+) -> tuple[Floats, Floats, Floats]:
     """Find the troughs of the normalised difference of each frame.
 
-    Gives their frequencies and heights, (frames, n), by rising lag; rows are filled up with
-    frequency 0 and height 1. There is at least one column.
+    Gives their frequencies, heights and bends (second differences), (frames, n), by rising lag;
+    rows are filled up with frequency 0, height 1 and bend 0. There is at least one column.
     """
     _check_range(sample_rate, fmin, fmax)
     first, last = int(sample_rate / fmax), math.ceil(sample_rate / fmin)
@@ -471,7 +475,10 @@ def _troughs(frames: Floats, sample_rate: float, fmin: float, fmax: float) -> tu
     frequency, height = np.zeros(shape, frames.dtype), np.ones(shape, frames.dtype)
     frequency[row, column] = sample_rate / (lag + shift)
     height[row, column] = np.clip(depth, 0, 1)
-    return frequency, height
+    bend = np.zeros(shape, frames.dtype)
+    sides = normalised[row, lag - 1] + normalised[row, lag + 1]
+    bend[row, column] = sides - 2 * normalised[row, lag]
+    return frequency, height, bend
 
 
 def _parabola(
@@ -494,8 +501,8 @@ def _candidates(
     YIN with a threshold takes the first trough below it. So a trough deeper than all before it is
     taken for the thresholds between its height and theirs. Rows are filled up with probability 0.
     """
-    frequency, height = _troughs(frames, sample_rate, fmin, fmax)
-    frequency, height = frequency.astype(np.float64), height.astype(np.float64)
+    found = _troughs(frames, sample_rate, fmin, fmax)
+    frequency, height, bend = (values.astype(np.float64) for values in found)
     lowest = np.minimum.accumulate(height, axis=1)
     below = _beta_cdf(lowest)  # how likely a threshold is too low for all troughs up to here
     # Rounding may put two alike in the wrong order.
@@ -504,24 +511,26 @@ def _candidates(
     rows = np.arange(len(frames))
     probability[rows, deepest] += FALLBACK * (1 - lowest[:, -1]) ** 2 * below[:, -1]
     likeliest = np.sort(np.argsort(-probability, axis=1, kind="stable")[:, :CANDIDATES], axis=1)
-    frequency, probability, lowest = (
-        np.take_along_axis(values, likeliest, axis=1) for values in (frequency, probability, lowest)
+    frequency, probability, lowest, bend = (
+        np.take_along_axis(values, likeliest, axis=1)
+        for values in (frequency, probability, lowest, bend)
     )
-    probability = _to_fundamentals(probability, lowest)
+    probability = _to_fundamentals(probability, lowest, bend)
     missing = [(0, 0), (0, CANDIDATES - probability.shape[1])]
     return np.pad(frequency, missing), np.pad(probability, missing)
 
 
-def _to_fundamentals(probability: Floats, lowest: Floats) -> Floats:
+def _to_fundamentals(probability: Floats, lowest: Floats, bend: Floats) -> Floats:
     """Pass the probability of a period on to the next where that repeats far better.
 
     A vowel whose formant lies on the second harmonic nearly repeats after half its period: what
     is left, the odd harmonics, is below most thresholds. But what is left is little only beside
     the signal; beside what is left after the whole period, noise and glide, it is much. Takes
-    candidates by rising lag, and how low the troughs are up to each, (frames, candidates).
+    candidates by rising lag, how low the troughs are up to each, and how sharp each is: how low a
+    sharp one is, between samples, is known the worse; (frames, candidates).
     """
     least = lowest.min(axis=1, keepdims=True, initial=1.0)
-    square = np.square((lowest - least) / (ODD * (least + SMALLEST)))
+    square = np.square((lowest - least) / (ODD * (least + SMALLEST + SHARP * bend)))
     share = square / (1 + square)
     out, carried = probability.copy(), np.zeros(len(probability))
     for column in range(probability.shape[1]):

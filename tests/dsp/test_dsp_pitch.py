@@ -109,6 +109,14 @@ def test_a_formant_on_the_second_harmonic_is_no_octave_error(f0: float, over: fl
     assert cents(found.f0, steady(f0)).max() < 60
 
 
+@pytest.mark.parametrize("f0", [900.0, 1025.0, 1437.0, 1775.0, 1900.0])
+@pytest.mark.parametrize("amplitudes", [[1.0], [1.0, 0.6, 0.8, 0.3, 0.4, 0.2, 0.1, 0.15]])
+def test_periods_of_few_samples_are_no_octave_error(f0: float, amplitudes: list[float]) -> None:
+    signal = tones(steady(f0), amplitudes[: int(9000 / f0)])[:RATE]
+    found = pyin(cut(signal), RATE, FMIN, FMAX, HOP)
+    assert cents(found.f0, steady(f0)).max() < 20
+
+
 @pytest.mark.parametrize("f0", [165.0, 440.0, 880.0])
 def test_what_is_left_of_a_softer_note_an_octave_below_is_no_pitch(f0: float) -> None:
     loud, soft = tones(steady(f0), [1, 0.5, 0.3]), tones(steady(f0 / 2), [1, 0.5, 0.3])
