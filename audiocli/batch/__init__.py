@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from audiocli.batch.inputs import Job
 from audiocli.batch.joint import JointFile
@@ -33,6 +33,9 @@ from audiocli.batch.workers import (
     sweep_dead,
 )
 from audiocli.errors import AudioCliError, FieldError, UsageError, warn
+
+if TYPE_CHECKING:
+    from audiocli.batch.cluster import Cluster
 
 __all__ = ["Collector", "Callbacks", "Outcome", "Plan", "Progress", "Summary", "Worker", "run"]
 
@@ -168,6 +171,7 @@ def run(
     about: Mapping[str, Any] | None = None,
     joint: JointFile | None = None,
     fail_fast: bool = False,
+    cluster: Cluster | None = None,
     callbacks: Callbacks | None = None,
 ) -> Summary:
     """Do all jobs, whatever happens to some of them; or up to the first that fails.
@@ -198,13 +202,14 @@ def run(
             opened.start()
         sweep_dead(jobs, *(() if joint is None else (joint.path,)))
         log = Log(jobs, opened, joint, prune)
-        return _run(jobs, make_worker, n_jobs, log, callbacks, fail_fast)
+        engine = n_jobs if cluster is None else cluster
+        return _run(jobs, make_worker, engine, log, callbacks, fail_fast)
 
 
 def _run(
     jobs: Sequence[Job],
     make_worker: Callable[[], Worker],
-    n_jobs: int,
+    engine: int | Cluster,
     log: Log,
     callbacks: Callbacks,
     fail_fast: bool,
@@ -215,7 +220,10 @@ def _run(
         log.begun.add(index)
         callbacks.advanced(jobs[index], done_seconds, total_seconds)
 
-    reports = outcomes(log.tasks(), min(n_jobs, len(jobs)), make_worker, advanced)
+    if isinstance(engine, int):
+        reports = outcomes(log.tasks(), min(engine, len(jobs)), make_worker, advanced)
+    else:
+        reports = engine.outcomes(log.tasks(), len(jobs), make_worker, advanced)
     tally = _Tally(callbacks)
     try:
         with contextlib.closing(reports):

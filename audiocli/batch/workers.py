@@ -34,10 +34,15 @@ from audiocli.io import urls
 from audiocli.io.payload import Hashes, Stat, hash_file, stat_of
 
 __all__ = [
+    "Advanced",
     "Outcome",
+    "Outcomes",
     "Progress",
     "Task",
+    "Tasks",
     "Worker",
+    "again",
+    "attempt",
     "failure",
     "outcomes",
     "signals_raise",
@@ -139,7 +144,7 @@ def outcomes(
 # --- one job ---------------------------------------------------------------------------------
 
 
-def _attempt(task: Task, worker_of: Callable[[], Worker], progress: Progress) -> Outcome:
+def attempt(task: Task, worker_of: Callable[[], Worker], progress: Progress) -> Outcome:
     """Do one job; only what keeps the worker from being made is raised."""
     if task.job.input.problem is not None:
         return failure(task.job, task.job.input.problem)
@@ -278,7 +283,7 @@ def _in_this_process(
     worker_of = functools.cache(make_worker)
     for index, task in tasks:
         try:
-            outcome = _attempt(task, worker_of, functools.partial(advanced, index))
+            outcome = attempt(task, worker_of, functools.partial(advanced, index))
         except BaseException:
             sweep(os.getpid(), task.job)
             raise
@@ -321,7 +326,7 @@ def _in_processes(
                     sweep(process.pid, task.job)
                     if index not in retried:  # another process may have taken the memory
                         retried.add(index)
-                        occupy(following=(index, _again(task)))
+                        occupy(following=(index, again(task)))
                         continue
                     occupy()
                     yield index, failure(task.job, f"{cause}, twice")
@@ -341,7 +346,7 @@ def _in_processes(
                 sweep(staff[connection].pid, task.job)
 
 
-def _again(task: Task) -> Task:
+def again(task: Task) -> Task:
     """Let a second try replace what the first wrote: nothing else was there before it."""
     return dataclasses.replace(task, job=dataclasses.replace(task.job, replace=task.own))
 
@@ -426,7 +431,7 @@ def _serve(connection: Connection, make_worker: Callable[[], Worker]) -> None:
         while True:
             task = connection.recv()
             try:
-                message: Outcome | Exception = _attempt(task, worker_of, progress)
+                message: Outcome | Exception = attempt(task, worker_of, progress)
             except AudioCliError as error:
                 message = error
             except Exception:

@@ -43,6 +43,8 @@ class Batch:
     jobs: int
     threads: int | None
     shard: str | None
+    scheduler: str | None
+    cluster: str | None
     dry_run: bool
     fail_fast: bool
     log: Path | None
@@ -65,6 +67,8 @@ class Batch:
             n_jobs=self.jobs,
             threads=self.threads,
             shard=self.shard,
+            scheduler=self.scheduler,
+            cluster=self.cluster,
             dry_run=self.dry_run,
             fail_fast=self.fail_fast,
         )
@@ -101,6 +105,10 @@ def batch_options(
         click.option("--shard", metavar="I/N",
                      help="Do the part I of N, by the inputs' names; put tables together with "
                      "audiocli merge."),
+        click.option("--scheduler", metavar="ADDRESS",
+                     help="Do the work on the workers of a dask scheduler, as tcp://HOST:8786."),
+        click.option("--cluster", type=click.Choice(["local"]),
+                     help="Do it on a dask cluster of --jobs processes on this machine."),
         click.option("--dry-run", is_flag=True,
                      help="Print what would be written, and do nothing; with --format json, a "
                      "JSON line for each input."),

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from audiocli.batch import Callbacks, Plan, Progress, Summary, Worker, run
 from audiocli.batch.destination import Destination
@@ -31,6 +31,9 @@ from audiocli.io import formats
 from audiocli.io.atomic import write_bytes
 from audiocli.io.urls import is_url
 from audiocli.nn.registry import ModelEntry
+
+if TYPE_CHECKING:
+    from audiocli.batch.cluster import Cluster
 
 __all__ = [
     "AnnotationResults",
@@ -72,6 +75,10 @@ class BatchOptions:
     shard : str, optional
         ``I/N``: do the part I, from 1 to N, of N. What all shards would write, a table or a
         manifest, gets I and N into its name; see :func:`audiocli.merge_files`.
+    scheduler : str, optional
+        The address of a dask scheduler, whose workers do the jobs; they see the same files.
+    cluster : {"local"}, optional
+        Do them on a dask cluster of `n_jobs` processes on this machine.
     dry_run : bool
         Check everything and hand the plan to the callbacks, but do and write nothing.
     fail_fast : bool
@@ -93,6 +100,8 @@ class BatchOptions:
     n_jobs: int = 1
     threads: int | None = None
     shard: str | None = None
+    scheduler: str | None = None
+    cluster: str | None = None
     dry_run: bool = False
     fail_fast: bool = False
 
@@ -386,6 +395,8 @@ def run_declared(
         return Summary(0, 0, 0, [], 0.0, 0.0)
     if task.prepare is not None:
         task = task.prepare(task)
+    cluster = _cluster(options)
+    threads = options.threads if cluster is None else options.threads or 1
     joint = _joint(task, options, found) if settled.file is not None else None
     with standard_input(settled.jobs) as ready:
         return run(
@@ -395,7 +406,7 @@ def run_declared(
                 task.results,
                 task.network,
                 options.n_jobs,
-                options.threads,
+                threads,
                 settled.manifest,
             ),  # fmt: skip
             settings=task.settings,
@@ -408,8 +419,26 @@ def run_declared(
             about=_about(task),
             joint=joint,
             fail_fast=options.fail_fast,
+            cluster=cluster,
             callbacks=callbacks,
         )
+
+
+def _cluster(options: BatchOptions) -> Cluster | None:
+    """Find out where the jobs are to be done, if not in processes of this run."""
+    if options.cluster not in (None, "local"):
+        raise FieldError(
+            f"{{cluster}} {options.cluster}: must be local; of others name the {{scheduler}}",
+            "cluster",
+            "scheduler",
+        )
+    if options.scheduler is not None and options.cluster is not None:
+        raise FieldError("{scheduler} and {cluster}: choose one", "scheduler", "cluster")
+    if options.scheduler is None and options.cluster is None:
+        return None
+    from audiocli.batch.cluster import Cluster
+
+    return Cluster(options.scheduler, options.n_jobs)
 
 
 def _settled(task: Declaration[Any], found: list[Input], options: BatchOptions) -> Plan:

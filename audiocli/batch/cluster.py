@@ -1,0 +1,203 @@
+"""Do jobs on an executor: processes that others manage, of dask.distributed say, on many machines.
+
+The interface is that of :mod:`concurrent.futures`, so that another engine needs only an executor.
+Many jobs go out at once; a process makes the worker, and loads its model, with the first of them.
+What processes read and write lies where all see it, under the same paths, or is given by URLs.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from audiocli.batch.inputs import Job
+from audiocli.batch.workers import (
+    Advanced,
+    Outcome,
+    Outcomes,
+    Task,
+    Tasks,
+    Worker,
+    again,
+    attempt,
+    failure,
+    sweep_dead,
+)
+from audiocli.errors import AudioCliError, FieldError, UsageError
+
+__all__ = ["Cluster", "outcomes_on"]
+
+#: Jobs that go out together, at most: enough that their sending costs nothing.
+GROUP = 32
+#: Groups a process, one at work and one waiting: more would lie in the scheduler's memory.
+AHEAD = 2
+Group = list[tuple[int, Task]]
+
+_made: dict[str, Worker] = {}  # in a process of the cluster: the worker of the run
+_one_at_a_time = threading.Lock()
+
+
+class Cluster:
+    """Where the jobs of a run are done, if not in processes of its own.
+
+    Parameters
+    ----------
+    scheduler : str, optional
+        The address of a dask scheduler, say ``tcp://10.0.0.1:8786``.
+    local : int
+        Processes of a cluster on this machine, where there is no scheduler.
+    """
+
+    def __init__(self, scheduler: str | None, local: int) -> None:
+        self.scheduler, self.local = scheduler, local
+
+    def outcomes(
+        self, tasks: Tasks, total: int, make_worker: Callable[[], Worker], advanced: Advanced
+    ) -> Outcomes:
+        """Do all tasks, and yield each outcome as soon as it is known."""
+        with self._client() as client:
+            from distributed import KilledWorker
+
+            processes = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+            group = max(1, min(GROUP, total // (processes * AHEAD * 2)))
+            executor = client.get_executor(pure=False)
+            yield from outcomes_on(
+                executor,
+                tasks,
+                make_worker,
+                advanced,
+                width=processes * AHEAD,
+                group=group,
+                death=KilledWorker,
+                died=sweep_dead if self.scheduler is None else lambda jobs: None,
+            )
+
+    @contextmanager
+    def _client(self) -> Iterator[Any]:
+        try:
+            import dask
+            from distributed import Client, LocalCluster
+        except ImportError as error:
+            raise UsageError(
+                f"a cluster needs dask.distributed ({error}); pip install 'audiocli[dask]'"
+            ) from error
+        with ExitStack() as stack:
+            place: Any = self.scheduler
+            stack.enter_context(
+                dask.config.set(
+                    {"distributed.scheduler.allowed-failures": 0, "logging.distributed": "critical"}
+                )
+            )
+            if place is None:
+                place = stack.enter_context(
+                    LocalCluster(n_workers=self.local, threads_per_worker=1, processes=True,
+                                 dashboard_address=None, silence_logs=50)
+                )  # fmt: skip
+            try:
+                client = stack.enter_context(Client(place, timeout=20, set_as_default=False))
+                client.wait_for_workers(1, timeout=60)
+            except (OSError, ValueError, TimeoutError) as error:
+                raise FieldError(
+                    f"{{scheduler}} {place}: no scheduler with workers answers there ({error}); "
+                    "start one by dask scheduler and dask worker, or check the address",
+                    "scheduler",
+                ) from error
+            yield client
+
+
+def outcomes_on(
+    executor: Executor,
+    tasks: Tasks,
+    make_worker: Callable[[], Worker],
+    advanced: Advanced,
+    *,
+    width: int,
+    group: int,
+    death: type[BaseException],
+    died: Callable[[list[Job]], None],
+) -> Outcomes:
+    """Do tasks on an executor, `width` groups at a time.
+
+    Jobs whose process died, by the exception `death`, are tried again when all others are done,
+    each alone: so only the one that kills its process fails, not those that waited for it.
+    """
+    run, folder = uuid.uuid4().hex, os.getcwd()
+    pending: dict[Future[list[tuple[int, Outcome]]], Group] = {}
+    waiting: deque[tuple[int, Task]] = deque()
+    alone: set[int] = set()
+
+    def submit(batch: Group) -> None:
+        for index, _ in batch:
+            advanced(index, 0.0, None)
+        # The engine may do a group again that it lost: what stands there is then its own.
+        sent = [(index, again(task)) for index, task in batch]
+        pending[executor.submit(_do, run, folder, make_worker, sent)] = batch
+
+    def feed() -> None:
+        while len(pending) < width and (batch := list(itertools.islice(tasks, group))):
+            submit(batch)
+        if waiting and not pending:
+            alone.add(waiting[0][0])
+            submit([waiting.popleft()])
+
+    try:
+        feed()
+        while pending:
+            ready, _ = wait(pending, return_when=FIRST_COMPLETED)
+            for future in ready:
+                batch = pending.pop(future)
+                try:
+                    yield from future.result()
+                except death:
+                    died([task.job for _, task in batch])
+                    waiting.extend(one for one in batch if one[0] not in alone)
+                    for index, task in batch:
+                        if index in alone:
+                            yield index, failure(task.job, "its process died, twice")
+                except CancelledError as error:
+                    raise AudioCliError(
+                        "the scheduler is gone; start it again, and go on by --resume"
+                    ) from error
+            feed()
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def _do(
+    run: str, folder: str, make_worker: Callable[[], Worker], group: Group
+) -> list[tuple[int, Outcome]]:
+    """Do a group, in a process of the cluster."""
+
+    def worker() -> Worker:
+        if run not in _made:
+            _made.clear()  # the model of a run before
+            _made[run] = make_worker()
+        return _made[run]
+
+    with _one_at_a_time, _inside(folder):
+        return [(index, attempt(task, worker, lambda done, total: None)) for index, task in group]
+
+
+@contextmanager
+def _inside(folder: str) -> Iterator[None]:
+    """Let relative paths mean what they do where the run was started."""
+    before = os.getcwd()
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise AudioCliError(
+            f"{folder}: is not there on {platform.node()}; run from a folder that all machines see"
+        ) from error
+    try:
+        yield
+    finally:
+        os.chdir(before)
