@@ -198,7 +198,7 @@ def run(
         stack.enter_context(signals_raise())
         stack.callback(callbacks.closed)
         callbacks.started(len(jobs))
-        if opened is not None and jobs:
+        if opened is not None and (jobs or (joint is not None and joint.empty)):
             opened.start()
         sweep_dead(jobs, *(() if joint is None else (joint.path,)))
         log = Log(jobs, opened, joint, prune)

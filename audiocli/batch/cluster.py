@@ -164,7 +164,7 @@ def outcomes_on(
                             yield index, failure(task.job, "its process died, twice")
                 except CancelledError as error:
                     raise AudioCliError(
-                        "the scheduler is gone; start it again, and go on by --resume"
+                        "the scheduler is gone; start it again, and resume the run"
                     ) from error
             feed()
     finally:

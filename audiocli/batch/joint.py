@@ -82,7 +82,8 @@ class JointFile:
         Whether a partial file may be replaced.
     in_order : bool
         Whether rows are sorted by the names of the recordings; else by the order of the inputs.
-
+    empty : bool
+        Whether the file is written without any recording too, as a shard without inputs does.
     """
 
     def __init__(
@@ -94,8 +95,9 @@ class JointFile:
         resume: bool,
         replace: bool,
         in_order: bool = False,
+        empty: bool = False,
     ) -> None:
-        self.path, self.form, self.in_order = path, form, in_order
+        self.path, self.form, self.in_order, self.empty = path, form, in_order, empty
         self.partial = Path(f"{path}.partial")
         self._settings = settings_sha256
         self._resume = resume
@@ -158,6 +160,8 @@ class JointFile:
             if changed:
                 self._import()
                 self._write(order)
+            elif self.empty and not order and not os.path.lexists(self.path):
+                write_whole(self.path, lambda partial: self.form.write(partial, (), {}))
         finally:
             if self._file is not None:
                 self._file.close()

@@ -152,6 +152,7 @@ Group = tuple[str, int, list[str]]
 
 def _merge_text(paths: Sequence[Path], target: Path, overwrite: bool) -> tuple[int, int]:
     names = _Names()
+    paths = [path for path in paths if path.stat().st_size] or paths[:1]  # those of empty shards
     with contextlib.ExitStack() as stack:
         heads, tables = [], []
         for place, path in enumerate(paths):

@@ -583,6 +583,7 @@ def _joint(task: Declaration[Any], options: BatchOptions, found: Sequence[Input]
         resume=options.resume,
         replace=options.overwrite,
         in_order=task.in_order,
+        empty=options.shard is not None,
     )
 
 

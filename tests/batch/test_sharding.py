@@ -238,3 +238,39 @@ def test_snakemake_makes_the_table_of_one_run(run: Run, music: Path, tmp_path: P
     in_shell("snakemake --cores 1 --quiet", tmp_path)
     assert run("features", music, "--set", "rms", "-q", "-o", "whole.csv").status == 0
     assert (tmp_path / "features.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet", "arff"])
+def test_a_shard_without_inputs_writes_an_empty_table(
+    music: Path, tmp_path: Path, form: str
+) -> None:
+    if form == "parquet":
+        pytest.importorskip("pyarrow", reason="parquet needs it")
+    inputs = [str(music / name) for name in NAMES[:2]]
+    count = 4
+    shards = [f"{index}/{count}" for index in range(1, count + 1)]
+    done = [
+        audiocli.extract_features(
+            inputs,
+            tmp_path / f"t.{form}",
+            names=["rms"],
+            options=audiocli.BatchOptions(shard=shard),
+        ).done
+        for shard in shards
+    ]
+    assert sum(done) == 2 and done.count(0) >= 2
+    parts = [tmp_path / f"t.{index}-of-{count}.{form}" for index in range(1, count + 1)]
+    assert audiocli.merge_files(parts, tmp_path / f"all.{form}").recordings == 2
+    assert audiocli.extract_features(inputs, tmp_path / f"one.{form}", names=["rms"]).done == 2
+    if form != "parquet":  # which has its rows in groups
+        one, merged = (tmp_path / f"{name}.{form}" for name in ("one", "all"))
+        assert merged.read_bytes() == one.read_bytes()
+    assert (tmp_path / f"all.{form}.manifest.jsonl").is_file()
+
+
+def test_empty_tables_of_text_are_merged(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").touch()
+    (tmp_path / "b.csv").write_text("file,time\nx.wav,0.5\n")
+    merged = audiocli.merge_files([tmp_path / "a.csv", tmp_path / "b.csv"], tmp_path / "c.csv")
+    assert merged.rows == 1
+    assert (tmp_path / "c.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
