@@ -16,6 +16,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from stopping import stop_at
 from torch import Tensor, nn
 
 from audiocli.errors import ModelError, UsageError
@@ -65,19 +66,6 @@ def state(network: nn.Module) -> State:
 
 def same(one: State, two: State) -> bool:
     return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
-
-
-def stop_at(step: int) -> Callable[[Step], None]:
-    """Interrupt after so many steps, counted over all epochs."""
-    seen = 0
-
-    def progress(told: Step) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == step:
-            raise KeyboardInterrupt
-
-    return progress
 
 
 def numbers(history: list[Epoch]) -> list[tuple[int, float, float, bool]]:

@@ -12,10 +12,11 @@ import pytest
 import soundfile
 import torch
 from safetensors.torch import load_file
+from stopping import stop_at
 from torch import Tensor
 
 from audiocli.errors import ModelError
-from audiocli.nn.fit import FitConfig, Step
+from audiocli.nn.fit import FitConfig
 from audiocli.nn.registry import ModelEntry
 from audiocli.tasks.beats import training as beats
 from audiocli.tasks.chords import training as chords
@@ -115,18 +116,6 @@ def trainer(task: str, data: Path) -> Train:
         [data / "sources"], output, SeparationConfig(fit=fit, **config), dev=data / "sources",
         **extra, **more,
     )  # fmt: skip
-
-
-def stop_at(number: int) -> Callable[[Step], None]:
-    seen = 0
-
-    def progress(step: Step) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == number:
-            raise KeyboardInterrupt
-
-    return progress
 
 
 @pytest.mark.parametrize("task", TASKS)

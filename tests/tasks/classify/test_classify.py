@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
+from stopping import stop_at
 from torch import nn
 
 from audiocli.errors import AudioError, ModelError, UsageError
 from audiocli.nn import clipwise, models, registry
 from audiocli.nn.clipwise import ClipNetwork, Head
-from audiocli.nn.fit import Epoch, FitConfig, Step
+from audiocli.nn.fit import Epoch, FitConfig
 from audiocli.nn.frontend import FilterbankConfig
 from audiocli.tasks.classify import classifier as classifiers
 from audiocli.tasks.classify import heads, pooling, training
@@ -987,18 +988,6 @@ def tiny_config(**changes: Any) -> TrainingConfig:
         "fit": fit,
     }
     return TrainingConfig(**{**values, **changes})
-
-
-def stop_at(step: int) -> Callable[[Step], None]:
-    seen = 0
-
-    def progress(told: Step) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == step:
-            raise KeyboardInterrupt
-
-    return progress
 
 
 @pytest.fixture(scope="module")
