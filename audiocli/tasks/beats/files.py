@@ -195,18 +195,12 @@ def track_file(
 
     Parameters
     ----------
+    source, name, overwrite, progress
+        As in :func:`audiocli.detect_file`.
     tracker : BeatTracker
         The loaded model.
-    source : Path
-        Any audio file.
-    name : str, optional
-        How to call it in messages and in the picture.
     plot, click : Path, optional
         Where to write a picture, and the song with a metronome.
-    overwrite : bool
-        Whether files that are there may be replaced.
-    progress : callable
-        Told the seconds done and to do.
 
     Returns
     -------
@@ -215,7 +209,7 @@ def track_file(
     Raises
     ------
     AudioError
-        If the source cannot be read or an output not be written.
+        As there.
 
     Examples
     --------

@@ -209,22 +209,16 @@ def recognize_file(
 
     Parameters
     ----------
+    source, name, overwrite, progress
+        As in :func:`audiocli.detect_file`.
     recognizer : ChordRecognizer
         The loaded model.
-    source : Path
-        Any audio file.
     request : ChordRequest, optional
         What to make of them.
     tracker : BeatTracker, optional
         What finds beats and bars, if the request has `beats`; the default one otherwise.
-    name : str, optional
-        How to call it in messages and in the picture.
     plot, click : Path, optional
         Where to write a picture, and the recording with the chords played.
-    overwrite : bool
-        Whether files that are there may be replaced.
-    progress : callable
-        Told the seconds done and to do.
 
     Returns
     -------
@@ -233,7 +227,7 @@ def recognize_file(
     Raises
     ------
     AudioError
-        If the source cannot be read or an output not be written.
+        As there.
 
     Examples
     --------

@@ -255,12 +255,10 @@ def transcribe_file(
 
     Parameters
     ----------
+    source, name, overwrite, progress
+        As in :func:`audiocli.detect_file`.
     transcriber : NoteTranscriber
         What transcribes.
-    source : Path
-        Any audio file.
-    name : str, optional
-        How to call it in messages and in the picture.
     extract : callable, optional
         Takes a function that opens the stream anew and its sample rate in Hz, and gives the blocks
         to transcribe, say the vocals alone.
@@ -270,10 +268,6 @@ def transcribe_file(
         With a meter: the grid that notes are moved to, one of :data:`GRIDS`.
     plot : Path, optional
         Where to draw a piano roll.
-    overwrite : bool
-        Whether a file that is there may be replaced.
-    progress : callable
-        Told the seconds done and to do.
 
     Returns
     -------
@@ -282,7 +276,7 @@ def transcribe_file(
     Raises
     ------
     AudioError
-        If the source cannot be read or the picture not be written.
+        As there.
 
     Examples
     --------
