@@ -50,7 +50,8 @@ SHAPES = (  # open chords, MIDI pitches from the lowest string
 )  # fmt: skip
 #: What strokes of General MIDI are called in kits, the first that a kit has.
 NAMES = {
-    "kick": r"kick|bass ?drum|thump", "stick": r"stick|rim ?(click|shot)", "snare": r"snare(?! roll)",
+    "kick": r"kick|bass ?drum|thump", "stick": r"stick|rim ?(click|shot)",
+    "snare": r"snare(?! roll)",
     "low": r"floor|low|tom", "tom": r"tom|mid|conga|drum", "pedal": r"ped|pd$|clos|hat",
     "closed": r"clos|cl$|hat|hh", "open": r"op(en|$|h| )|hat|hh", "ride": r"ride|bell|crash",
     "crash": r"crash|china|splash|cymbal|ride", "clap": r"clap|snare",

@@ -209,7 +209,9 @@ def test_the_shipped_model_takes_the_voice_out_of_the_demo_song(tmp_path: Path) 
     mixture, rate = sf.read(tmp_path / "song.wav", frames=12 * RATE, dtype="float32")
     voice, _ = sf.read(tmp_path / "stems" / "vocals.wav", frames=12 * RATE, dtype="float32")
     assert rate == RATE
-    mixture, voice = (np.atleast_2d(each.T).mean(axis=0, keepdims=True) for each in (mixture, voice))
+    mixture, voice = (
+        np.atleast_2d(each.T).mean(axis=0, keepdims=True) for each in (mixture, voice)
+    )
     stems = streamed(LiveSeparator(RATE, 1, device="cpu"), mixture, 4410)
 
     def ratio(estimate: np.ndarray) -> float:
