@@ -192,6 +192,8 @@ class NoteTranscriber:
         f0 = np.where(levels > _loud(levels) - SOFTEST, pitch.f0, 0)
         track = Track(f0, onsets, config.frame_rate)
         starts, ends, pitches = decode(track, self.decoder)
+        seconds = follower.samples / self.rate
+        ends = np.minimum(ends, seconds)  # the last frame reaches beyond the end
         single = _single_voice(pitch.probability, levels)
         if warning and single < SINGLE_VOICE:
             warn(f"{100 * (1 - single):.0f} % of what sounds has no single pitch: notes are those "
@@ -205,7 +207,7 @@ class NoteTranscriber:
             onsets,
             config.frame_rate,
             single,
-            follower.samples / self.rate,
+            seconds,
         )
 
 

@@ -149,6 +149,13 @@ def test_blocks_and_level_change_nothing(transcriber: NoteTranscriber) -> None:
         assert other.pitches == pytest.approx(whole.pitches, abs=0.02)
 
 
+def test_no_note_ends_after_the_recording(transcriber: NoteTranscriber) -> None:
+    time = np.arange(round(1.5 * 44_100)) / 44_100
+    melody = transcriber((0.3 * np.sin(2 * np.pi * 440 * time)).astype(np.float32), 44_100)
+    assert len(melody.ends) == 1
+    assert melody.ends[0] <= melody.seconds == pytest.approx(1.5)
+
+
 def test_silence_and_noise_have_no_notes(transcriber: NoteTranscriber) -> None:
     silence = transcriber(np.zeros(RATE, np.float32), RATE)
     assert len(silence.starts) == 0
