@@ -258,7 +258,8 @@ def _trimmed(blocks: Iterable[Block]) -> Iterator[Block]:
 
     If there is nothing else, all of it comes.
     """
-    started, held = False, []
+    started = False
+    held: list[tuple[int, ...]] = []
     for block in blocks:
         if float(np.abs(block).max(initial=0.0)) <= SILENT_PEAK:
             held.append(block.shape)
