@@ -17,6 +17,7 @@ from audiocli.errors import ModelError
 from audiocli.io.audio.downmix import Downmix, full_range_channels, without_effects
 from audiocli.io.audio.piped import ENCODINGS, RawAudio, open_piped
 from audiocli.nn.frame_crnn import FrameCRNN
+from audiocli.nn.threads import single_threaded
 from audiocli.tasks.onsets.detector import OnsetDetector
 from audiocli.tasks.onsets.start import HEAD, start_activations
 
@@ -134,7 +135,7 @@ class OnlineDetector:
         inputs = self.audio[: (count - 1) * self.hop + self.n_fft]
         self.audio = self.audio[count * self.hop :]
         where = next(self.network.parameters()).device
-        with torch.inference_mode():
+        with single_threaded(), torch.inference_mode():
             images = self.network.images(torch.from_numpy(inputs).to(where).unsqueeze(0))
         return self._process(images)
 
@@ -157,7 +158,7 @@ class OnlineDetector:
         self.images = torch.cat([self.images, images], dim=-1)
         if self.images.shape[-1] <= 2 * reach:
             return []
-        with torch.inference_mode():
+        with single_threaded(), torch.inference_mode():
             logits, self.state = self.network.advance(self.images, self.state)
         self.images = self.images[..., -2 * reach :]
         return self._taken(torch.sigmoid(logits[0, 0]).cpu().tolist())

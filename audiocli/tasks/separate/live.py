@@ -20,6 +20,7 @@ from audiocli.errors import ModelError, UsageError
 from audiocli.io.audio.piped import ENCODINGS, RawAudio
 from audiocli.nn import models, registry
 from audiocli.nn.live import LiveDRNN, Memory
+from audiocli.nn.threads import single_threaded
 from audiocli.tasks.separate.clips import SOURCES
 
 __all__ = ["LIVE_MODEL", "LiveSeparator", "separated_bytes", "wav_header"]
@@ -134,7 +135,7 @@ class LiveSeparator:
         windows = self.audio[:, : (count - 1) * self.hop + self.n_fft]
         self.audio = self.audio[:, count * self.hop :]
         where = next(self.network.parameters()).device
-        with torch.inference_mode():
+        with single_threaded(), torch.inference_mode():
             pair = torch.from_numpy(np.ascontiguousarray(windows)).to(where).expand(2, -1)
             spectrum = self.network.stft.frames(pair).unsqueeze(0)
             vocals = self.network.advance(spectrum, self.memory, [self.vocals])
