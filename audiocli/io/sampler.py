@@ -89,7 +89,7 @@ class Sampler:
         if (program, drums) not in self._rendered:
             kept = self._kept(program, drums)
             if kept is not None and kept.exists():
-                bank = open_memmap(kept, mode="r")
+                bank: NDArray[np.float32] = open_memmap(kept, mode="r")
             else:
                 bank = self._render_bank(program, drums)
                 if kept is not None:
