@@ -20,7 +20,6 @@ from audiocli.pipelines.analyze.harmony import camelot
 from audiocli.pipelines.analyze.rhythm import Rhythm, RhythmFinder
 from audiocli.pipelines.analyze.streams import shared
 from audiocli.tasks.beat_tracker import DEFAULT_MODEL as BEATS
-from audiocli.tasks.chords.key import key_stability
 from audiocli.tasks.chords.recognizer import DEFAULT_MODEL as CHORDS
 from audiocli.tasks.chords.recognizer import ChordRecognizer, Chords
 from audiocli.tasks.classify.classifier import Classifier
@@ -312,7 +311,7 @@ def _key(chords: Chords | None) -> dict[str, Value]:
     key = None if chords is None else chords.key
     if chords is None or key is None:
         return {}
-    return {"key": str(key), "key_confidence": key_stability(chords.passages, key),
+    return {"key": str(key), "key_confidence": chords.key_stability(),
             "camelot": camelot(key)}  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 """The key that chords are in, from section to section, and chords as degrees of a key.
 
-A key is rated by how well the tones of the chords fit its scale, after profiles that were
-counted in a corpus, and by how long its tonic triad and its dominant sound. Sections are the best
-path through the 24 keys.
+A key is rated by how well the pitch classes that sound fit its scale, after profiles that were
+counted in a corpus, and by how long its tonic triad and its dominant sound. Pitch classes are those
+that the network finds in each frame, where these are known, and else those of the chords. Sections
+are the best path through the 24 keys.
 
 References
 ----------
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +26,10 @@ from audiocli.tasks.chords.labels import QUALITIES, Chord
 
 __all__ = ["Key", "Passage", "find_key", "find_keys", "key_stability", "roman"]
 
+Tones = NDArray[np.floating[Any]]
+
 TONIC, DOMINANT = 0.25, 0.1  # what these triads add, on the profiles' scale
+TRIAD = 0.1  # the same, on the scale of profiles of length 1
 CHANGE = 6.0  # what a change of key costs: seconds in which a chord fits by one better
 
 
@@ -72,34 +77,59 @@ def _key(index: int) -> Key:
     return Key(index % 12, MODES[index // 12])
 
 
-def find_key(passages: Sequence[Passage]) -> Key | None:
-    """Find the key that fits best over the whole recording."""
-    sounding = [passage for passage in passages if passage.chord]
-    if not sounding:
+def _evidence(passages: Sequence[Passage], tones: Tones | None) -> NDArray[np.float32]:
+    """How well each passage fits each key, times its length: (passages, 24), 0 without a chord."""
+    rows = np.zeros((len(passages), 24), np.float32)
+    for row, (place, each) in zip(rows, enumerate(passages), strict=True):
+        if each.chord:
+            fits = _fits(each.chord) if tones is None else _fits_of(tones[place], each.chord)
+            row[:] = each.seconds * fits
+    return rows
+
+
+def _fits_of(tones: Tones, chord: Chord) -> NDArray[np.float32]:
+    """How well pitch classes and a chord fit each key: (24,).
+
+    Profiles are centred and of length 1: so the sum over a recording has its maximum where the
+    correlation with its mean has it.
+    """
+    profiles = np.stack([np.roll(row, tonic) for row in PROFILES for tonic in range(12)])
+    profiles -= profiles.mean(axis=1, keepdims=True)
+    fits = profiles @ tones / np.linalg.norm(profiles, axis=1)
+    major = 4 in QUALITIES[chord.quality]
+    fits[chord.root + (0 if major else 12)] += TRIAD
+    if major:
+        fits[[(chord.root - 7) % 12, (chord.root - 7) % 12 + 12]] += TRIAD
+    return np.asarray(fits, np.float32)
+
+
+def find_key(passages: Sequence[Passage], tones: Tones | None = None) -> Key | None:
+    """Find the key that fits best over the whole recording.
+
+    Takes, where they are known, how likely each pitch class sounds in each passage, (passages, 12).
+    """
+    if not any(passage.chord for passage in passages):
         return None
-    fits = np.sum([each.seconds * _fits(each.chord) for each in sounding], axis=0)
-    return _key(int(np.argmax(fits)))
+    return _key(int(np.argmax(_evidence(passages, tones).sum(axis=0))))
 
 
-def key_stability(passages: Sequence[Passage], key: Key, draws: int = 200) -> float:
+def key_stability(
+    passages: Sequence[Passage], key: Key, tones: Tones | None = None, draws: int = 200
+) -> float:
     """Give how often the key is found again, from 0 to 1, if chords are drawn with replacement."""
-    sounding = [passage for passage in passages if passage.chord]
-    fits = np.stack([each.seconds * _fits(each.chord) for each in sounding])
-    drawn = np.random.default_rng(0).integers(0, len(sounding), (draws, len(sounding)))
+    fits = _evidence(passages, tones)[[bool(passage.chord) for passage in passages]]
+    drawn = np.random.default_rng(0).integers(0, len(fits), (draws, len(fits)))
     found = np.array([fits[rows].sum(axis=0).argmax() for rows in drawn])
     return float(np.mean(found == key.tonic + 12 * MODES.index(key.mode)))
 
 
-def find_keys(passages: Sequence[Passage]) -> list[tuple[float, float, Key]]:
+def find_keys(
+    passages: Sequence[Passage], tones: Tones | None = None
+) -> list[tuple[float, float, Key]]:
     """Find the sections in one key each: start and end in seconds, and the key."""
     if not any(passage.chord for passage in passages):
         return []
-    frames = np.stack(
-        [
-            each.seconds * _fits(each.chord) if each.chord else np.zeros(24, np.float32)
-            for each in passages
-        ]
-    )
+    frames = _evidence(passages, tones)
     table = np.full((24, 24), -CHANGE)
     np.fill_diagonal(table, 0.0)
     path = np.concatenate(list(best_path([frames], table, 1.0)))

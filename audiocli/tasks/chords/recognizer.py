@@ -17,7 +17,7 @@ from audiocli.nn import models, registry
 from audiocli.nn.chord_crnn import ChordCRNN
 from audiocli.nn.framewise import in_segments
 from audiocli.tasks.chords.decoding import Decoder, FrameSegment, Outputs, decode, outputs_of
-from audiocli.tasks.chords.key import Key, Passage, find_key, find_keys, roman
+from audiocli.tasks.chords.key import Key, Passage, find_key, find_keys, key_stability, roman
 from audiocli.tasks.chords.labels import USUAL, reduced
 
 __all__ = ["DEFAULT_MODEL", "SPELLINGS", "ChordRecognizer", "Chords", "labelled", "passages_of"]
@@ -68,11 +68,28 @@ class Chords:
     @property
     def key(self) -> Key | None:
         """The key that fits best over the whole; None where there is no chord."""
-        return find_key(self.passages)
+        return find_key(self.passages, self._tones())
+
+    def key_stability(self) -> float | None:
+        """How often the key is found again if chords are drawn anew, 0 to 1; None without a key."""
+        tones, key = self._tones(), self.key
+        return None if key is None else key_stability(self.passages, key, tones)
+
+    def _tones(self) -> NDArray[np.float64] | None:
+        """Give the mean probability of each pitch class in each passage, (passages, 12)."""
+        count = self.tones.shape[1]
+        if not self.passages or not self.tones.any():
+            return None
+        rows = []
+        for each in self.passages:
+            first = min(round(each.start * self.frame_rate), count - 1)
+            last = max(round(each.end * self.frame_rate), first + 1)
+            rows.append(self.tones[:, first:last].astype(np.float64).mean(axis=1))
+        return np.stack(rows)
 
     def keys(self) -> Segments:
         """Keys of its sections, labelled as in ``A minor``."""
-        found = find_keys(self.passages)
+        found = find_keys(self.passages, self._tones())
         return Segments(
             np.array([start for start, _, _ in found]),
             np.array([end for _, end, _ in found]),
@@ -119,7 +136,7 @@ class Chords:
         """
         if spelling not in SPELLINGS:
             raise UsageError(f"unknown spelling {spelling!r}; use {' or '.join(SPELLINGS)}")
-        sections = find_keys(self.passages)
+        sections = find_keys(self.passages, self._tones())
         labels = []
         for each in self.passages:
             middle = (each.start + each.end) / 2
