@@ -90,8 +90,7 @@ def f0_of_librosa() -> tuple[Array, Array]:
     """Librosa `pyin`, where both find a pitch, octaves apart.
 
     librosa's pitches lie on a grid of 10 cents; the largest difference is of one frame within a
-    glide, the median 2.5 cents. Both are taken
-    within an octave.
+    glide, the median 2.5 cents. Both are taken within an octave.
     """
     ours, theirs, both = heard_by_both(sounds()["voice"])
     cents = 1200 * np.log2(ours[both] / theirs[both])
