@@ -88,6 +88,7 @@ class Sampler:
         """Give the samples of an instrument (pitches, samples), rendered where they are new."""
         if (program, drums) not in self._rendered:
             kept = self._kept(program, drums)
+            bank: NDArray[np.float32]
             if kept is not None and kept.exists():
                 bank: NDArray[np.float32] = open_memmap(kept, mode="r")
             else:
