@@ -8,7 +8,7 @@ from audiocli.cli.options import Batch, RequestCommand, batch_options, device_op
 
 
 @click.command(cls=RequestCommand)
-@batch_options("A page, or a folder with a page for each input. [NAME.html]")
+@batch_options("A page, or a folder with a page for each input and an index of all. [NAME.html]")
 @click.option(
     "--sections",
     default="",
@@ -22,7 +22,8 @@ def report(batch: Batch, sections: tuple[str, ...], model: str, device: str) -> 
     """Make a web page of a recording: a player with all that the other commands find.
 
     INPUTS: files, folders (searched for audio), patterns in quotes, or - for standard input. A page
-    is one file, with the sound inside, and needs no network.
+    is one file, with the sound inside, and needs no network. An index, index.html in the folder of
+    --output, lists all pages in a table to sort and filter.
     """
     from audiocli.cli.running import run_command
     from audiocli.pipelines.report import ReportRequest, declare

@@ -12,9 +12,11 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
+from audiocli.batch.joint import Part
 from audiocli.cli import cli
 from audiocli.demo import compose
 from audiocli.errors import UsageError
+from audiocli.pipelines.report.index import Entry, LibraryIndex
 
 RATE = 44_100
 
@@ -65,6 +67,8 @@ def test_sections_are_chosen_and_pages_go_into_folders(song: Path, tmp_path: Pat
     data, text = data_of(path), path.read_text("utf-8")
     assert text.count("<audio ") == 1 and not data["beats"] and not data["chords"]
     assert len(data["tracks"]) == 1 and data["loudness"]["values"]
+    index = (tmp_path / "pages" / "index.html").read_text("utf-8")
+    assert '<a href="a%20%26%20b.html">' in index and "a &amp; b" in index
     with pytest.raises(UsageError, match="--overwrite"):
         run(song, "-o", tmp_path / "pages", "--sections", "sound,loudness")
     with pytest.raises(UsageError, match="--sections cords: .*chords"):
@@ -89,3 +93,37 @@ def test_what_cannot_be_read_is_named_and_leaves_no_page(tmp_path: Path) -> None
     (tmp_path / "a.wav").write_bytes(b"nothing")
     done = run(tmp_path / "a.wav", "-o", tmp_path / "a.html", "--sections", "loudness")
     assert done.exit_code == 1 and "a.wav" in done.output and not (tmp_path / "a.html").exists()
+
+
+def entry(name: str, **values: Any) -> Part:
+    entry = Entry(f"{name}.html", {"duration": 61.0, **values}, [3, 127, 0])
+    return LibraryIndex("x").part(entry, name)
+
+
+def test_an_index_is_read_back_and_escapes_what_it_lists(tmp_path: Path) -> None:
+    parts = [entry('<i>"a"\udcff', key="C major", tags="</script>"), entry("b", tempo=99.5)]
+    path = tmp_path / "index.html"
+    library = LibraryIndex("<b>mine</b>")
+    library.write(path, parts, {})
+    text = path.read_text("utf-8")
+    assert "<i>" not in text and "<b>" not in text and text.count("</script>") == 2
+    assert "2 recordings" in text and text.count("<svg") == 2 and "1:01.0" in text
+    assert list(library.read(path)) == parts
+    path.write_text("<html></html>", "utf-8")
+    with pytest.raises(UsageError, match="is no index"):
+        list(library.read(path))
+
+
+def test_pages_of_a_folder_are_kept_and_added_to_the_index(tmp_path: Path) -> None:
+    music = tmp_path / "music"
+    music.mkdir()
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.1, (1, RATE)).astype(np.float32)
+    write_wav(music / "index.wav", noise, RATE)
+    words = [music, "-o", tmp_path / "pages", "--sections", "loudness"]
+    assert run(*words).exit_code == 0
+    assert (tmp_path / "pages" / "index.page.html").is_file()
+    write_wav(music / "two.wav", noise / 2, RATE)
+    assert run(*words, "--resume").exit_code == 0
+    held = list(LibraryIndex("").read(tmp_path / "pages" / "index.html"))
+    assert [part.name for part in held] == ["index.wav", "two.wav"]

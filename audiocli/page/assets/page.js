@@ -93,6 +93,7 @@
     const share = ((middle - first) / Math.max(last - first, 1e-6)) || 0;
     zoom = Math.min(Math.max(to, 1), most);
     lanes.style.width = `${100 * zoom}%`;
+    lanes.style.setProperty("--view", `${scroller.clientWidth}px`);
     scroller.scrollLeft = (lanes.clientWidth * middle) / data.seconds - share * scroller.clientWidth;
     $("out").disabled = zoom <= 1;
     $("in").disabled = zoom >= most;
@@ -148,7 +149,12 @@
     player.apply();
     for (const show of audiocli.controls) show();
   };
-  function go(time) { player.go(time); tick(); }
+  function go(time) {
+    player.go(time);
+    const x = (lanes.clientWidth * player.position) / Math.max(data.seconds, 1e-6) - scroller.scrollLeft;
+    if (x < 0 || x > scroller.clientWidth) scroller.scrollLeft += x - 0.25 * scroller.clientWidth;
+    tick();
+  }
   function toggle() {
     player.toggle().catch((error) => {
       $("status").textContent = `The sound cannot be played here (${error.message}).`;

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from audiocli.batch import Callbacks, Summary
 from audiocli.batch.destination import Destination
-from audiocli.batch.placing import PAGES
+from audiocli.batch.inputs import Input
+from audiocli.batch.placing import PAGES, Namer
 from audiocli.errors import UsageError
 from audiocli.nn import models
 from audiocli.page import write
+from audiocli.pipelines.report.index import Entry, LibraryIndex, entry_of
 from audiocli.pipelines.report.reporter import Reporter, check_sections, models_used
 from audiocli.tasks.runner import BatchOptions, Declaration, Item, Work, filled, run_files
 from audiocli.tasks.separate.separator import DEFAULT_MODEL as STEMS
 
-__all__ = ["ReportRequest", "declare", "report_files"]
+__all__ = ["INDEX", "ReportRequest", "declare", "report_files"]
+
+#: The page of a library, in the folder of its pages.
+INDEX = "index.html"
 
 
 @dataclass(frozen=True)
@@ -47,53 +54,64 @@ class ReportRequest:
     def __post_init__(self) -> None:
         check_sections(self.sections)
 
-    def make_work(self) -> Work[PageMade]:
-        """Load the models, and make what makes the page of a file."""
-        reporter = Reporter(self.sections, model=self.model, device=self.device)
 
-        def work(item: Item) -> tuple[float, PageMade]:
-            page = reporter.page(item.path, name=item.input.name, progress=item.progress)
-            write(item.outputs["page"], page, overwrite=item.overwrite)
-            return page.seconds, PageMade(dict(page.facts))
+@dataclass(frozen=True)
+class _MakeWork:
+    """Makes what makes the page of a file; pickled to worker processes."""
+
+    request: ReportRequest
+    folder: Path  # of the index, to which links are relative
+
+    def __call__(self) -> Work[Entry]:
+        request = self.request
+        reporter = Reporter(request.sections, model=request.model, device=request.device)
+
+        def work(item: Item) -> tuple[float, Entry]:
+            page, values = reporter.report(item.path, name=item.input.name, progress=item.progress)
+            target = item.outputs["page"]
+            write(target, page, overwrite=item.overwrite)
+            link = Path(os.path.relpath(target, self.folder)).as_posix()
+            return page.seconds, entry_of(page, link, values)
 
         return work
 
 
-@dataclass(frozen=True)
-class PageMade:
-    """What is known of a recording whose page was written."""
-
-    facts: dict[str, Any] = field(default_factory=dict)
-
-
-def declare(request: ReportRequest, output: Path | None) -> Declaration[PageMade]:
+def declare(request: ReportRequest, output: Path | None) -> Declaration[Entry]:
     """Say what a request comes to: see :mod:`audiocli.tasks.runner`."""
     models.device(request.device)
-    place = _place(output)
+    single = output is not None and _is_page(output)
+    folder = Path() if output is None else output.parent if single else output
+    index = None if output is None or single else folder / INDEX
     sections = check_sections(request.sections)
     return Declaration(
         command="report",
         what="pages",
-        make_work=request.make_work,
+        make_work=_MakeWork(request, folder),
         settings={"sections": list(sections), "model": request.model},
-        destination=place,
-        outputs=lambda item, namer: {
-            "page": place.file or namer(place.folder or Path(), item, "html")
-        },
+        destination=Destination("html", file=output if single else index, folder=None
+                                if index or single else folder),
+        rows=None if index is None else LibraryIndex(folder.resolve().name or "Library"),
+        outputs=partial(_page, output if single else None, folder),
         models=models_used(sections, request.model),
-        template="{name}.{ext}",
-    )
+        in_order=index is not None,
+    )  # fmt: skip
 
 
-def _place(output: Path | None) -> Destination:
-    """Settle whether the output is a page or a folder of pages."""
-    if output is None:
-        return Destination("html", folder=Path())
+def _page(file: Path | None, folder: Path, item: Input, namer: Namer) -> dict[str, Path]:
+    """Name the page of an input; one of a recording called index steps aside for the index."""
+    page = file or namer(folder, item, "html")
+    if file is None and page == folder / INDEX:
+        page = page.with_name("index.page.html")
+    return {"page": page}
+
+
+def _is_page(output: Path) -> bool:
+    """Tell whether the output is a page, or a folder of pages."""
     if not output.is_dir() and output.suffix.lower() in PAGES:
-        return Destination("html", file=output)
+        return True
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output}: must end in .html, or be a folder")
-    return Destination("html", folder=output)
+    return False
 
 
 def report_files(
@@ -112,7 +130,8 @@ def report_files(
     inputs : sequence of str
         Files, folders, patterns, or ``-`` for standard input.
     output : str or Path, optional
-        A page, for one input, or a folder that mirrors the folders given.
+        A page, for one input, or a folder that mirrors the folders given, with an ``index.html``
+        of all.
     request : ReportRequest, optional
         What is asked for.
     options : BatchOptions, optional

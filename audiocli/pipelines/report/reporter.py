@@ -22,6 +22,7 @@ from audiocli.nn import registry
 from audiocli.page import Page
 from audiocli.page.sound import fits
 from audiocli.pipelines.analyze.analyzer import LibraryAnalyzer, models_of
+from audiocli.pipelines.analyze.fields import Value
 from audiocli.pipelines.analyze.streams import shared
 from audiocli.pipelines.report.collecting import Collector, separated
 from audiocli.pipelines.report.filling import Findings, fill
@@ -145,6 +146,16 @@ class Reporter:
         name: str | None = None,
         progress: Progress = lambda done, total: None,
     ) -> Page:
+        """Analyse a file and fill its page; see :meth:`report`."""
+        return self.report(source, name=name, progress=progress)[0]
+
+    def report(
+        self,
+        source: Path,
+        *,
+        name: str | None = None,
+        progress: Progress = lambda done, total: None,
+    ) -> tuple[Page, dict[str, Value]]:
         """Analyse a file and fill its page.
 
         Parameters
@@ -158,7 +169,9 @@ class Reporter:
 
         Returns
         -------
-        Page
+        page : Page
+        values : dict
+            The fields of the analysis of a library.
 
         Raises
         ------
@@ -176,9 +189,10 @@ class Reporter:
                 found, survey.frames, survey.info.sample_rate, survey.info.channels
             )
             classes = self.analyzer.classes(found)
-            return fill(Findings(
+            findings = Findings(
                 title, survey.info, survey.seconds, collector, row, classes, found, self.sections
-            ))  # fmt: skip
+            )
+            return fill(findings), row
 
     def _collector(self, survey: _Survey, folder: Path) -> Collector:
         """Settle which sounds are embedded, and say what is not."""
