@@ -14,7 +14,8 @@ from audiocli.cli.options import (
     plot_option,
 )
 
-FORMATS = ["lab", "csv", "json", "jsonl", "jams", "audacity", "sv", "midi", "chordpro"]
+FORMATS = ["lab", "csv", "json", "jsonl", "jams", "audacity", "sv", "midi", "chordpro",
+           "html"]  # fmt: skip
 
 
 @click.command(cls=RequestCommand)
@@ -43,7 +44,21 @@ FORMATS = ["lab", "csv", "json", "jsonl", "jams", "audacity", "sv", "midi", "cho
 @click.option("--roman", is_flag=True, help="Write chords as degrees of the key.")
 @click.option("--key", is_flag=True, help="Print the keys of the sections, not the chords.")
 @click.option(
-    "--beats", is_flag=True, help="Find beats and bars too, for json; chordpro and midi have them."
+    "--beats", is_flag=True, help="Find beats and bars too, for json; sheets and midi have them."
+)
+@click.option(
+    "--capo",
+    type=int,
+    default=0,
+    metavar="FRET",
+    help="In sheets (chordpro, html): name chords as they are held behind a capo.",
+)
+@click.option(
+    "--diagrams",
+    type=click.Choice(["guitar", "ukulele", "both", "none"]),
+    default="guitar",
+    show_default=True,
+    help="Fingerings in html.",
 )
 @plot_option("Draw chords, chroma and key. [NAME.chords.png]")
 @click.option("--click", metavar="FILE", help="Write the sound with the chords played.")
@@ -59,6 +74,8 @@ def chords(
     roman: bool,
     key: bool,
     beats: bool,
+    capo: int,
+    diagrams: str,
     plot: str | None,
     click: str | None,
     device: str,
@@ -80,6 +97,8 @@ def chords(
         roman=roman,
         key=key,
         beats=beats,
+        capo=capo,
+        diagrams=diagrams,
         form=form,
         model=model,
         plot=plot,

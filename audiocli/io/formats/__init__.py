@@ -20,6 +20,7 @@ there; :data:`FORMATS` holds the formats::
     sv        .svl    a layer for Sonic Visualiser
     midi      .mid    instants as clicks, segments as the chords they stand for, notes
     chordpro  .cho    a chord sheet, in bars where they are known; segments only
+    html      .html   the same as a page to print, with fingerings
 
 Times are seconds and keep microseconds, except in a layer (samples) and in MIDI (ticks of about
 half a millisecond). :func:`read_instants`, :func:`read_segments` and :func:`read_notes` read

@@ -262,12 +262,18 @@ class Options:
     bend : bool
         In midi, of notes: the cents too, by the pitch wheel with its usual range of two semitones.
     bars, beats : ndarray of float64, shape (n,), optional
-        In chordpro: when bars and beats begin, in seconds. Bars make a grid; beats divide it, into
-        four a bar where they are not given, and tell the tempo. In midi: the tempo of the file.
+        In chordpro and html: when bars and beats begin, in seconds. Bars make a grid; beats divide
+        it, into four a bar where they are not given, and tell the tempo. In midi: the tempo of the
+        file.
     title : str, optional
-        In chordpro: of the song. Default: the file's name without its extension.
+        In chordpro and html: of the song. Default: the file's name without its extension.
     key : str, optional
-        In chordpro and midi: such as 'A:min' or 'A minor'. Notes in midi have their own.
+        In chordpro, html and midi: such as 'A:min' or 'A minor'. Notes in midi have their own.
+    capo : int
+        In chordpro and html: the fret of a capo. Labels name the chords as they are held behind it.
+    diagrams : sequence of str
+        In html: instruments of :data:`audiocli.io.formats.fretboard.INSTRUMENTS` whose fingerings
+        are drawn.
     """
 
     columns: bool = False
@@ -280,6 +286,8 @@ class Options:
     beats: NDArray[np.float64] | None = None
     title: str | None = None
     key: str | None = None
+    capo: int = 0
+    diagrams: Sequence[str] = ()
 
 
 def _set(annotation: Annotation, **values: object) -> None:

@@ -14,6 +14,7 @@ from audiocli.io.audio.info import StrPath, printable
 from audiocli.io.formats import documents, plain
 from audiocli.io.formats.annotations import Annotation, Instants, Notes, Options, Segments
 from audiocli.io.formats.midi import write_midi
+from audiocli.io.formats.printed import write_printed
 from audiocli.io.formats.sheet import write_sheet
 
 __all__ = ["FORMATS", "Format", "find_format", "format_of", "render", "write"]
@@ -61,6 +62,7 @@ FORMATS: Mapping[str, Format] = {
     "sv": Format((".svl",), documents.WRITERS["sv"]),
     "midi": Format((".mid", ".midi"), write_midi),
     "chordpro": Format((".cho",), write_sheet, (Segments.kind,)),
+    "html": Format((".html", ".htm"), write_printed, (Segments.kind,)),
 }
 """The formats by name. Where two share an extension, the first that can write it is meant."""
 

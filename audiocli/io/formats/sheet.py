@@ -25,7 +25,7 @@ from audiocli.dsp.keys import FLATS, SHARPS
 from audiocli.io.formats.annotations import Annotation, Options, Segments
 from audiocli.io.formats.plain import one_line
 
-__all__ = ["NO_CHORD", "chord_name", "write_sheet"]
+__all__ = ["NO_CHORD", "bars_of", "changes_of", "chord_name", "write_sheet"]
 
 NO_CHORD = "N.C."
 BARS_A_LINE = 4
@@ -173,7 +173,7 @@ def write_sheet(annotation: Annotation, options: Options) -> str:
     """
     assert isinstance(annotation, Segments)  # narrows the type; the format is for these alone
     head = list(_directives(annotation, options))
-    changes, end = _changes(annotation)
+    changes, end = changes_of(annotation)
     if not changes:
         body = []
     elif options.bars is not None and len(options.bars):
@@ -195,6 +195,8 @@ def _directives(segments: Segments, options: Options) -> Iterator[str]:
         minor = found is not None and (found[2] or "") in ("m", "min", "minor")
         key = options.key if found is None else chord_name(found[1]) + minor * "m"
         yield f"{{key: {one_line(key.translate(_BRACES))}}}"
+    if options.capo:
+        yield f"{{capo: {options.capo}}}"
     beats = np.zeros(0) if options.beats is None else np.unique(options.beats)
     if (tempo := tempo_of(beats)) is not None:
         yield f"{{tempo: {tempo:.0f}}}"
@@ -221,7 +223,7 @@ def _lines(cells: list[str], count: int) -> Iterator[list[str]]:
         yield cells[first : first + count]
 
 
-def _changes(segments: Segments) -> tuple[Changes, float]:
+def changes_of(segments: Segments) -> tuple[Changes, float]:
     """List when which chord begins, no two alike in a row, and when the last one ends."""
     changes: Changes = []
     last = 0.0
@@ -240,8 +242,8 @@ def _changes(segments: Segments) -> tuple[Changes, float]:
     return named, last
 
 
-def _grid(changes: Changes, end: float, bars: Array, beats: Array) -> list[str]:
-    """Write lines of bars."""
+def bars_of(changes: Changes, end: float, bars: Array, beats: Array) -> list[list[list[str]]]:
+    """Give for each bar the chords in each of its beats; none where the one before goes on."""
     starts, firsts = _cells(_through(bars, changes, end), beats)
     lengths, middles = np.diff(starts), (starts[1:] + starts[:-1]) / 2
     begun: dict[int, list[str]] = {}
@@ -252,15 +254,14 @@ def _grid(changes: Changes, end: float, bars: Array, beats: Array) -> list[str]:
             shared = min(until, starts[cell + 1]) - max(start, starts[cell])
             if shared >= BLIP * lengths[cell]:
                 begun.setdefault(cell, []).append(name)
-    words, now = [], NO_CHORD
+    cells: list[list[str]] = []
+    now = NO_CHORD
     for cell in range(len(lengths)):
         names = begun.get(cell, [])
-        if cell in firsts or names not in ([], [now]):
-            words.append("~".join(map(_token, names or [now])))
-        else:
-            words.append(".")
+        cells.append((names or [now]) if cell in firsts or names not in ([], [now]) else [])
         now = names[-1] if names else now
-    return _written(words, sorted(firsts))
+    edges = sorted(firsts)
+    return [cells[a:b] for a, b in zip(edges, [*edges[1:], None], strict=True)]
 
 
 def _through(bars: Array, changes: Changes, end: float) -> Array:
@@ -296,8 +297,12 @@ def _cells(bars: Array, beats: Array) -> tuple[Array, set[int]]:
     return np.array([*starts, float(bars[-1])]), firsts
 
 
-def _written(words: list[str], firsts: list[int]) -> list[str]:
-    bars = [words[first:last] for first, last in zip(firsts, [*firsts[1:], None], strict=True)]
+def _grid(changes: Changes, end: float, bars_at: Array, beats: Array) -> list[str]:
+    """Write lines of bars."""
+    bars = [
+        ["~".join(map(_token, names)) if names else "." for names in bar]
+        for bar in bars_of(changes, end, bars_at, beats)
+    ]
     usual = Counter(map(len, bars)).most_common(1)[0][0]
     lines, most = [], 0
     for line in _lines([" ".join(bar) for bar in bars], BARS_A_LINE):

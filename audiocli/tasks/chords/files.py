@@ -12,7 +12,7 @@ import numpy as np
 from audiocli.batch import Callbacks, Progress, Summary
 from audiocli.batch.destination import settle
 from audiocli.batch.placing import SOUNDS, Export
-from audiocli.errors import FieldError
+from audiocli.errors import FieldError, suggest
 from audiocli.io import formats
 from audiocli.io.audio import AudioReader
 from audiocli.io.formats import Segments
@@ -37,7 +37,13 @@ from audiocli.tasks.runner import (
 __all__ = ["ChordRequest", "as_segments", "declare", "recognize_file", "recognize_files"]
 
 #: What formats hold chords by name only, in one notation.
-NAMED = {"midi": "plays chords", "chordpro": "is a sheet of chords", "jams": "knows Harte's syntax"}
+NAMED = {"midi": "plays chords", "chordpro": "is a sheet of chords", "html": "is a sheet of chords",
+         "jams": "knows Harte's syntax"}  # fmt: skip
+#: Formats that are chord sheets.
+SHEETS = ("chordpro", "html")
+#: What is drawn in a sheet, by the name that is given.
+DIAGRAMS = {"guitar": ("guitar",), "ukulele": ("ukulele",), "both": ("guitar", "ukulele"),
+            "none": ()}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,10 @@ class ChordRequest:
         Give the keys of the sections in the place of the chords.
     beats : bool
         Find beats and bars as well.
+    capo : int
+        In chord sheets: the fret of a capo; chords are named as they are held behind it.
+    diagrams : {"guitar", "ukulele", "both", "none"}
+        In html: whose fingerings are drawn.
     form : str, optional
         One of :data:`audiocli.io.formats.FORMATS`; by default what the output's name says, or lab.
     plot : str, optional
@@ -83,6 +93,8 @@ class ChordRequest:
     roman: bool = False
     key: bool = False
     beats: bool = False
+    capo: int = 0
+    diagrams: str = "guitar"
     form: str | None = None
     model: str = DEFAULT_MODEL
     plot: str | None = None
@@ -90,6 +102,11 @@ class ChordRequest:
     device: str = "auto"
 
     def __post_init__(self) -> None:
+        if not 0 <= self.capo <= 11:
+            raise FieldError(f"{{capo}} {self.capo}: must be a fret from 0 to 11", "capo")
+        if self.diagrams not in DIAGRAMS:
+            raise FieldError(f"{{diagrams}} {self.diagrams}: {suggest(self.diagrams, DIAGRAMS)}",
+                             "diagrams")  # fmt: skip
         if self.key and self.roman:
             raise FieldError("{key} gives keys and {roman} chords; leave one of them out",
                              "key", "roman")  # fmt: skip
@@ -102,8 +119,8 @@ class ChordRequest:
 
     def of(self, chords: Chords) -> Chords:
         """Transpose and simplify chords as requested."""
-        if self.transpose:
-            chords = chords.transposed(self.transpose)
+        if self.transpose != self.capo:
+            chords = chords.transposed(self.transpose - self.capo)
         return chords.simplified() if self.simplify else chords
 
     @property
@@ -145,6 +162,9 @@ class ChordRequest:
 class ChordResults(AnnotationResults):
     """Chords or keys as text: with what sheets and MIDI need of them, and lab for several files."""
 
+    capo: int = 0
+    diagrams: tuple[str, ...] = ()
+
     @property
     def prints_several(self) -> bool:
         """Whether the text of several recordings can stand in one stream."""
@@ -160,6 +180,8 @@ class ChordResults(AnnotationResults):
             bars=np.array(known["bars"]) if "bars" in known else None,
             beats=np.array(known["beats"]) if "beats" in known else None,
             key=known.get("key"),
+            capo=self.capo,
+            diagrams=self.diagrams,
             namespace="key_mode" if value.name == "key" else None,
         )
         text = formats.render(value, self.form, options)
@@ -174,16 +196,22 @@ def declare(request: ChordRequest, output: Path | None) -> Declaration[Segments]
     models.device(request.device)
     place = settle(output, request.form, Segments.kind, "lab")
     # The lines of a sheet are of bars, and MIDI has the tempo of the music.
-    beats = request.beats or place.form in ("chordpro", "midi")
+    beats = request.beats or place.form in (*SHEETS, "midi")
+    if request.capo and place.form not in SHEETS:
+        raise FieldError(
+            "{capo} is for chord sheets, chordpro and html; use {transpose} for others",
+            "capo", "transpose",
+        )  # fmt: skip
     request = replace(request, form=place.form, beats=beats)
-    fields = ("vocabulary", "change", "simplify", "transpose", "roman", "key", "beats", "form")
+    fields = ("vocabulary", "change", "simplify", "transpose", "roman", "key", "beats", "form",
+              "capo", "diagrams")  # fmt: skip
     return Declaration(
         command="chords",
         what="chords",
         make_work=request.make_work,
         settings={name: getattr(request, name) for name in fields},
         destination=place,
-        results=ChordResults(place.form),
+        results=ChordResults(place.form, capo=request.capo, diagrams=DIAGRAMS[request.diagrams]),
         exports=request.exports,
         models=[
             registry.find("chords", request.model),
