@@ -39,8 +39,8 @@ svg .muted { stroke-width: .9; } svg text { font: 8px sans-serif; fill: #111; }
 .bars { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); margin: 0; padding: 0;
   list-style: none; }
 .bars li { border-left: 1.5px solid #111; border-bottom: 1px solid #bbb; min-height: 2.5rem;
-  padding: .35rem .2rem .25rem .45rem; display: flex; gap: .25rem; overflow: hidden; align-items: center;
-  break-inside: avoid; }
+  padding: .35rem .2rem .25rem .45rem; display: flex; gap: .25rem; overflow: hidden;
+  align-items: center; break-inside: avoid; }
 .bars li:nth-child(4n), .bars li:last-child { border-right: 1.5px solid #111; }
 .bars li > span { flex: 1 0 auto; font-weight: 700; white-space: nowrap; }
 .bars .goes { color: #777; font-weight: 400; }
