@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test checks lint types docs wheel unit coverage faults help-pages clean
+.PHONY: demo test checks lint types docs wheel unit coverage faults help-pages man clean
 
 demo: $(VENV)/.installed
 	$(BIN)/audiocli demo demo
@@ -53,8 +53,12 @@ help-pages: $(VENV)/.installed-dev
 	$(BIN)/python docs/update_features.py
 	$(BIN)/python docs/update_models.py
 
+# A man page of every command, from its help: man -l man/audiocli-separate.1
+man: $(VENV)/.installed-dev
+	$(BIN)/python docs/make_man.py man
+
 clean:
-	rm -rf .coverage coverage.xml $(VENV) demo dist separated .mypy_cache .pytest_cache .ruff_cache
+	rm -rf man .coverage coverage.xml $(VENV) demo dist separated .mypy_cache .pytest_cache .ruff_cache
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -137,8 +137,8 @@ def _candidates(wanted: frozenset[int], instrument: Instrument, base: int) -> It
     """List what can be held from a fret on; strings are left out on the left and the right."""
     choices: list[list[int | None]] = []
     for open_pitch in instrument.strings:
-        frets = [0, *range(base, base + SPAN)]
-        choices.append([fret for fret in frets if (open_pitch + fret) % 12 in wanted])
+        reached = [0, *range(base, base + SPAN)]
+        choices.append([fret for fret in reached if (open_pitch + fret) % 12 in wanted])
     count = len(choices)
     for left in range(instrument.mutes + 1):
         for right in range(min(2, instrument.mutes - left + 1)):
