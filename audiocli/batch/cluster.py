@@ -84,11 +84,12 @@ class Cluster:
     def _client(self) -> Iterator[Any]:
         try:
             import dask
-            from distributed import Client, LocalCluster
+            import distributed
         except ImportError as error:
             raise UsageError(
                 f"a cluster needs dask.distributed ({error}); pip install 'audiocli[dask]'"
             ) from error
+        library: Any = distributed  # typed in part
         with ExitStack() as stack:
             place: Any = self.scheduler
             stack.enter_context(
@@ -98,11 +99,13 @@ class Cluster:
             )
             if place is None:
                 place = stack.enter_context(
-                    LocalCluster(n_workers=self.local, threads_per_worker=1, processes=True,
+                    library.LocalCluster(n_workers=self.local, threads_per_worker=1, processes=True,
                                  dashboard_address=None, silence_logs=50)
                 )  # fmt: skip
             try:
-                client = stack.enter_context(Client(place, timeout=20, set_as_default=False))
+                client = stack.enter_context(
+                    library.Client(place, timeout=20, set_as_default=False)
+                )
                 client.wait_for_workers(1, timeout=60)
             except (OSError, ValueError, TimeoutError) as error:
                 raise FieldError(
