@@ -41,6 +41,7 @@ from audiocli.nn import models, registry
 from audiocli.nn.bases import NMF, Dictionary
 from audiocli.nn.clipwise import ClipNetwork, Head
 from audiocli.nn.framewise import FramewiseNetwork
+from audiocli.nn.live import LiveDRNN
 from audiocli.nn.masking import MaskingNetwork, soft_mask
 from audiocli.nn.stereo import StereoDRNN
 
@@ -135,11 +136,13 @@ def export_onnx(entry: registry.ModelEntry, path: Path, *, overwrite: bool = Fal
 
 def _core(entry: registry.ModelEntry, network: nn.Module) -> _Core:
     """Choose what of a network is exported, by its family."""
-    if isinstance(network, StereoDRNN) and type(network) is StereoDRNN:
+    if isinstance(network, LiveDRNN):
+        raise _impossible(entry, "its level and its memory go along from frame to frame")
+    if isinstance(network, StereoDRNN):
         stereo = network
         shape = (1, 4, stereo.stft.config.bins, "frames")
         return _Core(stereo.masks_of_magnitude, "magnitude", shape, "masks", "frames")
-    if isinstance(network, MaskingNetwork) and not isinstance(network, StereoDRNN):
+    if isinstance(network, MaskingNetwork):
         masking = network
         single = ("batch", masking.stft.config.bins, "frames")
         return _Core(
