@@ -71,7 +71,8 @@ class BarPointer:
     usual_tempo, tempo_spread : float
         Centre of a log-normal prior of the tempo, in beats a minute, and its width in octaves.
     tempo_weight : float
-        How much that prior counts at each beat, beside the activations.
+        How much that prior counts at each beat, beside the activations; not at all where
+        `tempo_range` is less than an octave.
 
     Raises
     ------
@@ -221,7 +222,9 @@ class _Search:
         self.block, self.memory = shortest, longest
         self.offsets, self.costs = self._tempo_changes(steadiness)
         octaves = np.log2(60 * frame_rate / self.intervals / model.usual_tempo)
-        prior = -0.5 * model.tempo_weight * (octaves / model.tempo_spread) ** 2
+        # In a range of less than an octave there is no half or double to choose.
+        weight = model.tempo_weight if high >= 2 * low else 0.0
+        prior = -0.5 * weight * (octaves / model.tempo_spread) ** 2
         # What a range of unusual tempi has in common tells nothing.
         self.prior = (prior - prior.max()).astype(np.float32)
         self.breaks = self._breaks()

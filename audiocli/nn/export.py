@@ -51,8 +51,9 @@ __all__ = ["TOLERANCE", "Exported", "export_onnx"]
 TOLERANCE = 1e-4
 #: Of the ONNX operators, so old that every runtime of the last years has it.
 OPSET = 17
-#: Frames of the example that is traced, and of another that the file must be right for, too.
-FRAMES = (96, 160)
+#: Frames of the example that is traced, and of another that the file must be right for, too; as
+#: many more as make them a multiple of what a network needs.
+FRAMES = (96, 200)
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def _impossible(entry: registry.ModelEntry, reason: str) -> ModelError:
 
 def _example(core: _Core, frames: int, batch: int = 1) -> Tensor:
     """Draw an input; those of filterbanks and magnitudes are positive, like the real ones."""
-    free = {"batch": batch, "frames": frames * core.multiple}
+    free = {"batch": batch, "frames": -(-frames // core.multiple) * core.multiple}
     shape = [free[size] if isinstance(size, str) else size for size in core.shape]
     generator = torch.Generator().manual_seed(0)
     return torch.rand(shape, generator=generator)

@@ -28,7 +28,8 @@ def quantize(
     """
     if not len(starts):
         return starts, ends
-    grid = _extended(beats, float(starts.min()), float(ends.max()))
+    # Notes that share a place move on: at the most by as many places as there are notes.
+    grid = _extended(beats, float(starts.min()), float(ends.max()), len(starts))
     index = np.arange(len(grid), dtype=np.float64)
     onsets = np.interp(starts, grid, index)
     parts = choose_subdivision(onsets) if subdivision is None else subdivision
@@ -55,11 +56,11 @@ def choose_subdivision(onsets: Array) -> int:
     return TRIED[int(np.argmax(scores))]
 
 
-def _extended(beats: Array, first: float, last: float) -> Array:
-    """Let beats go on at their median interval until they enclose two times, and a beat more."""
+def _extended(beats: Array, first: float, last: float, more: int) -> Array:
+    """Let beats go on at their median interval until they enclose two times, and `more` after."""
     interval = float(np.median(np.diff(beats)))
     before = max(int(np.ceil((beats[0] - first) / interval)), 0) + 1
-    after = max(int(np.ceil((last - beats[-1]) / interval)), 0) + 1
+    after = max(int(np.ceil((last - beats[-1]) / interval)), 0) + more + 1
     early = beats[0] - interval * np.arange(before, 0, -1)
     return np.concatenate([early, beats, beats[-1] + interval * np.arange(1, after + 1)])
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from commands import Run
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -215,6 +215,7 @@ def test_the_grid_goes_on_before_and_after_the_beats_and_bends_with_them() -> No
     assert ends == pytest.approx([0.5, 3.0, 6.5])
 
 
+@example(gaps=[0.5] * 4 + [0.625] + [0.25] * 3 + [0.125], share=1.0, parts=1)
 @given(
     gaps=st.lists(st.floats(0.01, 0.7), min_size=1, max_size=30),
     share=st.floats(0.05, 1.0),

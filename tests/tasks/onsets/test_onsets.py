@@ -435,7 +435,8 @@ def test_wav_from_a_pipe(pipe: type[io.BytesIO], form: str, subtype: str, encodi
     soundfile.write(file, SIGNAL, 22_050, format=form, subtype=subtype)
     # What is stated of the pipe does not matter where there is a header.
     said, audio = read_stream(pipe(file.getvalue()), RawAudio(8000, 1, "s16le"))
-    assert said == RawAudio(22_050, 2, encoding)
+    layout = ("FL", "FR") if form == "WAVEX" else ()  # whose header names the speakers
+    assert said == RawAudio(22_050, 2, encoding, layout)
     np.testing.assert_allclose(audio, SIGNAL.mean(axis=1), atol=4e-5)
 
 
