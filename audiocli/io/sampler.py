@@ -90,7 +90,7 @@ class Sampler:
             kept = self._kept(program, drums)
             bank: NDArray[np.float32]
             if kept is not None and kept.exists():
-                bank: NDArray[np.float32] = open_memmap(kept, mode="r")
+                bank = open_memmap(kept, mode="r")
             else:
                 bank = self._render_bank(program, drums)
                 if kept is not None:
