@@ -338,7 +338,7 @@ def test_the_page_plays_in_a_browser_without_a_complaint(tab: Tab, tmp_path: Pat
     tab.key(" ")
     tab.wait(f"{CLOCK} > 0.2")
     assert tab.run(cursor) > 0
-    assert tab.run("document.querySelector('.play').ariaLabel") == "Pause"
+    tab.wait("document.querySelector('.play').ariaLabel === 'Pause'")
     tab.key("ArrowRight")
     assert 5 < tab.run(CLOCK) < 20
     tab.key("1")  # the first stem alone
@@ -364,7 +364,7 @@ def test_the_page_plays_in_a_browser_without_a_complaint(tab: Tab, tmp_path: Pat
     tab.run("audiocli.player.go(5.9)")
     tab.wait(f"{CLOCK} >= 4 && {CLOCK} < 5.8")
     tab.key(" ")
-    assert tab.run("document.querySelector('.play').ariaLabel") == "Play"
+    tab.wait("document.querySelector('.play').ariaLabel === 'Play'")  # once the browser says so
 
     width = "document.getElementById('lanes').clientWidth"
     before = tab.run(width)
