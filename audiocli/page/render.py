@@ -15,7 +15,7 @@ from audiocli.io.atomic import write_whole
 from audiocli.page.content import Answer, Page, Track, data_of
 from audiocli.page.picture import LOUD, gradient
 
-__all__ = ["clock", "fill", "number", "render", "text", "write"]
+__all__ = ["clock", "embedded", "fill", "number", "opening", "render", "text", "write"]
 
 #: Programs of the page, in the order in which they run.
 SCRIPTS = ("wavesurfer.min.js", "regions.min.js", "timeline.min.js",
@@ -26,6 +26,7 @@ COLOURS = 5  # of signals, in the style sheet: --s0 and so on
 def render(page: Page) -> str:
     """Make the page."""
     return fill("page.html", {
+        "opening": opening(page.title, "img-src data: blob:; media-src data: blob:"),
         "version": __version__,
         "title": text(page.title),
         "lead": f'<p class="lead">{text(page.lead)}</p>' if page.lead else "",
@@ -38,10 +39,7 @@ def render(page: Page) -> str:
         "overview": _overview(page),
         "answers": _answers(page.answers),
         "levels": _levels(page),
-        "data": json.dumps(data_of(page), allow_nan=False, separators=(",", ":")).replace(
-            "<", "\\u003c"
-        ),
-        "style": asset("page.css"),
+        "data": embedded(json.dumps(data_of(page), allow_nan=False, separators=(",", ":"))),
         "scripts": "".join(_scripts()),
     })  # fmt: skip
 
@@ -70,6 +68,19 @@ def asset(name: str) -> str:
 def fill(template: str, parts: Mapping[str, str]) -> str:
     """Fill a template; what is put in is not looked through for more to put in."""
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], asset(template))
+
+
+def opening(title: str, sources: str) -> str:
+    """Make a page's text up to its body; it takes sounds and pictures from `sources` alone."""
+    return fill("opening.html", {
+        "title": text(title), "sources": sources, "version": __version__,
+        "style": asset("page.css"),
+    })  # fmt: skip
+
+
+def embedded(data: str) -> str:
+    """Write JSON so that nothing in it ends the element that it stands in."""
+    return data.replace("<", "\\u003c")
 
 
 def text(content: str) -> str:

@@ -14,7 +14,7 @@ from audiocli import __version__
 from audiocli.batch import joint
 from audiocli.errors import UsageError
 from audiocli.page.content import Page
-from audiocli.page.render import asset, clock, fill, number, text
+from audiocli.page.render import asset, clock, embedded, fill, number, opening, text
 
 __all__ = ["Entry", "LibraryIndex", "entry_of"]
 
@@ -105,14 +105,14 @@ class LibraryIndex:
         shown = [each for each in SHOWN if any(each[1] in row["values"] for row in rows)]
         data = json.dumps({"schema": SCHEMA, "rows": rows}, separators=(",", ":"))
         content = fill("index.html", {
+            "opening": opening(self.title, "img-src data:"),
             "version": __version__,
             "title": text(self.title),
             "lead": f"{len(rows)} recordings" if len(rows) != 1 else "1 recording",
             "filters": "".join(_filters(rows, shown)),
             "head": "".join(_heads(shown)),
             "rows": "\n".join(_row(row, shown) for row in rows),
-            "data": data.replace("<", "\\u003c"),
-            "style": asset("page.css"),
+            "data": embedded(data),
             "script": asset("index.js"),
         })  # fmt: skip
         path.write_text(content, "utf-8")
