@@ -94,7 +94,10 @@ class Classifier:
         self._encoders: dict[Path, SharedEncoder] = {}
         for place, entry in enumerate(self.entries):
             self._add(place, entry, where)
+        self._domains = {str(entry.config.get("domain")) for entry in self.entries} & set(DOMAINS)
         self._content = self._add_content_model(where)
+        if self._content is None:  # then nothing decides where it would
+            self._domains = {name for name in self._domains if DOMAINS[name].enough is None}
         self._events: Classifier | None = None  # loaded when it is first needed
 
     def _add(
@@ -118,8 +121,8 @@ class Classifier:
 
     def _add_content_model(self, where: torch.device) -> registry.ModelEntry | None:
         """Add the model that tells speech from music, on the whole stream or on excerpts of it."""
-        if not any(entry.config.get("domain") in DOMAINS for entry in self.entries):
-            return None
+        if not any(DOMAINS[name].enough is not None for name in self._domains):
+            return None  # nothing that it decides
         try:
             entry = registry.find("classify", CONTENT_MODEL)
         except UsageError:  # none is installed
@@ -131,8 +134,7 @@ class Classifier:
         self, content: Mapping[str, float], excerpts: Excerpts, sample_rate: int
     ) -> dict[str, str]:
         """Say of which of the models' domains a recording is not, and what it sounds like."""
-        wanted = {str(entry.config.get("domain")) for entry in self.entries} & set(DOMAINS)
-        doubtful = {name for name in wanted if not DOMAINS[name].found_by(content)}
+        doubtful = {name for name in self._domains if not DOMAINS[name].found_by(content)}
         if not doubtful:
             return {}
         if self._events is None:
@@ -173,8 +175,9 @@ class Classifier:
             pooler(each, *((None, None) if each.sparse else (self.segment, self.hop)))
             for each in encoders
         ]
-        excerpts = Excerpts(counted, sample_rate)
-        streams = _steps(encoders, excerpts, sample_rate, spread=self.segment is None)
+        excerpts = Excerpts(counted, sample_rate) if self._domains else None
+        signal = counted if excerpts is None else excerpts
+        streams = _steps(encoders, signal, sample_rate, spread=self.segment is None)
         with torch.inference_mode():
             for parts in zip_longest(*streams):
                 for gatherer, part in zip(gathered, parts, strict=True):
@@ -189,10 +192,12 @@ class Classifier:
                 logits[place] = before + rows, spans
         silent = counted.peak < SILENT
         outside: dict[str, str] = {}
-        if self._content is not None:
-            kind = _track(self._content, *logits.pop(-1), seconds)
-            sure = dict(zip(kind.labels, kind.probabilities.mean(axis=0).tolist(), strict=True))
-            outside = {} if silent else self._out_of_domain(sure, excerpts, sample_rate)
+        if excerpts is not None and not silent:
+            sure: dict[str, float] = {}
+            if self._content is not None:
+                kind = _track(self._content, *logits[-1], seconds)
+                sure = dict(zip(kind.labels, kind.probabilities.mean(axis=0).tolist(), strict=True))
+            outside = self._out_of_domain(sure, excerpts, sample_rate)
         tracks = [
             _track(
                 entry,
