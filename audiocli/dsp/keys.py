@@ -16,7 +16,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from audiocli.errors import UsageError
 
-__all__ = ["FLATS", "MODES", "PROFILES", "SHARPS", "Key", "find_key", "key_fits", "note_name"]
+__all__ = [
+    "FLATS",
+    "KEY_PROFILES",
+    "MODES",
+    "PROFILES",
+    "SHARPS",
+    "Key",
+    "find_key",
+    "key_fits",
+    "note_name",
+]
 
 MODES = ("major", "minor")
 #: Names of the pitch classes from C upwards.
@@ -29,6 +39,9 @@ PROFILES = np.array(
         [0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330],
     ]
 )
+#: The same for each key, the major ones from C upwards and then the minor ones, less their means.
+KEY_PROFILES = np.stack([np.roll(row, tonic) for row in PROFILES for tonic in range(12)])
+KEY_PROFILES -= KEY_PROFILES.mean(axis=1, keepdims=True)
 
 #: On the line of fifths, where C is 0 and G is 1: from the flat second to the raised fourth of a
 #: key lie twelve notes, each of another pitch class.
@@ -165,13 +178,11 @@ def key_fits(weights: ArrayLike) -> NDArray[np.float64]:
     >>> int(key_fits(scale).argmax())
     0
     """
-    rolled = np.stack([np.roll(profile, step) for profile in PROFILES for step in range(12)])
     sounding = np.asarray(weights, np.float64)
     centred = sounding - sounding.mean()
-    rolled -= rolled.mean(axis=1, keepdims=True)
-    scale = np.linalg.norm(rolled, axis=1) * np.linalg.norm(centred)
+    scale = np.linalg.norm(KEY_PROFILES, axis=1) * np.linalg.norm(centred)
     fits: NDArray[np.float64] = np.divide(
-        rolled @ centred, scale, out=np.zeros(24), where=scale > 0
+        KEY_PROFILES @ centred, scale, out=np.zeros(24), where=scale > 0
     )
     return fits
 

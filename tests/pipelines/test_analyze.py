@@ -21,7 +21,7 @@ from audiocli.dsp.loudness import LoudnessMeter, TruePeakMeter
 from audiocli.errors import AudioCliWarning, UsageError
 from audiocli.io.metadata import Tags, read_values, write_tags
 from audiocli.pipelines.analyze import FIELDS, LibraryAnalyzer, select
-from audiocli.pipelines.analyze.analyzer import _best, _trimmed
+from audiocli.pipelines.analyze.analyzer import _trimmed, best
 from audiocli.pipelines.analyze.harmony import camelot, tag_name
 from audiocli.pipelines.analyze.streams import shared
 from audiocli.pipelines.analyze.tagging import tags_of
@@ -382,5 +382,5 @@ def test_standard_output_and_a_broken_file(run: Run, library: Path) -> None:
 def test_what_is_out_of_domain_has_no_label() -> None:
     row = np.array([[0.8, 0.2]], np.float32)
     track = Track("x", "classify", ("a", "b"), row, np.zeros(1), np.ones(1), 1.0, 0.3)
-    assert _best(track)[0] == "a"
-    assert _best(replace(track, out_of_domain=True)) == (None, None)
+    assert best(track)[0] == "a"
+    assert best(replace(track, out_of_domain=True)) == (None, None)

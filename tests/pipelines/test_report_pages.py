@@ -16,7 +16,11 @@ from audiocli.batch.joint import Part
 from audiocli.cli import cli
 from audiocli.demo import compose
 from audiocli.errors import UsageError
+from audiocli.pipelines.report.filling import ACCIDENTALS, chords_of
 from audiocli.pipelines.report.index import Entry, LibraryIndex
+from audiocli.tasks.chords.key import Passage
+from audiocli.tasks.chords.labels import Chord
+from audiocli.tasks.chords.recognizer import Chords
 
 RATE = 44_100
 
@@ -68,6 +72,7 @@ def test_sections_are_chosen_and_pages_go_into_folders(song: Path, tmp_path: Pat
     assert text.count("<audio ") == 1 and not data["beats"] and not data["chords"]
     assert len(data["tracks"]) == 1 and data["loudness"]["values"]
     index = (tmp_path / "pages" / "index.html").read_text("utf-8")
+    assert index.startswith("<!DOCTYPE html>") and index.index("<style>") < index.index("<body>")
     assert '<a href="a%20%26%20b.html">' in index and "a &amp; b" in index
     with pytest.raises(UsageError, match="--overwrite"):
         run(song, "-o", tmp_path / "pages", "--sections", "sound,loudness")
@@ -127,3 +132,18 @@ def test_pages_of_a_folder_are_kept_and_added_to_the_index(tmp_path: Path) -> No
     assert run(*words, "--resume").exit_code == 0
     held = list(LibraryIndex("").read(tmp_path / "pages" / "index.html"))
     assert [part.name for part in held] == ["index.wav", "two.wav"]
+
+
+def test_degrees_are_those_of_the_command_for_chords() -> None:
+    """One chord alone may be the first of C or the fifth of F; the pitch classes decide."""
+    passages = (Passage(0.0, 20.0, Chord(0)),)
+    numerals = set()
+    for tonic in (0, 5):
+        tones = np.zeros((12, 20), np.float16)
+        tones[[(tonic + step) % 12 for step in (0, 2, 4, 5, 7, 9, 11)]] = 1.0
+        chords = Chords(passages, tones, 1.0, 20.0)
+        [played] = chords_of(chords)
+        [degree] = chords.segments("roman").labels
+        assert played.degree == degree.translate(ACCIDENTALS)
+        numerals.add(played.degree)
+    assert len(numerals) == 2

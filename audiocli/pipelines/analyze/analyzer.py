@@ -12,20 +12,19 @@ from numpy.typing import NDArray
 
 from audiocli.dsp.loudness import LoudnessMeter, TruePeakMeter
 from audiocli.dsp.signals import as_rate
-from audiocli.io.audio.downmix import full_range_channels, without_effects
-from audiocli.io.audio.layouts import Layout
+from audiocli.io.audio.downmix import full_range_channels
 from audiocli.nn import registry
 from audiocli.pipelines.analyze.fields import Field, Value, select
 from audiocli.pipelines.analyze.harmony import camelot
 from audiocli.pipelines.analyze.rhythm import Rhythm, RhythmFinder
-from audiocli.pipelines.analyze.streams import shared
+from audiocli.pipelines.analyze.streams import of_full_range, shared
 from audiocli.tasks.beat_tracker import DEFAULT_MODEL as BEATS
 from audiocli.tasks.chords.recognizer import DEFAULT_MODEL as CHORDS
 from audiocli.tasks.chords.recognizer import ChordRecognizer, Chords
 from audiocli.tasks.classify.classifier import Classifier
 from audiocli.tasks.classify.decisions import Track
 
-__all__ = ["CLASSES", "SEGMENT", "LibraryAnalyzer", "models_of", "of_music", "sounding"]
+__all__ = ["CLASSES", "SEGMENT", "LibraryAnalyzer", "best", "models_of", "of_music", "sounding"]
 
 Block = NDArray[np.float32]
 #: The models that answer, by the field: of each the label, and its probability.
@@ -170,7 +169,8 @@ class LibraryAnalyzer:
             ("tags", self._tags),
         ):
             if analysis is not None:
-                made[name] = _on(analysis, rate, speakers, trimmed=name == "classes")
+                stream = _of_sound(analysis) if name == "classes" else analysis.stream
+                made[name] = of_full_range(stream, rate, speakers)
         return made
 
     def classes(self, found: Mapping[str, Any]) -> dict[str, Track]:
@@ -181,7 +181,7 @@ class LibraryAnalyzer:
         """Say what sounds, leaving out what does not apply."""
         row: dict[str, Value] = {}
         classes = self.classes(found)
-        content = _best(classes["content"]) if "content" in classes else ("music", 1.0)
+        content = best(classes["content"]) if "content" in classes else ("music", 1.0)
         one_shot = seconds < ONE_SHOT
         is_music = of_music(*content, seconds)
         if seconds < CONTENT:
@@ -194,7 +194,7 @@ class LibraryAnalyzer:
                 or one_shot and (content[0] != "speech" or seconds < CONTENT)
             )  # fmt: skip
             if applies:
-                row[name], row[f"{name}_probability"] = _best(track)
+                row[name], row[f"{name}_probability"] = best(track)
         if not is_music:
             return _of_one_instrument(row)
         if "mood" in classes:
@@ -240,16 +240,9 @@ def sounding(track: Track) -> NDArray[np.float32]:
     return kept
 
 
-def _on(
-    analysis: Any, rate: int, layout: Layout, *, trimmed: bool
-) -> Callable[[Iterator[Block]], Any]:
-    """Analyse as the commands of the tasks do: without the channel for effects."""
-
-    def analyse(blocks: Iterator[Block]) -> Any:
-        full = without_effects(blocks, layout)
-        return analysis.stream(_trimmed(full) if trimmed else full, rate)
-
-    return analyse
+def _of_sound(analysis: Any) -> Callable[[Iterator[Block], int], Any]:
+    """Analyse what lies between the silences at both ends."""
+    return lambda blocks, rate: analysis.stream(_trimmed(blocks), rate)
 
 
 def _trimmed(blocks: Iterable[Block]) -> Iterator[Block]:
@@ -283,7 +276,7 @@ def _measured(blocks: Iterator[Block], rate: int, layout: Sequence[str] | None) 
                   highest > SILENT_PEAK)  # fmt: skip
 
 
-def _best(track: Track) -> tuple[str | None, float | None]:
+def best(track: Track) -> tuple[str | None, float | None]:
     """Give the likeliest label; none where the model does not believe it."""
     row = track.probabilities[0]
     place = int(row.argmax())

@@ -11,7 +11,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["shared"]
+from audiocli.io.audio.downmix import without_effects
+from audiocli.io.audio.layouts import Layout
+
+__all__ = ["of_full_range", "shared"]
 
 Block = NDArray[np.float32]
 T = TypeVar("T")
@@ -53,6 +56,13 @@ class _Reader(threading.Thread):
             with suppress(queue.Full):
                 self.blocks.put(block, timeout=0.1)
                 return
+
+
+def of_full_range(
+    stream: Callable[[Iterator[Block], int], T], rate: int, layout: Layout
+) -> Callable[[Iterator[Block]], T]:
+    """Analyse as the commands of the tasks do: without the channel for effects."""
+    return lambda blocks: stream(without_effects(blocks, layout), rate)
 
 
 def shared(

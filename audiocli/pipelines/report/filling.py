@@ -14,11 +14,11 @@ from audiocli.nn import registry
 from audiocli.page import Answer, Key, Page, PlayedChord, Span
 from audiocli.page.picture import ticks
 from audiocli.page.render import clock, number
-from audiocli.pipelines.analyze.analyzer import CLASSES, of_music, sounding
+from audiocli.pipelines.analyze.analyzer import CLASSES, best, of_music, sounding
 from audiocli.pipelines.analyze.fields import Value
 from audiocli.pipelines.report.collecting import Collector
 from audiocli.tasks.beat_tracker import Beats
-from audiocli.tasks.chords.key import find_keys, roman
+from audiocli.tasks.chords.key import roman
 from audiocli.tasks.chords.recognizer import Chords
 from audiocli.tasks.classify.decisions import Track, merged
 from audiocli.tasks.notes.transcriber import SINGLE_VOICE, Melody
@@ -71,9 +71,7 @@ class Findings:
     def is_music(self) -> bool:
         """Whether beats, chords and melody apply; so they do where nobody asked what it is."""
         content = self.classes.get("content")
-        if content is None:
-            return of_music(None, None, self.seconds)
-        return of_music(_best(content), float(content.probabilities[0].max()), self.seconds)
+        return of_music(*((None, None) if content is None else best(content)), self.seconds)
 
     @property
     def is_silent(self) -> bool:
@@ -99,7 +97,9 @@ def fill(findings: Findings) -> Page:
         onsets=[] if onsets is None or findings.is_silent else onsets.times.tolist(),
         beats=[] if rhythm is None else _beats(rhythm.beats),
         chords=[] if chords is None else chords_of(chords),
-        keys=[] if chords is None else keys_of(chords),
+        keys=[]
+        if chords is None
+        else [Key(start, end, key.tonic, key.mode) for start, end, key in chords.sections()],
         notes=_notes(findings) if music else [],
         events=_events(findings) if "events" in sections else [],
         answers=[] if findings.is_silent else list(_answers(findings)),
@@ -135,7 +135,7 @@ def _notices(findings: Findings, music: bool) -> Iterator[str]:
         yield "Nothing sounds in this recording: it is silent."
     elif not music and findings.sections & {"beats", "chords", "melody"}:
         content = findings.classes.get("content")
-        kind = None if content is None else _best(content)
+        kind = None if content is None else best(content)[0]
         what = "short" if findings.seconds < 3 else f"no music ({kind})"
         yield f"This is {what}: beats, chords, key and melody are left out."
 
@@ -146,11 +146,9 @@ def _beats(beats: Beats) -> list[tuple[float, int]]:
 
 def chords_of(chords: Chords) -> list[PlayedChord]:
     """Give the chords of a recording as a page writes them."""
-    sections = find_keys(chords.passages)
     made = []
-    for each in chords.passages:
-        chord, middle = each.chord, (each.start + each.end) / 2
-        key = next((key for start, end, key in sections if start <= middle < end), None)
+    for each, key in chords.keyed():
+        chord = each.chord
         made.append(PlayedChord(
             each.start, each.end, chord.root, (chord.root + chord.bass) % 12 if chord else -1,
             chord_name(f"C:{chord.quality}").removeprefix("C") if chord else "",
@@ -160,11 +158,6 @@ def chords_of(chords: Chords) -> list[PlayedChord]:
 
 
 ACCIDENTALS = str.maketrans({"b": "♭", "#": "♯", "o": "°"})
-
-
-def keys_of(chords: Chords) -> list[Key]:
-    """Give the keys of the sections."""
-    return [Key(start, end, key.tonic, key.mode) for start, end, key in find_keys(chords.passages)]
 
 
 def _notes(findings: Findings) -> list[tuple[float, float, float]]:
@@ -224,10 +217,3 @@ def _answer(
         if rank == 0 or probabilities[place] >= least
     ]
     return Answer(title, shown)
-
-
-def _best(track: Track) -> str | None:
-    """Give the likeliest label; None where the model does not believe it."""
-    row = track.probabilities[0]
-    place = int(row.argmax())
-    return track.labels[place] if row[place] >= track.threshold else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -16,14 +16,13 @@ from audiocli.batch import Progress
 from audiocli.errors import FieldError, suggest, warn
 from audiocli.io.atomic import scratch_folder
 from audiocli.io.audio import AudioInfo, AudioReader
-from audiocli.io.audio.downmix import without_effects
 from audiocli.io.audio.streaming import decoding
 from audiocli.nn import registry
 from audiocli.page import Page
 from audiocli.page.sound import fits
 from audiocli.pipelines.analyze.analyzer import LibraryAnalyzer, models_of
 from audiocli.pipelines.analyze.fields import Value
-from audiocli.pipelines.analyze.streams import shared
+from audiocli.pipelines.analyze.streams import of_full_range, shared
 from audiocli.pipelines.report.collecting import Collector, separated
 from audiocli.pipelines.report.filling import Findings, fill
 from audiocli.tasks.classify.classifier import Classifier
@@ -219,14 +218,16 @@ class Reporter:
     def _found(
         self, reader: AudioReader, survey: _Survey, collector: Collector, progress: Progress
     ) -> dict[str, Any]:
-        rate = survey.info.sample_rate
-        analyses = self.analyzer.analyses(rate, survey.info.layout)
+        rate, layout = survey.info.sample_rate, tuple(survey.info.layout or ())
+        analyses = self.analyzer.analyses(rate, layout)
         if self._onsets is not None:
-            analyses["onsets"] = _on(self._onsets.stream, survey.info)
+            analyses["onsets"] = of_full_range(self._onsets.stream, rate, layout)
         if self._events is not None:
-            analyses["events"] = _on(self._events.stream, survey.info)
+            analyses["events"] = of_full_range(self._events.stream, rate, layout)
         if self._solo is not None:
-            analyses["solo"] = _on(partial(self._solo.stream, warning=False), survey.info)
+            analyses["solo"] = of_full_range(
+                partial(self._solo.stream, warning=False), rate, layout
+            )
         if self._separator is not None:
             separate = self._separator
             voice = self._voice
@@ -244,12 +245,6 @@ class Reporter:
             analyses["tracks"] = collector.mixture
         with decoding(reader.blocks(BLOCK), rate, survey.seconds, progress) as blocks:
             return shared(blocks, analyses)
-
-
-def _on(stream: Callable[..., Any], info: AudioInfo) -> Callable[[Iterator[Audio]], Any]:
-    """Analyse as the commands of the tasks do: without the channel for effects."""
-    layout = tuple(info.layout or ())
-    return lambda blocks: stream(without_effects(blocks, layout), info.sample_rate)
 
 
 def _surveyed(source: Path, name: str | None) -> _Survey:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.dsp.keys import MODES, PROFILES, Key
+from audiocli.dsp.keys import KEY_PROFILES, MODES, PROFILES, Key
 from audiocli.tasks.chords.decoding import best_path
 from audiocli.tasks.chords.labels import QUALITIES, Chord
 
@@ -93,9 +93,7 @@ def _fits_of(tones: Tones, chord: Chord) -> NDArray[np.float32]:
     Profiles are centred and of length 1: so the sum over a recording has its maximum where the
     correlation with its mean has it.
     """
-    profiles = np.stack([np.roll(row, tonic) for row in PROFILES for tonic in range(12)])
-    profiles -= profiles.mean(axis=1, keepdims=True)
-    fits = profiles @ tones / np.linalg.norm(profiles, axis=1)
+    fits = KEY_PROFILES @ tones / np.linalg.norm(KEY_PROFILES, axis=1)
     major = 4 in QUALITIES[chord.quality]
     fits[chord.root + (0 if major else 12)] += TRIAD
     if major:

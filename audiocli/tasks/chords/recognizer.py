@@ -87,9 +87,20 @@ class Chords:
             rows.append(self.tones[:, first:last].astype(np.float64).mean(axis=1))
         return np.stack(rows)
 
+    def sections(self) -> list[tuple[float, float, Key]]:
+        """Sections in one key each: start and end in seconds, and the key."""
+        return find_keys(self.passages, self._tones())
+
+    def keyed(self) -> Iterator[tuple[Passage, Key | None]]:
+        """Give each passage with the key of the section that its middle lies in."""
+        sections = self.sections()
+        for each in self.passages:
+            middle = (each.start + each.end) / 2
+            yield each, next((key for start, end, key in sections if start <= middle < end), None)
+
     def keys(self) -> Segments:
         """Keys of its sections, labelled as in ``A minor``."""
-        found = find_keys(self.passages, self._tones())
+        found = self.sections()
         return Segments(
             np.array([start for start, _, _ in found]),
             np.array([end for _, end, _ in found]),
@@ -136,11 +147,8 @@ class Chords:
         """
         if spelling not in SPELLINGS:
             raise UsageError(f"unknown spelling {spelling!r}; use {' or '.join(SPELLINGS)}")
-        sections = find_keys(self.passages, self._tones())
         labels = []
-        for each in self.passages:
-            middle = (each.start + each.end) / 2
-            key = next((key for start, end, key in sections if start <= middle < end), None)
+        for each, key in self.keyed():
             if spelling == "roman" and key is not None:
                 labels.append(roman(each.chord, key))
             else:
