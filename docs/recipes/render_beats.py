@@ -25,9 +25,9 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
+from sampler import Sampler
 
 from audiocli.io.atomic import write_whole
-from audiocli.io.sampler import Sampler
 from audiocli.io.soundfont import Note, Part, read_midi, render
 from audiocli.nn.augment import background, compressed, filtered
 from audiocli.tasks.chords.band import (

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from places import ROOT
 
-from audiocli.io import sampler
-from audiocli.io.sampler import LOWEST, Sampler
 from audiocli.io.soundfont import Note, Part
+
+sys.path.insert(0, str(ROOT / "docs" / "recipes"))
+import sampler
+from sampler import LOWEST, Sampler
+
+sys.path.pop(0)
 
 RATE = 8000
 
