@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+from quick_tool import quick_tool
 
 # Before torch is imported anywhere, also in the processes that tests start: results are then the
 # same on every machine, and parallel test processes do not fight for the cores.
@@ -25,3 +30,14 @@ from audiocli.dsp.compiled import import_librosa  # noqa: E402
 # Tests import librosa as they please: it must be compiled before they run beside each other.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     import_librosa()
+
+
+@pytest.fixture(scope="session")
+def path_of_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give a PATH on which ``audiocli`` and ``python`` start at once, see quick_tool.py."""
+    path = os.environ["PATH"]
+    if os.name != "posix":  # nothing to fork with
+        yield os.pathsep.join([str(Path(sys.executable).parent), path])
+        return
+    with quick_tool(tmp_path_factory.mktemp("served")) as programs:
+        yield os.pathsep.join([str(programs), path])

@@ -232,7 +232,9 @@ def _difference(
         import onnxruntime
     except ImportError:
         return None
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # more wait actively, beside other programs for seconds
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     largest = 0.0
     for frames, batch in zip(FRAMES, (1, 2), strict=True):
         x = _example(core, frames, batch)

@@ -5,8 +5,10 @@
 TABLE has a line a pool: `role` (voice, backing or song), `pool` (its name), `share` (how often it
 is drawn), `ceiling` (Hz; up to where its recordings hold sound), `produced` (yes: voices that are
 not dry), `licence`, and `paths`: files or patterns, separated by `;`. Of a song, `paths` is one
-file a source, the voice first, and each song is a line of its own. OUTPUT gets one .npy of 16-bit
-samples at 44.1 kHz for each recording, of long ones the middle, and `plan.json`.
+file a source, the voice first, and each song is a line of its own. For four stems there are the
+roles drums, bass and other, and stems, whose `paths` are folders with any of vocals, drums, bass
+and other. OUTPUT gets one .npy of 16-bit samples at 44.1 kHz for each recording, of long ones the
+middle, and `plan.json`.
 """
 
 from __future__ import annotations
@@ -26,6 +28,12 @@ from productions import RATE
 from audiocli.io import audio
 
 SHORTEST = 0.5  # seconds
+STEMS = ("vocals", "drums", "bass", "other")
+#: Where the plan keeps what has a role.
+PLACES = {
+    **{"voice": "voices", "backing": "backings", "song": "songs", "stems": "stems"},
+    **{"drums": "drums", "bass": "bass", "other": "other"},
+}
 
 
 def pack(path: Path, output: Path, minutes: float | None) -> str | None:
@@ -58,6 +66,20 @@ def level(file: str) -> float:
     return float(np.sqrt(power[power >= 0.01 * power.max()].mean())) + 1e-9
 
 
+def pack_stems(folder: Path, output: Path) -> dict[str, dict[str, Any]]:
+    """Pack the stems in a folder, and give their files and levels by stem."""
+    found = {path.stem: path for path in sorted(folder.iterdir()) if path.stem in STEMS}
+    packed = {stem: pack(path, output, None) for stem, path in found.items()}
+    files = {stem: file for stem, file in packed.items() if file is not None}
+    levels = {stem: level(file) for stem, file in files.items()}
+    return {"files": files, "levels": levels, "minutes": minutes_of(list(files.values()))}
+
+
+def minutes_of(files: list[str]) -> float:
+    """Add up the lengths of packed recordings."""
+    return sum(np.load(file, mmap_mode="r").shape[1] for file in files) / RATE / 60
+
+
 def main() -> None:
     """Read the table, pack what it lists, write the plan."""
     parser = argparse.ArgumentParser(
@@ -68,12 +90,19 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=2.5, help="of a voice or a backing")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
-    plan: dict[str, list[dict[str, Any]]] = {"voices": [], "backings": [], "songs": []}
+    plan: dict[str, list[dict[str, Any]]] = {name: [] for name in PLACES.values()}
     with options.table.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     for row in rows:
         song = row["role"] == "song"
+        place = plan[PLACES[row["role"]]]
         paths = [Path(name) for part in row["paths"].split(";") for name in sorted(glob.glob(part))]
+        if row["role"] == "stems":
+            share = float(row["share"]) / max(len(paths), 1)
+            facts = {"name": row["pool"], "share": share, "licence": row["licence"]}
+            place += [{**facts, **pack_stems(path, options.output)} for path in paths]
+            print("stems", row["pool"], len(paths), flush=True)
+            continue
         packed = [pack(path, options.output, None if song else options.minutes) for path in paths]
         files = [file for file in packed if file is not None]
         if not files:
@@ -81,16 +110,16 @@ def main() -> None:
         facts = {
             **{"name": row["pool"], "share": float(row["share"])},
             **{"ceiling": float(row["ceiling"] or RATE / 2), "licence": row["licence"]},
-            "minutes": sum(np.load(file, mmap_mode="r").shape[1] for file in files) / RATE / 60,
+            "minutes": minutes_of(files),
             "files": files,
         }
         if song:
             dry = row["produced"] != "yes"
-            plan["songs"].append({**facts, "level": level(files[0]), "dry": dry})
+            place.append({**facts, "level": level(files[0]), "dry": dry})
         else:
             measured = {"levels": [level(file) for file in files]}
             produced = {"produced": row["produced"] == "yes"}
-            plan[f"{row['role']}s"].append({**facts, **measured, **produced})
+            place.append({**facts, **measured, **produced})
         print(row["role"], row["pool"], len(files), f"{facts['minutes']:.1f} min", flush=True)
     (options.output / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
 

@@ -1,28 +1,30 @@
 """Train a separation network on examples that sound like produced songs, on a CPU or a GPU.
 
     python docs/recipes/train_productions.py PLAN.json OUTPUT --validation FOLDER
-        [--from stereo-drnn] [--live] [--epochs 17]
+        [--from stereo-drnn] [--live | --four] [--epochs 17]
         [--device cuda --batch-size 64 --workers 14 --half]
 
 PLAN is what `pack_productions.py` wrote; the examples are those of `productions.py`. FOLDER holds
-clips with both sources, see `audiocli evaluate separate`. OUTPUT becomes the model folder of the
-best epoch, and OUTPUT-1, OUTPUT-2, ... those of each epoch, for `average_weights.py`. Run again
-with the same arguments it goes on from its checkpoint. On a GPU, larger batches and fewer epochs
-make a whole training of ten minutes.
+clips with both sources, see `audiocli evaluate separate`. `--four` trains a network of four stems
+on the examples of `four_stems.py`; FOLDER holds folders with all four then. OUTPUT becomes the
+model folder of the best epoch, and OUTPUT-1, OUTPUT-2, ... those of each epoch, for
+`average_weights.py`. Run again with the same arguments it goes on from its checkpoint. On a GPU,
+larger batches and fewer epochs make a whole training of ten minutes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import four_stems
 import numpy as np
 import torch
-from productions import Productions
+from productions import Productions, Signal
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
@@ -38,21 +40,24 @@ from audiocli.tasks.separate.losses import lifted_snr_loss, snr_loss
 from audiocli.tasks.separate.training import LIFTED
 from audiocli.tasks.trainer import Card, Run, Validation
 
+ROLES = ("voices", "backings", "songs")  # what is used of the plan
 FORMANTS, WARPED = 0.25, 0.6  # octaves either way, and the share of examples
 
 
 class Examples(IterableDataset[Tensor]):
     """Examples without end; each worker process draws its own."""
 
-    def __init__(self, plan: dict[str, Any], seconds: float, seed: int) -> None:
-        self.plan, self.seconds, self.seed = plan, seconds, seed
+    def __init__(
+        self, kind: type[Productions], plan: dict[str, Any], seconds: float, seed: int
+    ) -> None:
+        self.kind, self.plan, self.seconds, self.seed = kind, plan, seconds, seed
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Draw examples (2, 2, samples)."""
+        """Draw examples (sources, 2, samples)."""
         torch.set_num_threads(1)
         worker = get_worker_info()
         rng = np.random.default_rng([self.seed, worker.id if worker else 0])
-        productions = Productions(self.plan, self.seconds, rng)
+        productions = self.kind(self.plan, self.seconds, rng)
         while True:
             yield torch.from_numpy(productions.example())
 
@@ -63,14 +68,20 @@ class Objective:
     def __init__(self, options: argparse.Namespace, plan: dict[str, Any], rate: int) -> None:
         self.options, self.plan = options, plan
         self.where = models.device(options.device)
-        self.clips = [songs.validation_clip(clip, rate) for clip in find_clips(options.validation)]
+        self.kind = four_stems.Mixes if options.four else Productions
+        read = four_stems.validation_clip if options.four else songs.validation_clip
+        self.score: Callable[[StereoDRNN, list[Signal]], float]
+        self.score = four_stems.score if options.four else songs.score
+        self.clips = [read(clip, rate) for clip in find_clips(options.validation)]
         self.batches: Iterator[Tensor] | None = None
         self.facts: dict[str, Any] = {}
 
     def batch(self, rng: np.random.Generator) -> Tensor:
         """Take the next batch; a run that goes on draws others than those before."""
         if self.batches is None:
-            examples = Examples(self.plan, self.options.seconds, int(rng.integers(1 << 30)))
+            examples = Examples(
+                self.kind, self.plan, self.options.seconds, int(rng.integers(1 << 30))
+            )
             self.batches = iter(
                 DataLoader(
                     examples, self.options.batch_size, num_workers=self.options.workers,
@@ -104,7 +115,20 @@ class Objective:
         output = self.options.output
         number = 1 + len(list(output.parent.glob(f"{output.name}-*")))
         models.save(network, output.with_name(f"{output.name}-{number}"), self.facts)
-        return Validation(songs.score(network, self.clips))
+        return Validation(self.score(network, self.clips))
+
+
+def data_sets(plan: dict[str, Any], roles: Sequence[str]) -> list[DataSet]:
+    """Say for the card what a network learns from; pools of one name are one set."""
+    sets: dict[tuple[str, str], tuple[int, float]] = {}
+    for pool in (pool for role in roles for pool in plan[role]):
+        name = pool["name"], pool["licence"]
+        files, minutes = sets.get(name, (0, 0.0))
+        sets[name] = files + len(pool["files"]), minutes + pool["minutes"]
+    return [
+        DataSet(name, files, round(minutes, 1), licence)
+        for (name, licence), (files, minutes) in sets.items()
+    ]
 
 
 def main() -> None:
@@ -116,7 +140,9 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--validation", type=Path, required=True)
     parser.add_argument("--from", dest="start", default="stereo-drnn")
-    parser.add_argument("--live", action="store_true", help="make a live-drnn from it")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--live", action="store_true", help="make a live-drnn from it")
+    kind.add_argument("--four", action="store_true", help="make a network of four stems from it")
     parser.add_argument("--epochs", type=int, default=17)
     parser.add_argument("--steps", type=int, default=60, help="of an epoch")
     parser.add_argument("--seconds", type=float, default=4.0, help="of an example")
@@ -135,29 +161,31 @@ def main() -> None:
         parser.error(f"{options.start}: is not of the architecture stereo-drnn")
     config = origin.config
     architecture, arguments = config["architecture"], config["arguments"]
+    labels, decoder = config["labels"], config["decoder"]
     if options.live:
         live = LiveDRNN(network.stft.config)
         live.load_stereo(network)
         network, architecture, arguments = live, "live-drnn", {}
+    if options.four:
+        network, arguments = four_stems.begun(network), {"num_sources": 4}
+        decoder, labels = {**decoder}, list(four_stems.STEMS)
+        decoder.pop("gate", None)
     network.odds = 1.0  # whatever they were, training is to find them
     recipe = FitConfig(
         options.epochs, options.steps, options.batch_size, learning_rate=options.learning_rate,
         average=options.average, precision="bfloat16" if options.half else "float32",
         keep_statistics=not options.live, seed=options.seed,
     )  # fmt: skip
-    data = [
-        DataSet(pool["name"], len(pool["files"]), round(pool["minutes"], 1), pool["licence"])
-        for role in ("voices", "backings", "songs")
-        for pool in plan[role]
-    ]
+    data = data_sets(plan, four_stems.ROLES if options.four else ROLES)
+    measured = "mean" if options.four else "vocals"
     card = Card(
-        "separate", architecture, {**arguments, "odds": 1.0}, config["labels"],
+        "separate", architecture, {**arguments, "odds": 1.0}, labels,
         data, [each.licence for each in data], f"the epoch was chosen on {options.validation.name}",
         {"seconds": options.seconds, "fit": asdict(recipe)},
-        {"metric": "vocals SNR improvement", "unit": "dB",
+        {"metric": f"{measured} SNR improvement", "unit": "dB",
          "measure": "ratio of energies in stereo, no gain or filter allowed",
          "data": f"the clips that chose the epoch: {options.validation.name}"},
-        decoder=config["decoder"],
+        decoder=decoder,
     )  # fmt: skip
     identity = {"plan": str(options.plan.resolve()), "start": config["weights_sha256"]}
     objective = Objective(options, plan, network.sample_rate)

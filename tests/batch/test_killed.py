@@ -18,6 +18,8 @@ import pytest
 import soundfile
 from copying import Batch, posix
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
 RATE = 8000
 FEATURES = ["features", "in", "-o", "t.csv", "--set", "rms,f0", "--rate", str(RATE)]
 
@@ -49,9 +51,22 @@ def kill_when(folder: Path, arguments: list[str], ready: Callable[[], bool]) -> 
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def finish(folder: Path, arguments: list[str]) -> str:
-    command = [sys.executable, "-m", "audiocli", *arguments, "--resume"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+@pytest.fixture
+def run(path_of_programs: str, folder: Path) -> Run:
+    """Run the command to its end."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PATH": path_of_programs}
+        command = ["audiocli", *arguments]
+        return subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+def finish(run: Run, arguments: list[str]) -> str:
+    done = run(*arguments, "--resume")
     assert done.returncode == 0, done.stderr
     return done.stderr
 
@@ -62,7 +77,7 @@ def hidden(folder: Path) -> list[str]:
 
 @posix
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_features_keep_the_rows_of_a_run_that_was_killed(folder: Path, jobs: int) -> None:
+def test_features_keep_the_rows_of_a_run_that_was_killed(run: Run, folder: Path, jobs: int) -> None:
     manifest = folder / "t.csv.manifest.jsonl"
 
     def two_rows() -> bool:
@@ -71,11 +86,9 @@ def test_features_keep_the_rows_of_a_run_that_was_killed(folder: Path, jobs: int
     arguments = [*FEATURES, "-j", str(jobs)]
     kill_when(folder, arguments, two_rows)
     assert not (folder / "t.csv").exists() and (folder / "t.csv.partial").exists()
-    again = subprocess.run(
-        [sys.executable, "-m", "audiocli", *FEATURES], cwd=folder, capture_output=True, text=True
-    )
+    again = run(*FEATURES)
     assert again.returncode == 2 and "use --resume" in again.stderr
-    said = finish(folder, arguments)
+    said = finish(run, arguments)
     assert int(said.split(" skipped")[0].rsplit(" ", 1)[1]) >= 2
     rows = list(csv.DictReader((folder / "t.csv").read_text().splitlines()))
     assert [row["file"] for row in rows] == [f"{index}.wav" for index in range(6)]
@@ -84,22 +97,24 @@ def test_features_keep_the_rows_of_a_run_that_was_killed(folder: Path, jobs: int
 
 @posix
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_run_that_was_killed_between_two_outputs_is_finished(folder: Path, jobs: int) -> None:
+def test_a_run_that_was_killed_between_two_outputs_is_finished(
+    run: Run, folder: Path, jobs: int
+) -> None:
     arguments = ["onsets", "in", "-o", "out", "--activations", "out/", "-j", str(jobs)]
 
     def first_output() -> bool:
         return any((folder / "out").glob("*.activations.csv"))
 
     kill_when(folder, arguments, first_output)
-    finish(folder, arguments)
+    finish(run, arguments)
     assert len(list((folder / "out").glob("*.txt"))) == 6
     assert len(list((folder / "out").glob("*.activations.csv"))) == 6
     assert not hidden(folder / "out")
-    assert "all 6 inputs were done before" in finish(folder, arguments)
+    assert "all 6 inputs were done before" in finish(run, arguments)
 
 
 @posix
-def test_a_partial_file_that_was_cut_off_loses_the_last_rows_only(folder: Path) -> None:
+def test_a_partial_file_that_was_cut_off_loses_the_last_rows_only(run: Run, folder: Path) -> None:
     def three_rows() -> bool:
         partial = folder / "t.csv.partial"
         return partial.exists() and partial.read_bytes().count(b'"rows"') >= 3
@@ -107,12 +122,8 @@ def test_a_partial_file_that_was_cut_off_loses_the_last_rows_only(folder: Path) 
     kill_when(folder, FEATURES, three_rows)
     partial = folder / "t.csv.partial"
     partial.write_bytes(partial.read_bytes()[:-5])
-    finish(folder, FEATURES)
-    fresh = subprocess.run(
-        [sys.executable, "-m", "audiocli", *FEATURES, "-o", "fresh.csv"], cwd=folder, check=True,
-        capture_output=True,
-    )  # fmt: skip
-    assert fresh.returncode == 0
+    finish(run, FEATURES)
+    assert run(*FEATURES, "-o", "fresh.csv").returncode == 0
     assert (folder / "t.csv").read_text() == (folder / "fresh.csv").read_text()
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -28,6 +28,9 @@ from audiocli.nn.fit import OPTIMIZERS
 from audiocli.nn.frontend import StftConfig
 from audiocli.nn.recurrent import CELLS, NONLINEARITIES
 from audiocli.tasks.separate.training import ARCHITECTURES, AUGMENTATIONS, LOSSES
+
+Done = subprocess.CompletedProcess[bytes]
+Run = Callable[..., Done]
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +57,22 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(
-    *arguments: object, cwd: Path, stdin: bytes = b"", env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "audiocli", *map(str, arguments)]
-    # One thread each: the tests themselves run side by side.
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    environment = {**os.environ, **threads, **(env or {})}
-    return subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, env=environment)
+@pytest.fixture
+def run(path_of_programs: str) -> Run:
+    """Run the command in a process of its own."""
+
+    def run(
+        *arguments: object, cwd: Path, stdin: bytes = b"", env: dict[str, str] | None = None
+    ) -> Done:
+        command = ["audiocli", *map(str, arguments)]
+        # One thread each: the tests themselves run side by side.
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        environment = {**os.environ, **threads, "PATH": path_of_programs, **(env or {})}
+        return subprocess.run(
+            command, cwd=cwd, input=stdin, capture_output=True, env=environment, check=False
+        )
+
+    return run
 
 
 def commands(group: click.Group, *path: str) -> Iterator[list[str]]:
@@ -95,11 +106,13 @@ def test_choices_are_those_of_the_package() -> None:
 
 
 def test_version(tmp_path: Path) -> None:
-    assert __version__.encode() in run("--version", cwd=tmp_path).stdout
+    command = [sys.executable, "-m", "audiocli", "--version"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    assert __version__.encode() in done.stdout
 
 
 def test_demo_song_is_separated_into_stems_that_add_up(
-    demo: Path, model: Path, tmp_path: Path
+    run: Run, demo: Path, model: Path, tmp_path: Path
 ) -> None:
     done = run("separate", demo / "song.wav", "-o", "out", "--model", model, cwd=tmp_path)
     assert done.returncode == 0
@@ -111,7 +124,9 @@ def test_demo_song_is_separated_into_stems_that_add_up(
     assert np.abs(stems[0][0] + stems[1][0] - song).max() < 1e-4
 
 
-def test_nothing_is_overwritten_unless_asked(demo: Path, model: Path, tmp_path: Path) -> None:
+def test_nothing_is_overwritten_unless_asked(
+    run: Run, demo: Path, model: Path, tmp_path: Path
+) -> None:
     command = ("separate", demo / "song.wav", "--karaoke", "-o", "out", "--model", model)
     assert run(*command, cwd=tmp_path).returncode == 0
     (made,) = (tmp_path / "out").glob("*.wav")
@@ -126,7 +141,9 @@ def test_nothing_is_overwritten_unless_asked(demo: Path, model: Path, tmp_path: 
     assert made.stat().st_mtime_ns > before
 
 
-def test_bad_files_are_named_and_the_rest_is_done(demo: Path, model: Path, tmp_path: Path) -> None:
+def test_bad_files_are_named_and_the_rest_is_done(
+    run: Run, demo: Path, model: Path, tmp_path: Path
+) -> None:
     (tmp_path / "notes.wav").write_text("not audio at all")
     (tmp_path / "empty.wav").write_bytes(b"")
     (tmp_path / "no music").mkdir()
@@ -141,7 +158,7 @@ def test_bad_files_are_named_and_the_rest_is_done(demo: Path, model: Path, tmp_p
     assert "Traceback" not in message
 
 
-def test_standard_input_and_lists(demo: Path, model: Path, tmp_path: Path) -> None:
+def test_standard_input_and_lists(run: Run, demo: Path, model: Path, tmp_path: Path) -> None:
     song = (demo / "song.wav").read_bytes()
     done = run("separate", "-", "--stems", "vocals", "--model", model, cwd=tmp_path, stdin=song)
     assert done.stdout == b"separated/stdin.vocals.wav\n"
@@ -170,7 +187,7 @@ def test_standard_input_and_lists(demo: Path, model: Path, tmp_path: Path) -> No
     ],
 )
 def test_wrong_usage_says_what_is_right(
-    arguments: list[str], word: str, model: Path, tmp_path: Path
+    run: Run, arguments: list[str], word: str, model: Path, tmp_path: Path
 ) -> None:
     with AudioWriter(tmp_path / "a.wav", 16000, 1, AudioFormat("wav", "PCM_16")) as writer:
         writer.write(np.zeros((1, 16000), np.float32))
@@ -183,7 +200,7 @@ def test_wrong_usage_says_what_is_right(
     assert not (tmp_path / "separated").exists()
 
 
-def test_models_are_listed_described_and_verified(model: Path, tmp_path: Path) -> None:
+def test_models_are_listed_described_and_verified(run: Run, model: Path, tmp_path: Path) -> None:
     env = {"AUDIOCLI_MODELS": str(model.parent.parent)}
     listed = json.loads(run("models", "list", "--json", cwd=tmp_path, env=env).stdout)
     (entry,) = [row for row in listed if row["name"] == "random"]
@@ -195,7 +212,7 @@ def test_models_are_listed_described_and_verified(model: Path, tmp_path: Path) -
     assert run("models", "verify", "random", cwd=tmp_path, env=env).returncode == 0
 
 
-def test_tampered_weights_are_refused(model: Path, demo: Path, tmp_path: Path) -> None:
+def test_tampered_weights_are_refused(run: Run, model: Path, demo: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copy.mkdir()
     for file in model.iterdir():
@@ -208,7 +225,7 @@ def test_tampered_weights_are_refused(model: Path, demo: Path, tmp_path: Path) -
     assert done.returncode == 1 and b"SHA-256" in done.stderr
 
 
-def test_train_then_separate_with_the_result(demo: Path, tmp_path: Path) -> None:
+def test_train_then_separate_with_the_result(run: Run, demo: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for name in ("vocals", "accompaniment"):
         sound, rate = read(demo / "stems" / f"{name}.wav")
@@ -228,7 +245,7 @@ def test_train_then_separate_with_the_result(demo: Path, tmp_path: Path) -> None
     assert len(lines) == 1 + 20 + 20 + 20
 
 
-def test_demo_spares_other_files(tmp_path: Path) -> None:
+def test_demo_spares_other_files(run: Run, tmp_path: Path) -> None:
     first = run("demo", "d", cwd=tmp_path)
     assert "d/song.wav" in first.stdout.decode().splitlines()
     (tmp_path / "d" / "song.lab").write_text("my own")
@@ -271,15 +288,18 @@ def test_interrupt_keeps_finished_files_and_leaves_no_halves(
 def test_names_that_are_no_text_go_out_as_they_are(demo: Path, model: Path, tmp_path: Path) -> None:
     name = b"bad\xff :fire:.wav"
     (tmp_path / os.fsdecode(name)).write_bytes((demo / "song.wav").read_bytes())
-    wanted = ["--model", model, "--stems", "vocals", os.fsdecode(name)]
-    done = run("separate", *wanted, cwd=tmp_path, env={"PYTHONIOENCODING": "utf-8:strict"})
+    command = [sys.executable, "-m", "audiocli", "separate", "--model", str(model)]
+    done = subprocess.run(
+        [*command, "--stems", "vocals", os.fsdecode(name)], cwd=tmp_path, capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"}, check=False,
+    )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, b"")
     written = done.stdout.rstrip(b"\n")
     assert written.endswith(b"bad\xff :fire:.vocals.wav")
     assert os.path.exists(os.path.join(os.fsencode(tmp_path), written))
 
 
-def test_reader_that_leaves_early_is_no_error(demo: Path, model: Path, tmp_path: Path) -> None:
+def test_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
     shell = f'"{sys.executable}" -m audiocli models list --json | head -c 1'
     done = subprocess.run(shell, shell=True, cwd=tmp_path, capture_output=True)
     assert b"Traceback" not in done.stderr

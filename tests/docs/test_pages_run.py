@@ -11,14 +11,12 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import soundfile
 from places import ROOT
-from quick_tool import quick_tool
 
 PAGES = ("README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")))
 BLOCK = re.compile(
@@ -150,12 +148,6 @@ def template(tmp_path_factory: pytest.TempPathFactory, path_of_programs: str) ->
     (folder / "last-run").touch()
     os.utime(folder / "last-run", (0, 0))
     return folder
-
-
-@pytest.fixture(scope="session")
-def path_of_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with quick_tool(tmp_path_factory.mktemp("served")) as programs:
-        yield f"{programs}{os.pathsep}{os.environ['PATH']}"
 
 
 @pytest.mark.skipif(os.name != "posix" or not shutil.which("bash"), reason="blocks are for a shell")

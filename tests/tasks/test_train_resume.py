@@ -41,6 +41,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def few_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calibrate and score networks of frames on fewer of them."""
+    monkeypatch.setattr(features, "CALIBRATING", 200)
+    monkeypatch.setattr(features, "SCORING", 200)
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Recordings for all tasks: tones with annotations, in folders a class, and in two sources."""

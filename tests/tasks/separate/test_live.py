@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ import pytest
 import soundfile as sf
 import torch
 from commands import Run, run
-from places import ROOT
 
 from audiocli.demo import write_demo
 from audiocli.errors import ModelError, UsageError
@@ -26,6 +25,8 @@ from audiocli.tasks.separate.live import LiveSeparator, wav_header
 from audiocli.tasks.separate.training import TrainingConfig, train
 
 __all__ = ["run"]  # a fixture
+
+Live = Callable[..., subprocess.CompletedProcess[bytes]]
 
 SMALL = {"channels": [4, 8], "num_recurrent": 1}
 RATE = 44_100
@@ -174,14 +175,21 @@ def test_header_of_a_stream_is_read_again() -> None:
     assert [block.shape for block in blocks] == [(2, 10)]
 
 
-def live(*arguments: object, stdin: bytes) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "audiocli", "separate", "-", "--live", *map(str, arguments)]
-    root = str(ROOT)
-    environment = {**os.environ, "PYTHONPATH": root}
-    return subprocess.run(command, input=stdin, capture_output=True, env=environment, check=False)
+@pytest.fixture
+def live(path_of_programs: str) -> Live:
+    """Run `audiocli separate - --live` in a process of its own."""
+
+    def run(*arguments: object, stdin: bytes) -> subprocess.CompletedProcess[bytes]:
+        command = ["audiocli", "separate", "-", "--live", *map(str, arguments)]
+        environment = {**os.environ, "PATH": path_of_programs}
+        return subprocess.run(
+            command, input=stdin, capture_output=True, env=environment, check=False
+        )
+
+    return run
 
 
-def test_wav_through_a_pipe(model: Path, tmp_path: Path) -> None:
+def test_wav_through_a_pipe(live: Live, model: Path, tmp_path: Path) -> None:
     audio = music(1)
     buffer = io.BytesIO()
     sf.write(buffer, audio.T, RATE, format="WAV", subtype="FLOAT")
@@ -196,7 +204,7 @@ def test_wav_through_a_pipe(model: Path, tmp_path: Path) -> None:
     assert np.abs(sum(stems) - audio).max() < 1e-6
 
 
-def test_raw_samples_through_a_pipe(model: Path) -> None:
+def test_raw_samples_through_a_pipe(live: Live, model: Path) -> None:
     audio = np.round(music(0.5, 1, 48_000) * 32768)
     raw = audio.T.astype("<i2").tobytes()
     done = live("--model", model, "--rate", 48_000, "--channels", 1, stdin=raw)
