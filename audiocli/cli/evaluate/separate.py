@@ -29,6 +29,12 @@ from audiocli.cli.renaming import RenamingCommand
     type=click.Choice(["vocals", "accompaniment"]),
     help="DATA holds audio of this source alone: score how much leaks into the other.",
 )
+@click.option(
+    "--stems",
+    is_flag=True,
+    help="Score each stem, as drums, by itself; DATA holds folders with vocals and any of drums, "
+    "bass, other.",
+)
 @click.option("--no-oracles", is_flag=True, help="Leave out the rows of the oracle masks.")
 @tta_option
 @evaluation_options(shown="table: totals; csv: clips, then totals; json: both.")
@@ -38,6 +44,7 @@ def separate(
     mix: str,
     every: int,
     only: str | None,
+    stems: bool,
     no_oracles: bool,
     tta_pitches: int | None,
     evaluating: Evaluating,
@@ -48,8 +55,10 @@ def separate(
     weighted by clip length. BSS Eval 3 is what the papers report; 2 is the stricter one.
     """
     if only:
-        if mix != "equal" or no_oracles or tta_pitches:
-            raise click.UsageError("--mix, --no-oracles and --tta-pitches are not for --only")
+        if mix != "equal" or no_oracles or tta_pitches or stems:
+            raise click.UsageError(
+                "--mix, --no-oracles, --stems and --tta-pitches are not for --only"
+            )
         return _leakage(data, model, only, every, evaluating)
     from audiocli.cli.progress import finish
     from audiocli.cli.tables import show_scores
@@ -61,6 +70,7 @@ def separate(
         equal_levels=mix == "equal",
         every=every,
         oracles=not no_oracles,
+        stems=stems,
         tta_pitches=tta_pitches,
         n_jobs=evaluating.n_jobs,
         device=evaluating.device,

@@ -17,6 +17,7 @@ Hidden files and folders are left out.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,7 @@ __all__ = [
 SOURCES = ("vocals", "accompaniment")
 LONGEST_PADDING = 0.1  # s by which the files of a clip may differ; codecs pad by less
 PARTS = ("drums", "bass", "other")  # of an accompaniment, as MUSDB18 names them
+PLURAL = ("vocals", "drums")
 
 _SOURCE_OF = {"voice": 0, "music": 1, "vocals": 0, "accompaniment": 1}  # index in SOURCES
 _PARTNER_OF = {
@@ -88,6 +90,11 @@ class Clip:
             return _load_stereo(self.files[0])
         return _load_together(*self.files)
 
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """What :meth:`load_parts` reads: the vocals, and the accompaniment or its parts."""
+        return "vocals", *(path.stem for path in self.files[1:] if path.stem in PARTS)
+
     def load_mono(self, sample_rate: int) -> NDArray[np.float32]:
         """Read both sources in mono and at a given rate, (2, samples)."""
         sources, rate = self.load()
@@ -117,8 +124,10 @@ def find_clips(folder: Path) -> list[Clip]:
     return sorted(clips, key=lambda clip: clip.name)
 
 
-def unit_energy(sources: NDArray[np.float32], *, name: str = "clip") -> NDArray[np.float32]:
-    """Scale each source of (2, samples) to unit energy, so that their sum is a mixture at 0 dB.
+def unit_energy(
+    sources: NDArray[np.float32], *, name: str = "clip", stems: Sequence[str] = SOURCES
+) -> NDArray[np.float32]:
+    """Scale each source of (stems, samples) to unit energy: two are a mixture at 0 dB then.
 
     References
     ----------
@@ -126,11 +135,11 @@ def unit_energy(sources: NDArray[np.float32], *, name: str = "clip") -> NDArray[
     from monaural recordings using deep recurrent neural networks", ISMIR 2014.
     """
     energies = np.square(sources, dtype=np.float64).sum(axis=1, keepdims=True)
-    for source, energy in zip(SOURCES, energies[:, 0], strict=True):
+    for source, energy in zip(stems, energies[:, 0], strict=True):
         if not energy > 0:
             raise DataError(
-                f"{name}: its {source} {'are' if source == 'vocals' else 'is'} silent, and cannot "
-                "be scaled to a mixture at 0 dB; leave the clip out, or cut it where both sound"
+                f"{name}: its {source} {'are' if source in PLURAL else 'is'} silent, and cannot be "
+                "scaled to a mixture at 0 dB; leave the clip out, or cut it where all sound"
             )
     scaled: NDArray[np.float32] = (sources / np.sqrt(energies)).astype(np.float32)
     return scaled
@@ -248,6 +257,8 @@ def _load_together(vocals: Path, *others: Path) -> tuple[NDArray[np.float32], in
     return np.stack([np.broadcast_to(signal[:, : shape[1]], shape) for signal in signals]), rate
 
 
-def unit_power(sources: NDArray[np.float32], *, name: str = "clip") -> NDArray[np.float32]:
+def unit_power(
+    sources: NDArray[np.float32], *, name: str = "clip", stems: Sequence[str] = SOURCES
+) -> NDArray[np.float32]:
     """Scale each source to a mean square of 1: a mixture at 0 dB, of one level for any length."""
-    return unit_energy(sources, name=name) * np.float32(sources.shape[1] ** 0.5)
+    return unit_energy(sources, name=name, stems=stems) * np.float32(sources.shape[1] ** 0.5)

@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 
 from audiocli.batch import Callbacks, Progress
 from audiocli.batch.inputs import Input, Job
-from audiocli.errors import DataError
+from audiocli.errors import DataError, ModelError
 from audiocli.nn import registry
 from audiocli.nn.frontend import Stft, StftConfig
 from audiocli.nn.masking import MaskingNetwork
 from audiocli.tasks.evaluation import Evaluation, Measured, evaluate_jobs, record_measures
 from audiocli.tasks.separate.bss_eval import FILTER_LENGTH, bss_eval, weighted_mean
-from audiocli.tasks.separate.clips import SOURCES, Clip, find_clips, unit_power
+from audiocli.tasks.separate.clips import PARTS, SOURCES, Clip, find_clips, unit_power
 from audiocli.tasks.separate.separator import Separator
 from audiocli.tasks.separate.tta import spread
 
@@ -72,7 +72,7 @@ class ClipScore:
     system : str
         One of ``SYSTEMS``.
     source : str
-        ``vocals`` or ``accompaniment``.
+        ``vocals`` or ``accompaniment``; of stems, ``vocals``, ``drums``, ``bass`` or ``other``.
     version : int
         Of BSS Eval, 3 or 2.
     nsdr, sdr, sir, sar : float
@@ -146,42 +146,76 @@ def band_pass(mixture: Sources, sample_rate: int) -> Sources:
 
 
 def evaluate_clip(
-    clip: Clip, separator: Separator, *, equal_levels: bool = True, oracles: bool = True
+    clip: Clip,
+    separator: Separator,
+    *,
+    equal_levels: bool = True,
+    oracles: bool = True,
+    stems: bool = False,
 ) -> list[ClipScore]:
     """Separate a clip and score the result beside the references.
 
     A long clip is separated as a whole and scored in segments of 30 s; segments in which
-    a source is silent, whose ratios are not defined, are left out.
+    a source is silent, whose ratios are not defined, are left out. With ``stems`` each stem of
+    the model is a source by itself, where the clip has a file of it.
     """
-    sources, rate = clip.load()
-    flat = sources.reshape(2, -1)
-    equal = unit_power(flat, name=clip.name)  # refuses silence, whose ratios are not defined
+    names = _scored_stems(clip, separator) if stems else SOURCES
+    sources, rate = clip.load_parts() if stems else clip.load()
+    flat = sources.reshape(len(sources), -1)
+    equal = unit_power(flat, name=clip.name, stems=names)  # refuses silence: ratios of it are not
     if equal_levels:
         sources = equal.reshape(sources.shape)
     mixture = sources.sum(axis=0)
-    vocals = separator(mixture, rate)["vocals"]
+    estimated = separator(mixture, rate)
+    estimated |= {} if stems else {"accompaniment": mixture - estimated["vocals"]}
     systems = {
-        "network": np.stack([vocals, mixture - vocals]),
-        "mixture": np.stack([mixture, mixture]),
-        "band-pass": band_pass(mixture, rate),
+        "network": np.stack([estimated[name] for name in names]),
+        "mixture": np.stack([mixture] * len(names)),
     }
+    if not stems:
+        systems["band-pass"] = band_pass(mixture, rate)
     if oracles:
         systems |= oracle_masks(sources, Stft(_transform(separator, rate)))
+    scores = _in_segments(clip.name, names, sources, systems, rate)
+    if not scores:
+        raise DataError(f"{clip.name}: its sources never sound together; nothing can be scored")
+    return scores
+
+
+def _scored_stems(clip: Clip, separator: Separator) -> tuple[str, ...]:
+    """Name the stems of a clip, which the model must have too."""
+    if len(clip.stems) < len(clip.files) or len(clip.files) == 1:
+        raise DataError(
+            f"{clip.name}: its accompaniment is in one piece; to score stems, give a folder with "
+            f"vocals and any of {', '.join(PARTS)}"
+        )
+    missing = [stem for stem in clip.stems if stem not in separator.stems]
+    if missing:
+        raise ModelError(
+            f"{separator.entry.name}: does not separate {missing[0]}; its stems are "
+            f"{', '.join(separator.stems)}"
+        )
+    return clip.stems
+
+
+def _in_segments(
+    name: str, names: Sequence[str], sources: Sources, systems: Mapping[str, Sources], rate: int
+) -> list[ClipScore]:
+    """Score segments in which all sources sound; all signals are (sources, channels, samples)."""
     loud = np.square(sources).mean(axis=(1, 2))
     longest = round(SEGMENT * rate)
     scores: list[ClipScore] = []
-    for start in range(0, mixture.shape[1], longest):
+    for start in range(0, sources.shape[-1], longest):
         part = sources[..., start : start + longest]
         if (np.square(part).mean(axis=(1, 2)) < SILENT * loud).any():
             continue
-        name = clip.name if mixture.shape[1] <= longest else f"{clip.name} {start // rate} s"
+        where = name if sources.shape[-1] <= longest else f"{name} {start // rate} s"
         estimates = {
-            system: estimate[..., start : start + longest].reshape(2, -1)
+            system: estimate[..., start : start + longest].reshape(len(names), -1)
             for system, estimate in systems.items()
         }
-        scores += _scored(name, part.reshape(2, -1), estimates, part.shape[-1] / rate)
-    if not scores:
-        raise DataError(f"{clip.name}: its sources never sound together; nothing can be scored")
+        flat = part.reshape(len(names), -1)
+        scores += _scored(where, names, flat, estimates, part.shape[-1] / rate)
     return scores
 
 
@@ -195,9 +229,13 @@ def _transform(separator: Separator, rate: int) -> StftConfig:
 
 
 def _scored(
-    name: str, sources: Sources, systems: Mapping[str, Sources], seconds: float
+    name: str,
+    names: Sequence[str],
+    sources: Sources,
+    systems: Mapping[str, Sources],
+    seconds: float,
 ) -> list[ClipScore]:
-    """Score what each system made of a segment, all of shape (2, samples)."""
+    """Score what each system made of a segment, all of shape (sources, samples)."""
     stacked = np.stack(list(systems.values()))
     scores = []
     for version, taps in VERSIONS.items():
@@ -206,7 +244,7 @@ def _scored(
         nsdr = result.sdr - result.sdr[mixed]
         result.sar[mixed] = np.inf  # nothing was added to it; what is left is rounding
         for i, system in enumerate(systems):
-            for j, stem in enumerate(SOURCES):
+            for j, stem in enumerate(names):
                 ratios = (nsdr[i, j], result.sdr[i, j], result.sir[i, j], result.sar[i, j])
                 scores.append(ClipScore(name, seconds, system, stem, version, *map(float, ratios)))
     return scores
@@ -217,7 +255,8 @@ def totals(scores: Sequence[ClipScore]) -> list[Total]:
     groups: dict[tuple[int, str, str], list[ClipScore]] = {}
     for score in scores:
         groups.setdefault((score.version, score.source, score.system), []).append(score)
-    order = sorted(groups, key=lambda key: (-key[0], SOURCES.index(key[1]), SYSTEMS.index(key[2])))
+    names = (*SOURCES, *PARTS)
+    order = sorted(groups, key=lambda key: (-key[0], names.index(key[1]), SYSTEMS.index(key[2])))
     rows = []
     for version, source, system in order:
         group = groups[version, source, system]
@@ -236,6 +275,7 @@ class _MakeScorer:
     device: str
     equal_levels: bool
     oracles: bool
+    stems: bool
     tta_pitches: int | None
 
     def __call__(self) -> Callable[[Job, Progress], tuple[float, list[ClipScore]]]:
@@ -247,6 +287,7 @@ class _MakeScorer:
                 separator,
                 equal_levels=self.equal_levels,
                 oracles=self.oracles,
+                stems=self.stems,
             )
             return sum({score.clip: score.seconds for score in scores}.values()), scores
 
@@ -260,6 +301,7 @@ def evaluate(
     equal_levels: bool = True,
     every: int = 1,
     oracles: bool = True,
+    stems: bool = False,
     tta_pitches: int | None = None,
     n_jobs: int = 1,
     device: str = "auto",
@@ -273,7 +315,7 @@ def evaluate(
         As in :func:`audiocli.evaluate_onsets`.
     folder : Path
         Clips as :func:`audiocli.tasks.separate.clips.find_clips` finds them.
-    equal_levels, oracles
+    equal_levels, oracles, stems
         As in :func:`evaluate_clip`.
     every : int
         Take each so-manyth clip only: a quick look at a large set.
@@ -305,7 +347,7 @@ def evaluate(
     spread(tta_pitches)  # refuse what cannot be before any work
     clips = {clip.name: clip for clip in find_clips(folder)[::every]}
     jobs = [Job(Input(folder / name, name, Path(name)), ()) for name in clips]
-    make_scorer = _MakeScorer(clips, model, device, equal_levels, oracles, tta_pitches)
+    make_scorer = _MakeScorer(clips, model, device, equal_levels, oracles, stems, tta_pitches)
     found = evaluate_jobs(jobs, make_scorer, _flat, n_jobs=n_jobs, callbacks=callbacks)
     scores = found.total or []
     return Evaluation(scores, totals(scores) if scores else None, found.summary)

@@ -21,7 +21,7 @@ from audiocli.nn.stereo import BANDS, FRONTEND, StereoDRNN
 from audiocli.tasks.separate import Separator, separate_files
 from audiocli.tasks.separate.clips import SOURCES, find_clips
 from audiocli.tasks.separate.config import TrainingConfig
-from audiocli.tasks.separate.evaluation import band_pass, evaluate
+from audiocli.tasks.separate.evaluation import band_pass, evaluate, evaluate_clip
 from audiocli.tasks.separate.leakage import evaluate_leakage, record_leakage
 from audiocli.tasks.separate.songs import (
     Material,
@@ -346,6 +346,30 @@ def test_both_channels_are_scored(band: Path, tmp_path: Path) -> None:
     best = {(t.system, t.source, t.version): t.gnsdr for t in evaluation.total}
     assert best["Wiener-like mask", "vocals", 2] > 15
     assert best["mixture", "vocals", 2] == 0
+
+
+def test_each_stem_is_scored(band: Path, tmp_path: Path) -> None:
+    model = str(four_stems(tmp_path / "four"))
+    evaluation = evaluate(band, model, oracles=True, stems=True)
+    gains = {(t.system, t.source): t.gnsdr for t in evaluation.total if t.version == 2}
+    assert {source for _, source in gains} == set(FOUR)
+    assert {system for system, _ in gains} == {
+        "network", "mixture", "ideal ratio mask", "Wiener-like mask"
+    }  # fmt: skip
+    assert all(gains["mixture", stem] == 0 for stem in FOUR)
+    assert all(gains["Wiener-like mask", stem] > 15 for stem in FOUR)
+
+
+def test_stems_that_are_not_there_are_not_scored(band: Path, tmp_path: Path) -> None:
+    (clip, _) = find_clips(band)
+    with pytest.raises(ModelError, match="stereo-drnn: does not separate drums; its stems are"):
+        evaluate_clip(clip, Separator(device="cpu"), stems=True)
+    (tmp_path / "two").mkdir()
+    for name in SOURCES:
+        sf.write(tmp_path / "two" / f"{name}.wav", tone(300), RATE)
+    (whole,) = find_clips(tmp_path)
+    with pytest.raises(DataError, match="two: its accompaniment is in one piece"):
+        evaluate_clip(whole, Separator(device="cpu"), stems=True)
 
 
 def test_band_of_voices() -> None:
