@@ -77,6 +77,7 @@ _PUBLIC = {
     "find_models": ("audiocli.tasks.classify.files", "find_models"),
     "install_model": ("audiocli.nn.installing", "install"),
     "list_models": ("audiocli.nn.registry", "list_models"),
+    "local_data": ("audiocli.tasks.data_sources", "local_data"),
     "merge_files": ("audiocli.batch.merging", "merge_files"),
     "notes": ("audiocli.api", "notes"),
     "onsets": ("audiocli.api", "onsets"),

@@ -1,5 +1,8 @@
 """Types of the public names, which ``__init__.py`` loads when they are first used."""
 
+from audiocli.tasks.data_sources import (
+    local_data,
+)
 from audiocli.api import (
     BeatResult,
     ChordResult,
@@ -129,6 +132,7 @@ __all__ = [
     "find_models",
     "install_model",
     "list_models",
+    "local_data",
     "merge_files",
     "notes",
     "onsets",

@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from audiocli.errors import AudioError, printable
 from audiocli.io.atomic import scratch_folder
 from audiocli.io.payload import Stat
 
-__all__ = ["base_name", "fetched", "is_url", "listed", "local_path", "stamp", "without_password"]
+__all__ = ["base_name", "fetched", "is_url", "listed", "local_path", "stamp", "tree",
+           "without_password"]  # fmt: skip
 
 #: Bytes of one file: 4 GiB, which is what a WAV holds.
 LARGEST = 4 * 2**30
@@ -97,12 +98,45 @@ def stamp(url: str) -> Stat | None:
     """Give the size of a remote file and a number that changes with it, where it has such facts."""
     with _explained(without_password(url)):
         system, path = _open_system(url)
-        facts = system.info(path)
+        return _version(system.info(path))
+
+
+def _version(facts: Mapping[str, Any]) -> Stat | None:
     told = [str(facts[name]) for name in _STAMPS if facts.get(name) is not None]
     if not told or facts.get("size") is None:
         return None
     number = hashlib.sha256("\n".join(told).encode()).digest()[:6]
     return int(facts["size"]), int.from_bytes(number, "big")
+
+
+def tree(url: str) -> list[tuple[str, str, int, int]]:
+    """List all files in a remote folder and below it, whatever their kind; not hidden ones.
+
+    Returns
+    -------
+    list of (url, relative, size, version)
+        `version` changes with the file, where it has such facts.
+
+    Raises
+    ------
+    AudioError
+        If there is no such folder, or it cannot be listed.
+    """
+    shown = without_password(url)
+    if _is_http(url):
+        raise AudioError(f"{shown}: a web server does not list what it holds; "
+                         "give a table (csv, parquet, jsonl) or a shard (tar)")  # fmt: skip
+    with _explained(shown):
+        system, path = _open_system(url)
+        if not system.isdir(path):
+            raise FileNotFoundError(path)
+        found = []
+        for name, facts in sorted(system.find(path, detail=True).items()):
+            relative = name[len(path) :].lstrip("/")
+            if not _is_hidden(relative):
+                size, version = _version(facts) or (int(facts.get("size") or 0), 0)
+                found.append((f"{url.rstrip('/')}/{relative}", relative, size, version))
+    return found
 
 
 @contextmanager

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from audiocli.cli.options import FOLDER, Numbers
+from audiocli.cli.options import Numbers
 from audiocli.cli.train.options import (
     COUNT,
+    DATA_FOLDER,
     TrainCommand,
     Training,
     arguments,
@@ -23,7 +24,7 @@ from audiocli.cli.train.options import (
 
 
 @click.command(cls=TrainCommand)
-@click.argument("data", nargs=-1, required=True, type=FOLDER)
+@click.argument("data", nargs=-1, required=True, type=DATA_FOLDER)
 @hold_out_option
 @dev_option
 @click.option(

@@ -12,6 +12,7 @@ import click
 from audiocli.cli.options import Numbers, adding, gathering
 from audiocli.cli.train.options import (
     COUNT,
+    DataPath,
     Shown,
     TrainCommand,
     Training,
@@ -38,7 +39,7 @@ ARCHITECTURES = {
     "crnn": "a bidirectional recurrent layer behind them",
     "mobile": "twelve layers of separable convolutions: the trunk of the shipped encoders",
 }
-DATA = click.Path(exists=True, path_type=Path)
+DATA = DataPath(exists=True, path_type=Path)
 
 _selection_options = adding([
     click.option("--label", "columns", multiple=True, metavar="COLUMN",

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from audiocli.cli.options import FOLDER
 from audiocli.cli.train.options import (
     COUNT,
+    DATA_FOLDER,
     Shown,
     TrainCommand,
     Training,
@@ -42,7 +42,7 @@ ONLY = {
 
 
 @click.command(cls=TrainCommand)
-@click.argument("data", nargs=-1, required=True, type=FOLDER)
+@click.argument("data", nargs=-1, required=True, type=DATA_FOLDER)
 @hold_out_option
 @dev_option
 @architecture_option(

@@ -11,23 +11,39 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from audiocli.cli.options import FOLDER, adding, gathering
+from audiocli.cli.options import adding, gathering
 from audiocli.cli.renaming import RenamingCommand
-from audiocli.cli.train.settings import complete, is_first
+from audiocli.cli.train.settings import GIVEN, complete, is_first
 from audiocli.cli.train.shown import Shown, finish
 
 if TYPE_CHECKING:
     from audiocli.nn.fit import Epoch, FitConfig, Step
     from audiocli.nn.registry import ModelEntry
 
-__all__ = ["COUNT", "POSITIVE", "Architectures", "Shown", "TrainCommand", "Training",
-           "architecture_option", "arguments", "cache_option", "dev_option",
-           "finish", "hold_out_option", "run_training", "skip_option",
+__all__ = ["COUNT", "DATA_FOLDER", "POSITIVE", "Architectures", "DataPath", "Shown",
+           "TrainCommand", "Training", "architecture_option", "arguments", "cache_option",
+           "dev_option", "finish", "hold_out_option", "run_training", "skip_option",
            "start_option", "training_options"]  # fmt: skip
 
 COUNT = click.IntRange(1)
 POSITIVE = click.FloatRange(0, min_open=True)
+#: What may be given as shards or a URL.
+DATA_PARAMETERS = ("data", "dev", "voices", "backings")
 
+
+class DataPath(click.Path):
+    """A folder of data, or what :mod:`audiocli.tasks.data_sources` makes one of: shards, URLs."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Give a path that is there, or the words that the command brings into a folder."""
+        from audiocli.tasks.data_sources import is_source
+
+        if isinstance(value, str) and is_source(value):
+            return value
+        return super().convert(value, param, ctx)
+
+
+DATA_FOLDER = DataPath(exists=True, file_okay=False, path_type=Path)
 hold_out_option = click.option(
     "--hold-out",
     "held_out",
@@ -38,7 +54,7 @@ hold_out_option = click.option(
 )
 dev_option = click.option(
     "--dev",
-    type=FOLDER,
+    type=DATA_FOLDER,
     multiple=True,
     help="A folder for the validation set, which chooses the best epoch; may be repeated.",
 )
@@ -74,6 +90,10 @@ class TrainCommand(RenamingCommand):
         from audiocli.tasks.probing import ProbeDone
 
         try:
+            ctx.meta[GIVEN] = dict(ctx.params)
+            ctx.params |= {
+                name: _local(ctx, name) for name in DATA_PARAMETERS if name in ctx.params
+            }
             return super().invoke(ctx)
         except ProbeDone as done:
             if is_first():
@@ -81,6 +101,24 @@ class TrainCommand(RenamingCommand):
             sys.exit(0 if done.passed else 1)
         finally:
             leave()
+
+
+def _local(ctx: click.Context, name: str) -> Any:
+    """Bring what is shards or a URL into folders, and leave the rest."""
+    value = ctx.params[name]
+    if isinstance(value, tuple):
+        return tuple(_bring(ctx, each) for each in value)
+    return _bring(ctx, value)
+
+
+def _bring(ctx: click.Context, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    from audiocli.tasks.data_sources import local_data
+
+    skip = bool(ctx.params.get("skip_unreadable", False))
+    with Shown(1, "") as shown:  # for its bar and its warnings
+        return local_data(value, skip_unreadable=skip, stage=shown.stage)
 
 
 class Architectures(click.Choice):  # type: ignore[type-arg]  # generic in some versions alone

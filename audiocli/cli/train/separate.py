@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from audiocli.cli.options import FOLDER
 from audiocli.cli.train.options import (
     COUNT,
+    DATA_FOLDER,
     POSITIVE,
     TrainCommand,
     Training,
@@ -22,10 +22,10 @@ from audiocli.cli.train.options import (
 
 
 @click.command(cls=TrainCommand)
-@click.argument("data", nargs=-1, required=True, type=FOLDER)
+@click.argument("data", nargs=-1, required=True, type=DATA_FOLDER)
 @click.option(
     "--dev",
-    type=FOLDER,
+    type=DATA_FOLDER,
     help="The validation set, which chooses the best epoch. [every tenth of DATA]",
 )
 @architecture_option(
@@ -43,14 +43,14 @@ from audiocli.cli.train.options import (
 @click.option(
     "--voices",
     multiple=True,
-    type=FOLDER,
+    type=DATA_FOLDER,
     help="A folder of voices alone, for stereo-drnn and live-drnn; may be repeated.",
 )
 @click.option(
     "--backing",
     "backings",
     multiple=True,
-    type=FOLDER,
+    type=DATA_FOLDER,
     help="A folder of music without voice, for stereo-drnn and live-drnn; may be repeated.",
 )
 @start_option

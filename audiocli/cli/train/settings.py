@@ -10,10 +10,20 @@ import click
 
 from audiocli.cli.settings import NONE, defaults_of, option_name, read_toml
 
-__all__ = ["SETTINGS", "complete", "is_first", "read_settings", "settings_text", "write_settings"]
+__all__ = [
+    "GIVEN",
+    "SETTINGS",
+    "complete",
+    "is_first",
+    "read_settings",
+    "settings_text",
+    "write_settings",
+]
 
 #: What a run folder keeps of its command, ready for ``--config``.
 SETTINGS = "config.toml"
+#: Where a context has its parameters as they were given.
+GIVEN = "audiocli.given"
 
 
 def is_first() -> bool:
@@ -104,5 +114,5 @@ def write_settings(folder: Path) -> None:
         return
     from audiocli.io.atomic import write_bytes
 
-    text = settings_text(ctx.command, ctx.params)
+    text = settings_text(ctx.command, ctx.meta.get(GIVEN, ctx.params))
     write_bytes(folder / SETTINGS, text.encode(), overwrite=True)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from audiocli.batch.inputs import find_inputs
 from audiocli.errors import DataError, UsageError, warn
 from audiocli.tasks.annotated import title
-from audiocli.tasks.classify.tables import NAMES, jams_facts, read_table, table_of
+from audiocli.tasks.label_tables import NAMES, jams_facts, read_table, table_of
 
 __all__ = [
     "LabelledClip",
