@@ -1,8 +1,5 @@
 """Types of the public names, which ``__init__.py`` loads when they are first used."""
 
-from audiocli.tasks.data_sources import (
-    local_data,
-)
 from audiocli.api import (
     BeatResult,
     ChordResult,
@@ -49,6 +46,9 @@ from audiocli.tasks.classify.evaluation import verify as evaluate_encoder
 from audiocli.tasks.classify.files import ClassifyRequest, classify_files, find_models
 from audiocli.tasks.classify.heads import train as train_head
 from audiocli.tasks.classify.training import train as train_classes
+from audiocli.tasks.data_sources import (
+    local_data,
+)
 from audiocli.tasks.features import Extractor as FeatureExtractor
 from audiocli.tasks.features.evaluation import evaluate as evaluate_features
 from audiocli.tasks.features.files import FeatureRequest

@@ -1,26 +1,22 @@
 """Several processes that train one network: ``torchrun`` starts them, each computes its share.
 
-Every process makes the same batch, from the same random numbers, and learns from its own part of
-it; the gradients are averaged. So a run gives the same network within rounding however many
+Every process draws its own part of each batch (:mod:`audiocli.nn.draws`) and learns from it; the
+gradients are averaged. So a run gives the same network within rounding however many
 processes share it, but for dropout and for batch normalisation, which see a part at a time.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 
 from audiocli.errors import UsageError
 
 __all__ = ["Ranks", "is_first", "join", "leave"]
-
-Batch = TypeVar("Batch")
 
 
 @dataclass(frozen=True)
@@ -33,8 +29,8 @@ class Ranks:
 
     Examples
     --------
-    >>> Ranks(1, 2).part(torch.arange(4)).tolist()
-    [2, 3]
+    >>> Ranks(1, 2).first
+    False
     """
 
     rank: int = 0
@@ -44,27 +40,6 @@ class Ranks:
     def first(self) -> bool:
         """Whether this process is the one that scores, writes and reports."""
         return self.rank == 0
-
-    def part(self, batch: Batch) -> Batch:
-        """Take this process's examples of a batch: a tensor, or a tuple or dataclass of them."""
-        if self.size == 1:
-            return batch
-        made: Any = batch
-        if isinstance(made, Tensor):
-            if len(made) % self.size:
-                raise UsageError(
-                    f"a batch of {len(made)} cannot be shared by {self.size} processes; "
-                    "use a {batch_size} that can",
-                    "batch_size",
-                )
-            made = made.chunk(self.size)[self.rank]
-        elif isinstance(made, tuple):
-            made = tuple(map(self.part, made))
-        elif dataclasses.is_dataclass(made) and not isinstance(made, type):
-            values = {each.name: self.part(getattr(made, each.name))
-                      for each in dataclasses.fields(made)}  # fmt: skip
-            made = dataclasses.replace(made, **values)
-        return made  # type: ignore[no-any-return]  # of the type it came as
 
     def seed(self, seed: int, epoch: int) -> None:
         """Give every process dropout of its own, from which a stopped run can go on."""

@@ -31,6 +31,7 @@ from audiocli.nn import checkpoint as checkpoints
 from audiocli.nn import distributed
 from audiocli.nn.checkpoint import State
 from audiocli.nn.distributed import Ranks
+from audiocli.nn.draws import Draws, Make
 from audiocli.nn.fit_config import OPTIMIZERS, Epoch, FitConfig, Progress, Step
 from audiocli.nn.fit_log import FitLog
 
@@ -45,7 +46,7 @@ NAMED = 8
 
 def fit(
     network: Network,
-    batches: Callable[[np.random.Generator], Batch],
+    batches: Make[Batch],
     loss: Callable[[Network, Batch], Tensor],
     score: Callable[[Network], float],
     recipe: FitConfig,
@@ -54,7 +55,8 @@ def fit(
     settings: Mapping[str, Any] | None = None,
     keep: Callable[[Network, Epoch], None],
     log: Path | None = None,
-    recordings: Callable[[np.random.Generator], Sequence[str]] = lambda rng: (),
+    recordings: Callable[[np.random.Generator, int], Sequence[str]] = lambda rng, size: (),
+    together: int = 1,
     report: Callable[[Epoch], None] = lambda epoch: None,
     progress: Progress = lambda step: None,
 ) -> list[Epoch]:
@@ -65,7 +67,7 @@ def fit(
     network : torch.nn.Module
         Trained in place.
     batches : callable
-        Makes a batch with the random generator given.
+        Makes so many examples of a batch with the random generator given.
     loss : callable
         Loss of a network on a batch, a scalar.
     score : callable
@@ -81,7 +83,9 @@ def fit(
     log : Path, optional
         Folder that gets ``log.csv``; that of the checkpoint if not given.
     recordings : callable
-        Names what the batch is made of that `batches` makes with the same random numbers.
+        Names what the examples are made of that `batches` makes with the same random numbers.
+    together : int
+        Examples that are made at once, from one random generator; every other has its own.
     report : callable
         Told of each epoch.
     progress : callable
@@ -104,10 +108,10 @@ def fit(
     --------
     >>> import tempfile
     >>> line = nn.Linear(1, 1)
-    >>> def batches(rng): return torch.from_numpy(rng.normal(size=(8, 1))).float()
+    >>> def batches(rng, size): return torch.from_numpy(rng.normal(size=(size, 1))).float()
     >>> def loss(net, x): return ((net(x) - 3 * x) ** 2).mean()
     >>> def score(net): return -abs(net.weight.item() - 3)
-    >>> recipe = FitConfig(epochs=2, steps=200, learning_rate=0.1, average=0, weight_decay=0)
+    >>> recipe = FitConfig(2, 200, 8, learning_rate=0.1, average=0, weight_decay=0)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = fit(line, batches, loss, score, recipe, Path(folder), keep=lambda net, epoch: None)
     >>> round(line.weight.item(), 1)
@@ -119,6 +123,7 @@ def fit(
         raise UsageError(f"{checkpoint}: cannot be made: {error.strerror}") from error
     learner = Learner.of(network, loss, recipe)
     state, ranks = learner.state, learner.ranks
+    draws = Draws(batches, recipe.batch_size, together, ranks)
     made_with = json.loads(json.dumps({**asdict(recipe), **(settings or {})}))
     history = checkpoints.restore(checkpoint, state, made_with)
     if len(history) >= recipe.epochs or _stalled(history, recipe):
@@ -127,7 +132,7 @@ def fit(
         while len(history) < recipe.epochs and not _stalled(history, recipe):
             started = time.monotonic()
             losses = []
-            with closing(_steps(learner, batches, recordings, history)) as steps:
+            with closing(_steps(learner, draws, recordings, history)) as steps:
                 for step in steps:
                     losses.append(step.loss)
                     if ranks.first:
@@ -225,8 +230,8 @@ class Learner(Generic[Network]):
 
 def _steps(
     learner: Learner[Network],
-    batches: Callable[[np.random.Generator], Batch],
-    recordings: Callable[[np.random.Generator], Sequence[str]],
+    draws: Draws[Batch],
+    recordings: Callable[[np.random.Generator, int], Sequence[str]],
     history: Sequence[Epoch],
 ) -> Generator[Step, None, None]:
     """Learn from the batches of an epoch, and tell how it goes."""
@@ -236,13 +241,14 @@ def _steps(
     ranks.seed(config.seed, number)
     learner.begin()
     # The next batch is made in a thread while the network learns from this one.
-    with closing(prefetch(_made(batches, state.rng, config.steps), depth=1)) as made:
-        for done, (draws, batch) in enumerate(made):
+    with closing(prefetch(_made(draws, state.rng, config.steps), depth=1)) as made:
+        for done, (seeds, batch) in enumerate(made):
             index = (number - 1) * config.steps + done
             rate = config.rate_at(index, scores)
-            value, norm = learner.step(ranks.part(batch), rate)
+            value, norm = learner.step(batch, rate)
             if not _sound(value, norm, state):
-                raise _divergence(value, number, index, recordings(_again(draws)))
+                names = [name for each in draws.each(seeds) for name in recordings(*each)]
+                raise _divergence(value, number, index, names)
             _average(state.average, state.network, config, index)
             now = time.monotonic()
             speed = config.batch_size / max(now - begun, 1e-9)
@@ -252,18 +258,12 @@ def _steps(
 
 
 def _made(
-    batches: Callable[[np.random.Generator], Batch], rng: np.random.Generator, count: int
-) -> Iterator[tuple[Mapping[str, Any], Batch]]:
-    """Make batches, each with the state of the generator that it can be made from again."""
+    draws: Draws[Batch], rng: np.random.Generator, count: int
+) -> Iterator[tuple[list[int], Batch]]:
+    """Make batches, each with the seeds that it can be made from again."""
     for _ in range(count):
-        draws = rng.bit_generator.state
-        yield draws, batches(rng)
-
-
-def _again(draws: Mapping[str, Any]) -> np.random.Generator:
-    rng = np.random.default_rng()
-    rng.bit_generator.state = draws
-    return rng
+        seeds = draws.seeds(rng)
+        yield seeds, draws.batch(seeds)
 
 
 def _sound(value: float, norm: float, state: State[Network]) -> bool:

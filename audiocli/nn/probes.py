@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from torch import Tensor, nn
 
+from audiocli.nn.draws import Draws, Make
 from audiocli.nn.fit import Learner
 from audiocli.nn.fit_config import FitConfig, Progress, Step
 
@@ -83,10 +84,12 @@ class RateRange:
 
 def overfit(
     network: Network,
-    batches: Callable[[np.random.Generator], Batch],
+    batches: Make[Batch],
     loss: Callable[[Network, Batch], Tensor],
     config: FitConfig,
     progress: Progress = lambda step: None,
+    *,
+    together: int = 1,
 ) -> Overfit:
     """Train on one batch again and again, without weight decay, until its loss is near zero.
 
@@ -98,9 +101,10 @@ def overfit(
     still = replace(config, weight_decay=0.0, average=0.0, schedule="constant", warmup=0)
     learner = Learner.of(network, loss, still)
     learner.begin()
-    batch, losses = batches(rng), list[float]()
+    draws = Draws(batches, config.batch_size, together, learner.ranks)
+    batch, losses = draws.batch(draws.seeds(rng)), list[float]()
     for step in range(config.epochs * config.steps):
-        value, norm = learner.step(learner.ranks.part(batch), config.learning_rate)
+        value, norm = learner.step(batch, config.learning_rate)
         losses.append(value)
         progress(Step(1, step + 1, config.epochs * config.steps, value, norm, config.learning_rate))
         if not math.isfinite(value) or value <= NEAR_ZERO * losses[0]:
@@ -110,10 +114,12 @@ def overfit(
 
 def find_rate(
     network: Network,
-    batches: Callable[[np.random.Generator], Batch],
+    batches: Make[Batch],
     loss: Callable[[Network, Batch], Tensor],
     config: FitConfig,
     progress: Progress = lambda step: None,
+    *,
+    together: int = 1,
 ) -> RateRange:
     """Raise the learning rate from step to step, until the loss runs away.
 
@@ -124,9 +130,10 @@ def find_rate(
     rng = np.random.default_rng(config.seed)
     learner = Learner.of(network, loss, replace(config, average=0.0, warmup=0))
     learner.begin()
+    draws = Draws(batches, config.batch_size, together, learner.ranks)
     rates, losses, mean = list[float](), list[float](), 0.0
     for step, rate in enumerate(np.geomspace(LOWEST, HIGHEST, RATES)):
-        value, norm = learner.step(learner.ranks.part(batches(rng)), float(rate))
+        value, norm = learner.step(draws.batch(draws.seeds(rng)), float(rate))
         mean = SMOOTHING * mean + (1 - SMOOTHING) * value
         smooth = mean / (1 - SMOOTHING ** (step + 1))
         if not (math.isfinite(smooth) and math.isfinite(norm)):

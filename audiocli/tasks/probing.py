@@ -50,11 +50,16 @@ def probe(
     config: FitConfig,
     output: Path,
     progress: Progress,
+    together: int,
 ) -> ProbeDone:
     """Make the trial that the configuration asks for."""
     if config.probe == "overfit":
-        return _overfit(probes.overfit(network, objective.batch, objective.loss, config, progress))
-    found = probes.find_rate(network, objective.batch, objective.loss, config, progress)
+        return _overfit(
+            probes.overfit(network, objective.batch, objective.loss, config, progress,
+                           together=together)
+        )  # fmt: skip
+    found = probes.find_rate(network, objective.batch, objective.loss, config, progress,
+                             together=together)  # fmt: skip
     if len(found.rates) < 10:
         raise ModelError(
             "the loss is not finite even at the lowest learning rates; look at the data"

@@ -73,14 +73,14 @@ class Validation:
 class Objective(Protocol[Scored, Batch]):
     """What a network is trained for: its examples, its loss function, and its score."""
 
-    def batch(self, rng: np.random.Generator) -> Batch:
-        """Make a batch, on the network's device."""
+    def batch(self, rng: np.random.Generator, size: int) -> Batch:
+        """Make so many examples, on the network's device."""
 
     def loss(self, network: Scored, batch: Batch) -> Tensor:
         """Compute the loss on a batch, a scalar."""
 
-    def recordings(self, rng: np.random.Generator) -> list[str]:
-        """Name the recordings of the batch that would be made with these random numbers."""
+    def recordings(self, rng: np.random.Generator, size: int) -> list[str]:
+        """Name the recordings of the examples that would be made with these random numbers."""
 
     def validate(self, network: Scored) -> Validation:
         """Score a network in evaluation mode on the validation set."""
@@ -241,6 +241,8 @@ class Run(Generic[Network, Batch]):
         The models that it starts from or builds on.
     report, progress : callable
         As in :func:`audiocli.nn.fit.fit`.
+    together : int
+        As there.
     """
 
     output: Path
@@ -250,6 +252,7 @@ class Run(Generic[Network, Batch]):
     origins: Sequence[registry.ModelEntry | None] = ()
     report: Callable[[Epoch], None] = lambda epoch: None
     progress: Progress = lambda step: None
+    together: int = 1
     #: Writes the network and what there is to say of it; a task may have its own way.
     save: Callable[[Network, Path, dict[str, Any]], object] = models.save
 
@@ -278,7 +281,7 @@ class Run(Generic[Network, Batch]):
         """
         network.to(where)
         if self.config.probe:
-            raise probe(network, objective, self.config, self.output, self.progress)
+            raise probe(network, objective, self.config, self.output, self.progress, self.together)
 
         def score(average: Network) -> float:
             self._latest = objective.validate(average)
@@ -299,6 +302,7 @@ class Run(Generic[Network, Batch]):
             keep=keep,
             log=self.output,
             recordings=objective.recordings,
+            together=self.together,
             report=self.report,
             progress=self.progress,
         )

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 
 from audiocli.errors import UsageError
 from audiocli.nn.distributed import Ranks, join
+from audiocli.nn.draws import Draws
 
 gloo = pytest.mark.skipif(
     not (dist.is_available() and dist.is_gloo_available()),
@@ -34,10 +36,11 @@ folder = Path(sys.argv[1])
 torch.manual_seed(0)
 network = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
 network.register_parameter("unused", nn.Parameter(torch.ones(2)))
-seen = []
+seen, drawn = [], []
 
-def batches(rng):
-    x = torch.from_numpy(rng.normal(size=(8, 3))).float()
+def batches(rng, size):
+    drawn.append(size)
+    x = torch.from_numpy(rng.normal(size=(size, 3))).float()
     return x, x.sum(dim=1, keepdim=True)
 
 def loss(net, batch):
@@ -47,13 +50,13 @@ def loss(net, batch):
 def score(net):
     rng = np.random.default_rng(9)
     with torch.no_grad():
-        return -loss(net, batches(rng)).item()
+        return -loss(net, batches(rng, 8)).item()
 
 recipe = FitConfig(4, 5, 8, learning_rate=0.02, warmup=2)
 fit(network, batches, loss, score, recipe, folder,
     keep=lambda net, epoch: print("kept", flush=True),
     report=lambda epoch: print("epoch", epoch.number, f"{epoch.loss:.5f}", flush=True))
-print("share", min(seen), flush=True)
+print("share", min(seen), "drawn", sum(drawn), flush=True)
 leave()
 """
 
@@ -81,8 +84,9 @@ def launch(script: str, size: int, *words: object) -> list[str]:
 def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     alone = launch(SCRIPT, 1, tmp_path / "one")
     shared = launch(SCRIPT, 2, tmp_path / "two")
-    assert "share 8" in alone[0]
-    assert "share 4" in shared[1] and "epoch" not in shared[1] and "kept" not in shared[1]
+    # Each draws its own part of 20 batches of 8; the first scores 4 times besides, on 8 more.
+    assert "share 8 drawn 192" in alone[0] and "share 4 drawn 112" in shared[0]
+    assert "share 4 drawn 80" in shared[1] and "epoch" not in shared[1] and "kept" not in shared[1]
     losses = [
         [float(line.split()[2]) for line in out.splitlines() if line.startswith("epoch")]
         for out in (alone[0], shared[0])
@@ -109,7 +113,6 @@ sys.argv = ["audiocli", "train", "onsets", str(folder / "data"), "--dev", str(fo
             "--epochs", "2", "--steps", "2", "--batch-size", "2", "--seconds", "0.5"]
 main()
 """
-    import numpy as np
     import soundfile
 
     data = tmp_path / "data"
@@ -123,18 +126,37 @@ main()
     )
 
 
-def test_a_batch_is_shared_without_rest() -> None:
-    @dataclasses.dataclass(frozen=True)
-    class Batch:
-        x: torch.Tensor
-        y: torch.Tensor
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    x: torch.Tensor
+    y: torch.Tensor
 
-    batch = Batch(torch.arange(6), torch.arange(12).reshape(6, 2))
-    parts = [Ranks(rank, 3).part(batch) for rank in range(3)]
-    assert [part.x.tolist() for part in parts] == [[0, 1], [2, 3], [4, 5]]
-    assert parts[1].y.tolist() == [[4, 5], [6, 7]]
-    with pytest.raises(UsageError, match="a batch of 6 cannot be shared by 4 processes"):
-        Ranks(0, 4).part(batch.x)
+
+def test_each_process_draws_its_part_of_what_one_draws() -> None:
+    made: list[int] = []
+
+    def make(rng: np.random.Generator, size: int) -> tuple[torch.Tensor, Batch]:
+        made.append(size)
+        x = torch.from_numpy(rng.normal(size=(size, 2)))
+        return x, Batch(x + 1, x[:, 0])
+
+    def drawn(together: int, ranks: Ranks) -> tuple[torch.Tensor, Batch]:
+        draws = Draws(make, 12, together, ranks)
+        return draws.batch(draws.seeds(np.random.default_rng(0)))
+
+    for together in (1, 2):
+        x, whole = drawn(together, Ranks())
+        parts = [drawn(together, Ranks(rank, 3)) for rank in range(3)]
+        assert torch.equal(torch.cat([part[0] for part in parts]), x) and len(x) == 12
+        assert torch.equal(torch.cat([part[1].x for part in parts]), whole.x)
+        assert torch.equal(torch.cat([part[1].y for part in parts]), whole.y)
+        assert len(x.unique()) == 24
+    made.clear()
+    assert len(drawn(5, Ranks())[0]) == 12 and made == [5, 5, 2]
+    with pytest.raises(UsageError, match="a batch of 12 cannot be shared by 5 processes"):
+        drawn(1, Ranks(0, 5))
+    with pytest.raises(UsageError, match="a batch of 12, 4 at a time, cannot be shared by 2"):
+        drawn(4, Ranks(0, 2))
 
 
 def test_alone_there_is_nothing_to_share(monkeypatch: pytest.MonkeyPatch) -> None:

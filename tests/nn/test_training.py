@@ -35,8 +35,8 @@ def toy(seed: int = 0) -> nn.Module:
     )
 
 
-def batches(rng: np.random.Generator) -> Tensor:
-    return torch.from_numpy(rng.normal(size=(16, 3))).float()
+def batches(rng: np.random.Generator, size: int) -> Tensor:
+    return torch.from_numpy(rng.normal(size=(size, 3))).float()
 
 
 def loss(network: nn.Module, batch: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def loss(network: nn.Module, batch: Tensor) -> Tensor:
 
 def score(network: nn.Module) -> float:
     with torch.no_grad():
-        return -loss(network, batches(np.random.default_rng(99))).item()
+        return -loss(network, batches(np.random.default_rng(99), 16)).item()
 
 
 def run(network: nn.Module, folder: Path, recipe: FitConfig = SMALL, **changes: Any) -> list[Epoch]:
@@ -117,16 +117,17 @@ def test_stopped_and_resumed_is_uninterrupted(tmp_path: Path, stopped: int) -> N
 def test_dropout_and_data_differ_from_epoch_to_epoch(tmp_path: Path) -> None:
     seen: list[Tensor] = []
 
-    def record(rng: np.random.Generator) -> Tensor:
-        seen.append(batches(rng))
+    def record(rng: np.random.Generator, size: int) -> Tensor:
+        seen.append(batches(rng, size))
         return seen[-1]
 
     with pytest.raises(KeyboardInterrupt):
         run(toy(), tmp_path, batches=record, progress=stop_at(13))
     first = len(seen)
     run(toy(), tmp_path, batches=record)
-    kept, again = seen[:12], seen[first:]
-    assert len(kept) + len(again) == SMALL.epochs * SMALL.steps
+    size = SMALL.batch_size
+    kept, again = seen[: 12 * size], seen[first:]
+    assert len(kept) + len(again) == SMALL.epochs * SMALL.steps * size
     every = [tuple(batch.flatten().tolist()) for batch in kept + again]
     assert len(set(every)) == len(every)
 
@@ -451,7 +452,7 @@ def test_statistics_of_normalisation_stay_where_they_are_asked_to(tmp_path: Path
         recipe = FitConfig(epochs=1, steps=5, keep_statistics=keep, average=0)
         fit(
             network,
-            lambda rng: torch.from_numpy(rng.normal(5, 2, size=(8, 1))).float(),
+            lambda rng, size: torch.from_numpy(rng.normal(5, 2, size=(size, 1))).float(),
             lambda net, x: (net(x) ** 2).mean(),
             lambda net: 0.0,
             recipe,

@@ -6,7 +6,7 @@ The other half of :mod:`audiocli.tasks.beats`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -282,12 +282,15 @@ class _Objective:
     takes: Takes[Take]
     where: torch.device
 
-    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        images, targets = examples(self.takes.groups, self.config.excerpts, rng)
+    def batch(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor]:
+        images, targets = examples(self.takes.groups, self._excerpts(size), rng)
         return images.to(self.where), targets.to(self.where)
 
-    def recordings(self, rng: np.random.Generator) -> list[str]:
-        return self.takes.drawn_by(lambda groups: examples(groups, self.config.excerpts, rng))
+    def recordings(self, rng: np.random.Generator, size: int) -> list[str]:
+        return self.takes.drawn_by(lambda groups: examples(groups, self._excerpts(size), rng))
+
+    def _excerpts(self, size: int) -> Excerpts:
+        return replace(self.config.excerpts, batch_size=size)
 
     def loss(self, network: FramewiseNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:
         images, targets = batch

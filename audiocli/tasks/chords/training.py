@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -298,11 +298,14 @@ class _Objective:
     takes: Takes[Take]
     where: torch.device
 
-    def batch(self, rng: np.random.Generator) -> Batch:
-        return examples(self.takes.groups, self.config.excerpts, rng).to(self.where)
+    def batch(self, rng: np.random.Generator, size: int) -> Batch:
+        return examples(self.takes.groups, self._excerpts(size), rng).to(self.where)
 
-    def recordings(self, rng: np.random.Generator) -> list[str]:
-        return self.takes.drawn_by(lambda groups: examples(groups, self.config.excerpts, rng))
+    def recordings(self, rng: np.random.Generator, size: int) -> list[str]:
+        return self.takes.drawn_by(lambda groups: examples(groups, self._excerpts(size), rng))
+
+    def _excerpts(self, size: int) -> Excerpts:
+        return replace(self.config.excerpts, batch_size=size)
 
     def loss(self, network: ChordCRNN, batch: Batch) -> Tensor:
         return loss(network, batch, self.config.smoothing)

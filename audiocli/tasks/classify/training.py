@@ -279,7 +279,7 @@ def train(
         [origin],
         report,
         progress,
-        save,
+        save=save,
     )
     return run.fit(network, objective, where)
 
@@ -305,15 +305,15 @@ class _Objective:
         self.audio = load_all(split.dev, rate)
         self.targets = split.targets(split.dev)
 
-    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        audio, targets = self.examples.batch(self.config.fit.batch_size, rng)
+    def batch(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor]:
+        audio, targets = self.examples.batch(size, rng)
         return audio.to(self.where), targets.to(self.where)
 
-    def recordings(self, rng: np.random.Generator) -> list[str]:
+    def recordings(self, rng: np.random.Generator, size: int) -> list[str]:
         taken: list[str] = []
         titles = [clip.title for clip in self.split.training]
         again = replace(self.examples, audio=Noting(self.examples.audio, titles, taken))
-        again.batch(self.config.fit.batch_size, rng)
+        again.batch(size, rng)
         return taken
 
     def loss(self, network: ClipNetwork, batch: tuple[Tensor, Tensor]) -> Tensor:

@@ -93,11 +93,11 @@ class Excerpts:
         self.length = max(1, round(seconds * bank.config.frame_rate))  # frames
         self._ends = [np.cumsum([sound.seconds for sound in group]) for group in groups]
 
-    def frames(self, count: int, rng: np.random.Generator) -> Tensor:
-        """Draw frames (count, channels * bands)."""
+    def frames(self, count: int, rng: np.random.Generator, at_least: int = AT_LEAST) -> Tensor:
+        """Draw frames (count, channels * bands) of so many excerpts or more."""
         drawn: list[Tensor] = []
         total = 0
-        while total < count or len(drawn) < self.AT_LEAST:
+        while total < count or len(drawn) < at_least:
             part = self._excerpt(rng)
             drawn.append(part)
             total += len(part)

@@ -174,7 +174,10 @@ def train(
     identity = identity_of(
         config, [sound.title for sound in found], [sound.title for sound in chosen]
     )
-    run: Run[BasisNetwork, Tensor] = Run(output, card, config.fit, identity, [], report, progress)
+    together = max(1, config.fit.batch_size // Excerpts.AT_LEAST)
+    run: Run[BasisNetwork, Tensor] = Run(
+        output, card, config.fit, identity, [], report, progress, together
+    )
     if isinstance(network, Autoencoder):
         objective = _Objective(network, excerpts, scored, config)
         return run.fit(network, objective, models.device(device))
@@ -189,17 +192,16 @@ class _Objective:
         self, network: BasisNetwork, excerpts: Excerpts, scored: Tensor, config: TrainingConfig
     ) -> None:
         self.excerpts, self.scored, self.seconds = excerpts, scored, config.seconds
-        self.size = config.fit.batch_size
         self.mean, self.scale = network.mean.flatten(), network.scale.flatten()
 
-    def batch(self, rng: np.random.Generator) -> Tensor:
-        frames = self.excerpts.frames(self.size, rng)
+    def batch(self, rng: np.random.Generator, size: int) -> Tensor:
+        frames = self.excerpts.frames(size, rng, 1)
         return (frames.to(self.mean.device) - self.mean) / self.scale
 
-    def recordings(self, rng: np.random.Generator) -> list[str]:
+    def recordings(self, rng: np.random.Generator, size: int) -> list[str]:
         def again(groups: Sequence[Sequence[Sound]]) -> None:
             excerpts = Excerpts(groups, self.excerpts.bank, self.seconds)
-            excerpts.frames(self.size, rng)
+            excerpts.frames(size, rng, 1)
 
         return noted(self.excerpts.groups, again)
 

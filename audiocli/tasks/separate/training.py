@@ -67,12 +67,16 @@ LIFTED = 1 / 3
 
 
 def examples(
-    clips: Sequence[Sources], config: TrainingConfig, rng: np.random.Generator, stft: Stft
+    clips: Sequence[Sources],
+    config: TrainingConfig,
+    rng: np.random.Generator,
+    stft: Stft,
+    size: int | None = None,
 ) -> Tensor:
-    """Make a batch of references, (batch, 2, samples), from clips (2, samples)."""
+    """Make references (size, 2, samples) from clips (2, samples): a batch, without a size."""
     how = config.augmentation
     samples = round(config.seconds * config.frontend.sample_rate)
-    batch = np.empty((config.fit.batch_size, 2, samples), np.float32)
+    batch = np.empty((size or config.fit.batch_size, 2, samples), np.float32)
     for example in batch:
         voice = clips[int(rng.integers(len(clips)))]
         music = clips[int(rng.integers(len(clips)))] if how.remix else voice
@@ -212,7 +216,8 @@ def train(
     else:
         material = _Clips(config, where, stft, trained_on, held_out, skip_unreadable, stage)
     if origin is None:
-        first = network.stft(material.examples(np.random.default_rng(config.fit.seed)))
+        rng = np.random.default_rng(config.fit.seed)
+        first = network.stft(material.examples(rng, config.fit.batch_size))
         network.calibrate(first.sum(dim=1).abs())
     names = ", ".join(map(named, data))
     validation = named(dev) if dev is not None else f"every tenth clip of {names}"
@@ -258,15 +263,15 @@ class _Clips:
         self.scored = [clip for _, clip in scored]
         refuse_empty(self.clips, self.scored)
 
-    def examples(self, rng: np.random.Generator) -> Tensor:
-        return examples(self.clips, self.config, rng, self.stft)
+    def examples(self, rng: np.random.Generator, size: int) -> Tensor:
+        return examples(self.clips, self.config, rng, self.stft, size)
 
-    def batch(self, rng: np.random.Generator) -> Tensor:
-        return self.examples(rng).to(self.where)
+    def batch(self, rng: np.random.Generator, size: int) -> Tensor:
+        return self.examples(rng, size).to(self.where)
 
-    def recordings(self, rng: np.random.Generator) -> list[str]:
+    def recordings(self, rng: np.random.Generator, size: int) -> list[str]:
         taken: list[str] = []
-        examples(Noting(self.clips, self.names, taken), self.config, rng, self.stft)
+        examples(Noting(self.clips, self.names, taken), self.config, rng, self.stft, size)
         return taken
 
     def loss(self, network: MaskingNetwork, batch: Tensor) -> Tensor:
@@ -297,25 +302,25 @@ class _Songs:
         self.amounts = self.material.amounts
         self.scored = [songs.validation_clip(clip, rate) for clip in held_out]
 
-    def examples(self, rng: np.random.Generator) -> Tensor:
-        return self._mixed(self.material, rng)
+    def examples(self, rng: np.random.Generator, size: int) -> Tensor:
+        return self._mixed(self.material, rng, size)
 
-    def _mixed(self, material: Material, rng: np.random.Generator) -> Tensor:
-        number, seconds = self.config.fit.batch_size, self.config.seconds
-        return mixed_songs(material, SONGS, self.stft, rng, number=number, seconds=seconds)
+    def _mixed(self, material: Material, rng: np.random.Generator, size: int) -> Tensor:
+        seconds = self.config.seconds
+        return mixed_songs(material, SONGS, self.stft, rng, number=size, seconds=seconds)
 
-    def recordings(self, rng: np.random.Generator) -> list[str]:
+    def recordings(self, rng: np.random.Generator, size: int) -> list[str]:
         own = self.material
         counts = np.cumsum([len(own.songs), len(own.voices)])
 
         def again(groups: Sequence[Sequence[Song]]) -> None:
             parts = (groups[: counts[0]], groups[counts[0] : counts[1]], groups[counts[1] :])
-            self._mixed(Material(*parts, own.rate), rng)
+            self._mixed(Material(*parts, own.rate), rng, size)
 
         return noted([*own.songs, *own.voices, *own.backings], again)
 
-    def batch(self, rng: np.random.Generator) -> Tensor:
-        return self.examples(rng).to(self.where)
+    def batch(self, rng: np.random.Generator, size: int) -> Tensor:
+        return self.examples(rng, size).to(self.where)
 
     def loss(self, network: MaskingNetwork, batch: Tensor) -> Tensor:
         return loss(network, batch, self.config)
