@@ -29,6 +29,7 @@ from audiocli.cli.notes import notes
 from audiocli.cli.onsets import onsets
 from audiocli.cli.report import report
 from audiocli.cli.separate import separate
+from audiocli.cli.serve_jobs import serve_jobs
 from audiocli.cli.settings import config_option, name_variables
 from audiocli.cli.signposts import SignpostedGroup
 from audiocli.cli.streams import ReaderGone, StandardOutput, standard_streams
@@ -70,6 +71,7 @@ cli.add_command(separate)
 cli.add_command(train)
 cli.add_command(evaluate)
 cli.add_command(models)
+cli.add_command(serve_jobs)
 cli.add_command(merge)
 cli.add_command(config)
 cli.add_command(doctor)

@@ -19,7 +19,10 @@ from audiocli.errors import AudioCliWarning
 if TYPE_CHECKING:
     from audiocli.tasks.runner import Declaration
 
-__all__ = ["run_command"]
+__all__ = ["SERVED", "run_command"]
+
+#: Where a context has what takes a declaration instead, for :mod:`audiocli.cli.serve_jobs`.
+SERVED = "audiocli.served"
 
 Lines = Callable[[Outcome], Iterable[str]]
 
@@ -35,6 +38,10 @@ def run_command(
     """Do what was declared, and end with the exit status."""
     from audiocli.tasks.runner import run_declared
 
+    served = click.get_current_context().meta.get(SERVED)
+    if served is not None:
+        served(batch, declared)
+        return
     if printing is None:
         printing = batch.output is None
     as_json = declared.destination.form == "json"
