@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from audiocli.errors import ModelError, UsageError
+from audiocli.errors import ModelError, UsageError, printable
 from audiocli.io.audio.streaming import prefetch
 from audiocli.nn import checkpoint as checkpoints
 from audiocli.nn import distributed
@@ -193,7 +193,11 @@ class Learner(Generic[Network]):
             torch.amp.GradScaler(where.type, enabled=config.precision == "float16"),
             np.random.default_rng(config.seed),
         )
-        return cls(state, ranks.shared(_Loss(network, loss)), ranks, config)
+        module = _Loss(network, loss)
+        if config.compiled:
+            _refuse_without_compiler(where)
+            module.compile()
+        return cls(state, ranks.shared(module), ranks, config)
 
     def begin(self) -> None:
         """Have dropout and batch normalisation do what they do in training."""
@@ -226,6 +230,17 @@ class Learner(Generic[Network]):
             value = self.module(batch)
         self.state.scaler.scale(value).backward()
         return self.ranks.mean(value.item(), self.state.device)
+
+
+def _refuse_without_compiler(where: torch.device) -> None:
+    """Compile next to nothing, so that what is missing is said before the first step."""
+    try:
+        torch.compile(lambda x: x + 1, fullgraph=True)(torch.ones(2, device=where))
+    except Exception as error:  # of many kinds: no compiler, no headers, no Triton, this system
+        reason = printable(str(error).strip().split("\n")[0])[:200]
+        needed = "Triton" if where.type == "cuda" else "a C++ compiler and the headers of Python"
+        raise UsageError(f"{{compiled}} needs {needed} ({reason}); train without it", "compiled"
+                         ) from error  # fmt: skip
 
 
 def _steps(

@@ -16,7 +16,7 @@ SCHEDULES = ("cosine", "constant", "plateau")
 PRECISIONS = ("float32", "bfloat16", "float16")
 PROBES = ("", "overfit", "rates")
 #: Fields that change nothing about what comes out: a run goes on whatever they are.
-NEUTRAL = ("tensorboard", "probe")
+NEUTRAL = ("compiled", "tensorboard", "probe")
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ class FitConfig:
         Stop after this many epochs without a better score; 0 never does.
     precision : {"float32", "bfloat16", "float16"}
         Of convolutions and matrix products while training (autocast); float16 scales the loss.
+    compiled : bool
+        Compile network and loss (``torch.compile``), which takes minutes before the first step.
     keep_statistics : bool
         Leave the statistics of batch normalisation as the model that training goes on from has
         them, so that training and use normalise alike whatever is in a batch.
@@ -93,6 +95,7 @@ class FitConfig:
     average: float = 0.999
     patience: int = 0
     precision: str = "float32"
+    compiled: bool = False
     keep_statistics: bool = False
     seed: int = 0
     tensorboard: bool = False

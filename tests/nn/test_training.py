@@ -445,6 +445,33 @@ def test_the_checkpoint_is_replaced_as_a_whole(
     assert same(state(resumed), state(whole))
 
 
+def test_a_compiled_network_learns_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[Any] = []
+
+    def compile(function: Any, **_: Any) -> Any:  # a real one takes half a minute
+        compiled.append(function)
+        return function
+
+    monkeypatch.setattr(torch, "compile", compile)
+    plain, quick = toy(), toy()
+    run(plain, tmp_path / "plain")
+    assert not compiled
+    run(quick, tmp_path / "quick", dataclasses.replace(SMALL, compiled=True))
+    assert len(compiled) == 2  # next to nothing, to see whether it goes, then network and loss
+    assert same(state(plain), state(quick))
+
+
+def test_without_a_compiler_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def compile(function: Any, **_: Any) -> Any:
+        raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found\nin config.cpp.cxx")
+
+    monkeypatch.setattr(torch, "compile", compile)
+    with pytest.raises(UsageError, match=r"a C\+\+ compiler .*No working C.. compiler found.; tr"):
+        run(toy(), tmp_path, dataclasses.replace(SMALL, compiled=True))
+
+
 def test_statistics_of_normalisation_stay_where_they_are_asked_to(tmp_path: Path) -> None:
     def statistics(keep: bool) -> torch.Tensor:
         torch.manual_seed(0)

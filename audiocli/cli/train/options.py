@@ -186,6 +186,7 @@ class Training:
     average: float
     patience: int
     precision: str
+    compiled: bool
     keep_statistics: bool
     seed: int
     tensorboard: bool
@@ -234,6 +235,9 @@ FIT_OPTIONS = [
     click.option("--precision", default="float32", show_default=True,
                  type=click.Choice(["float32", "bfloat16", "float16"]),
                  help="Of products in training; slow on processors that lack it."),
+    click.option("--compile", "compiled", is_flag=True,
+                 help="Compile the network (torch.compile): minutes at the start, for faster steps."
+                 ),
     click.option("--keep-statistics", is_flag=True,
                  help="With --from: leave the statistics of batch normalisation as they are."),
     click.option("--seed", default=0, show_default=True, help="Of everything random."),
