@@ -44,6 +44,10 @@ ODD, SMALLEST = 3.0, 0.003
 #: Nor is a height known better than to this part of the bend of the parabola through the trough.
 SHARP = 0.1
 
+#: Where less than this part of the power lies below `fmax`, what repeats within the range of
+#: pitches is several periods of a tone above it.
+WITHIN = 0.02
+
 #: An unvoiced frame explains the signal this many times worse than a steady voiced one, because
 #: noise would have its deepest trough anywhere. In the paper this is the number of pitch bins.
 UNVOICED = 0.01
@@ -516,8 +520,24 @@ def _candidates(
         for values in (frequency, probability, lowest, bend)
     )
     probability = _to_fundamentals(probability, lowest, bend)
+    probability[_too_high(frames, sample_rate, fmax)] = 0
     missing = [(0, 0), (0, CANDIDATES - probability.shape[1])]
     return np.pad(frequency, missing), np.pad(probability, missing)
+
+
+def _too_high(frames: Floats, sample_rate: float, fmax: float) -> NDArray[np.bool_]:
+    """Tell which frames have hardly any power below the highest pitch."""
+    power = frames.shape[1] * np.var(frames, axis=1)
+    slopes = np.square(np.diff(frames, axis=1)).sum(axis=1)
+    # Power above a frequency makes slopes at least so steep; few frames have them.
+    least = (1 - WITHIN) * 2 * (1 - math.cos(2 * math.pi * fmax / sample_rate))
+    high = (power > 0) & (slopes >= 0.9 * least * power)
+    steep = frames[high]
+    centred = (steep - steep.mean(axis=1, keepdims=True)) * np.hanning(frames.shape[1])
+    spectrum = np.square(np.abs(scipy.fft.rfft(centred, axis=1)))
+    below = round(fmax / sample_rate * frames.shape[1]) + 2  # and half a tone's width
+    high[high] = spectrum[:, :below].sum(axis=1) < WITHIN * spectrum.sum(axis=1)
+    return high
 
 
 def _to_fundamentals(probability: Floats, lowest: Floats, bend: Floats) -> Floats:

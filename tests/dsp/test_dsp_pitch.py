@@ -359,3 +359,22 @@ def test_what_cannot_be_searched_is_refused(fmin: float, fmax: float, message: s
 def test_a_hop_of_nothing_is_refused() -> None:
     with pytest.raises(UsageError, match="hop_length 0"):
         PitchTracker(RATE, FMIN, FMAX, 0)
+
+
+@pytest.mark.parametrize(
+    ("rate", "hz"),
+    [(22_050, 2_500), (22_050, 10_000), (44_100, 3_000), (44_100, 8_000), (44_100, 18_000)],
+)
+def test_a_tone_above_the_range_has_no_pitch_in_it(rate: int, hz: int) -> None:
+    """Several of its periods repeat too, but nobody hears them as a pitch."""
+    time = np.arange(rate) / rate
+    tone = np.sin(2 * np.pi * hz * time) + 0.1 * np.sin(4 * np.pi * hz * time) + 0.2
+    frames = np.lib.stride_tricks.sliding_window_view(tone, 2048)[:: rate // 100]
+    assert not pyin(frames, rate, fmin=60, fmax=2_093, hop_length=rate // 100).voiced.any()
+
+
+def test_a_voice_of_hardly_more_than_its_upper_partials_is_voiced() -> None:
+    time = np.arange(44_100) / 44_100
+    tone = sum(a * np.sin(2 * np.pi * 220 * n * time) for n, a in ((1, 0.3), (12, 1.0), (13, 0.8)))
+    frames = np.lib.stride_tricks.sliding_window_view(tone, 2048)[::441]
+    assert pyin(frames, 44_100, fmin=60, fmax=2_093, hop_length=441).voiced.all()
