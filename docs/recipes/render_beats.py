@@ -50,16 +50,16 @@ KICK, SNARE, STICK, CLAP, CLOSED, OPEN, CRASH, RIDE, SHAKER = 36, 38, 37, 39, 42
 #: Strokes that General MIDI has no place for, as the drummers' electronic kit sends them.
 TO_GENERAL_MIDI = {22: 42, 26: 46, 58: 43}
 #: Metres of songs that are made up: beats in a bar, parts of a beat, and how often.
+#: No bars of two: the decoder groups such beats in fours.
 METRES = (
-    (4, 2, 0.4),
+    (4, 2, 0.6),
     (4, 3, 0.1),
     (3, 2, 0.2),
-    (2, 2, 0.04),
-    (2, 3, 0.08),
-    (5, 2, 0.06),
-    (6, 2, 0.05),
-    (7, 2, 0.07),
+    (5, 2, 0.04),
+    (6, 2, 0.03),
+    (7, 2, 0.03),
 )
+SLOWEST, FASTEST = 56.0, 210.0  # of songs made up, in beats a minute
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ SAME_TEMPO = 1.0
 
 def clicks(seconds: float, rng: np.random.Generator) -> Score:
     """Give a metronome, with or without an accent at the bar, or one stroke again and again."""
-    bpm = float(np.exp(rng.uniform(np.log(55), np.log(200))))
+    bpm = float(rng.uniform(45, 215))
     count = int(rng.choice([1, 2, 3, 4, 4, 4]))
     beats = _clock(max(16, int(seconds * bpm / 60)), bpm, rng)
     high, low = rng.choice([33, 34, 37, 39, 42, 56, 60, 61, 75, 76, 77], size=2)
@@ -236,21 +236,24 @@ def made_up(seconds: float, rng: np.random.Generator) -> Score:
     chosen = METRES[int(rng.choice(len(METRES), p=[share for *_, share in METRES]))]
     swing = float(rng.uniform(0.55, 0.68)) if rng.random() < 0.25 else 0.5
     metre = Metre(chosen[0], chosen[1], swing)
-    bpm = float(np.clip(np.exp(rng.normal(np.log(108), 0.28)), 56, 190))
+    bpm = float(np.clip(np.exp(rng.normal(np.log(108), 0.28)), SLOWEST, FASTEST))
+    if rng.random() < 0.6:
+        bpm = float(rng.uniform(SLOWEST, FASTEST))
     if metre.parts == 3:
         bpm = min(bpm, 140.0)
     bars = max(8, int(seconds * bpm / 60 / metre.count) + 1)
-    players = _players(metre, rng)
+    players = _players(metre, bpm, rng)
     notes: list[list[tuple[float, float, int, int]]] = [[] for _ in players]
     bar = 0
     while bar < bars:
         length = int(rng.choice([4, 4, 8]))
         roots = _progression(int(rng.choice([1, 2, 4, 4])), rng)
+        held = 2 if bpm > rng.uniform(130, 220) else 1  # bars that a chord lasts
         playing = rng.random(len(players)) < 0.85
         playing[int(rng.integers(len(players)))] = True
         patterns = [player.pattern(rng) for player in players]
         for k in range(length):
-            chord = roots[k % len(roots)]
+            chord = roots[k // held % len(roots)]
             for index, player in enumerate(players):
                 if playing[index]:
                     last = k == length - 1
@@ -320,6 +323,7 @@ class Player:
     program: int
     metre: Metre
     base: int
+    bpm: float
 
     @property
     def drums(self) -> bool:
@@ -333,40 +337,48 @@ class Player:
         on_beat = np.arange(size) % parts == 0
         if self.drums:
             return self._beat(rng)
-        chance = np.where(on_beat, rng.uniform(0.3, 1.0), rng.uniform(0.0, 0.7))
+        busy = 0.7 * self._room  # between beats that follow each other fast, there is less
+        chance = np.where(on_beat, rng.uniform(0.3, 1.0), rng.uniform(0.0, busy))
         if self.role == "offbeats":
             chance = np.where(on_beat, 0.05, 0.95)
         if self.role == "held":
             chance = np.zeros(size)
         if self.role == "broken":
-            chance = np.full(size, 1.0)
+            chance = np.where(on_beat | (rng.random() < self._room), 1.0, 0.0)
         chance[0] = {"bass": 0.95, "held": 1.0, "tune": 0.5, "offbeats": 0.1}.get(self.role, 0.85)
         return {"on": (rng.random(size) < chance).astype(float), "step": rng.integers(-3, 4, size)}
+
+    @property
+    def _room(self) -> float:
+        """How likely there are strokes between beats: 1 at 100 BPM, 0.4 at 200."""
+        return float(np.clip(1.6 - self.bpm / 166, 0.4, 1.0))
 
     def _beat(self, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
         count, parts = self.metre.count, self.metre.parts
         size = count * parts
         beat, on_beat = np.arange(size) // parts, np.arange(size) % parts == 0
-        kick = np.where(on_beat, rng.uniform(0.1, 0.5), rng.uniform(0.0, 0.3))
+        room = self._room
+        kick = np.where(on_beat, rng.uniform(0.1, 0.5), rng.uniform(0.0, 0.3 * room))
         if rng.random() < 0.2:
             kick = np.where(on_beat, 1.0, 0.05)
         kick[0] = 0.96
         back = np.zeros(size)
         backs = {2: [1], 3: [1, 2] if rng.random() < 0.5 else [2], 4: [1, 3], 5: [3],
                  6: [3], 7: [2, 4] if rng.random() < 0.5 else [4]}[count]  # fmt: skip
-        if count == 4 and rng.random() < 0.2:
+        if count == 4 and rng.random() < (0.1 if self.bpm < 110 else 0.25):  # half-time
             backs = [2]
         for each in backs:
             back[each * parts] = 1.0
-        hat = np.where(on_beat | (rng.random() < 0.75), 1.0, 0.0)
+        hat = np.where(on_beat | (rng.random() < 0.8 * room), 1.0, 0.0)
         if rng.random() < 0.15:
             hat = np.where(on_beat, 0.0, 1.0)
         stray = rng.random(size) < 0.06
+        sixteenths = float(np.clip(0.25 + (100 - self.bpm) / 100, 0.0, 0.6))
         return {
             "kick": (rng.random(size) < kick).astype(float),
             "back": np.maximum(back, stray),
             "hat": hat * (rng.random() < 0.9),
-            "double": np.full(size, float(rng.random() < 0.25 and parts == 2)),
+            "double": np.full(size, float(rng.random() < sixteenths and parts == 2)),
             "beat": beat.astype(float),
         }
 
@@ -438,7 +450,7 @@ class Player:
         return notes
 
 
-def _players(metre: Metre, rng: np.random.Generator) -> list[Player]:
+def _players(metre: Metre, bpm: float, rng: np.random.Generator) -> list[Player]:
     """Draw a band."""
     made = []
     for role, chance, programs, bases in (
@@ -451,9 +463,10 @@ def _players(metre: Metre, rng: np.random.Generator) -> list[Player]:
         ("tune", 0.55, LEADS, (60, 65, 72)),
     ):
         if rng.random() < chance:
-            made.append(Player(role, int(rng.choice(programs)), metre, int(rng.choice(bases))))
+            program, base = int(rng.choice(programs)), int(rng.choice(bases))
+            made.append(Player(role, program, metre, base, bpm))
     if not made:
-        made.append(Player("chords", int(rng.choice(CHORDAL)), metre, 52))
+        made.append(Player("chords", int(rng.choice(CHORDAL)), metre, 52, bpm))
     return made
 
 
@@ -577,7 +590,7 @@ def sources(data: Path, training: bool) -> Iterator[tuple[str, str, Make]]:
 
 
 SOUNDS = (".opus", ".ogg", ".flac", ".wav")
-COUNTS = {"pop": 700, "piano": 500, "drums": 170, "made-up": 450, "clicks": 40}
+COUNTS = {"pop": 700, "piano": 476, "drums": 267, "made-up": 800, "clicks": 120}
 UNSEEN = {"pop-midi": 30, "pop-band": 30, "piano": 24, "drums": 12, "made-up": 16, "clicks": 8}
 
 
