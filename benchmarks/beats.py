@@ -1,10 +1,10 @@
 """Compare beat trackers on the same annotated recordings.
 
-    python benchmarks/beats.py FOLDER ...
+    python benchmarks/beats.py FOLDER ... [--model MODEL] [--found NAME=FOLDER]
 
-FOLDER holds recordings with NAME.beats beside them. Scored are the default model and librosa's
-tracker, and, where they are installed, aubio and beat_this (with a DBN if madmom is there). A line
-a tracker: F-measure of beats and of downbeats at 70 ms from 5 s on, the share of tempi within 4 %,
+FOLDER holds recordings with NAME.beats beside them. Scored are our model, librosa's tracker, what
+`peer_beats.py` wrote (--found, once a tracker) and, where it is installed, beat_this. A line a
+tracker: F-measure of beats and of downbeats at 70 ms from 5 s on, the share of tempi within 4 %,
 and how many times faster than real time it ran, in processor time of this process.
 """
 
@@ -14,6 +14,7 @@ import argparse
 import importlib.util
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ import numpy as np
 from audiocli.io import audio
 from audiocli.io.formats import read_beats
 from audiocli.tasks.annotated import find_recordings
-from audiocli.tasks.beat_tracker import BeatTracker
+from audiocli.tasks.beat_tracker import DEFAULT_MODEL, BeatTracker
 from audiocli.tasks.beats.evaluation import Found, librosa_beats, score_of, total
 from audiocli.tasks.beats.examples import ANNOTATIONS
 
@@ -30,9 +31,9 @@ def _tempo(times: np.ndarray) -> float | None:
     return float(60 / np.median(np.diff(times))) if len(times) > 1 else None
 
 
-def ours() -> Callable[[Path], Found]:
-    """Track with the shipped model."""
-    tracker = BeatTracker()
+def ours(model: str) -> Callable[[Path], Found]:
+    """Track with one of our models."""
+    tracker = BeatTracker(model)
 
     def track(path: Path) -> Found:
         with audio.AudioReader(path) as reader:
@@ -42,18 +43,12 @@ def ours() -> Callable[[Path], Found]:
     return track
 
 
-def aubio() -> Callable[[Path], Found]:
-    """Track with aubio, at its defaults."""
-    import aubio as library
+def written(folder: Path) -> Callable[[Path], Found]:
+    """Read what another program found."""
 
     def track(path: Path) -> Found:
-        samples, rate = audio.read(path, mono=True)
-        tracker, found = library.tempo("default", 1024, 512, rate), []
-        for start in range(0, samples.shape[1] - 511, 512):
-            if tracker(samples[0, start : start + 512])[0]:
-                found.append(tracker.get_last_s())
-        times = np.array(found)
-        return times, None, _tempo(times)
+        times, places = read_beats(folder / f"{path.stem}.beats")
+        return times, None if places is None else times[places == 1], _tempo(times)
 
     return track
 
@@ -77,14 +72,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--found", action="append", default=[], metavar="NAME=FOLDER")
     given = parser.parse_args()
     recordings = [each for folder in given.folders for each in find_recordings(folder, ANNOTATIONS)]
-    trackers = {"audiocli": ours, "librosa": lambda: librosa_beats}
-    trackers |= {
-        name: make
-        for name, make in (("aubio", aubio), ("beat_this", beat_this))
-        if importlib.util.find_spec(name) is not None
-    }
+    trackers = {"audiocli": partial(ours, given.model), "librosa": lambda: librosa_beats}
+    for name, folder in (text.split("=", 1) for text in given.found):
+        trackers[name] = partial(written, Path(folder))
+    if importlib.util.find_spec("beat_this") is not None:
+        trackers["beat_this"] = beat_this
     print("tracker    beats  downbeats  tempo  times real time")
     for name, make in trackers.items():
         track, scores, seconds, started = make(), [], 0.0, time.process_time()
