@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiocli.errors import UsageError
+from audiocli.errors import FieldError, UsageError
 from audiocli.io import formats
 
 __all__ = ["Destination", "settle"]
@@ -46,4 +46,7 @@ def settle(target: Path | None, form: str | None, kind: str, default: str) -> De
             f"{target}: is a file that does not end like a format; name a folder, or end the name "
             f"in {', '.join(known)}"
         )
+    if form == "sqlite":
+        raise FieldError(f"{{output}} {target}: a database holds the results of all; name a file, "
+                         f"say {target}.sqlite", "output")  # fmt: skip
     return Destination(form or default, folder=target)

@@ -10,13 +10,16 @@ from __future__ import annotations
 import contextlib
 import csv
 import heapq
+import itertools
 import json
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from audiocli.batch import databases
 from audiocli.batch.manifest import Record, is_manifest
 from audiocli.batch.rows import csv_rows
 from audiocli.errors import FieldError, UsageError
@@ -25,7 +28,7 @@ from audiocli.io.atomic import write_whole
 __all__ = ["MERGED", "Merged", "merge_files"]
 
 #: Endings of tables that can be put together.
-MERGED = (".csv", ".jsonl", ".arff", ".parquet")
+MERGED = (".csv", ".jsonl", ".arff", ".parquet", *databases.ENDINGS)
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ def merge_files(
     Parameters
     ----------
     inputs : sequence of str or Path
-        Tables of one format and of the same columns (csv, jsonl, ARFF, parquet), or manifests.
+        Tables of one format and of the same columns (csv, jsonl, ARFF, parquet, SQLite), or
+        manifests.
     output : str or Path
         The file to write, of the same format. Rows come by the names of the recordings, if those
         of each table do.
@@ -102,7 +106,9 @@ def merge_files(
         raise UsageError(
             f"{manifest}: exists already; use {{overwrite}} to replace it", "overwrite"
         )
-    merge = _merge_parquet if target.suffix.lower() == ".parquet" else _merge_text
+    ending = target.suffix.lower()
+    merge = _merge_databases if ending in databases.ENDINGS else _merge_text
+    merge = _merge_parquet if ending == ".parquet" else merge
     recordings, rows = merge(paths, target, overwrite)
     if with_manifests:
         _merge_manifests(beside, manifest, overwrite)
@@ -251,6 +257,52 @@ def _merge_parquet(paths: Sequence[Path], target: Path, overwrite: bool) -> tupl
 
     def fill(partial: Path) -> None:
         parquet.write_table(whole, partial)
+
+    write_whole(target, fill, overwrite=overwrite)
+    return len(names.tables), names.rows
+
+
+# --- databases -------------------------------------------------------------------------------
+
+
+def _merge_databases(paths: Sequence[Path], target: Path, overwrite: bool) -> tuple[int, int]:
+    names, first = _Names(), None
+    made: list[tuple[str, str, dict[str, str], Any]] = []
+    for path in paths:
+        try:
+            table = databases.table_of(path)
+            if table is None:  # of an empty shard
+                continue
+            columns = databases.column_types(path, table)
+            kind = (table, columns, databases.made_with_of(path))
+        except (sqlite3.Error, ValueError) as error:
+            raise UsageError(f"{path}: cannot be read as a database: {error}") from error
+        first = first or kind
+        if kind[:2] != first[:2] or "file" not in columns:
+            raise UsageError(f"{path}: has another table or other columns than {paths[0]}")
+        if kind[2] != first[2]:
+            raise UsageError(f"{path}: was made with other settings than {paths[0]}")
+        made.append((str(path), *kind))
+
+    def groups(place: int, path: Path, table: str, at: int) -> Iterator[tuple[str, int, list[Any]]]:
+        rows = databases.read_rows(path, table)
+        next(rows)
+        for name, of in itertools.groupby(rows, key=lambda row: row[at]):
+            yield str(name), place, list(of)
+
+    def rows() -> Iterator[Sequence[Any]]:
+        tables = [groups(place, Path(path), table, list(columns).index("file"))
+                  for place, (path, table, columns, _) in enumerate(made)]  # fmt: skip
+        for name, place, of in heapq.merge(*tables, key=lambda group: group[:2]):
+            for row in of:
+                names.add(name, Path(made[place][0]))
+                yield row
+
+    def fill(partial: Path) -> None:
+        table, columns, made_with = first or ("", {}, {})
+        columns = {name: kind if name != "file" or table != "recordings" else f"{kind} PRIMARY KEY"
+                   for name, kind in columns.items()}  # fmt: skip
+        databases.write_rows(partial, table, columns, rows(), made_with)
 
     write_whole(target, fill, overwrite=overwrite)
     return len(names.tables), names.rows

@@ -9,7 +9,7 @@ import click
 
 from audiocli.cli.options import adding, format_option, gathering, plot_option
 
-FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity"]
+FORMATS = ["txt", "csv", "json", "jsonl", "sqlite", "lab", "jams", "audacity"]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from audiocli.cli.options import (
     plot_option,
 )
 
-FORMATS = ["lab", "csv", "json", "jsonl", "jams", "audacity", "sv", "midi", "chordpro",
+FORMATS = ["lab", "csv", "json", "jsonl", "sqlite", "jams", "audacity", "sv", "midi", "chordpro",
            "html"]  # fmt: skip
 
 

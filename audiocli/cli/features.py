@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from audiocli.tasks.features import Settings
     from audiocli.tasks.features.files import FeatureRequest
 
-FORMATS = ["csv", "parquet", "npz", "jsonl", "arff"]
+FORMATS = ["csv", "parquet", "npz", "jsonl", "arff", "sqlite"]
 
 
 #: Options of features made by hand, which learned ones do without.

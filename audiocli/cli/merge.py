@@ -18,8 +18,8 @@ from audiocli.cli.options import RequestCommand, quiet_option
 def merge(inputs: tuple[Path, ...], output: Path, overwrite: bool, quiet: bool) -> None:
     """Put the tables or manifests of several runs together, as those of --shard.
 
-    INPUTS: tables of one format (csv, jsonl, arff, parquet) and the same columns, or manifests. If
-    each table has its manifest beside it, they are put together too.
+    INPUTS: tables of one format (csv, jsonl, arff, parquet, sqlite) and the same columns, or
+    manifests. If each table has its manifest beside it, they are put together too.
     """
     from audiocli.batch.merging import merge_files
 

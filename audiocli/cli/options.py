@@ -277,7 +277,7 @@ tta_option = click.option(
 
 
 #: Formats of points in time, and of notes.
-TIME_FORMATS = ["txt", "csv", "json", "jsonl", "lab", "jams", "audacity", "sv", "midi"]
+TIME_FORMATS = ["txt", "csv", "json", "jsonl", "sqlite", "lab", "jams", "audacity", "sv", "midi"]
 
 
 def format_option(formats: Sequence[str], default: str) -> Callable[[Command], Command]:

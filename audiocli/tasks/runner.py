@@ -17,7 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from audiocli import __version__
 from audiocli.batch import Callbacks, Plan, Progress, Summary, Worker, run
+from audiocli.batch.databases import DatabaseRows
 from audiocli.batch.destination import Destination
 from audiocli.batch.inputs import Input, Job, check_joint_output, find_inputs, plan
 from audiocli.batch.joint import JointFile, RowFormat
@@ -202,7 +204,7 @@ class AnnotationResults:
     @property
     def prints(self) -> bool:
         """Whether it is text."""
-        return self.form != "midi"
+        return self.form not in ("midi", "sqlite")
 
     @property
     def prints_several(self) -> bool:
@@ -575,7 +577,7 @@ def _joint(task: Declaration[Any], options: BatchOptions, found: Sequence[Input]
     named = len(found) > 1
     if rows is None:
         assert task.results is not None
-        rows = TextRows(place.form, task.results.render, named, task.results.column)
+        rows = _rows(task, task.results, named)
     return JointFile(
         place.file,
         rows,
@@ -585,6 +587,16 @@ def _joint(task: Declaration[Any], options: BatchOptions, found: Sequence[Input]
         in_order=task.in_order,
         empty=options.shard is not None,
     )
+
+
+def _rows(task: Declaration[Any], results: Results, named: bool) -> RowFormat:
+    """Choose how one file holds the results of all: as text, or in a database."""
+    form = task.destination.form
+    if form != "sqlite":
+        return TextRows(form, results.render, named, results.column)
+    made_with = {"command": task.command, "settings": dict(task.settings), "version": __version__,
+                 **_about(task)}  # fmt: skip
+    return DatabaseRows(task.command, results.render, made_with)
 
 
 def _about(task: Declaration[Any]) -> dict[str, Any]:

@@ -56,6 +56,8 @@ FORMATS: Mapping[str, Format] = {
     "csv": Format((".csv",), plain.WRITERS["csv"], joins=True),
     "json": Format((".json",), plain.WRITERS["json"], joins=True),
     "jsonl": Format((".jsonl", ".ndjson"), plain.WRITERS["jsonl"], joins=True),
+    # What the rows of a database are made of; see audiocli.batch.databases.
+    "sqlite": Format((".sqlite", ".sqlite3", ".db"), plain.WRITERS["csv"], joins=True),
     "lab": Format((".lab",), plain.WRITERS["lab"]),
     "jams": Format((".jams",), documents.WRITERS["jams"]),
     "audacity": Format((".txt",), plain.WRITERS["audacity"]),

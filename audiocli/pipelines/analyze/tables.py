@@ -13,12 +13,12 @@ import io
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from audiocli.batch import joint
+from audiocli.batch.databases import read_rows, write_rows
 from audiocli.errors import FieldError, UsageError
 from audiocli.io.names import plain_words, words
 from audiocli.pipelines.analyze.fields import Field, Value
@@ -130,7 +130,7 @@ class LibraryRows:
     def read(self, path: Path) -> Iterator[joint.Part]:
         """Read a table back."""
         readers = {"csv": _read_csv, "jsonl": _read_jsonl, "parquet": _read_parquet,
-                   "sqlite": _read_sqlite}  # fmt: skip
+                   "sqlite": lambda path: read_rows(path, TABLE)}  # fmt: skip
         try:
             rows = readers[self.form](path)
             heading = next(rows, ["file", *self.names])
@@ -168,15 +168,10 @@ class LibraryRows:
 
     def _write_sqlite(self, path: Path, rows: Iterable[tuple[str, list[Value]]]) -> None:
         kinds = {"text": "TEXT", "integer": "INTEGER", "number": "REAL"}
-        columns = ", ".join(f'"{each.name}" {kinds[each.kind]}' for each in self.fields)
-        marks = ", ".join("?" * (1 + len(self.fields)))
-        with closing(sqlite3.connect(path)) as database, database:
-            database.execute(f"CREATE TABLE {TABLE} (file TEXT PRIMARY KEY, {columns})")
-            database.executemany(
-                f"INSERT INTO {TABLE} VALUES ({marks})", ([name, *row] for name, row in rows)
-            )
-            database.execute("CREATE TABLE made_with (json TEXT)")
-            database.execute("INSERT INTO made_with VALUES (?)", [json.dumps(self.made_with)])
+        columns = {"file": "TEXT PRIMARY KEY"}
+        columns |= {each.name: kinds[each.kind] for each in self.fields}
+        listed = ([name, *row] for name, row in rows)
+        write_rows(path, TABLE, columns, listed, self.made_with)
 
     def _write_parquet(self, path: Path, rows: Iterable[tuple[str, list[Value]]]) -> None:
         import pyarrow  # type: ignore[import-untyped]  # it ships no hints
@@ -220,10 +215,3 @@ def _read_parquet(path: Path) -> Iterator[list[Any]]:
     table = parquet.read_table(path)
     yield list(table.schema.names)
     yield from (list(row.values()) for row in table.to_pylist())
-
-
-def _read_sqlite(path: Path) -> Iterator[list[Any]]:
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-        rows = database.execute(f"SELECT * FROM {TABLE}")
-        yield [column[0] for column in rows.description]
-        yield from (list(row) for row in rows)

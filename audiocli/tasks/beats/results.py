@@ -13,7 +13,7 @@ from audiocli.tasks.beat_tracker import Tempo
 
 __all__ = ["COLUMNS", "TEMPO_FORMATS", "TempoOf", "TempoResults"]
 
-TEMPO_FORMATS = ("txt", "csv", "json", "jsonl")
+TEMPO_FORMATS = ("txt", "csv", "json", "jsonl", "sqlite")
 COLUMNS = ("tempo", "confidence", "meter", "half", "half_share", "double", "double_share")
 
 
@@ -69,7 +69,7 @@ class TempoResults:
     @property
     def prints(self) -> bool:
         """Whether it is text."""
-        return True
+        return self.form != "sqlite"
 
     @property
     def prints_several(self) -> bool:

@@ -33,7 +33,7 @@ __all__ = [
     "render",
 ]
 
-TABLES = ("csv", "json", "jsonl")  # hold all labels, unless told otherwise
+TABLES = ("csv", "json", "jsonl", "sqlite")  # hold all labels, unless told otherwise
 SPANS = ("lab", "jams", "audacity")  # hold what begins and ends, and for one recording only
 FORMATS = ("txt", *TABLES, *SPANS)
 
@@ -179,13 +179,17 @@ class Result:
 def destination(target: Path | None, request: ClassifyRequest, *, folder: bool) -> Destination:
     """Choose the format, and whether the output is a file or a folder."""
     # Of txt and audacity, which end alike, txt is meant.
-    endings = {formats.FORMATS[name].extension: name for name in reversed(FORMATS)}
+    endings = {end: name for name in reversed(FORMATS)
+               for end in formats.FORMATS[name].extensions if end != ".onsets"}  # fmt: skip
     suffix = "" if target is None or target.is_dir() else target.suffix.lower()
     if suffix in endings and not folder:
         return Destination(request.form or endings[suffix], file=target)
     if target is not None and (suffix in endings or (target.exists() and not target.is_dir())):
         ends = "" if folder else f", or end the name in {', '.join(sorted(endings))}"
         raise UsageError(f"{target}: is not a folder; name a folder{ends}")
+    if request.form == "sqlite":
+        raise FieldError(f"{{output}} {target}: a database holds the results of all; name a file, "
+                         f"say {target}.sqlite", "output")  # fmt: skip
     return Destination(request.form or "txt", folder=target)
 
 
@@ -315,7 +319,7 @@ def render(result: Result, form: str, *, named: bool = True, header: bool = True
                        ensure_ascii=False)
             for row in result.rows
         ]  # fmt: skip
-    elif form == "csv":
+    elif form in ("csv", "sqlite"):
         lines = [",".join(["file", *result.columns])] if header else []
         lines += [",".join(map(words, [result.file, *_text(row, result.columns)]))
                   for row in result.rows]  # fmt: skip
@@ -366,7 +370,7 @@ class ClassResults:
     @property
     def prints(self) -> bool:
         """Whether it is text."""
-        return True
+        return self.form != "sqlite"
 
     @property
     def prints_several(self) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from audiocli import __version__
 from audiocli.batch import Callbacks, Progress, Summary
+from audiocli.batch.databases import MOST_COLUMNS
 from audiocli.batch.destination import Destination
 from audiocli.batch.placing import Export
 from audiocli.errors import FieldError, UsageError
@@ -119,6 +120,11 @@ def declare(request: FeatureRequest, output: Path | None) -> Declaration[Part]:
     if output is not None and output.is_dir():
         raise UsageError(f"{output}: is a folder; name a file, as in {output / 'features.csv'}")
     form = tables.find_form(output, request.form)
+    if form == "sqlite" and len(layout.heading) > MOST_COLUMNS:
+        raise FieldError(
+            f"{len(layout.heading)} columns: SQLite takes {MOST_COLUMNS}; use parquet or csv",
+            "form",
+        )
     settings = {
         **extractor.facts,
         "columns": list(layout.columns),

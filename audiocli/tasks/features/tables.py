@@ -1,8 +1,8 @@
-"""Tables of features: csv, parquet, npz, jsonl and ARFF, written and read back in pieces.
+"""Tables of features: csv, parquet, npz, jsonl, ARFF and SQLite, written and read back in pieces.
 
-A value that is not defined, NaN, is an empty cell in csv, null in jsonl and parquet, ``?`` in ARFF
-and NaN in npz. Parquet and npz also say how they were made, as JSON: in the metadata of the schema
-under ``audiocli``, and in the array ``made_with``.
+A value that is not defined, NaN, is an empty cell in csv, null in jsonl, parquet and SQLite, ``?``
+in ARFF and NaN in npz. Parquet, npz and SQLite also say how they were made, as JSON: in the
+metadata of the schema under ``audiocli``, in the array and in the table ``made_with``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import importlib.util
 import itertools
 import json
 import math
+import sqlite3
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocli.batch import joint
+from audiocli.batch import databases, joint
 from audiocli.errors import FieldError, UsageError
 from audiocli.io.atomic import write_whole
 from audiocli.io.formats.plain import seconds
@@ -43,7 +44,9 @@ __all__ = [
 
 Floats = NDArray[np.floating[Any]]
 
-FORMATS = ("csv", "parquet", "npz", "jsonl", "arff")
+FORMATS = ("csv", "parquet", "npz", "jsonl", "arff", "sqlite")
+#: Of a database.
+TABLE = "features"
 #: Those that can be printed.
 TEXTS = ("csv", "jsonl", "arff")
 #: What stands in them for a value that is not defined.
@@ -91,7 +94,7 @@ class Part:
 def find_form(path: Path | None, form: str | None) -> str:
     """Choose the format of a table, and check that it can be written."""
     ending = "csv" if path is None else path.suffix.lower().removeprefix(".")
-    form = form or ending
+    form = form or ("sqlite" if f".{ending}" in databases.ENDINGS else ending)
     if form not in FORMATS:
         raise FieldError(
             f"{path or form}: a table ends in {', '.join('.' + name for name in FORMATS)}; "
@@ -192,7 +195,8 @@ class TableRows:
 
     def read(self, path: Path) -> Iterator[joint.Part]:
         """Read a table back."""
-        readers = {"npz": _read_npz, "parquet": _read_parquet, "jsonl": _read_jsonl}
+        readers = {"npz": _read_npz, "parquet": _read_parquet, "jsonl": _read_jsonl,
+                   "sqlite": _read_sqlite}  # fmt: skip
         reader = readers.get(self.form, _read_rows)
         first = len(self.layout.heading) - len(self.layout.columns)
         try:
@@ -212,7 +216,7 @@ class TableRows:
                     yield joint.Part(str(name), values.tobytes(), len(values))
         except (
             OSError, ValueError, KeyError, IndexError, TypeError, StopIteration,
-            RuntimeError, zipfile.BadZipFile, csv.Error,
+            RuntimeError, zipfile.BadZipFile, csv.Error, sqlite3.Error,
         ) as error:  # fmt: skip
             raise UsageError(
                 f"{path}: cannot be read as {self.form} to add to it; use {{overwrite}} to make "
@@ -231,12 +235,23 @@ class TableRows:
             self._write_npz(path, parts, counts)
         elif self.form == "parquet":
             self._write_parquet(path, parts)
+        elif self.form == "sqlite":
+            kinds = {name: "TEXT" if name == "file" else "REAL" for name in self.layout.heading}
+            databases.write_rows(path, TABLE, kinds, self._rows(parts), self.made_with)
         else:
             with path.open("w", encoding="utf-8", newline="") as stream:
                 stream.writelines(f"{line}\n" for line in lines(self.layout, None, self.form))
                 for part in parts:
                     rows = lines(self.layout, self.values(part), self.form)
                     stream.writelines(f"{line}\n" for line in rows)
+
+    def _rows(self, parts: Iterable[joint.Part]) -> Iterator[list[Any]]:
+        """Give the cells of each row."""
+        rate = self.layout.frame_rate
+        for part in map(self.values, parts):
+            for index, row in enumerate(part.values.tolist()):
+                cells = [None if value != value else value for value in row]
+                yield [part.file, *([round(index / rate, 6)] if rate else []), *cells]
 
     def _write_npz(
         self, path: Path, parts: Iterable[joint.Part], counts: Mapping[str, int]
@@ -379,6 +394,13 @@ def _array_rows(stream: IO[bytes]) -> Iterator[Any]:
         count = min(ROWS_AT_ONCE, shape[0] - start)
         data = stream.read(count * size)
         yield from np.frombuffer(data, kind).reshape(count, *shape[1:])
+
+
+def _read_sqlite(path: Path, stream: IO[bytes]) -> Pieces:
+    rows = databases.read_rows(path, TABLE)
+    yield next(rows)
+    for name, *cells in rows:
+        yield name, *(math.nan if cell is None else cell for cell in cells)
 
 
 def _read_parquet(path: Path, stream: IO[bytes]) -> Pieces:
