@@ -10,7 +10,8 @@ prior of the tempo chooses among metrical levels that are as likely as each othe
 
 This is the bar-pointer model of Krebs, Böck and Widmer with one frame as a beat's zone, in its
 semi-Markov form: since nothing can happen between two beats, one step of the search is a beat and
-not a frame, and what is remembered of a frame is a few hundred bytes.
+not a frame. The search keeps scores alone: where a beat came from is computed afterwards, for the
+few beats of the path.
 
 Units: times in seconds, tempi in beats a minute, intervals in frames.
 
@@ -262,76 +263,85 @@ class _Search:
         out = np.float32(NEVER)  # of the beat, after it was found once
         trail = _Trail(self)
         total = len(evidence)
+        cells = self._cells(self.block)
         for begin in range(0, total, self.block):
             here = evidence[begin : begin + self.block]
-            arriving = self._arriving(entered, len(here))
-            best, origin = self._tempo(arriving)
-            left, leavers = self._leaving(arriving, out)
-            new, came_from = self._places(best, np.concatenate([[out], left[:-1]]), here)
+            # Scores of beats that end in each frame of the block: (frames, places, intervals).
+            arriving = entered.reshape(-1).take(cells[: len(here)])
+            left, stayed = self._leaving(arriving, out)
+            before = np.concatenate([[out], left[:-1]])
+            found_again = before - np.float32(self.model.leave_cost)
+            new = self._places(self._tempo(arriving), found_again, here)
             out = left[-1]
-            trail.add(origin, came_from, leavers)
+            trail.add(arriving, found_again, stayed)
             entered = np.concatenate([entered[len(here) :], new])
             if trail.length >= 2 * WINDOW:
                 trail.settle(entered, begin + len(here))
         return trail.finish(entered, out + np.float32(self.model.leave_cost), total)
 
-    def _arriving(self, entered: Curves, length: int) -> Curves:
-        """Give the score of beats that end in each frame of a block: (frames, places, intervals).
+    def _cells(self, length: int) -> NDArray[np.intp]:
+        """Give where in `entered`, flattened, beats began that end in each frame of a block."""
+        count, size = self.grid.count, len(self.intervals)
+        rows = self.memory + np.arange(length)[:, None, None] - self.intervals
+        return (rows * count + np.arange(count)[:, None]) * size + np.arange(size)
 
-        `entered` holds the scores of beats that began in the frames before the block.
-        """
-        rows = self.memory + np.arange(length)[:, None] - self.intervals[None]
-        arriving: Curves = entered[rows, :, np.arange(len(self.intervals))[None]]
-        return arriving.transpose(0, 2, 1)
-
-    def _tempo(self, arriving: Curves) -> tuple[Curves, NDArray[np.uint8]]:
-        """Choose for each interval to come the best one before it."""
+    def _tempo(self, arriving: Curves) -> Curves:
+        """Give for each interval to come the score of the best one before it."""
         count = arriving.shape[-1]
         best = np.full(arriving.shape, NEVER, np.float32)
-        origin = np.zeros(arriving.shape, np.int16)
+        value = np.empty_like(best)
         for offset, cost in zip(self.offsets, self.costs, strict=True):
             to = slice(max(0, -offset), count - max(0, offset))
             source = slice(max(0, offset), count + min(0, offset))
-            value = arriving[..., source] + cost[to]
-            better = value > best[..., to]
-            np.copyto(best[..., to], value, where=better)
-            np.copyto(origin[..., to], np.int16(offset), where=better)
-        return best, (origin + np.arange(count)).astype(np.uint8)
+            np.add(arriving[..., source], cost[to], out=value[..., to])
+            np.maximum(best[..., to], value[..., to], out=best[..., to])
+        return best
 
-    def _leaving(self, arriving: Curves, out: np.float32) -> tuple[Curves, NDArray[np.int32]]:
-        """Give the score of being out of the beat in each frame, and which beat was left for it."""
-        flat = arriving.reshape(len(arriving), -1)
-        last = flat.argmax(axis=1)
-        leaving = flat[np.arange(len(flat)), last] - self.model.leave_cost
+    def _leaving(self, arriving: Curves, out: np.float32) -> tuple[Curves, NDArray[np.bool_]]:
+        """Give the score of being out of the beat in each frame, and whether it was out before."""
+        leaving = arriving.reshape(len(arriving), -1).max(axis=1) - self.model.leave_cost
         best = np.maximum.accumulate(np.concatenate([[out], leaving]))
-        stayed = best[1:] <= best[:-1]
-        return best[1:].astype(np.float32), np.where(stayed, -1, last).astype(np.int32)
+        return best[1:].astype(np.float32), best[1:] <= best[:-1]
 
-    def _places(
-        self, best: Curves, out: Curves, evidence: Curves
-    ) -> tuple[Curves, NDArray[np.uint8]]:
+    def _places(self, best: Curves, found_again: Curves, evidence: Curves) -> Curves:
         """Go on to the next places in the bar, or begin here; add the evidence."""
         grid = self.grid
-        new = best[:, grid.before]
-        came_from = np.broadcast_to(grid.before.astype(np.uint8)[None, :, None], new.shape).copy()
+        new = best.take(grid.before, axis=1)
         for row, first in enumerate(grid.firsts):
-            other = best + self.breaks[row][None, :, None]
-            source = other.argmax(axis=1)
-            new[:, first] = np.take_along_axis(other, source[:, None], axis=1)[:, 0]
-            came_from[:, first] = source
-        found_again = out - self.model.leave_cost
-        start = np.maximum(found_again, 0.0).astype(np.float32)[:, None, None]  # 0: for the first
-        begins = start > new
-        new = np.where(begins, start, new)
-        came_from[begins] = START
-        first_time = (found_again <= 0.0)[:, None, None] & begins
-        came_from[first_time] = FIRST
-        is_first = (grid.places == 1).astype(int)
-        return new + evidence[:, is_first][..., None] + self.prior, came_from
+            new[:, first] = (best + self.breaks[row][:, None]).max(axis=1)
+        start = np.maximum(found_again, np.float32(0.0))  # 0: for the first time
+        np.maximum(new, start[:, None, None], out=new)
+        new += evidence[:, (grid.places == 1).astype(int)][..., None]
+        new += self.prior
+        return new
+
+    def came_from(
+        self, arriving: Curves, found_again: np.float32, place: int, interval: int
+    ) -> tuple[int, int]:
+        """Give place and interval of the beat before one, or how the beat began there.
+
+        Of scores of beats that end in its frame, (places, intervals): the first that is as good as
+        what the search found.
+        """
+        low = max(0, interval + self.offsets[0])
+        high = min(len(self.intervals), interval + self.offsets[-1] + 1)
+        rows = np.arange(low, high) - interval - self.offsets[0]
+        values = arriving[:, low:high] + self.costs[rows, interval]
+        best = np.maximum(values.max(axis=1), np.float32(NEVER))
+        if place in self.grid.firsts:
+            scores = best + self.breaks[int(np.searchsorted(self.grid.firsts, place))]
+            source = int(scores.argmax())
+            score = scores[source]
+        else:
+            source = int(self.grid.before[place])
+            score = best[source]
+        if max(found_again, np.float32(0.0)) > score:
+            return (FIRST if found_again <= 0 else START), 0
+        return source, low + int(values[source].argmax())
 
 
 #: In the place of a place: the beat was found again, or for the first time.
-START, FIRST = 254, 255
+START, FIRST = -1, -2
 
 
 class _Trail:
@@ -339,33 +349,28 @@ class _Trail:
 
     def __init__(self, search: _Search) -> None:
         self.search = search
-        self.origins: list[NDArray[np.uint8]] = []
-        self.sources: list[NDArray[np.uint8]] = []
-        self.leavers: list[NDArray[np.int32]] = []
+        self.arriving: list[Curves] = []
+        self.found_again: list[Curves] = []
+        self.stayed: list[NDArray[np.bool_]] = []
         self.first = self.length = 0  # frame of the oldest that is kept, number that are kept
         self.settled: list[tuple[int, int]] = []
 
-    def add(
-        self,
-        origin: NDArray[np.uint8],
-        source: NDArray[np.uint8],
-        leavers: NDArray[np.int32],
-    ) -> None:
-        self.origins.append(origin)
-        self.sources.append(source)
-        self.leavers.append(leavers)
-        self.length += len(origin)
+    def add(self, arriving: Curves, found_again: Curves, stayed: NDArray[np.bool_]) -> None:
+        self.arriving.append(arriving)
+        self.found_again.append(found_again)
+        self.stayed.append(stayed)
+        self.length += len(arriving)
 
     def settle(self, entered: Curves, end: int) -> None:
         """Fix the beats that are older than a window, and forget what led to them."""
         limit = end - WINDOW
         found = [each for each in self._back(self._latest(entered, end)) if each[0] < limit]
         self._keep(found)
-        while self.first + len(self.origins[0]) <= limit - 2 * self.search.memory:
-            self.first += len(self.origins[0])
-            self.length -= len(self.origins.pop(0))
-            self.sources.pop(0)
-            self.leavers.pop(0)
+        while self.first + len(self.arriving[0]) <= limit - 2 * self.search.memory:
+            self.first += len(self.arriving[0])
+            self.length -= len(self.arriving.pop(0))
+            self.found_again.pop(0)
+            self.stayed.pop(0)
 
     def finish(self, entered: Curves, out: np.float32, end: int) -> Path:
         """Go back from the best end."""
@@ -397,9 +402,8 @@ class _Trail:
         """Give the beat after which the path was out of the beat at a frame."""
         size = len(self.search.intervals)
         while frame >= self.first:
-            leaver = self._at(self.leavers, frame)
-            if leaver >= 0:
-                place, interval = divmod(int(leaver), size)
+            if not self._at(self.stayed, frame):
+                place, interval = divmod(int(self._at(self.arriving, frame).argmax()), size)
                 return 0.0, frame - int(self.search.intervals[interval]), place, interval
             frame -= 1
         return 0.0, -1, 0, 0
@@ -414,14 +418,14 @@ class _Trail:
         intervals, found = self.search.intervals, []
         while frame >= self.first:
             found.append((frame, place))
-            source = int(self._at(self.sources, frame)[place, interval])
-            if source == FIRST:
+            arriving, again = self._at(self.arriving, frame), self._at(self.found_again, frame)
+            place, interval = self.search.came_from(arriving, again, place, interval)
+            if place == FIRST:
                 break
-            if source == START:
+            if place == START:
                 _, frame, place, interval = self._left(frame - 1)
-                continue
-            interval = int(self._at(self.origins, frame)[source, interval])
-            frame, place = frame - int(intervals[interval]), source
+            else:
+                frame -= int(intervals[interval])
         return found[::-1]
 
 

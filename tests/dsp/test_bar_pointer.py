@@ -140,7 +140,7 @@ def test_what_is_remembered_does_not_grow(monkeypatch: pytest.MonkeyPatch) -> No
 
     def watched(trail: bar_pointer._Trail, entered: np.ndarray, end: int) -> None:
         settle(trail, entered, end)
-        kept.append(sum(len(block) for block in trail.origins))
+        kept.append(sum(len(block) for block in trail.arriving))
 
     monkeypatch.setattr(bar_pointer._Trail, "settle", watched)
     beats = np.arange(10, 20_000, 25)
@@ -175,3 +175,26 @@ def test_activations_of_another_shape() -> None:
         track(np.zeros((10, 1), np.float32), RATE, BarPointer())
     with pytest.raises(ValueError, match="no interval"):
         track(np.zeros((10, 2), np.float32), 2.0, BarPointer(tempo_range=(200, 220)))
+
+
+def test_a_beat_came_from_where_the_search_found_its_score() -> None:
+    search = bar_pointer._Search(BarPointer(meters=(2, 3, 4)), RATE, 100.0)
+    grid, intervals = search.grid, search.intervals
+    rng = np.random.default_rng(3)
+    arriving = rng.normal(0, 4, (1, grid.count, len(intervals))).astype(np.float32)
+    again = np.full(1, 1.5, np.float32)
+    best = search._tempo(arriving)
+    found = search._places(best, again, np.zeros((1, 2), np.float32)) - search.prior
+    begun = 0
+    for place in range(grid.count):
+        for interval in range(len(intervals)):
+            source, before = search.came_from(arriving[0], again[0], place, interval)
+            if source == bar_pointer.START:
+                expected, begun = 1.5, begun + 1
+            else:
+                cost = search.costs[before - interval - search.offsets[0], interval]
+                expected = arriving[0, source, before] + cost
+                if grid.places[place] == 1:
+                    expected += search.breaks[list(grid.firsts).index(place), source]
+            assert found[0, place, interval] == pytest.approx(expected, abs=1e-4)
+    assert 0 < begun < grid.count * len(intervals)
