@@ -24,7 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"batch", "demo", "nn", "page"}),
     frozenset({"learn", "tasks"}),
     frozenset({"pipelines"}),
-    frozenset({"api"}),
+    frozenset({"api", "serve"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )

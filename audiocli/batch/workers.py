@@ -43,9 +43,12 @@ __all__ = [
     "Worker",
     "again",
     "attempt",
+    "cause_of_death",
     "failure",
+    "hire",
     "outcomes",
     "signals_raise",
+    "sweep",
     "sweep_dead",
 ]
 
@@ -305,7 +308,7 @@ def _in_processes(
         if following is None:
             return
         if connection is None:
-            connection, staff[connection] = _hire(make_worker)
+            connection, staff[connection] = hire(make_worker)
         busy[connection] = following
         with contextlib.suppress(OSError):  # it died: its pipe will say so below
             connection.send(following[1])
@@ -322,7 +325,7 @@ def _in_processes(
                 except (EOFError, OSError):
                     del busy[connection]
                     process = staff.pop(connection)
-                    cause = _cause_of_death(process)
+                    cause = cause_of_death(process)
                     sweep(process.pid, task.job)
                     if index not in retried:  # another process may have taken the memory
                         retried.add(index)
@@ -400,18 +403,23 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _hire(make_worker: Callable[[], Worker]) -> tuple[Connection, SpawnProcess]:
-    """Start a process, and return it with this end of its pipe."""
+def hire(
+    make_worker: Callable[[], Worker], *, early: bool = False
+) -> tuple[Connection, SpawnProcess]:
+    """Start a process, and return it with this end of its pipe.
+
+    Its worker is made for its first task, or early.
+    """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, make_worker), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, make_worker, early), daemon=True)
     with _interrupts_held():
         process.start()
     theirs.close()
     return ours, process
 
 
-def _serve(connection: Connection, make_worker: Callable[[], Worker]) -> None:
+def _serve(connection: Connection, make_worker: Callable[[], Worker], early: bool) -> None:
     """Do tasks as they come, in a worker process, until the pipe is closed."""
     # Ctrl-C and the end of the terminal reach all processes; the parent sees to it.
     for name in ("SIGINT", "SIGHUP"):  # the second does not exist on Windows
@@ -420,6 +428,9 @@ def _serve(connection: Connection, make_worker: Callable[[], Worker]) -> None:
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     worker_of = functools.cache(make_worker)
+    if early:
+        with contextlib.suppress(Exception):  # the first task will say so
+            worker_of()
 
     def progress(done_seconds: float, total_seconds: float | None) -> None:
         try:
@@ -452,7 +463,8 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _cause_of_death(process: SpawnProcess) -> str:
+def cause_of_death(process: SpawnProcess) -> str:
+    """Say why a process ended that was at work."""
     process.join(PATIENCE)
     code = process.exitcode
     _dismiss([process])

@@ -29,6 +29,7 @@ from audiocli.cli.notes import notes
 from audiocli.cli.onsets import onsets
 from audiocli.cli.report import report
 from audiocli.cli.separate import separate
+from audiocli.cli.serve import serve
 from audiocli.cli.serve_jobs import serve_jobs
 from audiocli.cli.settings import config_option, name_variables
 from audiocli.cli.signposts import SignpostedGroup
@@ -68,6 +69,7 @@ cli.add_command(notes)
 cli.add_command(onsets)
 cli.add_command(report)
 cli.add_command(separate)
+cli.add_command(serve)
 cli.add_command(train)
 cli.add_command(evaluate)
 cli.add_command(models)

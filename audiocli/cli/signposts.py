@@ -57,6 +57,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "train --help": ("fit", "training", "finetune", "fine-tune"),
     "demo FOLDER": ("example", "examples", "sample", "quickstart", "tutorial"),
     "--help": ("help",),
+    "serve": ("server", "web", "webui", "ui", "gui", "app", "browser", "upload"),
 }  # fmt: skip
 
 #: Each name that people try, and the command line that does what they look for.

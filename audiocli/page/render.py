@@ -15,7 +15,7 @@ from audiocli.io.atomic import write_whole
 from audiocli.page.content import Answer, Page, Track, data_of
 from audiocli.page.picture import LOUD, gradient
 
-__all__ = ["clock", "embedded", "fill", "number", "opening", "render", "text", "write"]
+__all__ = ["asset", "clock", "embedded", "fill", "number", "opening", "render", "text", "write"]
 
 #: Programs of the page, in the order in which they run.
 SCRIPTS = ("wavesurfer.min.js", "regions.min.js", "timeline.min.js",
@@ -70,11 +70,11 @@ def fill(template: str, parts: Mapping[str, str]) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], asset(template))
 
 
-def opening(title: str, sources: str) -> str:
+def opening(title: str, sources: str, styles: Sequence[str] = ("page.css",)) -> str:
     """Make a page's text up to its body; it takes sounds and pictures from `sources` alone."""
     return fill("opening.html", {
         "title": text(title), "sources": sources, "version": __version__,
-        "style": asset("page.css"),
+        "style": "".join(map(asset, styles)),
     })  # fmt: skip
 
 

@@ -30,6 +30,7 @@ OPTIONAL = {
     "onnx": "models export",
     "demucs": "the big models of Demucs",
     "openunmix": "the big models of Open-Unmix",
+    "uvicorn": "audiocli serve",
 }
 PROGRAMS = {
     "fluidsynth": "sound of chords and of training data, through sound fonts",

@@ -10,7 +10,8 @@ Limits: each answer has those of the task that it comes from. Of long recordings
 sounds of less quality, then no stems, then no sound, and says so.
 """
 
+from audiocli.page.sections import SECTIONS
 from audiocli.pipelines.report.files import ReportRequest, declare, report_files
-from audiocli.pipelines.report.reporter import SECTIONS, Reporter
+from audiocli.pipelines.report.reporter import Reporter
 
 __all__ = ["SECTIONS", "ReportRequest", "Reporter", "declare", "report_files"]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from audiocli.dsp.loudness import LoudnessMeter
 from audiocli.io.audio import AudioInfo
 from audiocli.page.sound import Levels
+from audiocli.pipelines.report.stems import StemFiles
 from audiocli.tasks.separate.report import StemTracks
 from audiocli.tasks.separate.separator import Separator
 
@@ -35,6 +36,8 @@ class Collector:
         Those that the page shows.
     notices : sequence of str
         What the reader must know.
+    files : StemFiles, optional
+        Where stems go besides.
     gain, sounding, small
         As in :class:`audiocli.tasks.separate.report.StemTracks`.
     """
@@ -50,8 +53,9 @@ class Collector:
         gain: float,
         sounding: bool,
         small: bool,
+        files: StemFiles | None = None,
     ) -> None:
-        self.stems, self.notices = stems, notices
+        self.stems, self.notices, self.files = stems, notices, files
         self.tracks = StemTracks(
             folder, stems, info, frames, gain=gain, sounding=sounding, small=small
         )
@@ -62,6 +66,8 @@ class Collector:
     def take(self, mixture: Audio, stems: Audio) -> None:
         """Take in a block (channels, samples), and its stems if they are shown."""
         self.meter.add(mixture)
+        if self.files is not None:
+            self.files.take(stems)
         shown = stems if self.stems else np.zeros((0, *mixture.shape), np.float32)
         for levels, signal in zip(self.levels, (mixture, *shown), strict=True):
             levels.update(signal)

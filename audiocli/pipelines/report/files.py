@@ -16,8 +16,9 @@ from audiocli.batch.placing import PAGES, Namer
 from audiocli.errors import UsageError
 from audiocli.nn import models
 from audiocli.page import write
+from audiocli.page.sections import check_sections
 from audiocli.pipelines.report.index import Entry, LibraryIndex, entry_of
-from audiocli.pipelines.report.reporter import Reporter, check_sections, models_used
+from audiocli.pipelines.report.reporter import Reporter, models_used
 from audiocli.tasks.runner import BatchOptions, Declaration, Item, Work, filled, run_files
 from audiocli.tasks.separate.separator import DEFAULT_MODEL as STEMS
 

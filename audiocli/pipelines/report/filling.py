@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from audiocli.io.audio import AudioInfo
+from audiocli.io.formats import Segments
 from audiocli.io.formats.sheet import chord_name
 from audiocli.nn import registry
 from audiocli.page import Answer, Key, Page, PlayedChord, Span
@@ -22,6 +23,7 @@ from audiocli.tasks.chords.key import roman
 from audiocli.tasks.chords.recognizer import Chords
 from audiocli.tasks.classify.decisions import Track, merged
 from audiocli.tasks.notes.transcriber import SINGLE_VOICE, Melody
+from audiocli.tasks.onsets.detector import Onsets
 from audiocli.tasks.separate.report import MEASURED, format_facts, measured_levels
 
 __all__ = ["Findings", "chords_of", "fill"]
@@ -78,30 +80,70 @@ class Findings:
         """Whether nothing sounds."""
         return not self.collector.levels[0].peak > -90
 
+    @property
+    def has_harmony(self) -> bool:
+        """Whether beats, chords and melody are shown."""
+        return self.is_music and not self.is_silent
+
+    @property
+    def onsets(self) -> Onsets | None:
+        """Onsets, if there are any to show."""
+        found: Onsets | None = self.found.get("onsets")
+        return None if self.is_silent else found
+
+    @property
+    def beats(self) -> Beats | None:
+        """Beats, if it has any."""
+        found = self.found.get("rhythm") if self.has_harmony else None
+        return None if found is None else found.beats
+
+    @property
+    def chords(self) -> Chords | None:
+        """Chords, if it has any."""
+        return self.found.get("chords") if self.has_harmony else None
+
+    @property
+    def melody(self) -> Melody | None:
+        """The notes of a solo, or else of the vocals, if there are any."""
+        if not self.has_harmony:
+            return None
+        solo: Melody | None = self.found.get("solo")
+        if solo is not None and solo.single_voice >= SINGLE_VOICE:
+            return solo
+        voice: Melody | None = self.found.get("voice")
+        return voice if self.collector.vocal_share >= VOICE else None
+
+    @property
+    def events(self) -> Segments | None:
+        """What sounds when, if that was looked for."""
+        if "events" not in self.sections or self.is_silent:
+            return None
+        [track] = self.found["events"]
+        return merged(track)
+
 
 def fill(findings: Findings) -> Page:
     """Make the page."""
-    collector, found, sections = findings.collector, findings.found, findings.sections
-    music = findings.is_music and not findings.is_silent
-    rhythm, chords = (found.get(name) if music else None for name in ("rhythm", "chords"))
-    onsets, view = found.get("onsets"), collector.tracks.viewer.view()
+    collector, sections = findings.collector, findings.sections
+    beats, chords, onsets = findings.beats, findings.chords, findings.onsets
+    view = collector.tracks.viewer.view()
     return Page(
         findings.title,
         findings.seconds,
         facts=_facts(findings),
-        notices=[*collector.notices, *_notices(findings, music)],
+        notices=[*collector.notices, *_notices(findings)],
         tracks=collector.tracks.tracks(view, measured_levels(collector.levels)),
         outline=collector.tracks.outliner.outline(),
         ticks=ticks(view.frequencies),
         limits=(view.floor, view.loudest),
-        onsets=[] if onsets is None or findings.is_silent else onsets.times.tolist(),
-        beats=[] if rhythm is None else _beats(rhythm.beats),
+        onsets=[] if onsets is None else onsets.times.tolist(),
+        beats=[] if beats is None else _beats(beats),
         chords=[] if chords is None else chords_of(chords),
         keys=[]
         if chords is None
         else [Key(start, end, key.tonic, key.mode) for start, end, key in chords.sections()],
-        notes=_notes(findings) if music else [],
-        events=_events(findings) if "events" in sections else [],
+        notes=_notes(findings.melody),
+        events=_events(findings.events),
         answers=[] if findings.is_silent else list(_answers(findings)),
         loudness=(
             collector.meter.short_term(LOUDNESS_STEP).tolist() if "loudness" in sections else []
@@ -130,10 +172,10 @@ def _facts(findings: Findings) -> dict[str, str]:
     return facts
 
 
-def _notices(findings: Findings, music: bool) -> Iterator[str]:
+def _notices(findings: Findings) -> Iterator[str]:
     if findings.is_silent:
         yield "Nothing sounds in this recording: it is silent."
-    elif not music and findings.sections & {"beats", "chords", "melody"}:
+    elif not findings.is_music and findings.sections & {"beats", "chords", "melody"}:
         content = findings.classes.get("content")
         kind = None if content is None else best(content)[0]
         what = "short" if findings.seconds < 3 else f"no music ({kind})"
@@ -160,26 +202,16 @@ def chords_of(chords: Chords) -> list[PlayedChord]:
 ACCIDENTALS = str.maketrans({"b": "♭", "#": "♯", "o": "°"})
 
 
-def _notes(findings: Findings) -> list[tuple[float, float, float]]:
-    """Give the notes of a solo, or else of the vocals, if there are any."""
-    solo: Melody | None = findings.found.get("solo")
-    voice: Melody | None = findings.found.get("voice")
-    sung = findings.collector.vocal_share >= VOICE
-    if solo is not None and solo.single_voice >= SINGLE_VOICE:
-        melody: Melody | None = solo
-    else:
-        melody = voice if sung else None
+def _notes(melody: Melody | None) -> list[tuple[float, float, float]]:
     if melody is None:
         return []
     return list(zip(melody.starts.tolist(), melody.ends.tolist(), melody.pitches.tolist(),
                     strict=True))  # fmt: skip
 
 
-def _events(findings: Findings) -> list[Span]:
-    [track] = findings.found["events"]
-    if findings.is_silent:
+def _events(events: Segments | None) -> list[Span]:
+    if events is None:
         return []
-    events = merged(track)
     sure = events.confidences
     assert sure is not None  # as merged() makes them
     rows = zip(events.starts.tolist(), events.ends.tolist(), events.labels, sure.tolist(),

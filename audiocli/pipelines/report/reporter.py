@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,18 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocli.batch import Progress
-from audiocli.errors import FieldError, suggest, warn
+from audiocli.errors import warn
 from audiocli.io.atomic import scratch_folder
 from audiocli.io.audio import AudioInfo, AudioReader
 from audiocli.io.audio.streaming import decoding
 from audiocli.nn import registry
 from audiocli.page import Page
+from audiocli.page.sections import check_sections
 from audiocli.page.sound import fits
 from audiocli.pipelines.analyze.analyzer import LibraryAnalyzer, models_of
 from audiocli.pipelines.analyze.fields import Value
 from audiocli.pipelines.analyze.streams import of_full_range, shared
 from audiocli.pipelines.report.collecting import Collector, separated
 from audiocli.pipelines.report.filling import Findings, fill
+from audiocli.pipelines.report.stems import StemFiles
 from audiocli.tasks.classify.classifier import Classifier
 from audiocli.tasks.notes.transcriber import DEFAULT_MODEL as NOTES
 from audiocli.tasks.notes.transcriber import Melody, NoteTranscriber
@@ -34,26 +36,16 @@ from audiocli.tasks.separate.conditioning import ProgrammeLevel
 from audiocli.tasks.separate.separator import DEFAULT_MODEL as STEMS
 from audiocli.tasks.separate.separator import Separator
 
-__all__ = ["SECTIONS", "Reporter", "check_sections", "models_used"]
+__all__ = ["Reporter", "models_used"]
 
 Audio = NDArray[np.float32]
 
-#: Parts of a page that can be left out.
-SECTIONS = ("sound", "onsets", "beats", "chords", "melody", "tags", "events", "loudness", "stems")
-#: What of the analysis of a library each of them takes.
+#: What of the analysis of a library each section takes.
 GROUPS = {"beats": "rhythm", "chords": "harmony", "tags": "tags"}
 EVENTS = "audioset"
 #: Seconds of the segments in which events are found.
 EVENT_SEGMENT = 2.0
 BLOCK = 1 << 16  # samples decoded at once
-
-
-def check_sections(sections: Sequence[str]) -> tuple[str, ...]:
-    """Check names of sections; without one, all are meant."""
-    for name in sections:
-        if name not in SECTIONS:
-            raise FieldError(f"{{sections}} {name}: {suggest(name, SECTIONS)}", "sections")
-    return tuple(dict.fromkeys(sections)) or SECTIONS
 
 
 def models_used(sections: Sequence[str], separator: str = STEMS) -> list[registry.ModelEntry]:
@@ -89,6 +81,11 @@ class _Survey:
     def seconds(self) -> float:
         return self.frames / self.info.sample_rate
 
+    @property
+    def gain(self) -> float:
+        """What keeps the mixture below full scale."""
+        return 1 / max(1.0, self.peak)
+
 
 class Reporter:
     """Makes pages of recordings; its models are loaded once.
@@ -96,7 +93,7 @@ class Reporter:
     Parameters
     ----------
     sections : sequence of str
-        What a page has, of :data:`SECTIONS`; all by default.
+        What a page has, of :data:`audiocli.page.sections.SECTIONS`; all by default.
     model : str
         A separator's name or folder, for stems and melody.
     device : str
@@ -177,23 +174,52 @@ class Reporter:
         AudioError
             If it cannot be read.
         """
+        with self.analysed(source, name=name, progress=progress) as findings:
+            return fill(findings), dict(findings.row)
+
+    @contextmanager
+    def analysed(
+        self,
+        source: Path,
+        *,
+        name: str | None = None,
+        stems: Path | None = None,
+        progress: Progress = lambda done, total: None,
+    ) -> Iterator[Findings]:
+        """Analyse a file; what is found holds its sounds until the block is left.
+
+        Parameters
+        ----------
+        source, name, progress
+            As in :meth:`report`.
+        stems : Path, optional
+            A folder for the files of the stems, if they are among the sections.
+        """
         survey = _surveyed(source, name)
         with ExitStack() as stack:
             folder = Path(stack.enter_context(scratch_folder()))
-            collector = self._collector(survey, folder)
-            with AudioReader(source, name=name) as reader, collector.tracks:
+            files = None
+            if stems is not None and self._separator is not None and "stems" in self.sections:
+                files = StemFiles(stems, self._separator.stems, source, survey.info,
+                                  survey.frames, survey.gain)  # fmt: skip
+            collector = self._collector(survey, folder, files)
+            with AudioReader(source, name=name) as reader, collector.tracks, files or nullcontext():
                 found = self._found(reader, survey, collector, progress)
-            title = "standard input" if name == "-" else Path(name or source).name
             row = self.analyzer.row(
                 found, survey.frames, survey.info.sample_rate, survey.info.channels
             )
-            classes = self.analyzer.classes(found)
-            findings = Findings(
-                title, survey.info, survey.seconds, collector, row, classes, found, self.sections
+            yield Findings(
+                "standard input" if name == "-" else Path(name or source).name,
+                survey.info,
+                survey.seconds,
+                collector,
+                row,
+                self.analyzer.classes(found),
+                found,
+                self.sections,
             )
-            return fill(findings), row
 
-    def _collector(self, survey: _Survey, folder: Path) -> Collector:
+    def _collector(self, survey: _Survey, folder: Path, files: StemFiles | None) -> Collector:
         """Settle which sounds are embedded, and say what is not."""
         stems: Sequence[str] = ()
         if self._separator is not None and "stems" in self.sections:
@@ -209,10 +235,9 @@ class Reporter:
             notices.append("The recording is too long for its sound to be embedded.")
         for notice in notices:
             warn(notice[0].lower() + notice[1:].rstrip("."))
-        gain = 1 / max(1.0, survey.peak)
         return Collector(
             survey.info, survey.frames, folder, stems, notices,
-            gain=gain, sounding=sounding, small=small,
+            gain=survey.gain, sounding=sounding, small=small, files=files,
         )  # fmt: skip
 
     def _found(
