@@ -25,10 +25,10 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal
 
 from audiocli.batch.inputs import Job
+from audiocli.batch.signals import interrupts_held, leave
 from audiocli.errors import AudioCliError, AudioCliWarning, UsageError, printable
 from audiocli.io import urls
 from audiocli.io.payload import Hashes, Stat, hash_file, stat_of
@@ -47,7 +47,6 @@ __all__ = [
     "failure",
     "hire",
     "outcomes",
-    "signals_raise",
     "sweep",
     "sweep_dead",
 ]
@@ -413,7 +412,7 @@ def hire(
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, make_worker, early), daemon=True)
-    with _interrupts_held():
+    with interrupts_held():
         process.start()
     theirs.close()
     return ours, process
@@ -425,7 +424,7 @@ def _serve(connection: Connection, make_worker: Callable[[], Worker], early: boo
     for name in ("SIGINT", "SIGHUP"):  # the second does not exist on Windows
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     worker_of = functools.cache(make_worker)
     if early:
@@ -486,50 +485,3 @@ def _dismiss(staff: Iterable[SpawnProcess]) -> None:
         for process in processes:
             process.kill()
             process.join(PATIENCE)
-
-
-# --- signals ---------------------------------------------------------------------------------
-
-
-def _leave(signum: int, frame: FrameType | None) -> None:
-    """End by an exception, so that temporary files are removed on the way out."""
-    signal.signal(signum, signal.SIG_IGN)  # a second one must not disturb that
-    raise SystemExit(128 + signum)
-
-
-@contextlib.contextmanager
-def signals_raise() -> Iterator[None]:
-    """Let a request to end clean up too, unless the program has its own way with it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread can set handlers
-        return
-    names = ("SIGTERM", "SIGHUP")  # the second does not exist on Windows
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    changed = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    for number in changed:
-        signal.signal(number, _leave)
-    try:
-        yield
-    finally:
-        for number in changed:
-            signal.signal(number, signal.SIG_DFL)
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back while a process starts, which keeps it held back in that process.
-
-    Otherwise a Ctrl-C would meet it before it can ignore it, and it would print a traceback.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    # the first start of a process also starts this one, which would let signals through again
-    from multiprocessing import resource_tracker
-
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

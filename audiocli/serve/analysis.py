@@ -6,6 +6,7 @@ import json
 import math
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ def worker(reporter: Reporter, width: int) -> Worker:
     def work(job: Job, progress: Progress) -> tuple[float, dict[str, str]]:
         [target] = job.outputs
         source, name = job.input.path, job.input.name
-        tempfile.tempdir = str(target.parent)  # what is left where this process is killed goes too
         with (
+            _temporary_files_in(target.parent),
             working(width),
             reporter.analysed(source, name=name, stems=target.parent, progress=progress) as found,
         ):
@@ -44,6 +45,17 @@ def worker(reporter: Reporter, width: int) -> Worker:
         return page.seconds, dict(page.facts)
 
     return work
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """Have temporary files where results go: those that a killed process leaves are removed too."""
+    before = tempfile.tempdir
+    tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def write_tables(found: Findings, folder: Path) -> None:

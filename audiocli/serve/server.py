@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from audiocli.batch.workers import signals_raise
+from audiocli.batch.signals import signals_raise
 from audiocli.errors import FieldError, UsageError
 from audiocli.io.atomic import scratch_folder
 from audiocli.nn import registry

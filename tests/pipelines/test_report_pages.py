@@ -12,12 +12,17 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
+from audiocli.batch.inputs import Input, Job
 from audiocli.batch.joint import Part
 from audiocli.cli import cli
 from audiocli.demo import compose
 from audiocli.errors import UsageError
+from audiocli.io.audio import read
+from audiocli.io.formats import read_beats, read_instants, read_notes, read_segments
+from audiocli.pipelines.report import Reporter
 from audiocli.pipelines.report.filling import ACCIDENTALS, chords_of
 from audiocli.pipelines.report.index import Entry, LibraryIndex
+from audiocli.serve.analysis import worker
 from audiocli.tasks.chords.key import Passage
 from audiocli.tasks.chords.labels import Chord
 from audiocli.tasks.chords.recognizer import Chords
@@ -46,10 +51,11 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_page_has_what_the_tasks_find(song: Path, tmp_path: Path) -> None:
+def test_a_page_has_what_the_tasks_find_and_so_have_its_files(song: Path, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
-    done = run(song, "-o", path)
-    assert done.exit_code == 0 and done.stdout == f"{path}\n"
+    job = Job(Input(song, "music/a & b.wav", Path(song.name)), (path,))
+    seconds, facts = worker(Reporter(), 1)(job, lambda done, total: None)
+    assert seconds == 7 and facts["Duration"] == "0:07.0"
     data, text = data_of(path), path.read_text("utf-8")
     assert [track["name"] for track in data["tracks"]] == ["mixture", "vocals", "accompaniment"]
     assert all(track["picture"].startswith("data:image/png") for track in data["tracks"])
@@ -63,11 +69,25 @@ def test_a_page_has_what_the_tasks_find(song: Path, tmp_path: Path) -> None:
     assert "<h3>Content</h3>" in text and "<h3>Tags</h3>" in text and "LUFS</dd>" in text
     assert path.stat().st_size < 2e6
 
+    mixture, stems = read(song)[0], [read(tmp_path / f"{name}.flac")[0] for name in
+                                     ("vocals", "accompaniment")]  # fmt: skip
+    assert np.abs(sum(stems) - mixture).max() < 1e-4
+    beats = read_beats(tmp_path / "beats.csv")[0]
+    assert beats == pytest.approx([time for time, _ in data["beats"]], abs=1e-3)
+    assert len(read_instants(tmp_path / "onsets.csv")) == len(data["onsets"])
+    assert len(read_segments(tmp_path / "chords.csv").labels) == len(data["chords"])
+    assert len(read_notes(tmp_path / "melody.csv").starts) == len(data["notes"])
+    row = json.loads((tmp_path / "analysis.json").read_text("utf-8"))
+    assert row["file"] == "a & b.wav" and row["channels"] == len(mixture)
+    names = {"page.html", "vocals.flac", "accompaniment.flac", "onsets.csv", "beats.csv",
+             "chords.csv", "melody.csv", "melody.mid", "events.csv", "analysis.json"}  # fmt: skip
+    assert {each.name for each in tmp_path.iterdir()} == names
+
 
 def test_sections_are_chosen_and_pages_go_into_folders(song: Path, tmp_path: Path) -> None:
     done = run(song, "-o", tmp_path / "pages", "--sections", "sound,loudness")
-    assert done.exit_code == 0
     path = tmp_path / "pages" / "a & b.html"
+    assert done.exit_code == 0 and done.stdout == f"{path}\n"
     data, text = data_of(path), path.read_text("utf-8")
     assert text.count("<audio ") == 1 and not data["beats"] and not data["chords"]
     assert len(data["tracks"]) == 1 and data["loudness"]["values"]

@@ -216,6 +216,7 @@ def test_what_is_there_is_kept_and_a_failure_leaves_nothing(tmp_path: Path) -> N
 
 # --- in a browser -----------------------------------------------------------------------------
 
+
 @pytest.fixture
 def tab(tmp_path: Path) -> Iterator[Tab]:
     with open_tab(tmp_path / "profile") as opened:
