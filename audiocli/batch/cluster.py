@@ -7,15 +7,17 @@ What processes read and write lies where all see it, under the same paths, or is
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import platform
+import secrets
 import threading
-import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from audiocli.batch.inputs import Job
@@ -32,6 +34,7 @@ from audiocli.batch.workers import (
     sweep_dead,
 )
 from audiocli.errors import AudioCliError, FieldError, UsageError
+from audiocli.io.atomic import make_folder
 
 __all__ = ["Cluster", "outcomes_on"]
 
@@ -132,7 +135,7 @@ def outcomes_on(
     Jobs whose process died, by the exception `death`, are tried again when all others are done,
     each alone: so only the one that kills its process fails, not those that waited for it.
     """
-    run, folder = uuid.uuid4().hex, os.getcwd()
+    run, folder = f"{os.getpid()}.{secrets.token_hex(4)}", os.getcwd()
     pending: dict[Future[list[tuple[int, Outcome]]], Group] = {}
     waiting: deque[tuple[int, Task]] = deque()
     alone: set[int] = set()
@@ -140,9 +143,7 @@ def outcomes_on(
     def submit(batch: Group) -> None:
         for index, _ in batch:
             advanced(index, 0.0, None)
-        # The engine may do a group again that it lost: what stands there is then its own.
-        sent = [(index, again(task)) for index, task in batch]
-        pending[executor.submit(_do, run, folder, make_worker, sent)] = batch
+        pending[executor.submit(_do, run, folder, make_worker, batch)] = batch
 
     def feed() -> None:
         while len(pending) < width and (batch := list(itertools.islice(tasks, group))):
@@ -158,12 +159,15 @@ def outcomes_on(
             for future in ready:
                 batch = pending.pop(future)
                 try:
-                    yield from future.result()
+                    found = future.result()
+                    _release(run, batch)
+                    yield from found
                 except death:
                     died([task.job for _, task in batch])
                     waiting.extend(one for one in batch if one[0] not in alone)
                     for index, task in batch:
                         if index in alone:
+                            _release(run, [(index, task)])
                             yield index, failure(task.job, "its process died, twice")
                 except CancelledError as error:
                     raise AudioCliError(
@@ -171,8 +175,10 @@ def outcomes_on(
                     ) from error
             feed()
     finally:
-        for future in pending:
+        for future, batch in pending.items():
             future.cancel()
+            _release(run, batch)
+        _release(run, waiting)
 
 
 def _do(
@@ -187,7 +193,45 @@ def _do(
         return _made[run]
 
     with _one_at_a_time, _inside(folder):
-        return [(index, attempt(task, worker, lambda done, total: None)) for index, task in group]
+        return [
+            (index, attempt(_claimed(run, task), worker, lambda done, total: None))
+            for index, task in group
+        ]
+
+
+def _claim_of(run: str, job: Job) -> Path | None:
+    """Name what says that a job has begun; it is swept as a file half written is."""
+    if not job.outputs:
+        return None
+    first = job.outputs[0]
+    return first.parent / f".{first.name[:40]}.{run}.part"
+
+
+def _claimed(run: str, task: Task) -> Task:
+    """Say that a job begins; if it did before, let it replace what it has written.
+
+    The engine does a group again whose process died, or whose results were lost. What it finds is
+    its own then; what is there at the first try is of somebody else, and stays.
+    """
+    claim = _claim_of(run, task.job)
+    if claim is None or task.job.replace:
+        return task
+    if claim.exists():
+        return again(task)
+    if not any(map(os.path.lexists, task.job.outputs)):
+        with contextlib.suppress(OSError):  # the job itself will say what is wrong with the folder
+            make_folder(claim.parent)
+            claim.touch()
+    return task
+
+
+def _release(run: str, group: Iterable[tuple[int, Task]]) -> None:
+    """Remove what says that jobs have begun."""
+    for _, task in group:
+        claim = _claim_of(run, task.job)
+        if claim is not None:
+            with contextlib.suppress(OSError):
+                claim.unlink()
 
 
 @contextmanager

@@ -104,6 +104,32 @@ def test_only_the_job_that_kills_its_process_fails(tmp_path: Path) -> None:
     assert (tmp_path / "made").read_text().count("\n") == 1  # one model for all groups
 
 
+def test_what_appears_after_a_job_went_out_is_not_replaced(tmp_path: Path) -> None:
+    jobs = jobs_in(tmp_path, 6)
+    foreign = jobs[4].outputs[0]
+
+    class Meddling(ThreadPoolExecutor):
+        """Does a group twice, as an engine does whose results were lost, and meddles before."""
+
+        def submit(self, function: Any, *words: Any, **more: Any) -> Any:
+            foreign.parent.mkdir(exist_ok=True)
+            foreign.write_text("of somebody else")
+            super().submit(function, *words, **more).result()
+            return super().submit(function, *words, **more)
+
+    with Meddling(1) as executor:
+        found = dict(
+            outcomes_on(
+                executor, tasks_of(jobs), Copying(tmp_path / "made"), lambda *_: None,
+                width=2, group=6, death=Died, died=lambda jobs: None,
+            )
+        )  # fmt: skip
+    assert foreign.read_text() == "of somebody else"
+    assert [found[index].status for index in range(6)] == ["done"] * 4 + ["failed", "done"]
+    assert "exists" in str(found[4].error)
+    assert not list((tmp_path / "out").glob(".*"))
+
+
 def test_no_more_goes_out_than_is_asked_for(tmp_path: Path) -> None:
     taken: list[int] = []
 
