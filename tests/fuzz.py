@@ -59,8 +59,9 @@ COMMANDS: dict[str, list[str]] = {
 
 def sound(kind: str, subtype: str | None, dice: random.Random) -> bytes:
     """Make a short file of a kind, at a rate and with channels of any sort."""
-    rate = dice.choice([8000, 11_025, 16_000, 22_050, 44_100, 48_000])
-    channels = 1 if kind == "MP3" else dice.choice([1, 1, 2, 2, 6])
+    rates = [8000, 16_000, 48_000]  # which Opus takes, and nothing else
+    rate = dice.choice(rates if subtype == "OPUS" else [*rates, 11_025, 22_050, 44_100])
+    channels = dice.choice([1, 2] if kind in ("MP3", "OGG") else [1, 1, 2, 2, 6])
     time_axis = np.arange(rate // 2) / rate
     signal = 0.4 * np.sin(2 * math.pi * 330 * time_axis)[:, None] * np.ones(channels)
     signal += np.random.default_rng(dice.getrandbits(32)).normal(scale=0.01, size=signal.shape)
