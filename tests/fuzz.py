@@ -6,7 +6,7 @@ The files are cut everywhere, their bits are flipped, their headers say what can
 NaN, nothing or noise, have strange rates, channels and names, are links, FIFOs and folders. Of each
 command is asked: no traceback, no hang, no file without a word of what became of it, nothing half
 written left over, and a reason of one line that names the file. Prints a summary, and exits with 1
-if anything was not so. `test_fuzz.py` runs it small.
+if anything was not so. `test_fuzz.py` reads some of the files.
 """
 
 from __future__ import annotations
