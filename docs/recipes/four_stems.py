@@ -57,7 +57,7 @@ class Mix:
     """
 
     replaced: tuple[float, ...] = (0.5, 0.5, 0.35, 0.35)
-    absent: tuple[float, ...] = (0.2, 0.12, 0.15, 0.1)
+    absent: tuple[float, ...] = (0.15, 0.03, 0.05, 0.03)
     levels: tuple[float, ...] = (0.0, 0.0, -1.0, 0.0)
     deviation: float = 4.0
 
