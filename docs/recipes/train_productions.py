@@ -73,24 +73,25 @@ class Objective:
         self.score: Callable[[StereoDRNN, list[Signal]], float]
         self.score = four_stems.score if options.four else songs.score
         self.clips = [read(clip, rate) for clip in find_clips(options.validation)]
-        self.batches: Iterator[Tensor] | None = None
+        self.examples: Iterator[Tensor] | None = None
         self.facts: dict[str, Any] = {}
 
-    def batch(self, rng: np.random.Generator) -> Tensor:
-        """Take the next batch; a run that goes on draws others than those before."""
-        if self.batches is None:
+    def batch(self, rng: np.random.Generator, size: int) -> Tensor:
+        """Take the next examples; a run that goes on draws others than those before."""
+        if self.examples is None:
             examples = Examples(
                 self.kind, self.plan, self.options.seconds, int(rng.integers(1 << 30))
             )
-            self.batches = iter(
+            self.examples = iter(
                 DataLoader(
-                    examples, self.options.batch_size, num_workers=self.options.workers,
-                    pin_memory=self.where.type == "cuda",
+                    examples, batch_size=None, num_workers=self.options.workers,
+                    prefetch_factor=2 * self.options.batch_size,
                 )
             )  # fmt: skip
-        return next(self.batches).to(self.where, non_blocking=True)
+        drawn = [next(self.examples) for _ in range(size)]
+        return torch.stack(drawn).to(self.where, non_blocking=True)
 
-    def recordings(self, rng: np.random.Generator) -> list[str]:
+    def recordings(self, rng: np.random.Generator, size: int) -> list[str]:
         """Name none: the worker processes draw them, each for itself."""
         return []
 
