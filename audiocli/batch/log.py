@@ -10,7 +10,7 @@ from typing import Any
 
 from audiocli.batch.inputs import Job
 from audiocli.batch.joint import JointFile
-from audiocli.batch.manifest import Manifest, Record
+from audiocli.batch.manifest import Known, Manifest
 from audiocli.batch.workers import Outcome, Task, failure
 from audiocli.io import urls
 
@@ -81,13 +81,13 @@ class Log:
             return
         present = {job.input.location for job in self.jobs}
         labels = {job.input.label for job in self.jobs}
-        gone: dict[str, Record] = {}
+        gone: dict[str, Known] = {}
         for record in self.manifest.latest.values():
-            path = str(record.get("path"))
+            path = record.path
             if path not in present and not urls.is_url(path) and not os.path.lexists(path):
                 gone[path] = record
         for record in gone.values():
-            label = str(record.get("input"))
+            label = record.input
             if self.joint is not None:
                 if label in labels or not self.joint.drop(label):
                     continue  # renamed, or without rows
@@ -107,10 +107,10 @@ class Log:
             if self.joint is not None:
                 self.joint.finish([job.input.label for job in self.jobs])
 
-    def _has(self, label: str, record: Record) -> bool:
+    def _has(self, label: str, record: Known) -> bool:
         if self.joint is None:
             return True
-        rows, there = record.get("rows"), self.joint.rows(label)
+        rows, there = record.rows, self.joint.rows(label)
         return rows == 0 or (there is not None and rows in (there, None))
 
     def _gone_rows(self) -> dict[str, str]:
@@ -119,8 +119,7 @@ class Log:
             return {}
         names: dict[str, str] = {}
         for record, sha256 in self.manifest.done():
-            label = str(record.get("input"))
-            path = str(record["path"])
+            label, path = record.input, record.path
             is_gone = not urls.is_url(path) and not os.path.lexists(path)
             if self.joint.rows(label) is not None and is_gone:
                 names[sha256] = label

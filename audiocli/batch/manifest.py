@@ -24,6 +24,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -37,7 +38,16 @@ from audiocli.io.atomic import make_folder
 if TYPE_CHECKING:
     from audiocli.batch.joint import JointFile
 
-__all__ = ["SCHEMA", "Manifest", "Record", "command_of", "digest", "is_manifest", "note_begin"]
+__all__ = [
+    "SCHEMA",
+    "Known",
+    "Manifest",
+    "Record",
+    "command_of",
+    "digest",
+    "is_manifest",
+    "note_begin",
+]
 
 SCHEMA = "audiocli.manifest/2"
 _STARTS = (b'{"schema": "audiocli.manifest/', b'{"input": ')
@@ -70,6 +80,67 @@ def is_manifest(path: Path) -> bool:
             return file.readline().startswith(_STARTS)
     except OSError:
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a run that resumes has to know of a record; there may be a million of them.
+
+    Parameters
+    ----------
+    record, status : str
+        What it is of, and what became of the job.
+    input, path : str
+        What the input is called, and where it lies.
+    outputs : tuple of str
+    sha256 : str or None
+        Of the audio; records before there was one have that of the file.
+    settings_sha256, model_sha256 : str or None
+    rows : int or None
+        Of a joint file.
+    stat : tuple of int, optional
+        Size and time of change of the input.
+    """
+
+    record: str = ""
+    status: str = ""
+    input: str = ""
+    path: str = ""
+    outputs: tuple[str, ...] = ()
+    sha256: str | None = None
+    settings_sha256: str | None = None
+    model_sha256: str | None = None
+    rows: Any = None
+    stat: tuple[int, int] | None = None
+
+    @classmethod
+    def of(cls, line: Record) -> Known:
+        """Take it from a line of a manifest; what is the same in most lines is kept once."""
+        sha256 = line.get("audio_sha256") or line.get("input_sha256")
+        size, changed = line.get("input_size"), line.get("input_mtime_ns")
+        stat = (size, changed) if isinstance(size, int) and isinstance(changed, int) else None
+        return cls(
+            _same(line.get("record")) or "", _same(line.get("status")) or "",
+            str(line.get("input")), str(line["path"]), tuple(map(os.fspath, line["outputs"])),
+            sha256 if isinstance(sha256, str) else None, _same(line.get("settings_sha256")),
+            _same(line.get("model_sha256")), line.get("rows"), stat,
+        )  # fmt: skip
+
+    def is_done(self, settings_sha256: str | None, model_sha256: str | None) -> bool:
+        """Tell whether it was done with these settings and this model."""
+        made = (self.settings_sha256, self.model_sha256)
+        return self.status == "done" and made == (settings_sha256, model_sha256)
+
+    def stat_of(self, path: str) -> tuple[int, int] | None:
+        """Give the size and the time of an input, if it was of that path and they are known."""
+        return self.stat if self.path == path else None
+
+
+def _same(text: Any) -> str | None:
+    return sys.intern(text) if isinstance(text, str) else None
+
+
+NOTHING = Known()
 
 
 class Manifest:
@@ -110,8 +181,9 @@ class Manifest:
             "schema": SCHEMA, "record": "run", "command": command, "version": __version__,
             **(about or {}), "settings": dict(settings), **self._made_with,
         }  # fmt: skip
-        content = _read(path)
-        records = list(_records(path, content, command))
+        self._last: dict[str, Any] = {}
+        latest = self._known(_records(path, command), resume)
+        whole = _ends_whole(path)
         try:
             make_folder(self._folder)
             self._file = open(path, "ab", buffering=0)  # so that one line is one write
@@ -119,46 +191,48 @@ class Manifest:
             raise UsageError(f"{path}: cannot keep a manifest here: {error.strerror}") from error
         try:
             _lock(self._file, path)
-            if content and not content.endswith(b"\n"):
+            if not whole:
                 self._file.write(b"\n")  # the last run was cut off within a line
         except BaseException:
             self._file.close()
             raise
-        self.latest = self._known(records) if resume else {}
-        told = [record for record in records if "settings_sha256" in record]
-        self._last = told[-1] if told else {}
+        self.latest = latest
 
     def start(self) -> None:
         """Append the record of the run, before the first job."""
         self._append({**self._run, "process": os.getpid(), "time": _now()})
 
-    def _known(self, records: list[Record]) -> dict[str, Record]:
+    def _known(self, records: Iterator[Record], resume: bool) -> dict[str, Known]:
         """Find the latest record of each output, or of an input that has none."""
-        latest: dict[str, Record] = {}
-        begun: dict[str, dict[str, Record | None]] = {}  # by input: what was known before
-        for record in records:
+        latest: dict[str, Known] = {}
+        begun: dict[str, dict[str, Known | None]] = {}  # by input: what was known before
+        for line in records:
+            if "settings_sha256" in line:
+                self._last = {key: line.get(key) for key in self._made_with}
+            if not resume:
+                continue
             try:
-                path = str(record["path"])
-                keys = [self._key(output) for output in record["outputs"]]
+                record = Known.of(line)
+                keys = [self._key(output) for output in record.outputs]
             except (KeyError, TypeError):
                 continue
-            if record.get("record") == "begin":
-                before = begun.setdefault(path, {})
+            if record.record == "begin":
+                before = begun.setdefault(record.path, {})
                 for key in keys:
                     before.setdefault(key, latest.get(key))
                     latest[key] = record
                 continue
-            if record.get("record") == "prune":
-                for key in keys or [path]:
+            if record.record == "prune":
+                for key in keys or [record.path]:
                     latest.pop(key, None)
                 continue
             # What was begun and is not among the outputs was not written after all.
-            for key, known in begun.pop(path, {}).items():
-                if latest.get(key, {}).get("record") == "begin":
+            for key, known in begun.pop(record.path, {}).items():
+                if latest.get(key, NOTHING).record == "begin":
                     latest.pop(key)
                     if known is not None:
                         latest[key] = known
-            latest.update(dict.fromkeys(keys or [path], record))
+            latest.update(dict.fromkeys(keys or [record.path], record))
         return latest
 
     def _key(self, output: str) -> str:
@@ -170,16 +244,14 @@ class Manifest:
 
     def labels(self) -> list[str]:
         """Give the names of the recordings that have rows in a joint file."""
-        done = (record for record in self.latest.values() if record.get("status") == "done")
-        return [str(record.get("input")) for record in done if record.get("rows") != 0]
+        done = (record for record in self.latest.values() if record.status == "done")
+        return [record.input for record in done if record.rows != 0]
 
-    def done(self) -> Iterator[tuple[Record, str]]:
+    def done(self) -> Iterator[tuple[Known, str]]:
         """Give what was done with these settings, and the hash of its audio."""
-        wanted = {"status": "done", **self._made_with}
         for record in self.latest.values():
-            sha256 = _hash_of(record)
-            if sha256 and {key: record.get(key) for key in wanted} == wanted:
-                yield record, sha256
+            if record.sha256 and record.is_done(**self._made_with):
+                yield record, record.sha256
 
     def check_settings(self, joint: JointFile) -> None:
         """Refuse to add rows to others that were made in another way."""
@@ -191,45 +263,43 @@ class Manifest:
                 "overwrite",
             )
 
-    def remove(self, record: Record) -> None:
+    def remove(self, record: Known) -> None:
         """Remove the outputs of an input that is gone."""
         outputs = [
             output
-            for output in record["outputs"]
-            if self.latest.get(self._key(output), {}).get("path") == record["path"]
+            for output in record.outputs
+            if self.latest.get(self._key(output), NOTHING).path == record.path
         ]
         for output in outputs:
             with contextlib.suppress(OSError):
                 os.unlink(self._folder / output)
-        self._append({"record": "prune", "input": record.get("input"), "path": record["path"],
+        self._append({"record": "prune", "input": record.input, "path": record.path,
                       "outputs": outputs, "time": _now()})  # fmt: skip
 
-    def task(self, job: Job, *, complete: Callable[[Record], bool] = lambda record: True) -> Task:
+    def task(self, job: Job, *, complete: Callable[[Known], bool] = lambda record: True) -> Task:
         """Look up whether a job was done before, and whether what it would replace is its own."""
         if not self._resume:
             own = job.replace or not any(map(os.path.lexists, job.outputs))
             return Task(job, hashed=True, own=own)
         path = job.input.location
         keys = [self._key(os.path.abspath(output)) for output in job.outputs] or [path]
-        records = [self.latest.get(key, {}) for key in keys]
-        wanted = {"status": "done", **self._made_with}
+        records = [self.latest.get(key, NOTHING) for key in keys]
         done = all(os.path.exists(output) for output in job.outputs) and all(
-            {key: record.get(key) for key in wanted} == wanted and complete(record)
-            for record in records
+            record.is_done(**self._made_with) and complete(record) for record in records
         )
-        made_from = {_hash_of(record) for record in records}
+        made_from = {record.sha256 for record in records}
         existing = [
             record
             for output, record in zip(job.outputs, records, strict=False)
-            if os.path.lexists(output) or record.get("record") == "begin"
+            if os.path.lexists(output) or record.record == "begin"
         ]
-        own = bool(existing) and all(record.get("path") == path for record in existing)
+        own = bool(existing) and all(record.path == path for record in existing)
         sha256 = made_from.pop() if done and len(made_from) == 1 else None
         return Task(
             dataclasses.replace(job, replace=job.replace or own),
             hashed=True,
             done_sha256=frozenset() if sha256 is None else frozenset({sha256}),
-            done_stat=None if sha256 is None else _stat_of(records[-1], path),
+            done_stat=None if sha256 is None else records[-1].stat_of(path),
             own=job.replace or own or not existing,
         )
 
@@ -324,35 +394,33 @@ def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def _stat_of(record: Record, path: str) -> tuple[int, int] | None:
-    """Give the size and the time of an input, if it was of that path and the record has them."""
-    size, changed = record.get("input_size"), record.get("input_mtime_ns")
-    known = isinstance(size, int) and isinstance(changed, int) and record.get("path") == path
-    return (size, changed) if known else None  # type: ignore[return-value]  # narrowed above
-
-
-def _hash_of(record: Record) -> str | None:
-    """Give the hash of the audio; records before there was one have that of the file."""
-    sha256 = record.get("audio_sha256") or record.get("input_sha256")
-    return sha256 if isinstance(sha256, str) else None
-
-
-def _read(path: Path) -> bytes:
+def _lines(path: Path) -> Iterator[bytes]:
     try:
-        return path.read_bytes() if path.is_file() else b""
+        if path.is_file():
+            with path.open("rb") as file:
+                yield from file
     except OSError as error:
         raise UsageError(f"{path}: cannot keep a manifest here: {error.strerror}") from error
 
 
-def _records(path: Path, content: bytes, command: str) -> Iterator[Record]:
+def _ends_whole(path: Path) -> bool:
+    """Tell whether a file is empty or ends with a line break; else it was cut off."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+    return True
+
+
+def _records(path: Path, command: str) -> Iterator[Record]:
     """Read the records; nothing but a manifest of this command will do."""
     foreign = UsageError(f"{path}: is no manifest, and is left alone; use another name")
-    first = content.split(b"\n", 1)[0]
-    if content and not any(
-        first and (first.startswith(start) or start.startswith(first)) for start in _STARTS
-    ):
-        raise foreign
-    for line in content.splitlines():
+    for number, line in enumerate(_lines(path)):
+        first = line.rstrip(b"\n")
+        if number == 0 and not any(
+            first and (first.startswith(start) or start.startswith(first)) for start in _STARTS
+        ):
+            raise foreign
         try:
             record = json.loads(line)
         except (ValueError, RecursionError):
