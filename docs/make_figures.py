@@ -6,7 +6,7 @@ needs matplotlib, which is among the ``dev`` extras. ``separation.png`` shows th
 the mixture, of what the model makes of it and of the true stems; ``masks.png`` shows the mask
 that the network computes beside the ideal one; ``bases.png`` shows the parts that non-negative
 matrix factorisation has learned, and what they make of the song; ``chords.png`` shows the chords
-that are recognised in it.
+that are recognised in it, and ``notes.png`` the notes of its voice.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from audiocli.io.audio.levels import Level
 from audiocli.nn.frontend import Stft, StftConfig
 from audiocli.tasks.chords import ChordRecognizer, recognize_file
 from audiocli.tasks.features.learned import Basis
+from audiocli.tasks.notes import NoteTranscriber, transcribe_file
 from audiocli.tasks.plotting import overview
 from audiocli.tasks.separate.separator import LEVEL, Separator
 
@@ -190,6 +191,16 @@ def draw_chords(model: str, file: Path) -> None:
         shrink(drawn, file)
 
 
+def draw_notes(file: Path) -> None:
+    """Draw the melody of the voice, as ``audiocli notes --plot`` does."""
+    sung = compose().stems["vocals"].T[round(START * SAMPLE_RATE) : round(STOP * SAMPLE_RATE)]
+    with tempfile.TemporaryDirectory() as folder:
+        voice, drawn = Path(folder, "vocals.wav"), Path(folder, "notes.png")
+        soundfile.write(voice, sung, SAMPLE_RATE)
+        transcribe_file(NoteTranscriber(device="cpu"), voice, name="vocals.wav", plot=drawn)
+        shrink(drawn, file)
+
+
 def shrink(drawn: Path, file: Path) -> None:
     """Write a picture at two thirds of its size, with 256 colours."""
     picture = Image.open(drawn).convert("RGB")
@@ -212,6 +223,8 @@ def main() -> None:
         print(options.output / name)
     draw_chords(options.chords, options.output / "chords.png")
     print(options.output / "chords.png")
+    draw_notes(options.output / "notes.png")
+    print(options.output / "notes.png")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "audiocli"
 #: From low to high; a module imports from its own layer and from those below. A package's name
 #: stands for all in it. A new module must be put somewhere here.
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors"}),
+    frozenset({"colours", "errors"}),
     frozenset({"dsp"}),
     frozenset({"io"}),
     frozenset({"batch", "demo", "nn", "page"}),

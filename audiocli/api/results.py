@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocli.api.sources import Audio, Source, player
+from audiocli.colours import MARK, WAVE
 from audiocli.errors import UsageError
 from audiocli.io import formats
 from audiocli.io.atomic import write_bytes
@@ -45,7 +46,6 @@ __all__ = [
 
 StrPath = str | os.PathLike[str]
 
-WAVE, MARK = "#4c6a92", "#d1495b"
 #: Rows of a table in a notebook.
 ROWS = 12
 

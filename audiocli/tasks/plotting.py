@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from audiocli.batch.placing import PICTURES
+from audiocli.colours import CURVE, LIMIT, MARK, UNDEFINED, WAVE
 from audiocli.errors import UsageError
 from audiocli.io.atomic import write_whole
 from audiocli.io.audio import AudioReader
@@ -37,11 +38,9 @@ SHORTEST_HOP = 0.005  # seconds
 DYNAMIC_RANGE = 70.0  # dB below the loudest that a spectrogram shows
 TALL = 48  # columns of an image that needs more room
 PANEL_SECONDS, MAX_PANELS = 15.0, 8
-WAVE, MARK, CURVE, LIMIT = "#4c6a92", "#d1495b", "#22577a", "#e69f00"
 PANEL_POINTS = 880.0  # width of a panel's axes; a little less than it is
 CROWDED = 6.0  # points from one onset to the next; closer lines would hide what they mark
 RUG = 0.16  # of the height of an axis, above what it shows
-UNDEFINED = "#e4e4e4"  # of an image, where there is no value
 PITCHES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
 
 

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocli.colours import CURVE, MARK, WAVE
 from audiocli.nn.fit_log import read_log
 from audiocli.nn.probes import RateRange
-from audiocli.tasks.plotting import MARK, WAVE, _figure, _save
+from audiocli.tasks.plotting import _figure, _save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["plot_curve", "plot_rates"]
 
-FAINT, LINE = "0.75", "#1f5fa8"
+FAINT = "0.75"
 
 
 def plot_curve(log: Path, path: Path, title: str, score: str) -> None:
@@ -43,7 +44,7 @@ def plot_curve(log: Path, path: Path, title: str, score: str) -> None:
     top, middle, below = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 2])
     _draw_loss(top, place, of["loss"], of["epoch"])
     scored = ~np.isnan(of["score"])
-    middle.plot(place[scored], of["score"][scored], ".-", color=LINE, markersize=5)
+    middle.plot(place[scored], of["score"][scored], ".-", color=CURVE, markersize=5)
     if scored.any():
         best = int(np.argmax(of["score"][scored]))
         value, epoch = of["score"][scored][best], place[scored][best]
@@ -78,7 +79,7 @@ def _draw_loss(
     axis.plot(place, loss, color=FAINT, linewidth=0.6, label="of each batch")
     numbers = np.unique(epochs)
     means = [float(np.mean(loss[epochs == number])) for number in numbers]
-    axis.plot(numbers, means, ".-", color=LINE, markersize=5, label="mean of the epoch")
+    axis.plot(numbers, means, ".-", color=CURVE, markersize=5, label="mean of the epoch")
     _wide(axis, loss)
     axis.set_ylabel("training loss", fontsize=8)
     axis.legend(fontsize=8, frameon=False)
@@ -95,7 +96,7 @@ def plot_rates(found: RateRange, path: Path, title: str) -> None:
     """Draw the loss over the learning rate, and the rate that is suggested."""
     figure = _figure(path, 8, 4)
     axis = figure.subplots()
-    axis.plot(found.rates, found.losses, color=LINE)
+    axis.plot(found.rates, found.losses, color=CURVE)
     axis.axvline(found.suggestion, color=MARK, linestyle="--", linewidth=1)
     axis.set(xscale="log")
     low, high = _limits(found.losses)

@@ -14,9 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from audiocli.colours import MARK
 from audiocli.errors import AudioError, UsageError
 from audiocli.tasks import plotting
-from audiocli.tasks.plotting import BANDS, MARK, Overview, overview, plot_features, plot_onsets
+from audiocli.tasks.plotting import BANDS, Overview, overview, plot_features, plot_onsets
 
 
 def looked(tmp_path: Path, audio: np.ndarray, rate: int, **options: int) -> Overview:

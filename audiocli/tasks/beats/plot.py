@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from audiocli.colours import BEAT, MARK
 from audiocli.tasks.beat_tracker import Beats
 from audiocli.tasks.plotting import (
-    MARK,
     Overview,
     _draw_area,
     _draw_spectrogram,
@@ -17,8 +17,6 @@ from audiocli.tasks.plotting import (
 )
 
 __all__ = ["plot_beats"]
-
-BEAT = "#3d405b"
 
 
 def plot_beats(

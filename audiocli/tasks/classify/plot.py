@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocli.colours import CURVE, MARK, UNDEFINED
 from audiocli.tasks.classify.decisions import SILENCE
 from audiocli.tasks.plotting import (
-    CURVE,
-    MARK,
-    UNDEFINED,
     Overview,
     _draw_spectrogram,
     _figure,

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audiocli.colours import CONTOUR, MARK, NOTE
 from audiocli.dsp.keys import note_name
 from audiocli.tasks.notes.decoding import midi_of
 from audiocli.tasks.notes.transcriber import Melody
-from audiocli.tasks.plotting import MARK, Overview, _draw_wave, _frames, _key, _panels, _save
+from audiocli.tasks.plotting import Overview, _draw_wave, _frames, _key, _panels, _save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_notes"]
 
 BLACK_KEYS = (1, 3, 6, 8, 10)
-NOTE, CONTOUR, KEY, BEAT = "#7fb3d5", "#1b2a49", "0.94", "0.65"
+KEY, GRID = "0.94", "0.65"
 FEWEST_ROWS = 12  # semitones: a melody of one note is to look like one
 HEIGHT = 0.8  # of a note, in semitones
 
@@ -39,10 +40,10 @@ def plot_notes(
         wave.vlines(melody.starts, *wave.get_ylim(), color=MARK, linewidth=0.6, alpha=0.8)
         inside = (melody.beats >= span[0]) & (melody.beats < span[1])
         for time, place in zip(melody.beats[inside], melody.positions[inside], strict=True):
-            roll.axvline(time, color=BEAT, linewidth=1.2 if place == 1 else 0.4, zorder=1)
+            roll.axvline(time, color=GRID, linewidth=1.2 if place == 1 else 0.4, zorder=1)
         roll.set(xlim=span, ylim=(low - 0.5, high + 0.5), ylabel="pitch")
     lines = {"onset": (MARK, "-"), "note": (NOTE, "-"), "pitch": (CONTOUR, "-")}
-    _key(panels[0][1][0], **lines | ({"beat": (BEAT, "-")} if len(melody.beats) else {}))
+    _key(panels[0][1][0], **lines | ({"beat": (GRID, "-")} if len(melody.beats) else {}))
     count = f"{len(melody.starts)} note{'' if len(melody.starts) == 1 else 's'}"
     _save(figure, path, f"{title}    {count}".strip(), overwrite=overwrite)
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from audiocli.colours import UNDEFINED
 from audiocli.nn.frontend import Filterbank, FilterbankConfig
 from audiocli.page.picture import LOUD, MASK, TICKS
 from audiocli.tasks.plotting import BANDS, DYNAMIC_RANGE, _clock, _figure, _plain, _save
@@ -32,7 +33,6 @@ LINE_SECONDS, MAX_LINES = 30.0, 4
 COLUMNS = 1500 * MAX_LINES
 #: dB. What is softer stays dark, and silence, which has -120, has the darkest colour.
 QUIETEST = -45.0
-UNKNOWN = "#e4e4e4"
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ def _draw_image(
         origin="lower",
         aspect="auto",
         extent=(left, left + shown.shape[1] * view.step, 0, len(image)),
-        cmap=colormaps[colours].with_extremes(bad=UNKNOWN),
+        cmap=colormaps[colours].with_extremes(bad=UNDEFINED),
         vmin=limits[0],
         vmax=limits[1],
         interpolation="nearest",
