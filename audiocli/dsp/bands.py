@@ -276,6 +276,8 @@ def _octaves(frequencies: Floats, fmin: float, n_bands: int) -> list[tuple[int, 
 
 def _extremes(band: Floats, count: int) -> tuple[Floats, Floats]:
     """Give the means of the lowest and of the highest magnitudes of each frame."""
+    if count == 1:
+        return band.min(axis=1), band.max(axis=1)
     # numpy sorts with vector instructions, and so is faster than with partitions for both ends.
     rising = np.sort(band, axis=1)
     return rising[:, :count].mean(axis=1), rising[:, -count:].mean(axis=1)

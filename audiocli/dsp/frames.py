@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
@@ -479,6 +478,8 @@ def _spectra(
     In double precision: the rounding of float32 would fill what is empty, as the top of a sound
     that was resampled, up to 120 dB below the peak, and valleys there would be too high.
     """
+    import scipy.fft  # a second to load on a busy machine; windows and frames do without
+
     frame_length = frames.shape[1]
     n_fft = frame_length if n_fft is None else n_fft
     if n_fft < frame_length:

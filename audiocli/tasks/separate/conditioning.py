@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import scipy.fft
@@ -235,6 +236,7 @@ def _spectra(audio: Audio, size: int, hop: int) -> NDArray[np.complex64]:
     return spectra
 
 
+@lru_cache(maxsize=8)
 def _window(size: int) -> Audio:
     return np.hanning(size + 1)[:-1].astype(np.float32)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -263,10 +263,11 @@ def _survey(
     rate = reader.info.sample_rate
     level = ProgrammeLevel(rate)
     loudest = None if preview is None else Loudest(max(1, round(preview * rate)))
-    for block in reader.blocks(BLOCK):
-        level.add(block)
-        if loudest is not None:
-            loudest.update(block)
+    with closing(prefetch(reader.blocks(BLOCK))) as decoded:  # nothing else runs on other cores yet
+        for block in decoded:
+            level.add(block)
+            if loudest is not None:
+                loudest.update(block)
     excerpt = Excerpt(0, level.frames) if loudest is None else loudest.excerpt
     mixture = _Mixture(path, name, reader.info, level, excerpt, None)
     if not page or mixture.seconds <= LONGEST_SECONDS:
