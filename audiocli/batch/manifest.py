@@ -19,15 +19,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import hashlib
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from audiocli import __version__
 from audiocli.batch.inputs import Input, Job, real_path
@@ -82,8 +82,7 @@ def is_manifest(path: Path) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What a run that resumes has to know of a record; there may be a million of them.
 
     Parameters
@@ -136,6 +135,18 @@ class Known:
         return self.stat if self.path == path else None
 
 
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep Python from looking for circles among a million records that have none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def _same(text: Any) -> str | None:
     return sys.intern(text) if isinstance(text, str) else None
 
@@ -182,7 +193,8 @@ class Manifest:
             **(about or {}), "settings": dict(settings), **self._made_with,
         }  # fmt: skip
         self._last: dict[str, Any] = {}
-        latest = self._known(_records(path, command), resume)
+        with _uncollected():
+            latest = self._known(_records(path, command), resume)
         whole = _ends_whole(path)
         try:
             make_folder(self._folder)
@@ -240,7 +252,7 @@ class Manifest:
         folder, name = os.path.split(output)
         if folder not in self._real:
             self._real[folder] = real_path(os.path.join(self._folder, folder))
-        return os.path.join(self._real[folder], os.path.normcase(name))
+        return f"{self._real[folder]}{os.sep}{os.path.normcase(name)}"
 
     def labels(self) -> list[str]:
         """Give the names of the recordings that have rows in a joint file."""
