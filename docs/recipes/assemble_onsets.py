@@ -5,7 +5,9 @@
 DATA holds `philharmonia` (single notes of an orchestra) and `chord-clips` (strummed guitars), each
 with a `labels.csv`. Real notes are played one after another, at random: tunes of one instrument,
 plucked chords, two instruments together. The beginning of a note is where its level reaches a
-tenth of its first peak; notes in which that is no clear place are left out. OUTPUT gets `notes` for
+tenth of its first peak; notes in which that is no clear place, and recordings in which more than
+one note begins (tremolo, trills), are left out. The rumble below the notes, which often begins
+before them, is filtered out first. OUTPUT gets `notes` for
 training and `unseen/notes`, from notes and from a guitar that the others do not have: NAME.flac and
 NAME.onsets.
 """
@@ -22,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+from scipy import signal as filters
 
 from audiocli.io import audio
 from audiocli.io.atomic import write_whole
@@ -35,6 +38,8 @@ UNSEEN_GUITAR = "jim-g3-anechoic"
 #: Seconds from a tenth to half of the first peak: longer, and nobody knows where it begins.
 CLEAR_PLUCKED, CLEAR_OTHER = 0.03, 0.06
 FIRST_PEAK = 0.15  # seconds in which it must come
+RUMBLE_PLUCKED, RUMBLE_OTHER = 70.0, 28.0  # Hz: no note is lower
+AGAIN = 6.0  # dB by which a recording becomes louder where something begins once more
 BEFORE = 0.04  # seconds of the noise before a note: fingers, breath
 SECONDS = 40.0
 
@@ -65,11 +70,30 @@ def samples(data: Path) -> list[Sample]:
     return found
 
 
+def begins_again(signal: Signal, start: int) -> bool:
+    """Tell whether something else begins in a recording, more than 60 ms after its start."""
+    hop = RATE // 100
+    after = signal[start:]
+    frames = after[: len(after) // hop * hop].reshape(-1, hop).astype(np.float64)
+    levels = 10 * np.log10((frames**2).mean(axis=1) + 1e-10)
+    if len(levels) < 12:
+        return False
+    # Means of 20 ms: a low note swings within 10.
+    levels = np.maximum(levels[:-1], levels[1:])
+    before = np.min([levels[k : len(levels) - 5 + k] for k in range(5)], axis=0)
+    risen = (levels[5:] - before > AGAIN) & (levels[5:] > levels.max() - 20)
+    return bool(risen[6:].any())
+
+
 @cache
 def note(path: Path, clear: float) -> tuple[Signal, float] | None:
     """Read a note that begins clearly: its sound, peak 1, and when in it the note begins."""
     read, rate = audio.read(path, mono=True)
     signal = np.concatenate(list(resample(iter([read]), rate, RATE)), axis=1)[0]
+    rumble = RUMBLE_PLUCKED if clear == CLEAR_PLUCKED else RUMBLE_OTHER
+    signal = np.asarray(
+        filters.sosfilt(filters.butter(4, rumble, "high", fs=RATE, output="sos"), signal), np.float32
+    )
     level = np.sqrt(np.convolve(signal.astype(np.float64) ** 2, np.ones(44) / 44, mode="same"))
     first = int(np.argmax(level > 0.05 * level.max()))
     peak = level[first : first + round(FIRST_PEAK * RATE)].max(initial=0.0)
@@ -77,7 +101,7 @@ def note(path: Path, clear: float) -> tuple[Signal, float] | None:
         return None
     tenth = first + int(np.argmax(level[first:] >= RISE * peak))
     half = first + int(np.argmax(level[first:] >= 0.5 * peak))
-    if half - tenth > clear * RATE or tenth < 0.005 * RATE:
+    if half - tenth > clear * RATE or tenth < 0.005 * RATE or begins_again(signal, tenth):
         return None
     start = max(tenth - round(BEFORE * RATE), 0)
     sound = signal[start:].copy()

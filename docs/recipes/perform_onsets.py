@@ -29,7 +29,16 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
-from assemble_onsets import CLEAR_PLUCKED, PLUCKED, RATE, SECONDS, UNSEEN_GUITAR, Signal, note
+from assemble_onsets import (
+    CLEAR_PLUCKED,
+    PLUCKED,
+    RATE,
+    SECONDS,
+    UNSEEN_GUITAR,
+    Signal,
+    begins_again,
+    note,
+)
 from scipy import signal as filters
 
 from audiocli.io import audio
@@ -149,10 +158,16 @@ class Hands:
         self.onsets: list[float] = []
 
     def pick(self, pitch: int) -> Sampled | None:
-        """Take the note nearest to a pitch."""
-        near = sorted(self.guitar.notes, key=lambda each: abs(each[0] - pitch))[:3]
-        have, path = near[int(self.rng.integers(len(near)))]
-        return at_pitch(path, int(np.clip(pitch - have, -7, 7)) if have else 0)
+        """Take a note near a pitch, or any strum, that begins clearly."""
+        near = list(self.guitar.notes)
+        if near[0][0]:
+            near = sorted(near, key=lambda each: abs(each[0] - pitch))[:5]
+        for index in self.rng.permutation(len(near)):
+            have, path = near[int(index)]
+            found = at_pitch(path, int(np.clip(pitch - have, -7, 7)) if have else 0)
+            if found is not None:
+                return found
+        return None
 
     def add(self, sound: Signal, start: float) -> None:
         """Mix a sound in."""
@@ -326,6 +341,8 @@ def stroke(path: Path) -> Sampled | None:
     level = np.sqrt(np.convolve(sound.astype(np.float64) ** 2, np.ones(44) / 44, mode="same"))
     peak = level[: 441 + RATE // 4].max()
     begins = int(np.argmax(level >= RISE * peak))
+    if begins_again(sound, begins):
+        return None
     sound = fade(sound[max(begins - 441, 0) :], max(len(sound) - 3000, 0), 3000)
     return sound / np.float32(np.abs(sound).max()), min(begins, 441) / RATE
 
