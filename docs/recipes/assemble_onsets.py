@@ -91,9 +91,8 @@ def note(path: Path, clear: float) -> tuple[Signal, float] | None:
     read, rate = audio.read(path, mono=True)
     signal = np.concatenate(list(resample(iter([read]), rate, RATE)), axis=1)[0]
     rumble = RUMBLE_PLUCKED if clear == CLEAR_PLUCKED else RUMBLE_OTHER
-    signal = np.asarray(
-        filters.sosfilt(filters.butter(4, rumble, "high", fs=RATE, output="sos"), signal), np.float32
-    )
+    highpass = filters.butter(4, rumble, "high", fs=RATE, output="sos")
+    signal = np.asarray(filters.sosfilt(highpass, signal), np.float32)
     level = np.sqrt(np.convolve(signal.astype(np.float64) ** 2, np.ones(44) / 44, mode="same"))
     first = int(np.argmax(level > 0.05 * level.max()))
     peak = level[first : first + round(FIRST_PEAK * RATE)].max(initial=0.0)

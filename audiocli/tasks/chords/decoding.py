@@ -43,6 +43,9 @@ class Decoder:
     open_fifth : float
         What a root with a fifth and no third costs, in nats a frame, where the vocabulary has it:
         a third that hardly sounds is more frequent than none.
+    rarity : float
+        Weight of how rare each quality was in the training annotations: rare qualities are trained
+        on more often than they occur in music, so the network expects them too often.
     """
 
     vocabulary: str = "full"
@@ -51,12 +54,22 @@ class Decoder:
     trust: float = 0.5
     inversion: float = 0.5
     open_fifth: float = 0.0
+    rarity: float = 0.0
 
     def __post_init__(self) -> None:
         check_choice("vocabulary", self.vocabulary, VOCABULARIES)
-        weights = (self.change, self.habit, self.trust, self.inversion, self.open_fifth)
+        weights = (
+            self.change,
+            self.habit,
+            self.trust,
+            self.inversion,
+            self.open_fifth,
+            self.rarity,
+        )
         if min(weights) < 0:
-            raise UsageError("change, habit, trust, inversion and open_fifth must be 0 or more")
+            raise UsageError(
+                "change, habit, trust, inversion, open_fifth and rarity must be 0 or more"
+            )
 
     @property
     def qualities(self) -> tuple[str, ...]:
@@ -172,6 +185,21 @@ def transitions(changes: NDArray[np.float64], decoder: Decoder) -> NDArray[np.fl
     return table
 
 
+def quality_costs(changes: NDArray[np.float64], decoder: Decoder) -> Frames:
+    """Compute what each state costs in nats a frame, (states,): open fifths, and rare qualities.
+
+    How often the model's changes of chord lead to a quality says how rare it is; major and minor,
+    the most frequent in all music, cost nothing.
+    """
+    counts = changes.sum(axis=(0, 1)) @ _grouping(decoder)
+    shares = counts / max(counts.sum(), 1e-12) + 1e-4
+    names = decoder.qualities
+    common = min(shares[names.index("maj")], shares[names.index("min")])
+    costs = decoder.rarity * np.maximum(np.log(common / shares), 0.0)
+    costs += [decoder.open_fifth * (name == "5") for name in names]
+    return np.append(np.tile(costs, PITCH_CLASSES), 0.0).astype(np.float32)
+
+
 def best_path(
     batches: Iterable[Frames], table: NDArray[np.float64], trust: float
 ) -> Iterator[NDArray[np.int16]]:
@@ -232,8 +260,7 @@ def decode(
     # Of frames whose states are not yet certain.
     states: list[Frames] = []
     basses: list[Frames] = []
-    each = [decoder.open_fifth * (quality == "5") for quality in decoder.qualities]
-    costs = np.array([*each * PITCH_CLASSES, 0.0], np.float32)
+    costs = quality_costs(changes, decoder)
 
     def scored() -> Iterator[Frames]:
         for outputs in batches:

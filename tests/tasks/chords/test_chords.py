@@ -26,6 +26,7 @@ from audiocli.tasks.chords.decoding import (
     best_path,
     decode,
     outputs_of,
+    quality_costs,
     states_of,
     transitions,
 )
@@ -170,6 +171,23 @@ def test_an_open_fifth_must_be_more_likely_than_a_third_by_what_it_costs(
     # What it costs is no matter of confidence.
     odds = 1 / (1 + np.exp(-advantage if expected == "5" else advantage))
     assert found.confidence == pytest.approx(odds, abs=0.03)
+
+
+@pytest.mark.parametrize(("rarity", "expected"), [(0.0, "sus4"), (1.0, "maj")])
+def test_a_quality_that_is_rare_in_training_must_be_more_likely(
+    rarity: float, expected: str
+) -> None:
+    names = list(QUALITIES)
+    changes = EVEN.copy()
+    changes[..., [names.index("maj"), names.index("min")]] *= 10
+    inputs = np.zeros((20, 218), np.float32)
+    for quality, height in (("maj", 9.0), ("sus4", 10.0)):  # ten times rarer: 2.3 nats
+        inputs[:, 5 * len(QUALITIES) + names.index(quality)] = height
+    (found,) = decode([outputs_of(inputs)], changes, Decoder(rarity=rarity))
+    assert found.chord.quality == expected
+    # A minor chord is no rarer than a major one.
+    costs = quality_costs(changes, Decoder(rarity=1.0))
+    assert costs[names.index("maj")] == costs[names.index("min")] == costs[-1] == 0
 
 
 @pytest.mark.parametrize("vocabulary", ["majmin", "sevenths"])
