@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test checks lint types docs wheel unit coverage faults fuzz help-pages man clean
+.PHONY: demo test checks lint types docs wheel unit coverage faults fuzz load help-pages man clean
 
 demo: $(VENV)/.installed
 	$(BIN)/audiocli demo demo
@@ -47,6 +47,10 @@ coverage: $(VENV)/.compiled
 # Runs that are killed, ended and robbed of disk and folder, at random moments.
 faults: $(VENV)/.compiled
 	$(BIN)/python tests/faults.py
+
+# Many short files and a long one: memory, handles, speed; a manifest of a million lines.
+load: $(VENV)/.compiled
+	$(BIN)/python benchmarks/load.py
 
 # Broken files, model folders, tables and manifests through every command.
 fuzz: $(VENV)/.compiled
