@@ -300,25 +300,29 @@ def test_recordings_are_dropped_followed_and_fetched_in_a_browser(tmp_path: Path
         where = f"http://127.0.0.1:{client.port}/"
         tab("Page.navigate", url=f"{where}?token={TOKEN}")
         tab.wait(f"document.readyState === 'complete' && location.href === '{where}'")
-        tab.run("""
-            const transfer = new DataTransfer(), names = ["<b>one</b>.wav", "bad.mp3", "none.wav"];
-            for (const name of names) transfer.items.add(new File([
-                {"bad.mp3": "bad", "none.wav": ""}[name] ?? "fine"], name));
-            document.getElementById("drop").dispatchEvent(
-                new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
-        """)
+        dropped = [tmp_path / name for name in ("album", "empty", "bad.mp3", "none.wav")]
+        texts = {"album/<b>one.WAV": "fine", "album/cover.jpg": "fine", "album/.two.wav": "fine",
+                 "empty/notes.txt": "fine", "bad.mp3": "bad", "none.wav": ""}  # fmt: skip
+        for name, content in texts.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(content)
+        data = {"items": [], "files": list(map(str, dropped)), "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            tab("Input.dispatchDragEvent", type=kind, x=300, y=250, data=data)
         rows = "[...document.querySelectorAll('.recording')]"
         states = f"{rows}.map(row => row.dataset.state).sort().join()"
         tab.wait(f"{states} === 'done,failed,failed'")
         text = tab.run(f"{rows}.map(row => row.innerText).join()")
         assert "bad.mp3: is not audio" in text and "none.wav: is empty" in text
-        assert "<b>one</b>.wav" in text and "A minor" in text and "so so" in text
+        assert "album/<b>one.WAV" in text and "A minor" in text and "so so" in text
+        trouble = tab.run("document.getElementById('trouble').innerText")
+        assert trouble == "empty: no audio in this folder"
         labels = "[...document.querySelectorAll('button, audio, progress, input')].filter(x => !(x"
         assert tab.run(f"{labels}.ariaLabel || x.textContent.trim())).length") == 0
 
         tab("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(kept))
         tab.run("document.querySelector('.recording details a').click()")
-        saved = kept / "b_.html"
+        saved = kept / "_b_one.html"
         end = time.monotonic() + 20
         while not saved.exists():
             assert time.monotonic() < end, list(kept.iterdir())

@@ -166,27 +166,33 @@
   }
 
   // --- what is dropped or chosen ----------------------------------------------------------------
-  const isAudio = (name) => limits.endings.includes(name.split(".").pop().toLowerCase());
+  const isAudio = (name) => limits.endings.some((ending) => name.toLowerCase().endsWith(ending));
   const read = (entry, way) => new Promise((resolve, reject) => entry[way](resolve, reject));
-  async function walk(entry, inside) {
+  async function walk(entry, inside) {  // gives the number of files that it adds
     if (entry.isFile) {
-      if (inside && (entry.name.startsWith(".") || !isAudio(entry.name))) return;
+      if (inside && !isAudio(entry.name)) return 0;
       add(await read(entry, "file"), inside ? entry.fullPath.replace(/^\//, "") : entry.name);
-      return;
+      return 1;
     }
     const reader = entry.createReader();
+    let count = 0;
     for (let some; (some = await read(reader, "readEntries")).length;) {
-      for (const each of some) if (!each.name.startsWith(".")) await walk(each, true);
+      for (const each of some) if (!each.name.startsWith(".")) count += await walk(each, true);
     }
+    return count;
   }
   async function take(transfer) {
     const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
     if (!entries.length) for (const file of transfer.files) add(file, file.name);
-    const before = list.children.length;
+    const troubles = [];
     for (const entry of entries) {
-      await walk(entry, false).catch(() => trouble(`${entry.name}: cannot be read`));
+      try {
+        if (!await walk(entry, false)) troubles.push(`${entry.name}: no audio in this folder`);
+      } catch {
+        troubles.push(`${entry.name}: cannot be read`);
+      }
     }
-    if (entries.length && list.children.length === before) trouble("There is no audio in that folder.");
+    trouble(troubles.join("; "));
   }
   let over = 0;
   const drop = $("drop");
