@@ -20,11 +20,10 @@ from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 COMMANDS = (
-    "audiocli demo demo",
-    "audiocli beats demo/song.wav --tempo",
+    "audiocli demo demo | head -1",
     "audiocli chords demo/song.wav | head -4",
+    "audiocli beats demo/song.wav | head -4",
     "audiocli separate demo/song.wav -o stems",
-    "ls stems",
     "audiocli report demo/song.wav -o song.html",
 )
 WIDTH = 84  # columns
@@ -41,11 +40,9 @@ def run(command: str, folder: Path) -> str:
     """Run a command as a shell does, and give what it prints."""
     tool = f'"{sys.executable}" -m audiocli'
     shell = ["bash", "-eo", "pipefail", "-c", re.sub(r"^audiocli", lambda _: tool, command)]
-    done = subprocess.run(
-        shell, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    done = subprocess.run(shell, cwd=folder, capture_output=True, text=True)
     if done.returncode not in (0, 141):  # 141: head has seen enough
-        sys.exit(f"{command}: {done.stdout}")
+        sys.exit(f"{command}: {done.stderr}")
     return done.stdout.rstrip("\n")
 
 
