@@ -98,7 +98,7 @@ class BarPointer:
     rubato: float = 25.0
     usual_tempo: float = 90.0
     tempo_spread: float = 0.6
-    tempo_weight: float = 1.5
+    tempo_weight: float = 1.0
 
     def __post_init__(self) -> None:
         low, high = self.tempo_range

@@ -79,6 +79,20 @@ def noises(kind: str) -> np.ndarray:
     return sounds[kind].astype(np.float32)[np.newaxis]
 
 
+@pytest.mark.parametrize("bpm", [60.0, 140.0, 200.0])
+def test_a_metronome_has_the_tempo_it_is_set_to(tracker: BeatTracker, bpm: float) -> None:
+    """Also where music is seldom so slow or so fast, and nothing tells where bars begin."""
+    strike = (
+        0.5 * np.sin(2 * np.pi * 1000 * np.arange(1100) / RATE) * np.exp(-np.arange(1100) / 330)
+    )
+    audio = np.zeros((1, 12 * RATE), np.float32)
+    for time in np.arange(0.5, 11.5, 60 / bpm):
+        start = round(time * RATE)
+        audio[0, start : start + len(strike)] += strike
+    found = tracker(audio, RATE).tempo.bpm
+    assert found == pytest.approx(bpm, rel=0.02)
+
+
 @pytest.mark.parametrize("kind", ["silence", "white", "soft", "hum"])
 def test_nothing_has_no_beat_and_no_tempo(tracker: BeatTracker, kind: str) -> None:
     beats = tracker(noises(kind), RATE)
