@@ -102,7 +102,7 @@ def test_every_format_is_written_and_times_are_read_back(
     assert result.status == 0, result.err
     if form == "midi":
         assert mido.MidiFile(out).length == pytest.approx(SECONDS, abs=1.0)
-    elif form != "sv":
+    elif form not in ("sv", "sqlite"):  # a table of many files has a test of its own
         assert len(read_beats(out)[0]) > 15
     if form in ("csv", "jams", "txt", "json", "jsonl"):
         assert read_beats(out)[1] is not None
