@@ -125,8 +125,11 @@ class Mixes(Productions):
 def begun(network: StereoDRNN) -> StereoDRNN:
     """Make a network of four stems from one that tells voice and accompaniment apart.
 
-    The mask of the accompaniment is where those of drums, bass and the rest begin.
+    The mask of the accompaniment is where those of drums, bass and the rest begin. One of four
+    stems goes on as it is.
     """
+    if network.num_sources == len(STEMS):
+        return network
     four = StereoDRNN(network.stft.config, num_sources=len(STEMS))
     weights = network.state_dict()
     rows = [0, 1, *[2, 3] * (len(STEMS) - 1)]  # middle and side of each source
