@@ -31,6 +31,7 @@ NOT_RUN = {
     "apt-get": "asks for packages of the system",
     "_COMPLETE": "is for the start-up file of a shell",
     "arecord": "needs a microphone",
+    r"audiocli serve( |$)": "needs somebody to end it",
     "m3u8": "needs the network",
     "ffplay": "needs a loudspeaker",
     "curl": "needs the network",
