@@ -290,7 +290,7 @@ def _answered(
     made: Sequence[Outcome], results: Sequence[Any], messages: Sequence[str], printed: str
 ) -> dict[str, Any]:
     """Say what became of a job."""
-    files = []
+    files: list[dict[str, Any]] = []
     for outcome, result in zip(made, results, strict=True):
         told = {name: value for name, value in job_fields(outcome).items() if value is not None}
         files.append({**told, "result": result} if result is not None else told)

@@ -531,7 +531,7 @@ def _too_high(frames: Floats, sample_rate: float, fmax: float) -> NDArray[np.boo
     slopes = np.square(np.diff(frames, axis=1)).sum(axis=1)
     # Power above a frequency makes slopes at least so steep; few frames have them.
     least = (1 - WITHIN) * 2 * (1 - math.cos(2 * math.pi * fmax / sample_rate))
-    high = (power > 0) & (slopes >= 0.9 * least * power)
+    high: NDArray[np.bool_] = (power > 0) & (slopes >= 0.9 * least * power)
     steep = frames[high]
     centred = (steep - steep.mean(axis=1, keepdims=True)) * np.hanning(frames.shape[1])
     spectrum = np.square(np.abs(scipy.fft.rfft(centred, axis=1)))

@@ -63,7 +63,7 @@ class Draws(Generic[Batch]):
 
     def seeds(self, rng: np.random.Generator) -> list[int]:
         """Draw the seeds of a batch, and give those of this process's examples."""
-        every = rng.integers(1 << 63, size=-(-self.size // self.together)).tolist()
+        every: list[int] = rng.integers(1 << 63, size=-(-self.size // self.together)).tolist()
         share = len(every) // self.ranks.size
         first = share * self.ranks.rank
         return every if self.ranks.size == 1 else every[first : first + share]
@@ -95,4 +95,4 @@ def joined(parts: Sequence[Batch]) -> Batch:
         values = {each.name: joined([getattr(part, each.name) for part in parts])
                   for each in dataclasses.fields(first)}  # fmt: skip
         made = dataclasses.replace(first, **values)
-    return made  # type: ignore[no-any-return]  # of the type it came as
+    return made

@@ -12,7 +12,7 @@ import importlib.util
 import io
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,8 +129,10 @@ class LibraryRows:
 
     def read(self, path: Path) -> Iterator[joint.Part]:
         """Read a table back."""
-        readers = {"csv": _read_csv, "jsonl": _read_jsonl, "parquet": _read_parquet,
-                   "sqlite": lambda path: read_rows(path, TABLE)}  # fmt: skip
+        readers: dict[str, Callable[[Path], Iterator[Any]]] = {
+            "csv": _read_csv, "jsonl": _read_jsonl, "parquet": _read_parquet,
+            "sqlite": lambda path: read_rows(path, TABLE),
+        }  # fmt: skip
         try:
             rows = readers[self.form](path)
             heading = next(rows, ["file", *self.names])
