@@ -296,10 +296,10 @@ def _answered(
         files.append({**told, "result": result} if result is not None else told)
     if not files:
         return _failed(printed.strip() or "there was nothing to do")
-    answer = files[0] if len(files) == 1 else {
-        "status": "failed" if any(each["status"] == "failed" for each in files) else "done",
-        "files": files,
-    }  # fmt: skip
+    answer = files[0]
+    if len(files) > 1:
+        failed = any(each["status"] == "failed" for each in files)
+        answer = {"status": "failed" if failed else "done", "files": files}
     if messages:
         answer["warnings"] = [*answer.get("warnings", []), *messages]
     return answer

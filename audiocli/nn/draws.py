@@ -90,9 +90,9 @@ def joined(parts: Sequence[Batch]) -> Batch:
     elif isinstance(first, Tensor):
         made = torch.cat(parts)  # type: ignore[arg-type]  # all are of one type
     elif isinstance(first, tuple):
-        made = tuple(map(joined, zip(*parts, strict=True)))  # type: ignore[arg-type]
+        made = tuple(map(joined, zip(*parts, strict=True)))
     else:
         values = {each.name: joined([getattr(part, each.name) for part in parts])
                   for each in dataclasses.fields(first)}  # fmt: skip
         made = dataclasses.replace(first, **values)
-    return made
+    return made  # type: ignore[no-any-return]  # of the type it came as
