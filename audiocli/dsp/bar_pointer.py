@@ -66,6 +66,9 @@ class BarPointer:
     break_cost, meter_cost, leave_cost : float
         Log probability lost where a bar is cut short, the metre changes, and the beat is left or
         found again.
+    meter_doubt : float
+        Log probability lost where the first bar is not of four beats, if there can be such: most
+        music is in four, and what has no accents gives no other reason to choose.
     rubato : float
         Steadiness of music that is played freely. Activations are decoded both ways, and the
         likelier path is taken; 0 tries the steady way alone.
@@ -94,6 +97,7 @@ class BarPointer:
     bar_share: float = 0.25
     break_cost: float = 9.0
     meter_cost: float = 12.0
+    meter_doubt: float = 3.0
     leave_cost: float = 8.0
     rubato: float = 25.0
     usual_tempo: float = 90.0
@@ -207,6 +211,10 @@ class _Grid:
         self.before = np.arange(self.count) - 1
         self.before[self.firsts] = ends
         self.lasts = ends
+        #: Which places are in bars of four; all where there are none.
+        self.of_four = np.repeat(np.array(meters) == 4, meters)
+        if not self.of_four.any():
+            self.of_four[:] = True
 
 
 class _Search:
@@ -221,6 +229,8 @@ class _Search:
         self.intervals = np.arange(shortest, longest + 1)
         self.model, self.grid = model, _Grid(model.meters)
         self.block, self.memory = shortest, longest
+        #: What it costs to begin at each place for the first time.
+        self.begin = np.where(self.grid.of_four, 0.0, -model.meter_doubt).astype(np.float32)
         self.offsets, self.costs = self._tempo_changes(steadiness)
         octaves = np.log2(60 * frame_rate / self.intervals / model.usual_tempo)
         # In a range of less than an octave there is no half or double to choose.
@@ -309,8 +319,8 @@ class _Search:
         new = best.take(grid.before, axis=1)
         for row, first in enumerate(grid.firsts):
             new[:, first] = (best + self.breaks[row][:, None]).max(axis=1)
-        start = np.maximum(found_again, np.float32(0.0))  # 0: for the first time
-        np.maximum(new, start[:, None, None], out=new)
+        start = np.maximum(found_again[:, None], self.begin)
+        np.maximum(new, start[..., None], out=new)
         new += evidence[:, (grid.places == 1).astype(int)][..., None]
         new += self.prior
         return new
@@ -335,8 +345,9 @@ class _Search:
         else:
             source = int(self.grid.before[place])
             score = best[source]
-        if max(found_again, np.float32(0.0)) > score:
-            return (FIRST if found_again <= 0 else START), 0
+        begin = self.begin[place]
+        if max(found_again, begin) > score:
+            return (FIRST if found_again <= begin else START), 0
         return source, low + int(values[source].argmax())
 
 

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -126,6 +128,13 @@ def test_every_format_reads_back(run: Run, song: Path, model: Path, form: str) -
         assert any(m.type == "note_on" for track in mido.MidiFile(file).tracks for m in track)
     elif form == "sv":
         ElementTree.fromstring(file.read_bytes().replace(b"<!DOCTYPE sonic-visualiser>", b""))
+    elif form == "sqlite":
+        with closing(sqlite3.connect(file)) as database:
+            columns = [row[1] for row in database.execute("PRAGMA table_info(chords)")]
+            labels = [
+                row[columns.index("label")] for row in database.execute("SELECT * FROM chords")
+            ]
+        assert set(labels) == {"C:maj7"}
     else:
         assert "Cmaj7" in file.read_text()
 

@@ -7,8 +7,10 @@ import csv
 import io
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -139,7 +141,11 @@ def test_formats(run: Run, song: Path, model: Path, tmp_path: Path, form: str) -
     assert run(*words, "-o", f"out{extension}").status == 0
     written = tmp_path / f"out{extension}"
     printed = run(*words)
-    if form == "midi":
+    if form == "sqlite":
+        assert printed.status == 2 and "--output" in printed.err
+        with closing(sqlite3.connect(written)) as database:
+            assert near([time for (time,) in database.execute("SELECT time FROM onsets")])
+    elif form == "midi":
         assert printed.status == 2 and "--output" in printed.err
         times, now = [], 0.0
         for message in mido.MidiFile(written):
