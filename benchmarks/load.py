@@ -24,6 +24,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from audiocli.colours import BLUE, GREEN, ORANGE, VERMILION
+
 RATE, SECONDS = 16_000, 0.5
 EVERY = 0.25  # seconds between two looks
 #: Growth from the middle of a run to its end that is none, in MB.
@@ -34,6 +36,7 @@ COMMANDS = {
     "classify": ["--task", "speech", "-o", "{out}/all.csv"],
     "separate": ["-o", "{out}"],
 }
+COLOURS = dict(zip(COMMANDS, (BLUE, ORANGE, GREEN, VERMILION), strict=True))
 
 
 def make_short(folder: Path, count: int) -> None:
@@ -166,13 +169,13 @@ def draw(known: dict[str, Any], picture: Path) -> None:
     for panel, kind, title in zip(
         panels, ("short", "long"), ("Many files of half a second", "One long file"), strict=True
     ):
-        for name in COMMANDS:
+        for name, colour in COLOURS.items():
             found = known.get(f"{name} {kind}")
             if not found or not found["looks"]:
                 continue
             total = found["seconds"]
             times = [100 * each[0] / total for each in found["looks"]]
-            panel.plot(times, [each[1] for each in found["looks"]], lw=1.4,
+            panel.plot(times, [each[1] for each in found["looks"]], lw=1.4, color=colour,
                        label=f"{name}: {found['what']}")  # fmt: skip
         panel.set(title=title, xlabel="per cent of the run", xlim=(0, 100))
         panel.grid(alpha=0.3)
