@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from quick_tool import quick_tool
+from quick_tool import Tool, quick_tool
 
 # Before torch is imported anywhere, also in the processes that tests start: results are then the
 # same on every machine, and parallel test processes do not fight for the cores.
@@ -41,3 +42,19 @@ def path_of_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     with quick_tool(tmp_path_factory.mktemp("served")) as programs:
         yield os.pathsep.join([str(programs), path])
+
+
+@pytest.fixture
+def tool(path_of_programs: str) -> Tool:
+    """Run the command in a process of its own, whose streams are pipes."""
+
+    def start(
+        *arguments: object, cwd: Path, stdin: bytes = b"", env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        environment = {**os.environ, "PATH": path_of_programs, **(env or {})}
+        command = ["audiocli", *map(str, arguments)]
+        return subprocess.run(
+            command, cwd=cwd, input=stdin, capture_output=True, env=environment, check=False
+        )
+
+    return start

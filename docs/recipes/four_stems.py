@@ -32,12 +32,12 @@ from productions import (
 
 from audiocli.nn.masking import LEVEL
 from audiocli.nn.stereo import StereoDRNN
-from audiocli.tasks.separate.clips import Clip
+from audiocli.tasks.separate.clips import PARTS, Clip
 from audiocli.tasks.separate.separator import estimate
 
-STEMS = ("vocals", "drums", "bass", "other")
+STEMS = ("vocals", *PARTS)
 #: What is used of the plan.
-ROLES = ("voices", "stems", *STEMS[1:])
+ROLES = ("voices", "stems", *PARTS)
 
 
 @dataclass(frozen=True)

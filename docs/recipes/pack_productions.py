@@ -26,13 +26,13 @@ import soxr
 from productions import RATE
 
 from audiocli.io import audio
+from audiocli.tasks.separate.clips import PARTS
 
 SHORTEST = 0.5  # seconds
-STEMS = ("vocals", "drums", "bass", "other")
 #: Where the plan keeps what has a role.
 PLACES = {
     **{"voice": "voices", "backing": "backings", "song": "songs", "stems": "stems"},
-    **{"drums": "drums", "bass": "bass", "other": "other"},
+    **{part: part for part in PARTS},
 }
 
 
@@ -68,7 +68,9 @@ def level(file: str) -> float:
 
 def pack_stems(folder: Path, output: Path) -> dict[str, dict[str, Any]]:
     """Pack the stems in a folder, and give their files and levels by stem."""
-    found = {path.stem: path for path in sorted(folder.iterdir()) if path.stem in STEMS}
+    found = {
+        path.stem: path for path in sorted(folder.iterdir()) if path.stem in ("vocals", *PARTS)
+    }
     packed = {stem: pack(path, output, None) for stem, path in found.items()}
     files = {stem: file for stem, file in packed.items() if file is not None}
     levels = {stem: level(file) for stem, file in files.items()}

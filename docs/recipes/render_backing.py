@@ -23,11 +23,11 @@ from audiocli.io.atomic import write_whole
 from audiocli.io.soundfont import Part, render
 from audiocli.tasks.chords.band import BASSES, read_song, with_band
 from audiocli.tasks.chords.rendering import find_songs
+from audiocli.tasks.separate.clips import PARTS
 
 Signal = NDArray[np.float32]
 
 RATE = 44_100
-STEMS = ("drums", "bass", "other")
 SECONDS = 45.0
 LAST_TRAINED = 700
 WIDEST = 0.35  # how far a part is panned, of a quarter turn
@@ -82,7 +82,7 @@ def produce_stems(song: Path, output: Path, fonts: list[Path]) -> Path:
     rng = np.random.default_rng(int(song.name))
     parts = excerpt_of(song, rng)
     font = fonts[int(rng.integers(len(fonts)))]
-    for stem in STEMS:
+    for stem in PARTS:
         alone = [part for part in parts if stem_of(part) == stem]
         target = folder / f"{stem}.flac"
         if alone and not target.exists():

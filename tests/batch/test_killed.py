@@ -17,8 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 from copying import Batch, posix
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
+from quick_tool import Tool
 
 RATE = 8000
 FEATURES = ["features", "in", "-o", "t.csv", "--set", "rms,f0", "--rate", str(RATE)]
@@ -51,24 +50,10 @@ def kill_when(folder: Path, arguments: list[str], ready: Callable[[], bool]) -> 
             os.killpg(process.pid, signal.SIGKILL)
 
 
-@pytest.fixture
-def run(path_of_programs: str, folder: Path) -> Run:
-    """Run the command to its end."""
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PATH": path_of_programs}
-        command = ["audiocli", *arguments]
-        return subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
-
-    return run
-
-
-def finish(run: Run, arguments: list[str]) -> str:
-    done = run(*arguments, "--resume")
+def finish(tool: Tool, folder: Path, arguments: list[str]) -> str:
+    done = tool(*arguments, "--resume", cwd=folder)
     assert done.returncode == 0, done.stderr
-    return done.stderr
+    return done.stderr.decode()
 
 
 def hidden(folder: Path) -> list[str]:
@@ -77,7 +62,9 @@ def hidden(folder: Path) -> list[str]:
 
 @posix
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_features_keep_the_rows_of_a_run_that_was_killed(run: Run, folder: Path, jobs: int) -> None:
+def test_features_keep_the_rows_of_a_run_that_was_killed(
+    tool: Tool, folder: Path, jobs: int
+) -> None:
     manifest = folder / "t.csv.manifest.jsonl"
 
     def two_rows() -> bool:
@@ -86,9 +73,9 @@ def test_features_keep_the_rows_of_a_run_that_was_killed(run: Run, folder: Path,
     arguments = [*FEATURES, "-j", str(jobs)]
     kill_when(folder, arguments, two_rows)
     assert not (folder / "t.csv").exists() and (folder / "t.csv.partial").exists()
-    again = run(*FEATURES)
-    assert again.returncode == 2 and "use --resume" in again.stderr
-    said = finish(run, arguments)
+    again = tool(*FEATURES, cwd=folder)
+    assert again.returncode == 2 and b"use --resume" in again.stderr
+    said = finish(tool, folder, arguments)
     assert int(said.split(" skipped")[0].rsplit(" ", 1)[1]) >= 2
     rows = list(csv.DictReader((folder / "t.csv").read_text().splitlines()))
     assert [row["file"] for row in rows] == [f"{index}.wav" for index in range(6)]
@@ -98,7 +85,7 @@ def test_features_keep_the_rows_of_a_run_that_was_killed(run: Run, folder: Path,
 @posix
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_run_that_was_killed_between_two_outputs_is_finished(
-    run: Run, folder: Path, jobs: int
+    tool: Tool, folder: Path, jobs: int
 ) -> None:
     arguments = ["onsets", "in", "-o", "out", "--activations", "out/", "-j", str(jobs)]
 
@@ -106,15 +93,15 @@ def test_a_run_that_was_killed_between_two_outputs_is_finished(
         return any((folder / "out").glob("*.activations.csv"))
 
     kill_when(folder, arguments, first_output)
-    finish(run, arguments)
+    finish(tool, folder, arguments)
     assert len(list((folder / "out").glob("*.txt"))) == 6
     assert len(list((folder / "out").glob("*.activations.csv"))) == 6
     assert not hidden(folder / "out")
-    assert "all 6 inputs were done before" in finish(run, arguments)
+    assert "all 6 inputs were done before" in finish(tool, folder, arguments)
 
 
 @posix
-def test_a_partial_file_that_was_cut_off_loses_the_last_rows_only(run: Run, folder: Path) -> None:
+def test_a_partial_file_that_was_cut_off_loses_the_last_rows_only(tool: Tool, folder: Path) -> None:
     def three_rows() -> bool:
         partial = folder / "t.csv.partial"
         return partial.exists() and partial.read_bytes().count(b'"rows"') >= 3
@@ -122,8 +109,8 @@ def test_a_partial_file_that_was_cut_off_loses_the_last_rows_only(run: Run, fold
     kill_when(folder, FEATURES, three_rows)
     partial = folder / "t.csv.partial"
     partial.write_bytes(partial.read_bytes()[:-5])
-    finish(run, FEATURES)
-    assert run(*FEATURES, "-o", "fresh.csv").returncode == 0
+    finish(tool, folder, FEATURES)
+    assert tool(*FEATURES, "-o", "fresh.csv", cwd=folder).returncode == 0
     assert (folder / "t.csv").read_text() == (folder / "fresh.csv").read_text()
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -17,6 +17,7 @@ import pytest
 import soundfile
 import torch
 from click.testing import CliRunner
+from quick_tool import Tool
 
 from audiocli import __version__
 from audiocli.cli import cli
@@ -28,9 +29,6 @@ from audiocli.nn.fit import OPTIMIZERS
 from audiocli.nn.frontend import StftConfig
 from audiocli.nn.recurrent import CELLS, NONLINEARITIES
 from audiocli.tasks.separate.training import ARCHITECTURES, AUGMENTATIONS, LOSSES
-
-Done = subprocess.CompletedProcess[bytes]
-Run = Callable[..., Done]
 
 
 @pytest.fixture(scope="module")
@@ -55,24 +53,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     models.save(models.build("drnn", StftConfig(), {"hidden_size": 8}), folder, config)
     return folder
-
-
-@pytest.fixture
-def run(path_of_programs: str) -> Run:
-    """Run the command in a process of its own."""
-
-    def run(
-        *arguments: object, cwd: Path, stdin: bytes = b"", env: dict[str, str] | None = None
-    ) -> Done:
-        command = ["audiocli", *map(str, arguments)]
-        # One thread each: the tests themselves run side by side.
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        environment = {**os.environ, **threads, "PATH": path_of_programs, **(env or {})}
-        return subprocess.run(
-            command, cwd=cwd, input=stdin, capture_output=True, env=environment, check=False
-        )
-
-    return run
 
 
 def commands(group: click.Group, *path: str) -> Iterator[list[str]]:
@@ -112,9 +92,9 @@ def test_version(tmp_path: Path) -> None:
 
 
 def test_demo_song_is_separated_into_stems_that_add_up(
-    run: Run, demo: Path, model: Path, tmp_path: Path
+    tool: Tool, demo: Path, model: Path, tmp_path: Path
 ) -> None:
-    done = run("separate", demo / "song.wav", "-o", "out", "--model", model, cwd=tmp_path)
+    done = tool("separate", demo / "song.wav", "-o", "out", "--model", model, cwd=tmp_path)
     assert done.returncode == 0
     assert done.stdout.decode().split() == ["out/song.vocals.wav", "out/song.accompaniment.wav"]
     assert done.stderr == b""
@@ -125,30 +105,30 @@ def test_demo_song_is_separated_into_stems_that_add_up(
 
 
 def test_nothing_is_overwritten_unless_asked(
-    run: Run, demo: Path, model: Path, tmp_path: Path
+    tool: Tool, demo: Path, model: Path, tmp_path: Path
 ) -> None:
     command = ("separate", demo / "song.wav", "--karaoke", "-o", "out", "--model", model)
-    assert run(*command, cwd=tmp_path).returncode == 0
+    assert tool(*command, cwd=tmp_path).returncode == 0
     (made,) = (tmp_path / "out").glob("*.wav")
     assert made.name == "song.accompaniment.wav"
     before = made.stat().st_mtime_ns
-    refused = run(*command, cwd=tmp_path)
+    refused = tool(*command, cwd=tmp_path)
     assert refused.returncode == 2
     assert refused.stderr.count(b"\n") == 1 and b"--overwrite" in refused.stderr
-    assert run(*command, "--resume", cwd=tmp_path).returncode == 0
+    assert tool(*command, "--resume", cwd=tmp_path).returncode == 0
     assert made.stat().st_mtime_ns == before
-    assert run(*command, "--overwrite", cwd=tmp_path).returncode == 0
+    assert tool(*command, "--overwrite", cwd=tmp_path).returncode == 0
     assert made.stat().st_mtime_ns > before
 
 
 def test_bad_files_are_named_and_the_rest_is_done(
-    run: Run, demo: Path, model: Path, tmp_path: Path
+    tool: Tool, demo: Path, model: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "notes.wav").write_text("not audio at all")
     (tmp_path / "empty.wav").write_bytes(b"")
     (tmp_path / "no music").mkdir()
     inputs = ["notes.wav", "empty.wav", "no music", "gone.mp3", demo / "song.wav"]
-    done = run("separate", *inputs, "--model", model, cwd=tmp_path)
+    done = tool("separate", *inputs, "--model", model, cwd=tmp_path)
     assert done.returncode == 1
     assert done.stdout.count(b"\n") == 2
     message = done.stderr.decode()
@@ -158,16 +138,16 @@ def test_bad_files_are_named_and_the_rest_is_done(
     assert "Traceback" not in message
 
 
-def test_standard_input_and_lists(run: Run, demo: Path, model: Path, tmp_path: Path) -> None:
+def test_standard_input_and_lists(tool: Tool, demo: Path, model: Path, tmp_path: Path) -> None:
     song = (demo / "song.wav").read_bytes()
-    done = run("separate", "-", "--stems", "vocals", "--model", model, cwd=tmp_path, stdin=song)
+    done = tool("separate", "-", "--stems", "vocals", "--model", model, cwd=tmp_path, stdin=song)
     assert done.stdout == b"separated/stdin.vocals.wav\n"
     names = f"{demo / 'song.wav'}\n".encode()
-    listed = run(
+    listed = tool(
         "separate", "--files-from", "-", "-o", "b", "--model", model, cwd=tmp_path, stdin=names
     )
     assert listed.returncode == 0 and (tmp_path / "b" / "song.vocals.wav").exists()
-    empty = run("separate", "-", "-o", "c", "--model", model, cwd=tmp_path)
+    empty = tool("separate", "-", "-o", "c", "--model", model, cwd=tmp_path)
     assert empty.returncode == 1 and empty.stderr.count(b"Traceback") == 0
 
 
@@ -187,32 +167,32 @@ def test_standard_input_and_lists(run: Run, demo: Path, model: Path, tmp_path: P
     ],
 )
 def test_wrong_usage_says_what_is_right(
-    run: Run, arguments: list[str], word: str, model: Path, tmp_path: Path
+    tool: Tool, arguments: list[str], word: str, model: Path, tmp_path: Path
 ) -> None:
     with AudioWriter(tmp_path / "a.wav", 16000, 1, AudioFormat("wav", "PCM_16")) as writer:
         writer.write(np.zeros((1, 16000), np.float32))
     env = {"AUDIOCLI_MODELS": str(model.parent.parent)}
     if arguments[:2] == ["separate", "a.wav"]:
         arguments = [*arguments, "--model", "random"]
-    done = run(*arguments, cwd=tmp_path, env=env)
+    done = tool(*arguments, cwd=tmp_path, env=env)
     assert done.returncode == 2, done.stderr
     assert word in done.stderr.decode()
     assert not (tmp_path / "separated").exists()
 
 
-def test_models_are_listed_described_and_verified(run: Run, model: Path, tmp_path: Path) -> None:
+def test_models_are_listed_described_and_verified(tool: Tool, model: Path, tmp_path: Path) -> None:
     env = {"AUDIOCLI_MODELS": str(model.parent.parent)}
-    listed = json.loads(run("models", "list", "--json", cwd=tmp_path, env=env).stdout)
+    listed = json.loads(tool("models", "list", "--json", cwd=tmp_path, env=env).stdout)
     (entry,) = [row for row in listed if row["name"] == "random"]
     assert set(entry) >= {"task", "name", "size", "parameters", "licence", "score"}
-    assert b"random" in run("models", "list", cwd=tmp_path, env=env).stdout
-    assert run("models", "info", "random", cwd=tmp_path, env=env).stdout.startswith(b"# random")
-    found = run("models", "path", "random", cwd=tmp_path, env=env).stdout.decode().strip()
+    assert b"random" in tool("models", "list", cwd=tmp_path, env=env).stdout
+    assert tool("models", "info", "random", cwd=tmp_path, env=env).stdout.startswith(b"# random")
+    found = tool("models", "path", "random", cwd=tmp_path, env=env).stdout.decode().strip()
     assert Path(found) == model
-    assert run("models", "verify", "random", cwd=tmp_path, env=env).returncode == 0
+    assert tool("models", "verify", "random", cwd=tmp_path, env=env).returncode == 0
 
 
-def test_tampered_weights_are_refused(run: Run, model: Path, demo: Path, tmp_path: Path) -> None:
+def test_tampered_weights_are_refused(tool: Tool, model: Path, demo: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copy.mkdir()
     for file in model.iterdir():
@@ -220,12 +200,12 @@ def test_tampered_weights_are_refused(run: Run, model: Path, demo: Path, tmp_pat
     weights = bytearray((copy / "weights.safetensors").read_bytes())
     weights[-1] ^= 1
     (copy / "weights.safetensors").write_bytes(weights)
-    assert run("models", "verify", copy, cwd=tmp_path).returncode == 1
-    done = run("separate", demo / "song.wav", "--model", copy, cwd=tmp_path)
+    assert tool("models", "verify", copy, cwd=tmp_path).returncode == 1
+    done = tool("separate", demo / "song.wav", "--model", copy, cwd=tmp_path)
     assert done.returncode == 1 and b"SHA-256" in done.stderr
 
 
-def test_train_then_separate_with_the_result(run: Run, demo: Path, tmp_path: Path) -> None:
+def test_train_then_separate_with_the_result(tool: Tool, demo: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for name in ("vocals", "accompaniment"):
         sound, rate = read(demo / "stems" / f"{name}.wav")
@@ -234,22 +214,22 @@ def test_train_then_separate_with_the_result(run: Run, demo: Path, tmp_path: Pat
             part = sound[:, (8 + 3 * clip) * rate : (10 + 3 * clip) * rate]
             soundfile.write(tmp_path / "data" / f"{clip}.{role}.wav", part.T, rate)
     small = "--hidden-size 8 --epochs 1 --steps 2 --batch-size 2 --seconds 1".split()
-    done = run("train", "separate", "data", "--dev", "data", "-o", "net", *small, cwd=tmp_path)
+    done = tool("train", "separate", "data", "--dev", "data", "-o", "net", *small, cwd=tmp_path)
     assert done.returncode == 0 and done.stdout == b"net\n"
     assert b"epoch 1/1" in done.stderr
     song = tmp_path / "data" / "0.music.wav"
-    assert run("separate", song, "--model", "./net", cwd=tmp_path).returncode == 0
-    scores = run("evaluate", "separate", "data", "--model", "net", "--format", "csv", cwd=tmp_path)
+    assert tool("separate", song, "--model", "./net", cwd=tmp_path).returncode == 0
+    scores = tool("evaluate", "separate", "data", "--model", "net", "--format", "csv", cwd=tmp_path)
     lines = scores.stdout.decode().splitlines()
     assert lines[0].startswith("clip,seconds,system,source,version,nsdr")
     assert len(lines) == 1 + 20 + 20 + 20
 
 
-def test_demo_spares_other_files(run: Run, tmp_path: Path) -> None:
-    first = run("demo", "d", cwd=tmp_path)
+def test_demo_spares_other_files(tool: Tool, tmp_path: Path) -> None:
+    first = tool("demo", "d", cwd=tmp_path)
     assert "d/song.wav" in first.stdout.decode().splitlines()
     (tmp_path / "d" / "song.lab").write_text("my own")
-    assert run("demo", "d", cwd=tmp_path).returncode == 2
+    assert tool("demo", "d", cwd=tmp_path).returncode == 2
     assert (tmp_path / "d" / "song.lab").read_text() == "my own"
 
 

@@ -184,7 +184,7 @@ def evaluate_clip(
 
 def _scored_stems(clip: Clip, separator: Separator) -> tuple[str, ...]:
     """Name the stems of a clip, which the model must have too."""
-    if len(clip.stems) < len(clip.files) or len(clip.files) == 1:
+    if len(clip.stems) == 1:
         raise DataError(
             f"{clip.name}: its accompaniment is in one piece; to score stems, give a folder with "
             f"vocals and any of {', '.join(PARTS)}"

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +10,7 @@ import pytest
 import soundfile as sf
 import torch
 from commands import Run, run
+from quick_tool import Tool
 
 from audiocli.demo import write_demo
 from audiocli.errors import ModelError, UsageError
@@ -26,8 +24,7 @@ from audiocli.tasks.separate.training import TrainingConfig, train
 
 __all__ = ["run"]  # a fixture
 
-Live = Callable[..., subprocess.CompletedProcess[bytes]]
-
+LIVE = ("separate", "-", "--live")
 SMALL = {"channels": [4, 8], "num_recurrent": 1}
 RATE = 44_100
 
@@ -175,27 +172,13 @@ def test_header_of_a_stream_is_read_again() -> None:
     assert [block.shape for block in blocks] == [(2, 10)]
 
 
-@pytest.fixture
-def live(path_of_programs: str) -> Live:
-    """Run `audiocli separate - --live` in a process of its own."""
-
-    def run(*arguments: object, stdin: bytes) -> subprocess.CompletedProcess[bytes]:
-        command = ["audiocli", "separate", "-", "--live", *map(str, arguments)]
-        environment = {**os.environ, "PATH": path_of_programs}
-        return subprocess.run(
-            command, input=stdin, capture_output=True, env=environment, check=False
-        )
-
-    return run
-
-
-def test_wav_through_a_pipe(live: Live, model: Path, tmp_path: Path) -> None:
+def test_wav_through_a_pipe(tool: Tool, model: Path, tmp_path: Path) -> None:
     audio = music(1)
     buffer = io.BytesIO()
     sf.write(buffer, audio.T, RATE, format="WAV", subtype="FLOAT")
     stems = []
     for options in (["--karaoke"], ["--stems", "vocals"]):
-        done = live("--model", model, *options, stdin=buffer.getvalue())
+        done = tool(*LIVE, "--model", model, *options, cwd=tmp_path, stdin=buffer.getvalue())
         assert done.returncode == 0, done.stderr
         assert b"latency: 64 ms" in done.stderr
         form, blocks = open_piped(io.BytesIO(done.stdout), RawAudio())
@@ -204,10 +187,10 @@ def test_wav_through_a_pipe(live: Live, model: Path, tmp_path: Path) -> None:
     assert np.abs(sum(stems) - audio).max() < 1e-6
 
 
-def test_raw_samples_through_a_pipe(live: Live, model: Path) -> None:
+def test_raw_samples_through_a_pipe(tool: Tool, model: Path, tmp_path: Path) -> None:
     audio = np.round(music(0.5, 1, 48_000) * 32768)
     raw = audio.T.astype("<i2").tobytes()
-    done = live("--model", model, "--rate", 48_000, "--channels", 1, stdin=raw)
+    done = tool(*LIVE, "--model", model, "--rate", 48_000, "--channels", 1, cwd=tmp_path, stdin=raw)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout) == len(raw)
 
