@@ -1,31 +1,31 @@
-"""Write the tables of shipped models into docs/classify.md, from their configurations.
+"""Write the tables of shipped models into docs, from their configurations.
 
 Without options what stands between ``<!-- labels -->``, ``<!-- scores -->`` or
-``<!-- commands -->`` and its end is brought up to date. With ``--check`` nothing is written, and
-the exit status is 1 if it is stale.
+``<!-- commands -->`` and its end in docs/classify.md, and ``<!-- licences -->`` in docs/models.md,
+is brought up to date. With ``--check`` nothing is written, and the exit status is 1 if it is stale.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from audiocli.nn import registry
+from audiocli.nn import licences, registry
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "classify.md"
+DOCS = ROOT / "docs"
 TASKS = ("classify", "tag", "encode")
 #: Of a model with more labels than this, a few stand in the table.
 MOST, FEW = 100, 8
 INTERVAL = re.compile(r"95 % interval ([\d.]+) to ([\d.]+)")
 
 
-def shipped() -> list[registry.ModelEntry]:
+def shipped(tasks: tuple[str, ...] = TASKS) -> list[registry.ModelEntry]:
     """List the models in the repository, and none that this machine has besides."""
-    configs = [path for task in TASKS for path in sorted(ROOT.glob(f"pretrained/{task}/*/*.json"))]
+    configs = [path for task in tasks for path in sorted(ROOT.glob(f"pretrained/{task}/*/*.json"))]
     return [registry.open_folder(path.parent) for path in configs]
 
 
@@ -128,31 +128,49 @@ def command_lines() -> Iterator[str]:
         )
 
 
-def updated(text: str) -> str:
-    """Bring the tables in the page up to date."""
-    tables = {"labels": label_lines, "scores": score_lines, "commands": command_lines}
-    for name, lines in tables.items():
+def licence_lines() -> Iterator[str]:
+    """Make a table of which models of a task may be used for what."""
+    yield row("task", *(f"`{name}`" for name in licences.CLASSES))
+    yield row("---", *("---" for _ in licences.CLASSES))
+    for task in sorted(folder.name for folder in ROOT.glob("pretrained/*")):
+        of_class: dict[str, list[str]] = {}
+        for entry in shipped((task,)):
+            of_class.setdefault(licences.class_of(entry), []).append(f"`{entry.name}`")
+        yield row(task, *(", ".join(of_class.get(name, [])) for name in licences.CLASSES))
+
+
+#: Pages, and what makes the tables of each.
+TABLES: dict[str, dict[str, Callable[[], Iterator[str]]]] = {
+    "classify.md": {"labels": label_lines, "scores": score_lines, "commands": command_lines},
+    "models.md": {"licences": licence_lines},
+}
+
+
+def updated(page: str, text: str) -> str:
+    """Bring the tables in a page up to date."""
+    for name, lines in TABLES[page].items():
         block = re.compile(f"(<!-- {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
         table = "\n".join(lines())
         text, count = block.subn(lambda match, new=table: f"{match[1]}\n{new}\n\n{match[2]}", text)
         if count != 1:
-            sys.exit(f"docs/classify.md: {count} blocks <!-- {name} -->, not one")
+            sys.exit(f"docs/{page}: {count} blocks <!-- {name} -->, not one")
     return text
 
 
 def main() -> None:
-    """Update the page, or check it."""
+    """Update the pages, or check them."""
     options = sys.argv[1:]
     if options not in ([], ["--check"]):
         sys.exit("usage: docs/update_models.py [--check]")
-    text = PAGE.read_text("utf-8")
-    new = updated(text)
-    if new == text:
-        return
-    if options:
-        sys.exit("docs/classify.md: its tables are stale; run docs/update_models.py")
-    PAGE.write_text(new, "utf-8")
-    print("docs/classify.md: updated")
+    for page in TABLES:
+        text = (DOCS / page).read_text("utf-8")
+        new = updated(page, text)
+        if new == text:
+            continue
+        if options:
+            sys.exit(f"docs/{page}: its tables are stale; run docs/update_models.py")
+        (DOCS / page).write_text(new, "utf-8")
+        print(f"docs/{page}: updated")
 
 
 if __name__ == "__main__":

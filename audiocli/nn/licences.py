@@ -13,11 +13,12 @@ __all__ = ["CLASSES", "class_of", "licence_class"]
 CLASSES = ("permissive", "share-alike", "unstated", "non-commercial", "research")
 #: What tells them in a part of a licence; the first that is found counts.
 _WORDS = {
-    "non-commercial": r"\bNC\b|non-?commercial|not for commercial",
-    "research": r"\bresearch|scientific|educat|teach",
-    "unstated": r"not stated|unspecified|redistribut",
-    "share-alike": r"\bSA\b|GPL",
-    "permissive": r"\b(MIT|ISC|Apache|BSD|CC0|CC BY|public domain|free use|no data|rendered)\b",
+    "non-commercial": r"\bNC\b|non-?commercial|not for commercial|personal use|private use",
+    "research": r"\bresearch|scientific|academic|educat|teach",
+    "unstated": r"not stated|unspecified|redistribut|\bND\b|no.?derivatives",
+    "share-alike": r"\bSA\b|GPL|ODbL",
+    "permissive": r"\b(MIT|ISC|Apache|BSD|CC[ -]?0|CC[ -]BY|ODC[ -]By|Unlicense|public domain|"
+    r"free use|no data)\b",
 }
 
 

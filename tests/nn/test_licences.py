@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from places import ROOT
 
 from audiocli.cli import cli
 from audiocli.nn import models, registry
@@ -21,6 +22,12 @@ from audiocli.nn.licences import CLASSES, class_of, licence_class
         ("Apache-2.0", "permissive"),
         ("CC BY 3.0; clips CC0 or CC BY; encoder: Apache-2.0", "permissive"),
         ("MIT", "permissive"),
+        ("cc-by-4.0", "permissive"),
+        ("rendered from POP909 (MIT)", "permissive"),
+        ("rendered", "unstated"),  # from what, and through whose sound font?
+        ("CC BY-ND 4.0", "unstated"),
+        ("cc-by-nc-4.0", "non-commercial"),
+        ("academic use", "research"),
         ("BSD-like; CC BY-SA 4.0; encoder: Apache-2.0", "share-alike"),
         ("GPL-2+", "share-alike"),
         ("unspecified", "unstated"),
@@ -75,3 +82,31 @@ def test_models_list_by_licence() -> None:
     assert "classify/genre" in found["research"]  # of Emotify, on an encoder under ISC
     assert "classify/speaker" in found["research"]  # its encoder was trained on MIR-1K
     assert CliRunner().invoke(cli, ["models", "list", "--licence", "free"]).exit_code == 2
+
+
+def test_free_models_were_trained_on_free_data() -> None:
+    """Of weights by others, whose data is named "SET, by AUTHOR", their authors chose the terms."""
+    free = CLASSES.index("share-alike")
+    checked = 0
+    for entry in registry.list_models():
+        allowed = CLASSES.index(class_of(entry))
+        if allowed > free:
+            continue
+        training = entry.config["training"]
+        runs = [*training.get("earlier", []), training]
+        for data in (data for run in runs for data in run["data"]):
+            if ", by " not in data["name"]:
+                of_data = CLASSES.index(licence_class(data["licence"]))
+                assert of_data <= allowed, f"{entry.task}/{entry.name}: {data['name']}"
+                checked += 1
+    assert checked >= 4  # of event, keywords and digits
+
+
+def test_all_models_of_a_class_stand_on_the_page() -> None:
+    page = (ROOT / "docs/models.md").read_text("utf-8")
+    table = page.partition("<!-- licences -->")[2].partition("<!-- end licences -->")[0]
+    header, _, *rows = [line.strip("| ").split("|") for line in table.split("\n") if line]
+    assert [cell.strip(" `") for cell in header[1:]] == list(CLASSES)
+    for entry in registry.list_models():
+        [cells] = [row for row in rows if row[0].strip() == entry.task]
+        assert f"`{entry.name}`" in cells[1 + CLASSES.index(class_of(entry))]
