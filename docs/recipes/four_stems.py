@@ -8,7 +8,6 @@ produced as in `productions.py`; `pack_productions.py` packs the recordings and
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +32,6 @@ from productions import (
 from audiocli.nn.masking import LEVEL
 from audiocli.nn.stereo import StereoDRNN
 from audiocli.tasks.separate.clips import PARTS, Clip
-from audiocli.tasks.separate.separator import estimate
 
 STEMS = ("vocals", *PARTS)
 #: What is used of the plan.
@@ -144,14 +142,3 @@ def validation_clip(clip: Clip, rate: int) -> Signal:
     stems, source_rate = clip.load_parts()
     stems = np.stack([soxr.resample(stem.T, source_rate, rate).T for stem in stems])
     return np.asarray(stems * (LEVEL / root_mean_square(stems.sum(axis=0))), np.float32)
-
-
-def score(network: StereoDRNN, clips: list[Signal]) -> float:
-    """Compute by how many dB a network raises the signal-to-noise ratio, a mean over stems."""
-    gains = []
-    for stems in clips:
-        mixture = stems.sum(axis=0)
-        for stem, estimated in zip(stems, estimate(network, mixture), strict=True):
-            before, error = np.sum((mixture - stem) ** 2), np.sum((estimated - stem) ** 2)
-            gains.append(10 * math.log10(float(before) / max(float(error), 1e-9)))
-    return float(np.mean(gains))

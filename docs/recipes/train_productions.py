@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from typing import Any
 import four_stems
 import numpy as np
 import torch
-from productions import Productions, Signal
+from productions import Productions
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
@@ -70,8 +70,7 @@ class Objective:
         self.where = models.device(options.device)
         self.kind = four_stems.Mixes if options.four else Productions
         read = four_stems.validation_clip if options.four else songs.validation_clip
-        self.score: Callable[[StereoDRNN, list[Signal]], float]
-        self.score = four_stems.score if options.four else songs.score
+        self.scored = len(four_stems.STEMS) if options.four else 1
         self.clips = [read(clip, rate) for clip in find_clips(options.validation)]
         self.examples: Iterator[Tensor] | None = None
         self.facts: dict[str, Any] = {}
@@ -116,7 +115,7 @@ class Objective:
         output = self.options.output
         number = 1 + len(list(output.parent.glob(f"{output.name}-*")))
         models.save(network, output.with_name(f"{output.name}-{number}"), self.facts)
-        return Validation(self.score(network, self.clips))
+        return Validation(songs.score(network, self.clips, self.scored))
 
 
 def data_sets(plan: dict[str, Any], roles: Sequence[str]) -> list[DataSet]:

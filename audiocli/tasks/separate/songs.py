@@ -210,17 +210,20 @@ def validation_clip(clip: Clip, rate: int) -> Signal:
     return np.asarray(pair * (LEVEL / math.sqrt(2)), np.float32)
 
 
-def score(network: MaskingNetwork, clips: Sequence[Signal]) -> float:
-    """Compute by how many dB a network raises the signal-to-noise ratio of the voice.
+def score(network: MaskingNetwork, clips: Sequence[Signal], stems: int = 1) -> float:
+    """Compute by how many dB a network raises the signal-to-noise ratio, a mean over stems.
 
-    Clips are (2, channels, samples).
+    Clips are (sources, channels, samples); the first ``stems`` of the sources count.
     """
     gains = []
-    for voice, backing in clips:
-        estimated = estimate(network, voice + backing)[0]
-        check_output(estimated)
-        error = max(float(np.sum((estimated - voice) ** 2, dtype=np.float64)), 1e-9)
-        gains.append(10 * math.log10(float(np.sum(backing**2, dtype=np.float64)) / error))
+    for sources in clips:
+        mixture = sources.sum(axis=0)
+        estimates = estimate(network, mixture)
+        check_output(estimates)
+        for source, estimated in zip(sources[:stems], estimates[:stems], strict=True):
+            rest = float(np.sum((mixture - source) ** 2, dtype=np.float64))
+            error = float(np.sum((estimated - source) ** 2, dtype=np.float64))
+            gains.append(10 * math.log10(rest / max(error, 1e-9)))
     return float(np.mean(gains))
 
 
