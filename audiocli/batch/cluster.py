@@ -34,6 +34,7 @@ from audiocli.batch.workers import (
     sweep_dead,
 )
 from audiocli.errors import AudioCliError, FieldError, UsageError
+from audiocli.io import remote
 from audiocli.io.atomic import make_folder
 
 __all__ = ["Cluster", "outcomes_on"]
@@ -218,7 +219,7 @@ def _claimed(run: str, task: Task) -> Task:
         return task
     if claim.exists():
         return again(task)
-    if not any(map(os.path.lexists, task.job.outputs)):
+    if not any(map(remote.exists, task.job.outputs)):
         with contextlib.suppress(OSError):  # the job itself will say what is wrong with the folder
             make_folder(claim.parent)
             claim.touch()

@@ -21,8 +21,10 @@ from pathlib import Path
 
 from audiocli.batch.sharding import Shard
 from audiocli.errors import AudioCliError, UsageError
+from audiocli.io import remote as stores
 from audiocli.io import urls
 from audiocli.io.names import written_name
+from audiocli.io.remote import RemotePath
 
 __all__ = ["Input", "Job", "check_joint_output", "find_inputs", "plan", "real_path"]
 
@@ -88,12 +90,23 @@ class Job:
         Whether outputs that exist already may be replaced.
     kinds : tuple of str
         What each of the outputs is, for those who made the plan.
+    listed : frozenset of Path
+        Of outputs in stores, those that were there when the jobs were planned: to ask for each
+        again takes as long as many a job.
     """
 
     input: Input
     outputs: tuple[Path, ...]
     replace: bool = False
     kinds: tuple[str, ...] = ()
+    listed: frozenset[Path] = frozenset()
+
+    def existing(self) -> tuple[Path, ...]:
+        """Give the outputs that are there."""
+        return tuple(filter(self._is_there, self.outputs))
+
+    def _is_there(self, output: Path) -> bool:
+        return output in self.listed if isinstance(output, RemotePath) else os.path.lexists(output)
 
 
 def find_inputs(
@@ -165,18 +178,16 @@ def plan(
     Names are settled over all inputs, so that each shard knows what the others write.
     """
     jobs = [_job(item, {} if item.problem else outputs_of(item), overwrite) for item in inputs]
-    sources = {real_path(item.path): item.name for item in inputs if item.problem is None}
+    sources = {_source(item): item.name for item in inputs if item.problem is None}
     writers: dict[str, str] = {}
-    existing: list[Path] = []
     taken = [job for job in jobs if shard is None or shard.takes(job.input.label)]
-    ours = set(map(id, taken))
     for job in jobs:
         for output in job.outputs:
             key = real_path(output)
             _check_output(output, job.input.name, sources.get(key), writers.get(key))
             writers[key] = job.input.name
-            if id(job) in ours and os.path.lexists(output):
-                existing.append(output)
+    taken = _with_listed(taken)
+    existing = [output for job in taken for output in job.existing()]
     if existing and not (overwrite or resume):
         others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         raise UsageError(
@@ -186,6 +197,14 @@ def plan(
             "resume",
         )
     return taken
+
+
+def _with_listed(jobs: list[Job]) -> list[Job]:
+    """Find out which outputs in stores are there."""
+    listed = stores.present(output for job in jobs for output in job.outputs)
+    if not listed:
+        return jobs
+    return [replace(job, listed=listed.intersection(job.outputs)) for job in jobs]
 
 
 def _job(item: Input, outputs: Sequence[Path] | Mapping[str, Path], overwrite: bool) -> Job:
@@ -202,18 +221,24 @@ def check_joint_output(
     fix: str = "use {overwrite} to replace it",
 ) -> None:
     """Refuse one file for the results of all inputs where it would lose something."""
-    if any(real_path(target) == real_path(item.path) for item in inputs):
+    if any(real_path(target) == _source(item) for item in inputs):
         raise UsageError(f"{target}: is an input, which would be lost; choose another name")
-    if os.path.lexists(target) and not replace:
+    if not replace and stores.exists(target):
         raise UsageError(f"{target}: exists already; {fix}", "overwrite", "resume")
 
 
 def real_path(path: str | os.PathLike[str]) -> str:
     """Return the one name by which two paths to the same file are known to be the same."""
+    if isinstance(path, RemotePath):
+        return str(path)
     try:
         return os.path.normcase(os.path.realpath(path))
     except ValueError:  # a null character: no file can have that name, any key will do
         return os.fspath(path)
+
+
+def _source(item: Input) -> str:
+    return real_path(item.path if item.url is None else RemotePath(item.url))
 
 
 def _check_output(output: Path, name: str, source: str | None, writer: str | None) -> None:
@@ -230,7 +255,7 @@ def _check_output(output: Path, name: str, source: str | None, writer: str | Non
             f"{output}: both {writer} and {name} would write it; rename one of them, give the "
             "folder that holds both, or run them one by one into different output folders"
         )
-    if os.path.isdir(output):
+    if not isinstance(output, RemotePath) and os.path.isdir(output):
         raise UsageError(
             f"{output}: is a folder, where {name} would write a file; "
             "move it away or choose another output folder"

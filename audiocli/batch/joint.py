@@ -4,11 +4,13 @@ Rows are appended to ``NAME.partial`` beside the file the moment a recording is 
 run ends, also by an interrupt, the file is put together from them and from the rows that were
 there before, as a whole; then the partial file goes. After a run that was killed, the partial file
 is still there, and the next run that resumes takes its rows. No more than the rows of one
-recording are in memory at a time.
+recording are in memory at a time. In a store, the partial file is a
+:class:`~audiocli.batch.journal.Journal`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,8 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from audiocli.batch.journal import Journal
 from audiocli.errors import AudioCliError, UsageError
+from audiocli.io import remote
 from audiocli.io.atomic import make_folder, write_whole
+from audiocli.io.remote import RemotePath
 
 __all__ = ["JointFile", "Part", "RowFormat"]
 
@@ -98,7 +103,9 @@ class JointFile:
         empty: bool = False,
     ) -> None:
         self.path, self.form, self.in_order, self.empty = path, form, in_order, empty
-        self.partial = Path(f"{path}.partial")
+        self.partial = path.with_name(f"{path.name}.partial")
+        remote_partial = self.partial if isinstance(self.partial, RemotePath) else None
+        self._journal = None if remote_partial is None else Journal(remote_partial)
         self._settings = settings_sha256
         self._resume = resume
         self._replace = replace or resume
@@ -110,7 +117,8 @@ class JointFile:
 
     def open(self, known: Iterable[str] = ()) -> None:
         """Find the rows that are there; to be called when no other run can write them."""
-        if os.path.lexists(self.partial) and not self._replace:
+        left = self._is_left()
+        if left and not self._replace:
             raise UsageError(
                 f"{self.partial}: rows of a run that was stopped; use {{resume}} to go on "
                 "with them, or {overwrite} to begin anew",
@@ -119,11 +127,23 @@ class JointFile:
             )
         if self._resume:
             self.form.begin(list(dict.fromkeys(known)))
-            if os.path.lexists(self.path):
-                for part in self.form.read(self.path):
-                    self._old[part.name] = self._old.get(part.name, 0) + part.rows
-            if os.path.lexists(self.partial) and self.partial.stat().st_size:
+            if remote.exists(self.path):
+                with remote.local_copy(self.path) as path:
+                    for part in self.form.read(path):
+                        self._old[part.name] = self._old.get(part.name, 0) + part.rows
+            if left:
                 self._open(keep=True)
+
+    def _is_left(self) -> bool:
+        """Tell whether a run that was stopped has left rows."""
+        if self._journal is not None:
+            return self._journal.is_there()
+        return os.path.lexists(self.partial)
+
+    def flush(self) -> None:
+        """Have a store keep the rows that there are."""
+        if self._journal is not None:
+            self._journal.flush()
 
     @property
     def old(self) -> Mapping[str, int]:
@@ -160,13 +180,22 @@ class JointFile:
             if changed:
                 self._import()
                 self._write(order)
-            elif self.empty and not order and not os.path.lexists(self.path):
+            elif self.empty and not order and not remote.exists(self.path):
                 write_whole(self.path, lambda partial: self.form.write(partial, (), {}))
+        except BaseException:
+            with contextlib.suppress(AudioCliError):  # the first error is the one to tell
+                self.flush()
+            raise
         finally:
             if self._file is not None:
                 self._file.close()
                 self._file = None
-        self.partial.unlink(missing_ok=True)
+            if self._journal is not None:
+                self._journal.close()
+        if self._journal is not None:
+            self._journal.clear()
+        else:
+            self.partial.unlink(missing_ok=True)
         return changed
 
     def _write(self, order: Sequence[str]) -> None:
@@ -193,17 +222,23 @@ class JointFile:
             return
         newer = dict(self._places)
         self._places = {}
-        for part in self.form.read(self.path):
-            if part.name not in newer:
-                self._append(part, more=part.name in self._places)
+        with remote.local_copy(self.path) as path:
+            for part in self.form.read(path):
+                if part.name not in newer:
+                    self._append(part, more=part.name in self._places)
         self._places |= newer
 
     # --- the partial file: a line of JSON and its bytes for each part ------------------------
 
     def _open(self, *, keep: bool) -> BinaryIO:
         try:
-            make_folder(self.partial.parent)
-            file = self.partial.open("r+b" if keep else "w+b")
+            if self._journal is None:
+                path = self.partial
+                make_folder(path.parent)
+                keep = keep and path.stat().st_size > 0
+            else:
+                path = self._journal.open(keep=keep)
+            file = path.open("r+b" if keep else "w+b")
         except OSError as error:
             raise UsageError(f"{self.partial}: cannot be opened: {error.strerror}") from error
         self._file = file

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
+import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -15,6 +17,10 @@ from audiocli.batch.workers import Outcome, Task, failure
 from audiocli.io import urls
 
 __all__ = ["Log"]
+
+#: Of jobs whose log is in a store: so many are announced together, and after so many seconds what
+#: became of them is sent.
+TOGETHER, PAUSE = 64, 30.0
 
 
 class Log:
@@ -42,15 +48,22 @@ class Log:
         self.jobs, self.manifest, self.joint, self.pruning = jobs, manifest, joint, pruning
         self.begun: set[int] = set()  # may have written something, and no record says so yet
         self.pruned = 0
+        self._together = TOGETHER if manifest is not None and manifest.is_remote else 1
+        self._sent_at = time.monotonic()
         self._renamed = self._gone_rows()  # by the hash of their audio
         self._moved: set[int] = set()
 
     def tasks(self) -> Iterator[tuple[int, Task]]:
-        """Give the jobs, each looked up when its turn comes."""
+        """Give the jobs, each looked up when its turn comes; before that, it is in the log."""
+        tasks = self._tasks()
+        while group := list(itertools.islice(tasks, self._together)):
+            self._send()
+            yield from group
+
+    def _tasks(self) -> Iterator[tuple[int, Task]]:
         for index, job in enumerate(self.jobs):
             if self.manifest is None:
-                own = job.replace or not any(map(os.path.lexists, job.outputs))
-                yield index, Task(job, own=own)
+                yield index, Task(job, own=job.replace or not job.existing())
                 continue
             has = partial(self._has, job.input.label)
             task = self.manifest.task(job, complete=has)
@@ -71,7 +84,17 @@ class Log:
         if self.manifest is not None:
             self.manifest.record(outcome, touched=index in self.begun, rows=rows)
         self.begun.discard(index)
+        if time.monotonic() - self._sent_at > PAUSE:
+            self._send()
         return outcome if self.joint is None else dataclasses.replace(outcome, value=None)
+
+    def _send(self) -> None:
+        """Have stores keep what was logged, if it is kept in one."""
+        if self.joint is not None:
+            self.joint.flush()
+        if self.manifest is not None:
+            self.manifest.flush()
+        self._sent_at = time.monotonic()
 
     def prune(self) -> None:
         """Remove the results of inputs that are gone, unless some input could not be found."""

@@ -12,7 +12,9 @@ A manifest is a file of JSON lines that is only ever appended to:
   manifest's folder where they lie inside it), rows (of a joint file), version, time (UTC), and
   where there are some, warnings and facts.
 
-While a run goes on it holds a lock on its manifest, which ends with the process.
+While a run goes on it holds a lock on its manifest, which ends with the process. In a store, the
+manifest is a :class:`~audiocli.batch.journal.Journal`, and the lock a
+:class:`~audiocli.batch.journal.Claim`.
 """
 
 from __future__ import annotations
@@ -24,16 +26,20 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from audiocli import __version__
 from audiocli.batch.inputs import Input, Job, real_path
+from audiocli.batch.journal import Claim, Journal
 from audiocli.batch.workers import Outcome, Task
 from audiocli.errors import AudioCliError, UsageError
+from audiocli.io import remote
 from audiocli.io.atomic import make_folder
+from audiocli.io.remote import RemotePath
 
 if TYPE_CHECKING:
     from audiocli.batch.joint import JointFile
@@ -65,8 +71,11 @@ def digest(settings: Mapping[str, Any]) -> str:
 def command_of(path: Path) -> str | None:
     """Tell which command keeps a manifest."""
     try:
-        with open(path, "rb") as file:
-            first = json.loads(file.readline())
+        if isinstance(path, RemotePath):
+            first = json.loads(Journal(path).first_line())
+        else:
+            with open(path, "rb") as file:
+                first = json.loads(file.readline())
     except (OSError, ValueError):
         return None
     command = first.get("command") if isinstance(first, dict) else None
@@ -184,7 +193,7 @@ class Manifest:
         about: Mapping[str, Any] | None = None,
     ) -> None:
         self._path = path
-        self._folder = Path(os.path.abspath(path)).parent
+        self._folder = _absolute(path).parent
         self._made_with = {"settings_sha256": digest(settings), "model_sha256": model_sha256}
         self._resume = resume
         self._real: dict[str, str] = {}  # folders as they are written, and as they are
@@ -193,26 +202,44 @@ class Manifest:
             **(about or {}), "settings": dict(settings), **self._made_with,
         }  # fmt: skip
         self._last: dict[str, Any] = {}
-        with _uncollected():
-            latest = self._known(_records(path, command), resume)
-        whole = _ends_whole(path)
-        try:
-            make_folder(self._folder)
-            self._file = open(path, "ab", buffering=0)  # so that one line is one write
-        except OSError as error:
-            raise UsageError(f"{path}: cannot keep a manifest here: {error.strerror}") from error
-        try:
+        with contextlib.ExitStack() as stack:
+            self._claim, self._journal, here = None, None, path
+            if isinstance(path, RemotePath):
+                self._claim, self._journal = Claim(path), Journal(path)
+                stack.callback(self._claim.release)
+                stack.callback(self._journal.close)
+                here = self._journal.open(keep=True)
+            with _uncollected():
+                self.latest = self._known(_records(here, command, path), resume)
+            whole = _ends_whole(here)
+            try:
+                make_folder(here.parent)
+                self._file = open(here, "ab", buffering=0)  # so that one line is one write
+            except OSError as error:
+                raise UsageError(
+                    f"{path}: cannot keep a manifest here: {error.strerror}"
+                ) from error
+            stack.callback(self._file.close)
             _lock(self._file, path)
             if not whole:
                 self._file.write(b"\n")  # the last run was cut off within a line
-        except BaseException:
-            self._file.close()
-            raise
-        self.latest = latest
+            stack.pop_all()
+        self._here = here
 
     def start(self) -> None:
         """Append the record of the run, before the first job."""
         self._append({**self._run, "process": os.getpid(), "time": _now()})
+        self.flush()
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is kept in a store, so that what is appended must be sent."""
+        return self._journal is not None
+
+    def flush(self) -> None:
+        """Have a store keep what was appended."""
+        if self._journal is not None:
+            self._journal.flush()
 
     def _known(self, records: Iterator[Record], resume: bool) -> dict[str, Known]:
         """Find the latest record of each output, or of an input that has none."""
@@ -249,6 +276,8 @@ class Manifest:
 
     def _key(self, output: str) -> str:
         """Name an output as no other is named; of a million, few have a folder of their own."""
+        if self._journal is not None or "://" in output:
+            return real_path(self._actual(output))
         folder, name = os.path.split(output)
         if folder not in self._real:
             self._real[folder] = real_path(os.path.join(self._folder, folder))
@@ -284,26 +313,25 @@ class Manifest:
         ]
         for output in outputs:
             with contextlib.suppress(OSError):
-                os.unlink(self._folder / output)
+                remote.remove(self._actual(output))
         self._append({"record": "prune", "input": record.input, "path": record.path,
                       "outputs": outputs, "time": _now()})  # fmt: skip
 
     def task(self, job: Job, *, complete: Callable[[Known], bool] = lambda record: True) -> Task:
         """Look up whether a job was done before, and whether what it would replace is its own."""
         if not self._resume:
-            own = job.replace or not any(map(os.path.lexists, job.outputs))
-            return Task(job, hashed=True, own=own)
-        path = job.input.location
-        keys = [self._key(os.path.abspath(output)) for output in job.outputs] or [path]
+            return Task(job, hashed=True, own=job.replace or not job.existing())
+        path, there = job.input.location, set(job.existing())
+        keys = [self._key(str(_absolute(output))) for output in job.outputs] or [path]
         records = [self.latest.get(key, NOTHING) for key in keys]
-        done = all(os.path.exists(output) for output in job.outputs) and all(
+        done = all(map(partial(_leads_to_a_file, there), job.outputs)) and all(
             record.is_done(**self._made_with) and complete(record) for record in records
         )
         made_from = {record.sha256 for record in records}
         existing = [
             record
             for output, record in zip(job.outputs, records, strict=False)
-            if os.path.lexists(output) or record.record == "begin"
+            if output in there or record.record == "begin"
         ]
         own = bool(existing) and all(record.path == path for record in existing)
         sha256 = made_from.pop() if done and len(made_from) == 1 else None
@@ -317,7 +345,7 @@ class Manifest:
 
     def begin(self, job: Job) -> None:
         """Append what a job is about to write, before it does."""
-        taken = not job.replace and any(map(os.path.lexists, job.outputs))
+        taken = not job.replace and job.existing()
         if job.outputs and not taken and job.input.problem is None:
             outputs = [self._relative(output) for output in job.outputs]
             path = job.input.location
@@ -330,7 +358,7 @@ class Manifest:
             return  # the record that it was skipped for says it all
         outputs = outcome.job.outputs
         if outcome.status == "failed":
-            outputs = tuple(filter(os.path.lexists, outputs)) if touched else ()
+            outputs = tuple(filter(remote.exists, outputs)) if touched else ()
         line: Record = {
             "record": "job",
             "input": outcome.job.input.label,
@@ -360,7 +388,7 @@ class Manifest:
     def check(self) -> None:
         """Make sure that the file is still there."""
         with contextlib.suppress(OSError):
-            if os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno())):
+            if os.path.samestat(os.stat(self._here), os.fstat(self._file.fileno())):
                 return
         raise AudioCliError(
             f"{self._path}: was removed or replaced while the run went on, and what was written "
@@ -371,6 +399,12 @@ class Manifest:
     def close(self) -> None:
         """Close the file, which also ends the lock."""
         self._file.close()
+        if self._journal is not None and self._claim is not None:
+            try:
+                self._journal.finish()
+            finally:
+                self._journal.close()
+                self._claim.release()
 
     def _append(self, line: Record) -> None:
         self.check()
@@ -380,9 +414,23 @@ class Manifest:
             raise AudioCliError(f"{self._path}: cannot be written: {error.strerror}") from error
 
     def _relative(self, output: Path) -> str:
-        absolute = Path(os.path.abspath(output))
+        absolute = _absolute(output)
         inside = absolute.is_relative_to(self._folder)
         return str(absolute.relative_to(self._folder) if inside else absolute)
+
+    def _actual(self, output: str) -> Path:
+        """Give the path of an output that a record names."""
+        if "://" in output:
+            return RemotePath(output)
+        return Path(output) if os.path.isabs(output) else self._folder / output
+
+
+def _absolute(path: Path) -> Path:
+    return path if isinstance(path, RemotePath) else Path(os.path.abspath(path))
+
+
+def _leads_to_a_file(there: Collection[Path], output: Path) -> bool:
+    return output in there if isinstance(output, RemotePath) else os.path.exists(output)
 
 
 def note_begin(manifest: Path | None, item: Input, facts: Mapping[str, Any]) -> None:
@@ -394,6 +442,9 @@ def note_begin(manifest: Path | None, item: Input, facts: Mapping[str, Any]) -> 
         return
     line = {"record": "begin", "input": item.label, "path": os.path.abspath(item.path),
             "outputs": [], "facts": dict(facts)}  # fmt: skip
+    if isinstance(manifest, RemotePath):
+        Journal(manifest).add(json.dumps(line).encode() + b"\n")
+        return
     try:
         with open(manifest, "ab", buffering=0) as file:
             file.write(json.dumps(line).encode() + b"\n")
@@ -424,9 +475,9 @@ def _ends_whole(path: Path) -> bool:
     return True
 
 
-def _records(path: Path, command: str) -> Iterator[Record]:
+def _records(path: Path, command: str, shown: Path) -> Iterator[Record]:
     """Read the records; nothing but a manifest of this command will do."""
-    foreign = UsageError(f"{path}: is no manifest, and is left alone; use another name")
+    foreign = UsageError(f"{shown}: is no manifest, and is left alone; use another name")
     for number, line in enumerate(_lines(path)):
         first = line.rstrip(b"\n")
         if number == 0 and not any(
@@ -446,7 +497,7 @@ def _records(path: Path, command: str) -> Iterator[Record]:
         other = record.get("command")
         if command and isinstance(other, str) and other not in ("", command):
             raise UsageError(
-                f"{path}: is the manifest of audiocli {other}, and is left alone; use another name"
+                f"{shown}: is the manifest of audiocli {other}, and is left alone; use another name"
             )
         yield record
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from audiocli.batch.inputs import Input
 from audiocli.errors import FieldError
+from audiocli.io.remote import place
 
 __all__ = ["NAME", "PAGES", "PICTURES", "SOUNDS", "Export", "Namer"]
 
@@ -115,7 +116,7 @@ class Export:
         ending = suffix if self.like_input and suffix in self.endings else self.endings[0]
         if not self.place:
             return namer(folder or Path(), item, _joined(self.tag, ending))
-        path = Path(self.place)
+        path = place(self.place)
         names_file = path.suffix.lower() in self.endings
         is_folder = path.is_dir() or self.place.endswith(("/", os.sep))
         if is_folder or (several and not names_file):

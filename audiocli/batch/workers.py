@@ -30,8 +30,9 @@ from typing import Any, Literal
 from audiocli.batch.inputs import Job
 from audiocli.batch.signals import interrupts_held, leave
 from audiocli.errors import AudioCliError, AudioCliWarning, UsageError, printable
-from audiocli.io import urls
+from audiocli.io import remote, urls
 from audiocli.io.payload import Hashes, Stat, hash_file, stat_of
+from audiocli.io.remote import RemotePath
 
 __all__ = [
     "Advanced",
@@ -46,6 +47,7 @@ __all__ = [
     "cause_of_death",
     "failure",
     "hire",
+    "is_alive",
     "outcomes",
     "sweep",
     "sweep_dead",
@@ -268,7 +270,7 @@ def failure(job: Job, why: str | Exception, elapsed: float = 0.0) -> Outcome:
 def _refuse_existing(job: Job) -> None:
     """Hold back from outputs that were not there, or not known, when the jobs were planned."""
     for output in job.outputs:
-        if os.path.lexists(output) and not job.replace:
+        if not job.replace and remote.exists(output):
             raise UsageError(
                 f"{output}: exists, and no earlier run from {job.input.name} is known to have "
                 "written it; move it away or use {overwrite}",
@@ -360,30 +362,37 @@ def sweep(pid: int | None, job: Job) -> None:
     knowing of it.
     """
     incomplete = re.compile(rf"\..*\.{pid}\.[0-9a-f]{{8}}\.part(\.\w+)?")
-    for folder in {output.parent for output in job.outputs}:
+    for folder in _local_folders(job.outputs):
         with contextlib.suppress(OSError):
             for path in list(folder.iterdir()):
                 if incomplete.fullmatch(path.name):
                     path.unlink(missing_ok=True)
 
 
+def _local_folders(outputs: Iterable[Path]) -> set[Path]:
+    return {output.parent for output in outputs if not isinstance(output, RemotePath)}
+
+
 def sweep_dead(jobs: Iterable[Job], *more: Path) -> None:
     """Remove what processes that are gone left half written beside the outputs of jobs."""
     names: dict[Path, set[str]] = {}
     for output in itertools.chain(more, *(job.outputs for job in jobs)):
+        if isinstance(output, RemotePath):
+            continue
         names.setdefault(output.parent, set()).add(output.name[:40])
     for folder, wanted in names.items():
         with contextlib.suppress(OSError):
             for entry in list(os.scandir(folder)):
                 found = _INCOMPLETE.fullmatch(entry.name)
-                if found and found["name"] in wanted and not _is_alive(int(found["pid"])):
+                if found and found["name"] in wanted and not is_alive(int(found["pid"])):
                     os.unlink(entry.path)
 
 
 _INCOMPLETE = re.compile(r"\.(?P<name>.*)\.(?P<pid>\d+)\.[0-9a-f]{8}\.part(\.\w+)?", re.DOTALL)
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Tell whether there is a process of this number on this machine."""
     if sys.platform == "win32":
         import ctypes
 

@@ -68,7 +68,6 @@ def analyze(
 def _undo(batch: Batch) -> None:
     """Take back what was written in place, and say of which files."""
     import sys
-    from pathlib import Path
 
     from audiocli.errors import FieldError
     from audiocli.pipelines.analyze.tagging import Undone
@@ -83,6 +82,9 @@ def _undo(batch: Batch) -> None:
         elif outcome.status == "restored" and not batch.quiet:
             click.echo(f"{outcome.path}: metadata restored", err=True)
 
-    manifest = batch.manifest or Path(f"{batch.output}.manifest.jsonl")
+    manifest = batch.manifest
+    if manifest is None:
+        assert batch.output is not None  # narrows the type
+        manifest = batch.output.with_name(f"{batch.output.name}.manifest.jsonl")
     if any(each.status == "failed" for each in take_back(manifest, report)):
         sys.exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -18,6 +19,7 @@ from audiocli.cli.events import event, status_of
 from audiocli.cli.renaming import RenamingCommand
 from audiocli.cli.streams import OutputError
 from audiocli.errors import AudioCliError, FieldError
+from audiocli.io.remote import RemotePath, place
 
 if TYPE_CHECKING:
     from audiocli.tasks.runner import BatchOptions
@@ -25,6 +27,17 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+class OutputPath(click.Path):
+    """A file or folder to write, here or as a URL."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Give its path."""
+        path = place(value)
+        if isinstance(path, RemotePath):
+            return path
+        return Path(os.fsdecode(super().convert(path, param, ctx)))
 
 
 @dataclass(frozen=True)
@@ -88,7 +101,7 @@ def batch_options(
         click.argument("inputs", nargs=-1),
         click.option("-o", "--output", default=default_output,
                      show_default=default_output is not None,
-                     type=click.Path(path_type=Path), help=output),
+                     type=OutputPath(), help=output),
         click.option("--files-from", metavar="LIST", help="Take inputs from a list, one a line."),
         click.option("-0", "--files-from0", metavar="LIST",
                      help="The same, with NUL behind each name, as find -print0 writes it."),
@@ -99,7 +112,7 @@ def batch_options(
         click.option("--resume", is_flag=True, help=resume),
         click.option("--prune", is_flag=True,
                      help="With --resume: remove the results of inputs that are gone."),
-        click.option("--manifest", type=click.Path(dir_okay=False, path_type=Path), help=manifest),
+        click.option("--manifest", type=OutputPath(dir_okay=False), help=manifest),
         jobs_option,
         threads_option,
         click.option("--shard", metavar="I/N",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -97,7 +96,7 @@ class Reporter(Callbacks):
             outputs = [str(path) for path in job.outputs]
             name, problem = job.input.name, job.input.problem
             if self.as_json:
-                exists = [path for path in outputs if os.path.lexists(path)]
+                exists = list(map(str, job.existing()))
                 fields = {"file": job.input.label, "path": str(job.input.path), "outputs": outputs,
                           "replaces": exists, "problem": problem}  # fmt: skip
                 self._say(event("plan", **fields), err=False)

@@ -1,5 +1,7 @@
 """Inputs that are URLs: found and fetched by fsspec, one at a time into a private temporary file.
 
+Outputs that are URLs are those of :mod:`audiocli.io.remote`.
+
 Decoders need to seek, and a manifest needs the hash of the whole file; so a file is fetched whole,
 within :data:`LARGEST`, and removed as soon as its job has ended. Nothing here is called, and no
 network is touched, unless a URL was given. Which kinds of URL there are depends on what is
@@ -20,11 +22,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from audiocli.errors import AudioError, printable
-from audiocli.io.atomic import scratch_folder
 from audiocli.io.payload import Stat
+from audiocli.io.scratch import scratch_folder
 
-__all__ = ["base_name", "fetched", "is_url", "listed", "local_path", "stamp", "tree",
-           "without_password"]  # fmt: skip
+__all__ = ["TemporaryError", "base_name", "explained", "fetched", "is_url", "listed", "local_path",
+           "open_system", "repeated", "stamp", "tree", "without_password"]  # fmt: skip
 
 #: Bytes of one file: 4 GiB, which is what a WAV holds.
 LARGEST = 4 * 2**30
@@ -75,8 +77,8 @@ def listed(url: str, endings: Collection[str]) -> list[tuple[str, str]]:
     """
     if _is_http(url):  # a server has no list of what it holds
         return [(url, base_name(url))]
-    with _explained(without_password(url)):
-        system, path = _open_system(url)
+    with explained(without_password(url)):
+        system, path = open_system(url)
         if _WILD.search(url) and not system.exists(path):
             paths, base = system.glob(path), _fixed(path)
             url = _fixed(url)
@@ -96,8 +98,8 @@ def listed(url: str, endings: Collection[str]) -> list[tuple[str, str]]:
 
 def stamp(url: str) -> Stat | None:
     """Give the size of a remote file and a number that changes with it, where it has such facts."""
-    with _explained(without_password(url)):
-        system, path = _open_system(url)
+    with explained(without_password(url)):
+        system, path = open_system(url)
         return _version(system.info(path))
 
 
@@ -126,8 +128,8 @@ def tree(url: str) -> list[tuple[str, str, int, int]]:
     if _is_http(url):
         raise AudioError(f"{shown}: a web server does not list what it holds; "
                          "give a table (csv, parquet, jsonl) or a shard (tar)")  # fmt: skip
-    with _explained(shown):
-        system, path = _open_system(url)
+    with explained(shown):
+        system, path = open_system(url)
         if not system.isdir(path):
             raise FileNotFoundError(path)
         found = []
@@ -145,24 +147,33 @@ def fetched(url: str) -> Iterator[Path]:
     shown = without_password(url)
     with scratch_folder() as folder:
         path = Path(folder) / f"input{os.path.splitext(base_name(url))[1]}"
-        for attempt in range(TRIES):
-            try:
-                with _explained(shown):
-                    _copy(url, path, shown)
-                break
-            except _TemporaryError:
-                if attempt == TRIES - 1:
-                    raise
-                time.sleep(PAUSE * 2**attempt)
+
+        def copy(attempt: int) -> None:
+            with explained(shown):
+                _copy(url, path, shown)
+
+        repeated(copy)
         yield path
 
 
-class _TemporaryError(AudioError):
+class TemporaryError(AudioError):
     """It may go better next time."""
 
 
+def repeated(step: Callable[[int], None]) -> None:
+    """Do what may fail for a while, up to :data:`TRIES` times; it is told which try it is."""
+    for attempt in range(TRIES):
+        try:
+            step(attempt)
+            return
+        except TemporaryError:
+            if attempt == TRIES - 1:
+                raise
+            time.sleep(PAUSE * 2**attempt)
+
+
 def _copy(url: str, path: Path, shown: str) -> None:
-    system, remote = _open_system(url)
+    system, remote = open_system(url)
     options: dict[str, Any] = {"block_size": 0} if _is_http(url) else {}  # one request, no ranges
     too_large = AudioError(
         f"{shown}: is larger than {LARGEST / 2**30:g} GiB; fetch it yourself, and give the file"
@@ -179,10 +190,10 @@ def _copy(url: str, path: Path, shown: str) -> None:
             _write(target.write, block)
             elapsed = time.monotonic() - started
             if elapsed > SILENCE and done / elapsed < SLOWEST:
-                raise _TemporaryError(f"{shown}: comes at {done / elapsed:.0f} bytes a second; "
+                raise TemporaryError(f"{shown}: comes at {done / elapsed:.0f} bytes a second; "
                                       "try again later")  # fmt: skip
     if size is not None and done != size:
-        raise _TemporaryError(f"{shown}: {done} of its {size} bytes came; try again later")
+        raise TemporaryError(f"{shown}: {done} of its {size} bytes came; try again later")
     if not done:
         raise AudioError(f"{shown}: is empty")
 
@@ -209,7 +220,7 @@ def _is_hidden(relative: str) -> bool:
     return any(part.startswith(".") for part in relative.split("/"))
 
 
-def _open_system(url: str) -> tuple[Any, str]:
+def open_system(url: str) -> tuple[Any, str]:
     """Give fsspec's file system for a URL, and the path within it."""
     import fsspec
 
@@ -224,7 +235,7 @@ def _open_system(url: str) -> tuple[Any, str]:
 
 
 @contextmanager
-def _explained(shown: str) -> Iterator[None]:
+def explained(shown: str, *, writing: bool = False) -> Iterator[None]:
     """Name the URL in whatever goes wrong."""
     try:
         yield
@@ -235,9 +246,15 @@ def _explained(shown: str) -> Iterator[None]:
         known = isinstance(cause, FileNotFoundError) or getattr(cause, "status", 0) in (404, 410)
         if _is_http(shown) and cause is not None and not known:
             raise _not_fetched(shown, cause) from error
+        if writing:
+            raise AudioError(f"{shown}: its bucket or folder is not there; make it first, or check "
+                             "the URL") from error  # fmt: skip
         raise AudioError(f"{shown}: is not there; check the URL") from error
     except PermissionError as error:
-        raise AudioError(f"{shown}: may not be read; check your credentials") from error
+        done = "written" if writing else "read"
+        raise AudioError(f"{shown}: may not be {done}; check your credentials") from error
+    except FileExistsError:
+        raise
     except ImportError as error:
         raise AudioError(
             f"{shown}: URLs of this kind need a package ({printable(str(error))}); "
@@ -246,9 +263,9 @@ def _explained(shown: str) -> Iterator[None]:
     except ValueError as error:
         raise AudioError(f"{shown}: {printable(str(error))}") from error
     except Exception as error:  # each file system has errors of its own, most of no common kind
-        raise _not_fetched(shown, error) from error
+        raise _not_fetched(shown, error, "written" if writing else "fetched") from error
 
 
-def _not_fetched(shown: str, error: BaseException) -> _TemporaryError:
-    reason = printable(str(error) or type(error).__name__)
-    return _TemporaryError(f"{shown}: cannot be fetched ({reason}); try again later")
+def _not_fetched(shown: str, error: BaseException, done: str = "fetched") -> TemporaryError:
+    reason = printable(without_password(str(error)) or type(error).__name__)
+    return TemporaryError(f"{shown}: cannot be {done} ({reason}); try again later")

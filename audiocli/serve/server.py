@@ -14,7 +14,7 @@ from pathlib import Path
 
 from audiocli.batch.signals import signals_raise
 from audiocli.errors import FieldError, UsageError
-from audiocli.io.atomic import scratch_folder
+from audiocli.io.scratch import scratch_folder
 from audiocli.nn import registry
 from audiocli.page.sections import check_sections
 from audiocli.serve.recordings import Limits, Recordings

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -30,8 +30,9 @@ from audiocli.batch.sharding import Shard, parse_shard
 from audiocli.batch.stdin import standard_input
 from audiocli.errors import FieldError, UsageError, suggest
 from audiocli.io import formats
+from audiocli.io import remote as stores
 from audiocli.io.atomic import write_bytes
-from audiocli.io.urls import is_url
+from audiocli.io.remote import RemotePath
 from audiocli.nn.registry import ModelEntry
 
 if TYPE_CHECKING:
@@ -333,7 +334,7 @@ def run_files(
     inputs : sequence of str
         Files, folders, patterns, or ``-`` for standard input.
     output : str or Path, optional
-        A file or a folder.
+        A file or a folder, here or as a URL.
     made : tuple of request and BatchOptions
         As :func:`filled` makes it.
     callbacks : Callbacks, optional
@@ -344,12 +345,7 @@ def run_files(
     Summary
     """
     request, options = made
-    if output is not None and is_url(os.fspath(output).replace(":/", "://", 1)):  # as a Path has it
-        raise FieldError(
-            f"{output}: results go to local files; name one by {{output}}, and copy it there",
-            "output",
-        )
-    declared = declare(request, None if output is None else Path(output))
+    declared = declare(request, None if output is None else stores.place(output))
     return run_declared(declared, inputs, options, callbacks)
 
 
@@ -392,6 +388,7 @@ def run_declared(
         remote=True,
     )
     settled = _settled(task, found, options)
+    _check_stores(settled, options)
     if options.dry_run:
         (callbacks or Callbacks()).planned(settled)
         return Summary(0, 0, 0, [], 0.0, 0.0)
@@ -424,6 +421,15 @@ def run_declared(
             cluster=cluster,
             callbacks=callbacks,
         )
+
+
+def _check_stores(settled: Plan, options: BatchOptions) -> None:
+    """Refuse what would be lost with the process that wrote it."""
+    if options.n_jobs == 1 and options.scheduler is None and options.cluster is None:
+        return
+    for output in itertools.chain(*(job.outputs for job in settled.jobs)):
+        if isinstance(output, RemotePath) and output.protocol == "memory":
+            raise UsageError(f"{output}: is in the memory of one process; use one, or another URL")
 
 
 def _cluster(options: BatchOptions) -> Cluster | None:
@@ -555,12 +561,12 @@ def _manifest(
 ) -> Path | None:
     """Find the manifest: the one that was named, or the one that goes with the output."""
     if options.manifest is not None:
-        manifest = Path(options.manifest)
+        manifest = stores.place(options.manifest)
         return manifest if shard is None else shard.named(manifest)
     place = task.destination
     if place.file is not None:
         kept = joins or options.resume
-        return Path(f"{place.file}.manifest.jsonl") if kept else None
+        return place.file.with_name(f"{place.file.name}.manifest.jsonl") if kept else None
     if place.folder is None:
         return None
     names = ["audiocli.jsonl", f"audiocli.{task.command}.jsonl"]

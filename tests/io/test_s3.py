@@ -1,4 +1,4 @@
-"""Inputs and training data in a bucket, behind a local server that speaks S3 (moto)."""
+"""Inputs, results and training data in a bucket, behind a local server that speaks S3 (moto)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import soundfile
 from commands import Run, run  # noqa: F401
 
 from audiocli.batch.inputs import find_inputs
-from audiocli.errors import AudioError
+from audiocli.errors import AudioError, UsageError
 from audiocli.io import urls
+from audiocli.io.atomic import write_bytes
+from audiocli.io.remote import place
 
 s3fs = pytest.importorskip("s3fs", reason="buckets need s3fs: pip install 'audiocli[s3]'")
 server = pytest.importorskip("moto.server", reason="needs a local S3: pip install 'moto[server]'")
@@ -78,6 +80,32 @@ def test_a_bucket_is_searched_fetched_and_resumed_from(
     assert fetched == ["s3://music/takes/a.wav"]
     lost = run("features", "s3://music/none.wav", "s3://music/takes/a.wav", "--set", "rms")
     assert lost.status == 1 and "s3://music/none.wav: is not there" in lost.err
+
+
+def test_results_go_into_a_bucket(
+    run: Run,  # noqa: F811
+    bucket: s3fs.S3FileSystem,
+    tmp_path: Path,
+) -> None:
+    words = ("features", "s3://music/takes", "--set", "rms", "-q")
+    assert run(*words, "-o", "s3://music/tables/all.csv").status == 0
+    assert run(*words, "-o", "here.csv").status == 0
+    assert bucket.cat_file("music/tables/all.csv") == (tmp_path / "here.csv").read_bytes()
+    again = run(*words, "-o", "s3://music/tables/all.csv")
+    assert again.status == 2 and "s3://music/tables/all.csv: exists already" in again.err
+    assert run(*words, "-o", "s3://music/tables/all.csv", "--resume").status == 0
+    bucket.invalidate_cache()
+    assert sorted(bucket.find("music/tables")) == [
+        f"music/tables/all.csv{more}" for more in ("", ".manifest.jsonl")
+    ]
+    with pytest.raises(UsageError, match="exists already"):
+        write_bytes(place("s3://music/takes/a.wav"), b"lost")
+    with pytest.raises(FileExistsError):  # the bucket itself refuses
+        bucket.put_file(str(tmp_path / "here.csv"), "music/tables/all.csv", mode="create")
+    lost = run(*words, "-o", "s3://nowhere/all.csv")
+    assert lost.status == 1 and "its bucket or folder is not there" in lost.err
+    assert lost.err.count("\n") == 1
+    bucket.rm("music/tables", recursive=True)
 
 
 def test_training_data_in_a_bucket(

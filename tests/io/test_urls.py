@@ -18,7 +18,6 @@ import soundfile
 
 from audiocli.batch import run
 from audiocli.batch.inputs import Job, find_inputs
-from audiocli.errors import UsageError
 from audiocli.io import urls
 from audiocli.tasks.features.files import extract_files
 
@@ -164,12 +163,6 @@ def test_what_is_not_there_fails_and_the_rest_goes_on(bucket: str, tmp_path: Pat
                             tmp_path / "t.csv", names=["rms"])  # fmt: skip
     assert (summary.done, summary.failed) == (1, 2)
     assert all("is not there" in str(each.error) for each in summary.failures)
-
-
-def test_results_do_not_go_to_urls(bucket: str) -> None:
-    for output in ("memory://bucket/t.csv", Path("memory://bucket/t.csv")):
-        with pytest.raises(UsageError, match="results go to local files"):
-            extract_files([bucket], output)
 
 
 def test_no_password_gets_into_names() -> None:

@@ -29,7 +29,6 @@ from typing import BinaryIO
 import numpy as np
 
 from audiocli.errors import AudioError, warn
-from audiocli.io.atomic import scratch_folder
 from audiocli.io.audio import streaming
 from audiocli.io.audio.decoding import open_decoder
 from audiocli.io.audio.downmix import downmix, full_range_channels, without_effects
@@ -37,6 +36,7 @@ from audiocli.io.audio.encoding import AudioFormat, AudioWriter, output_format
 from audiocli.io.audio.info import AudioInfo, Block, StrPath, printable
 from audiocli.io.audio.layouts import Layout
 from audiocli.io.audio.source import DecodingError, no_audio
+from audiocli.io.scratch import scratch_folder
 
 __all__ = [
     "AUDIO_EXTENSIONS",

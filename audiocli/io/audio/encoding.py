@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from audiocli.errors import AudioError, UsageError, suggest
-from audiocli.io.atomic import make_folder, publish
+from audiocli.io.atomic import discard, new_partial, publish
 from audiocli.io.audio.flac import state_flac_mask
 from audiocli.io.audio.headers import state_wav_mask
 from audiocli.io.audio.info import (
@@ -37,6 +35,7 @@ from audiocli.io.audio.layouts import (
     usual_layout,
     vorbis_indices,
 )
+from audiocli.io.remote import place
 
 __all__ = ["AudioFormat", "AudioWriter", "output_format"]
 
@@ -222,8 +221,8 @@ class AudioWriter:
         compression: float | None = None,
         finish: Callable[[Path], None] | None = None,
     ) -> None:
-        self._path = Path(path)
-        self._shown = printable(os.fspath(path))
+        self._path = place(path)
+        self._shown = printable(str(self._path))
         self._rate, self._channels, self._format = sample_rate, channels, format
         self._overwrite, self._finish = overwrite, finish
         self._frame_bytes = channels * (format.bits or 0) // 8
@@ -237,21 +236,26 @@ class AudioWriter:
 
     def __enter__(self) -> AudioWriter:
         """Open the hidden file."""
-        path = self._path
-        unique = f"{os.getpid()}.{secrets.token_hex(4)}.part"
-        self._temporary = path.parent / f".{path.name[:40]}.{unique}"  # a name has 255 bytes
         self._file: SequentialFile | None = None
         try:
-            if os.path.lexists(path) and not self._overwrite:
-                raise self._taken()
-            if path.exists() and not path.is_file():
-                raise AudioError(f"{self._shown}: is a folder or device; name a file to write")
-            make_folder(path.parent)
-            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encode")
-            self._call(lambda: None)  # it runs before there is anything that must be cleaned up
-            self._sink = _Sink(self._temporary)
+            self._temporary = new_partial(self._path, overwrite=self._overwrite)
+        except FileExistsError as error:
+            raise self._taken() from error
+        except IsADirectoryError as error:
+            raise AudioError(f"{self._shown}: is a folder or device; name a file to write") from (
+                error
+            )
         except OSError as error:
             raise self._failed(error) from error
+        try:
+            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encode")
+            self._call(lambda: None)  # it runs before there is a file that must be closed
+            self._sink = _Sink(self._temporary)
+        except BaseException as error:
+            discard(self._temporary, self._path)
+            if isinstance(error, OSError):
+                raise self._failed(error) from error
+            raise
         try:
             self._call(self._open)
         except BaseException as error:
@@ -308,7 +312,7 @@ class AudioWriter:
                 self._close()
             self._sink.close()
         finally:  # an interrupt may come while the thread ends
-            self._temporary.unlink(missing_ok=True)
+            discard(self._temporary, self._path)
 
     def write(self, block: Block) -> None:
         """Append a block (channels, samples)."""

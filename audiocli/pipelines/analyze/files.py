@@ -18,6 +18,7 @@ from audiocli.io.audio import AudioReader
 from audiocli.io.audio.streaming import decoding
 from audiocli.io.formats.plain import SCHEMA
 from audiocli.io.metadata import check_kind
+from audiocli.io.remote import place
 from audiocli.nn import models
 from audiocli.pipelines.analyze import tagging
 from audiocli.pipelines.analyze.analyzer import LibraryAnalyzer, models_of
@@ -136,7 +137,7 @@ def declare(request: AnalyzeRequest, output: Path | None) -> Declaration[Row]:
         destination=Destination(form, file=output),
         results=RowResults(form, fields) if form in ("csv", "jsonl") else None,
         rows=LibraryRows(form, fields, made_with),
-        outputs=None if request.copies is None else partial(_copy, Path(request.copies)),
+        outputs=None if request.copies is None else partial(_copy, place(request.copies)),
         models=entries,
         units=units,
         in_order=True,

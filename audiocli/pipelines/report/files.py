@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from audiocli.batch.destination import Destination
 from audiocli.batch.inputs import Input
 from audiocli.batch.placing import PAGES, Namer
 from audiocli.errors import UsageError
+from audiocli.io.remote import RemotePath
 from audiocli.nn import models
 from audiocli.page import write
 from audiocli.page.sections import check_sections
@@ -71,10 +73,15 @@ class _MakeWork:
             page, values = reporter.report(item.path, name=item.input.name, progress=item.progress)
             target = item.outputs["page"]
             write(target, page, overwrite=item.overwrite)
-            link = Path(os.path.relpath(target, self.folder)).as_posix()
-            return page.seconds, entry_of(page, link, values)
+            return page.seconds, entry_of(page, _link(target, self.folder), values)
 
         return work
+
+
+def _link(page: Path, folder: Path) -> str:
+    if isinstance(page, RemotePath):
+        return posixpath.relpath(str(page), str(folder))
+    return Path(os.path.relpath(page, folder)).as_posix()
 
 
 def declare(request: ReportRequest, output: Path | None) -> Declaration[Entry]:

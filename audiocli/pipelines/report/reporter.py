@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from audiocli.batch import Progress
 from audiocli.errors import warn
-from audiocli.io.atomic import scratch_folder
 from audiocli.io.audio import AudioInfo, AudioReader
 from audiocli.io.audio.streaming import decoding
+from audiocli.io.scratch import scratch_folder
 from audiocli.nn import registry
 from audiocli.page import Page
 from audiocli.page.sections import check_sections

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from audiocli.batch import Progress
-from audiocli.io.atomic import scratch_folder
 from audiocli.io.audio import AudioFormat, AudioInfo, AudioReader, AudioWriter
 from audiocli.io.audio.excerpt import Excerpt, Loudest, cut
 from audiocli.io.audio.streaming import prefetch
 from audiocli.io.metadata import Metadata, read_metadata
+from audiocli.io.scratch import scratch_folder
 from audiocli.tasks.separate.clipping import clip_format, decibels, warn_of_clipping
 from audiocli.tasks.separate.conditioning import ProgrammeLevel
 from audiocli.tasks.separate.plot import StemsViewer, plot_stems
