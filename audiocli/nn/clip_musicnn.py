@@ -76,15 +76,17 @@ class _Branch(nn.Module):
         self.norms = nn.ModuleList(_Affine(hidden) for _ in self.middle)
         self.dense = nn.Linear(2 * (channels + len(self.middle) * hidden), units)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, period: int | None = None) -> tuple[Tensor, Tensor]:
         """Compute the dense layer (batch, units) and the peaks of the last convolution.
 
-        They are (batch, hidden); images are (batch, channels, frames, bands).
+        They are (batch, hidden); images are (batch, channels, frames, bands), and repeat
+        themselves after `period` frames, if that is given.
         """
-        images, found = self.input(images), []
-        for filters, length in zip(self.front, self.lengths, strict=True):
-            padded = F.pad(images, (0, 0, (length - 1) // 2, length // 2))
-            found.append(filters(padded).amax(dim=3))
+        images = self.input(images)
+        found = [
+            _greatest(filters, images, length, period)
+            for filters, length in zip(self.front, self.lengths, strict=True)
+        ]
         # A ReLU after the greatest of the bands is the greatest after a ReLU, on less.
         maps = [self.scaled(F.relu(torch.cat(found, dim=1) * self.signs))]
         # Ones stand for the filters that always give the same; zeros around them do not.
@@ -97,6 +99,26 @@ class _Branch(nn.Module):
         peaks = whole.amax(dim=2)
         dense = F.relu(self.dense(torch.cat([peaks, whole.mean(dim=2)], dim=1)))
         return dense, peaks[:, -hidden.shape[1] :]
+
+
+def _greatest(filters: nn.Module, images: Tensor, length: int, period: int | None) -> Tensor:
+    """Convolve, and take the greatest of the bands: (batch, filters, frames).
+
+    Of images that repeat themselves, so does the result, but at both ends, where zeros are around
+    them: what is the same is computed once.
+    """
+    before, after, frames = (length - 1) // 2, length // 2, images.shape[2]
+    if period is None or period + 2 * (before + after) >= frames:
+        padded = F.pad(images, (0, 0, before, after))
+        return filters(padded).amax(dim=3)
+    # as many frames as the beginning and one period depend on; then those of the end
+    first = F.pad(images[:, :, : before + period + after], (0, 0, before, 0))
+    beginning = filters(first).amax(dim=3)
+    last = F.pad(images[:, :, frames - before - after :], (0, 0, 0, after))
+    end = filters(last).amax(dim=3)
+    inner = frames - before - after
+    cycle = beginning[..., before:].repeat(1, 1, -(-inner // period))[..., :inner]
+    return torch.cat([beginning[..., :before], cycle, end], dim=2)
 
 
 @register("clip-musicnn")
@@ -178,12 +200,26 @@ class ClipMusicnn(ClipNetwork):
             images.append(image.repeat(1, 1, 1, times)[..., : self.stride])
         return torch.cat(images, dim=-1)
 
+    def embed_frames(self, audio: Tensor) -> Tensor:
+        """Compute (batch, units, steps), and of a step that is repeated no more than it holds."""
+        images = self.images(audio)
+        config = self.frontend.config
+        total = 1 + (audio.shape[-1] - config.n_fft) // config.hop_length
+        full = images.shape[-1] - self.stride  # frames before the last step
+        if total - full >= self.stride:
+            return self.features(images)
+        last = self._features(images[..., full:], total - full)
+        return torch.cat([self.features(images[..., :full]), last], dim=2) if full else last
+
     def features(self, images: Tensor) -> Tensor:
         """Compute (batch, units, steps) of images (batch, channels, bands, steps * frames)."""
+        return self._features(images, None)
+
+    def _features(self, images: Tensor, period: int | None) -> Tensor:
         clips, channels, bands, frames = images.shape
-        steps = images.view(clips, channels, bands, frames // self.stride, self.stride)
+        steps = images.reshape(clips, channels, bands, frames // self.stride, self.stride)
         steps = steps.permute(0, 3, 1, 4, 2).flatten(0, 1)
-        dense, peaks = zip(*(branch(steps) for branch in self.branches), strict=True)
+        dense, peaks = zip(*(branch(steps, period) for branch in self.branches), strict=True)
         found = torch.cat([*dense, *(peaks if "peaks" in self.parts else ())], dim=1)
         return found.view(clips, -1, self.units).transpose(1, 2)
 

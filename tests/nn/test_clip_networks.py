@@ -244,6 +244,35 @@ def test_musicnn_says_what_the_original_says() -> None:
     np.testing.assert_allclose(hidden, golden["hidden"], atol=0.03)
 
 
+@pytest.mark.parametrize("frames", [1, 3, 5, 9, 10, 13, 17, 40])
+def test_what_is_repeated_is_computed_once(frames: int) -> None:
+    """The beginning and the end of a step are not repeated: around them are zeros."""
+    network = small("clip-musicnn", {**MUSICNN, "frames": 40})
+    audio = torch.nn.functional.pad(noise(2, 80 * frames - 1), (128, 128))
+    with torch.no_grad():
+        images = network.images(audio)
+        assert images.shape[-1] == 40
+        torch.testing.assert_close(network.embed_frames(audio), network.features(images))
+        longer = torch.cat([noise(2, 80 * 40), audio], dim=1)
+        whole = network.features(network.images(longer))
+        torch.testing.assert_close(network.embed_frames(longer), whole)
+
+
+@pytest.mark.parametrize("window", [0, 8])
+def test_what_is_fused_computes_the_same(window: int) -> None:
+    network = small("clip-mobile", {"channels": (4, 6, 8), "window": window}, num_outputs=0)
+    audio = noise(2, 8000)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.uniform_(-1, 1)
+                module.running_var.uniform_(0.5, 2)
+        before = network.embed(audio)
+        network.fuse()
+        torch.testing.assert_close(network.embed(audio), before)
+    assert not any(isinstance(each, torch.nn.BatchNorm2d) for each in network.modules())
+
+
 def test_levels() -> None:
     audio = torch.tensor([[0.1, -0.2], [-4.0, 1.0], [0.0, 0.0], [3 / 32768, -6 / 32768]])
     peaks = levelled(audio).abs().amax(dim=1)

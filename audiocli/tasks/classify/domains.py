@@ -110,10 +110,12 @@ def probability_in(
     domain: str, probabilities: Mapping[str, float], parents: Mapping[str, Sequence[str]]
 ) -> float:
     """Take the likeliest of AudioSet's classes that belong to a domain."""
-    roots = DOMAINS[domain].roots
+    known = dict.fromkeys(DOMAINS[domain].roots, True)  # classes share most of their parents
 
     def belongs(label: str) -> bool:
-        return label in roots or any(map(belongs, parents.get(label) or ()))
+        if label not in known:
+            known[label] = any(map(belongs, parents.get(label) or ()))
+        return known[label]
 
     return max((sure for label, sure in probabilities.items() if belongs(label)), default=0.0)
 
