@@ -109,8 +109,8 @@ def _greatest(filters: nn.Module, images: Tensor, length: int, period: int | Non
     """
     before, after, frames = (length - 1) // 2, length // 2, images.shape[2]
     if period is None or period + 2 * (before + after) >= frames:
-        padded = F.pad(images, (0, 0, before, after))
-        return filters(padded).amax(dim=3)
+        whole: Tensor = filters(F.pad(images, (0, 0, before, after))).amax(dim=3)
+        return whole
     # as many frames as the beginning and one period depend on; then those of the end
     first = F.pad(images[:, :, : before + period + after], (0, 0, before, 0))
     beginning = filters(first).amax(dim=3)
