@@ -66,6 +66,10 @@ class BarPointer:
     break_cost, meter_cost, leave_cost : float
         Log probability lost where a bar is cut short, the metre changes, and the beat is left or
         found again.
+    presence : float
+        Log probability gained where there is a beat, as much for each moment whatever the tempo is:
+        at the usual one, a beat's share. It decides when the beat is left, and `zone` between half
+        and double.
     meter_doubt : float
         Log probability lost where the first bar is not of four beats, if there can be such: most
         music is in four, and what has no accents gives no other reason to choose.
@@ -75,7 +79,8 @@ class BarPointer:
     usual_tempo, tempo_spread : float
         Centre of a log-normal prior of the tempo, in beats a minute, and its width in octaves.
     tempo_weight : float
-        How much that prior counts at each beat, beside the activations; not at all where
+        How much that prior counts, beside the activations: at the centre once a beat, and
+        elsewhere as often in the same time; not at all where
         `tempo_range` is less than an octave.
 
     Raises
@@ -92,13 +97,14 @@ class BarPointer:
     tempo_range: tuple[float, float] = (40.0, 215.0)
     meters: tuple[int, ...] = (3, 4)
     steadiness: float = 100.0
-    zone: float = 16.0
+    zone: float = 7.0
     bar_weight: float = 1.0
-    bar_share: float = 0.25
+    bar_share: float = 0.4
     break_cost: float = 9.0
     meter_cost: float = 12.0
     meter_doubt: float = 3.0
     leave_cost: float = 8.0
+    presence: float = 0.6
     rubato: float = 25.0
     usual_tempo: float = 90.0
     tempo_spread: float = 0.6
@@ -236,8 +242,12 @@ class _Search:
         # In a range of less than an octave there is no half or double to choose.
         weight = model.tempo_weight if high >= 2 * low else 0.0
         prior = -0.5 * weight * (octaves / model.tempo_spread) ** 2
+        # Each moment has it, not each beat: or it would forbid what is fast, with many beats.
+        prior *= self.intervals * model.usual_tempo / (60 * frame_rate)
         # What a range of unusual tempi has in common tells nothing.
-        self.prior = (prior - prior.max()).astype(np.float32)
+        prior -= prior.max()
+        prior += model.presence * self.intervals * model.usual_tempo / (60 * frame_rate)
+        self.prior = prior.astype(np.float32)
         self.breaks = self._breaks()
 
     def _tempo_changes(self, steadiness: float) -> tuple[list[int], Curves]:

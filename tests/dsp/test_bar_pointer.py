@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiocli.dsp import bar_pointer
-from audiocli.dsp.bar_pointer import BarPointer, track
+from audiocli.dsp.bar_pointer import BarPointer, tempo_of, track
 
 RATE = 50.0
 
@@ -29,6 +29,22 @@ def test_beats_and_bars_of_any_metre(meter: int) -> None:
     times, places = track(curves, RATE, BarPointer(meters=(2, 3, 4, 5, 7)))
     assert times == pytest.approx(beats / RATE, abs=0.011)
     assert places.tolist() == [(index - 1) % meter + 1 for index in range(len(beats))]
+
+
+@pytest.mark.parametrize(("between", "bpm"), [(0.08, 60.0), (0.95, 120.0)])
+def test_half_a_beat_must_be_as_sure_as_a_beat_to_be_one(between: float, bpm: float) -> None:
+    curves = np.full((1500, 2), 0.01, np.float32)
+    curves[10::50, 0], curves[35::50, 0] = 0.95, between
+    times, _ = track(curves, RATE, BarPointer())
+    assert tempo_of(times) == pytest.approx(bpm, rel=0.02)
+
+
+def test_doubtful_beats_between_sure_ones_are_not_left() -> None:
+    beats = np.arange(10, 3000, 30)
+    curves = np.full((3000, 2), 0.01, np.float32)
+    curves[beats, 0] = np.where((beats > 1000) & (beats < 2000), 0.2, 0.9)
+    times, _ = track(curves, RATE, BarPointer())
+    assert len(times) == len(beats)
 
 
 def test_nothing_that_beats_has_no_beats() -> None:

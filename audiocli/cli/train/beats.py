@@ -14,6 +14,7 @@ from audiocli.cli.train.options import (
     TrainCommand,
     Training,
     architecture_option,
+    arguments,
     cache_option,
     dev_option,
     hold_out_option,
@@ -40,6 +41,9 @@ from audiocli.cli.train.options import (
 @click.option("--channels", type=Numbers(int), help="Channels of the convolutions. "
               "[tcn: 12,24,32]")  # fmt: skip
 @click.option(
+    "--dropout", type=click.FloatRange(0, 0.9), help="Share of the features dropped. [0; tcn: 0.15]"
+)
+@click.option(
     "--augment",
     default="wide",
     show_default=True,
@@ -53,6 +57,13 @@ from audiocli.cli.train.options import (
     type=click.FloatRange(0, 0.1),
     help="Seconds by which an activation may be beside a beat.",
 )
+@click.option(
+    "--downbeat-weight",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="How much the loss of downbeats counts beside that of beats.",
+)
 @cache_option
 @training_options(epochs=30, steps=100, batch_size=6, seconds=20.0)
 def beats(
@@ -64,8 +75,10 @@ def beats(
     hidden_size: int | None,
     num_layers: int | None,
     channels: tuple[int, ...] | None,
+    dropout: float | None,
     augment: str,
     tolerance: float,
+    downbeat_weight: float,
     cache_dir: Path | None,
     training: Training,
 ) -> None:
@@ -78,11 +91,13 @@ def beats(
     from audiocli.tasks.beats.examples import AUGMENTATIONS
     from audiocli.tasks.beats.training import ARCHITECTURES, TrainingConfig, train
 
+    sizes = ARCHITECTURES[architecture].sizes(hidden_size, num_layers, channels)
     config = TrainingConfig(
         architecture=architecture,
-        arguments=ARCHITECTURES[architecture].sizes(hidden_size, num_layers, channels),
+        arguments={**sizes, **arguments(dropout=dropout)},
         augmentation=AUGMENTATIONS[augment],
         tolerance=tolerance,
+        downbeat_weight=downbeat_weight,
         seconds=training.seconds,
         fit=training.fit_config(),
     )

@@ -72,6 +72,8 @@ class TrainingConfig:
         Random changes to examples.
     tolerance : float
         Seconds by which an activation may be beside a beat at no loss.
+    downbeat_weight : float
+        How much the loss of downbeats counts beside that of beats.
     seconds : float
         Length of an example.
     fit : FitConfig
@@ -92,6 +94,7 @@ class TrainingConfig:
     arguments: dict[str, Any] = field(default_factory=dict)
     augmentation: Augmentation = AUGMENTATIONS["wide"]
     tolerance: float = 0.04
+    downbeat_weight: float = 1.0
     seconds: float = 20.0
     fit: FitConfig = field(default_factory=FitConfig)
 
@@ -99,6 +102,8 @@ class TrainingConfig:
         check_choice("architecture", self.architecture, ARCHITECTURES)
         if self.seconds < 1 or not 0 <= self.tolerance <= 0.1:
             raise UsageError("examples last 1 s or longer, tolerance lies between 0 and 0.1 s")
+        if not self.downbeat_weight > 0:
+            raise UsageError("the weight of downbeats is above 0")
 
     @property
     def frontend(self) -> FilterbankConfig:
@@ -115,7 +120,7 @@ class TrainingConfig:
         return ARCHITECTURES[self.architecture].build(self.arguments, self.fit.seed)
 
 
-def loss(logits: Tensor, targets: Tensor, tolerance: int) -> Tensor:
+def loss(logits: Tensor, targets: Tensor, tolerance: int, downbeat_weight: float = 1.0) -> Tensor:
     """Compute the shift-tolerant cross entropy.
 
     Parameters
@@ -126,6 +131,8 @@ def loss(logits: Tensor, targets: Tensor, tolerance: int) -> Tensor:
     tolerance : int
         An activation may be so many frames beside a beat; what is up to twice as far counts for
         nothing.
+    downbeat_weight : float
+        How much the loss of downbeats counts beside that of beats.
 
     Returns
     -------
@@ -153,6 +160,7 @@ def loss(logits: Tensor, targets: Tensor, tolerance: int) -> Tensor:
     inner = slice(tolerance, spread.shape[-1] - tolerance)
     kept = slice(near, wanted.shape[-1] - near)
     weight = (1 - F.max_pool1d(wanted, 1 + 2 * near, 1) + wanted[..., kept]) * known[..., kept]
+    weight = weight * torch.tensor((1.0, downbeat_weight), device=logits.device).view(1, 2, 1)
     positive = torch.tensor(POSITIVE, device=logits.device).view(1, 2, 1)
     return F.binary_cross_entropy_with_logits(
         spread[..., inner], wanted[..., kept], weight, pos_weight=positive
@@ -296,7 +304,7 @@ class _Objective:
         images, targets = batch
         logits = network.outputs(network.scaled(images))
         tolerance = round(self.config.tolerance * self.config.frontend.frame_rate)
-        return loss(logits.float(), targets, tolerance)
+        return loss(logits.float(), targets, tolerance, self.config.downbeat_weight)
 
     def validate(self, network: FramewiseNetwork) -> Validation:
         beats, downbeats = score(network, self.takes.validation)
