@@ -413,6 +413,14 @@ def test_a_dry_run_shows_urls_and_writes_nothing(
     assert json.loads(lines[0])["outputs"] == ["memory://on/a.json", "memory://on/a.png"]
 
 
+def test_copies_with_tags_go_into_a_store(run: Run, songs: None, store: Any) -> None:  # noqa: F811
+    words = ("--fields", "file,level", "--write", "--copies", "memory://copies")
+    done = run("analyze", "a.wav", *words, "-o", "memory://all.csv", "-q")
+    assert done.status == 0 and store.cat_file("/copies/a.wav")[:4] == b"RIFF"
+    undo = run("analyze", "--undo", "-o", "memory://all.csv")
+    assert undo.status == 2 and "must be a local file" in undo.err
+
+
 def test_an_input_in_a_store_is_not_replaced(run: Run, store: Any) -> None:  # noqa: F811
     store.pipe_file("/a.csv", b"x")
     lost = run("features", "memory://a.csv", "-o", "memory://a.csv", "--overwrite")

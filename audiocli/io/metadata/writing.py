@@ -12,6 +12,7 @@ from audiocli.io.atomic import write_whole
 from audiocli.io.audio.info import printable
 from audiocli.io.metadata import sound
 from audiocli.io.metadata.tags import KINDS, REPAIR, SENSELESS, Tags, opener, put
+from audiocli.io.remote import RemotePath
 
 __all__ = ["check_kind", "put_tags", "write_tags"]
 
@@ -34,7 +35,8 @@ def write_tags(
     `before_it_is_there` is told of the copy, complete and still under its hidden name.
     """
     shown = name or printable(os.fspath(source))
-    if os.path.exists(target) and os.path.samefile(source, target):
+    is_local = not isinstance(target, RemotePath)
+    if is_local and os.path.exists(target) and os.path.samefile(source, target):
         target, overwrite = Path(os.path.realpath(target)), True
     check_kind(source, name=shown)
 
