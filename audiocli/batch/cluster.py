@@ -56,21 +56,32 @@ class Cluster:
     ----------
     scheduler : str, optional
         The address of a dask scheduler, say ``tcp://10.0.0.1:8786``.
-    local : int
-        Processes of a cluster on this machine, where there is no scheduler.
+    processes : int
+        Those of a cluster that is started for the run, where there is no scheduler.
+    slurm : bool
+        Let Slurm start them, a job each; else they are on this machine.
+    threads : int
+        Cores a process uses.
     """
 
-    def __init__(self, scheduler: str | None, local: int) -> None:
-        self.scheduler, self.local = scheduler, local
+    def __init__(
+        self, scheduler: str | None, processes: int, *, slurm: bool = False, threads: int = 1
+    ) -> None:
+        self.scheduler, self.processes = scheduler, processes
+        self.slurm, self.threads = slurm, threads
 
     def outcomes(
         self, tasks: Tasks, total: int, make_worker: Callable[[], Worker], advanced: Advanced
     ) -> Outcomes:
         """Do all tasks, and yield each outcome as soon as it is known."""
-        with self._client() as client:
+        if total == 0:
+            return
+        with self._client(min(self.processes, total)) as client:
             from distributed import KilledWorker
 
             processes = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+            if self.slurm:
+                processes = min(self.processes, total)  # most are still in the queue
             group = max(1, min(GROUP, total // (processes * AHEAD * 2)))
             executor = client.get_executor(pure=False)
             yield from outcomes_on(
@@ -81,14 +92,17 @@ class Cluster:
                 width=processes * AHEAD,
                 group=group,
                 death=KilledWorker,
-                died=sweep_dead if self.scheduler is None else lambda jobs: None,
+                died=lambda jobs: None if self.scheduler or self.slurm else sweep_dead(jobs),
             )
 
     @contextmanager
-    def _client(self) -> Iterator[Any]:
+    def _client(self, processes: int) -> Iterator[Any]:
         try:
             import dask
             import distributed
+
+            if self.slurm:
+                from audiocli.batch.slurm import slurm_cluster, wait_for_worker
         except ImportError as error:
             raise UsageError(
                 f"a cluster needs dask.distributed ({error}); pip install 'audiocli[dask]'"
@@ -101,16 +115,21 @@ class Cluster:
                     {"distributed.scheduler.allowed-failures": 0, "logging.distributed": "critical"}
                 )
             )
-            if place is None:
+            if self.slurm:
+                place = stack.enter_context(slurm_cluster(processes, self.threads))
+            elif place is None:
                 place = stack.enter_context(
-                    library.LocalCluster(n_workers=self.local, threads_per_worker=1, processes=True,
+                    library.LocalCluster(n_workers=processes, threads_per_worker=1, processes=True,
                                  dashboard_address=None, silence_logs=50)
                 )  # fmt: skip
             try:
                 client = stack.enter_context(
                     library.Client(place, timeout=20, set_as_default=False)
                 )
-                client.wait_for_workers(1, timeout=60)
+                if self.slurm:
+                    wait_for_worker(client, processes)
+                else:
+                    client.wait_for_workers(1, timeout=60)
             except (OSError, ValueError, TimeoutError) as error:
                 raise FieldError(
                     f"{{scheduler}} {place}: no scheduler with workers answers there ({error}); "

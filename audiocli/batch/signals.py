@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-__all__ = ["interrupts_held", "leave", "signals_raise"]
+__all__ = ["interrupt_kept", "interrupts_held", "leave", "signals_raise"]
 
 
 def leave(signum: int, frame: FrameType | None) -> None:
@@ -34,6 +34,17 @@ def signals_raise() -> Iterator[None]:
     finally:
         for number in changed:
             signal.signal(number, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def interrupt_kept() -> Iterator[None]:
+    """Keep what Ctrl-C does, while a library is imported that thinks this its own affair."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

@@ -120,8 +120,9 @@ def batch_options(
                      "audiocli merge."),
         click.option("--scheduler", metavar="ADDRESS",
                      help="Do the work on the workers of a dask scheduler, as tcp://HOST:8786."),
-        click.option("--cluster", type=click.Choice(["local"]),
-                     help="Do it on a dask cluster of --jobs processes on this machine."),
+        click.option("--cluster", type=click.Choice(["local", "slurm"]),
+                     help="Do it on a dask cluster of --jobs processes, on this machine or each "
+                     "in a job of Slurm."),
         click.option("--dry-run", is_flag=True,
                      help="Print what would be written, and do nothing; with --format json, a "
                      "JSON line for each input."),

@@ -80,8 +80,8 @@ class BatchOptions:
         manifest, gets I and N into its name; see :func:`audiocli.merge_files`.
     scheduler : str, optional
         The address of a dask scheduler, whose workers do the jobs; they see the same files.
-    cluster : {"local"}, optional
-        Do them on a dask cluster of `n_jobs` processes on this machine.
+    cluster : {"local", "slurm"}, optional
+        Do them on a dask cluster of `n_jobs` processes, on this machine or each in a job of Slurm.
     dry_run : bool
         Check everything and hand the plan to the callbacks, but do and write nothing.
     fail_fast : bool
@@ -434,9 +434,10 @@ def _check_stores(settled: Plan, options: BatchOptions) -> None:
 
 def _cluster(options: BatchOptions) -> Cluster | None:
     """Find out where the jobs are to be done, if not in processes of this run."""
-    if options.cluster not in (None, "local"):
+    if options.cluster not in (None, "local", "slurm"):
         raise FieldError(
-            f"{{cluster}} {options.cluster}: must be local; of others name the {{scheduler}}",
+            f"{{cluster}} {options.cluster}: must be local or slurm; of others name the "
+            "{scheduler}",
             "cluster",
             "scheduler",
         )
@@ -446,7 +447,12 @@ def _cluster(options: BatchOptions) -> Cluster | None:
         return None
     from audiocli.batch.cluster import Cluster
 
-    return Cluster(options.scheduler, options.n_jobs)
+    return Cluster(
+        options.scheduler,
+        options.n_jobs,
+        slurm=options.cluster == "slurm",
+        threads=options.threads or 1,
+    )
 
 
 def _settled(task: Declaration[Any], found: list[Input], options: BatchOptions) -> Plan:

@@ -165,7 +165,7 @@ def test_a_worker_that_cannot_be_made_stops_the_run(tmp_path: Path) -> None:
 
 
 def test_one_place_is_chosen(tmp_path: Path) -> None:
-    for fields in ({"cluster": "local", "scheduler": "tcp://a:1"}, {"cluster": "slurm"}):
+    for fields in ({"cluster": "local", "scheduler": "tcp://a:1"}, {"cluster": "pbs"}):
         with pytest.raises(UsageError, match="cluster"):
             extract_files(["x.wav"], tmp_path / "t.csv", options=BatchOptions(**fields))
 
@@ -221,4 +221,4 @@ def test_no_scheduler_there() -> None:
     pytest.importorskip("distributed", reason="a cluster needs dask.distributed")
     cluster = Cluster("nonsense://x", 1)
     with pytest.raises(UsageError, match="no scheduler"):
-        list(cluster.outcomes(iter(()), 0, lambda: lambda job, progress: (0.0, None), print))
+        list(cluster.outcomes(iter(()), 1, lambda: lambda job, progress: (0.0, None), print))
