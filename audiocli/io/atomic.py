@@ -27,7 +27,10 @@ def make_folder(folder: Path) -> None:
         above = above.parent
     for each in reversed(missing):
         each.mkdir(exist_ok=True)
-    folder.mkdir(exist_ok=True)  # says so where it is a file
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileExistsError as error:  # which is not about what is to be written there
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
 
 
 def write_whole(path: Path, fill: Callable[[Path], None], *, overwrite: bool = False) -> None:

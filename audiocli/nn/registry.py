@@ -272,7 +272,7 @@ def find(task: str | None, name: str) -> ModelEntry:
     Raises
     ------
     UsageError
-        If there is no model of that name.
+        If there is no model of that name, or several and no task.
     ModelError
         If it is damaged, or made for another task.
 
@@ -300,6 +300,9 @@ def find(task: str | None, name: str) -> ModelEntry:
             raise UsageError(
                 f"no model {name!r}: {suggest(name, choices)}; or give a model's folder"
             )
+        if task is None and len(fitting) > 1:
+            ways = " or ".join(f"{folder.parent.name}/{folder.name}" for folder in fitting)
+            raise UsageError(f"{name}: several models have this name; give {ways}")
         entry = open_folder(fitting[0])
     if task is not None and entry.task != task:
         raise ModelError(f"{name}: is a model for {entry.task!r}, not for {task!r}")

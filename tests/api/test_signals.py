@@ -45,7 +45,7 @@ def loaded(name: str) -> Any:
         "classify": lambda: audiocli.Classifier("classify", ["digits"], device="cpu"),
         "encode": lambda: audiocli.Encoder(device="cpu"),
         "features": lambda: audiocli.FeatureExtractor(["rms", "loudness"]),
-        "embedder": lambda: audiocli.FeatureEmbedder("blstm", ["mean"], device="cpu"),
+        "embedder": lambda: audiocli.FeatureEmbedder("onsets/blstm", ["mean"], device="cpu"),
         "basis": lambda: audiocli.FeatureBasis("pca", ["mean"], device="cpu"),
         "separate": lambda: audiocli.Separator("drnn-mir1k", device="cpu"),
     }

@@ -115,6 +115,8 @@ def test_one_name_in_two_tasks(places: dict[str, Path]) -> None:
     assert registry.find("tag", "tiny").folder == tag
     assert registry.find(None, "tag/tiny").folder == tag
     assert registry.find(None, "separate/tiny").folder == separate
+    with pytest.raises(UsageError, match="tiny: several .* give separate/tiny or tag/tiny"):
+        registry.find(None, "tiny")
 
 
 def test_a_damaged_model_is_no_matter_to_its_neighbours(places: dict[str, Path]) -> None:

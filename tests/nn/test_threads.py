@@ -54,7 +54,7 @@ def tags(audio: Audio) -> Audio:
 def embeddings(audio: Audio) -> Audio:
     from audiocli.tasks.features.learned import Embedder
 
-    return np.concatenate(list(Embedder("blstm", device="cpu").frames([audio], RATE)))
+    return np.concatenate(list(Embedder("onsets/blstm", device="cpu").frames([audio], RATE)))
 
 
 @pytest.mark.parametrize("analyse", [separated, onsets, chords, classes, tags, embeddings])

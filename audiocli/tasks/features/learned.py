@@ -45,7 +45,8 @@ class Embedder:
     Parameters
     ----------
     model : str
-        A name that ``audiocli models list`` shows, or a model folder, of any task.
+        A name that ``audiocli models list`` shows, with its task (``onsets/crnn``) where several
+        have it, or a model folder.
     statistics : sequence of str
         Of a file's frames, see :func:`audiocli.tasks.features.statistics.check`.
     device : str
@@ -60,7 +61,7 @@ class Embedder:
 
     Examples
     --------
-    >>> embedder = Embedder("blstm", ["mean"], device="cpu")
+    >>> embedder = Embedder("onsets/blstm", ["mean"], device="cpu")
     >>> row = embedder.summary([np.zeros((1, 44100), np.float32)], 44100)
     >>> len(row), next(iter(row))
     (40, 'blstm_1_mean')

@@ -426,7 +426,10 @@ def test_what_cannot_be_is_refused(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["features", "a.wav", "--basis", "blstm"], ["evaluate", "features", ".", "--basis", "blstm"]],
+    [
+        ["features", "a.wav", "--basis", "online"],
+        ["evaluate", "features", ".", "--basis", "online"],
+    ],
 )
 def test_a_model_of_another_task_is_no_basis(
     run: Run, tmp_path: Path, arguments: list[str]
