@@ -159,6 +159,18 @@ def test_same_file_is_taken_once_under_its_first_name() -> None:
 
 
 @posix
+def test_link_that_may_not_be_read_is_an_input_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    touch("music/a.wav")
+    os.symlink(os.path.abspath("music/a.wav"), "music/b.wav")
+
+    def refused(path: str, *, dir_fd: int | None = None) -> str:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "readlink", refused)
+    assert names(find_inputs(["music"])) == ["music/a.wav", "music/b.wav"]
+
+
+@posix
 def test_link_to_a_file_is_the_same_file() -> None:
     touch("a.wav")
     os.symlink("a.wav", "b.wav")
