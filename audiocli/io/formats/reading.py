@@ -371,7 +371,7 @@ def _position(record: Mapping[str, Any]) -> int | None:
             number = float(str(record[name]).split()[0])  # some tell more behind it
         except (KeyError, IndexError, ValueError):
             continue
-        if number.is_integer():
+        if number.is_integer() and abs(number) < 2**31:  # more has no place in a bar
             return int(number)
     return None
 

@@ -230,6 +230,8 @@ def test_annotations_of_beats(tmp_path: Path) -> None:
         assert positions is not None and positions.tolist() == [1, 2], name
     (tmp_path / "e.txt").write_text("0.5\n1.0\n")
     assert read_beats(tmp_path / "e.txt")[1] is None
+    (tmp_path / "g.txt").write_text("5 1222222222222222222222\n")
+    assert read_beats(tmp_path / "g.txt")[1] is None
     (tmp_path / "f.txt").write_text("time beat\n0.5 1\nlater 2\n")
     with pytest.raises(DataError, match="later"):
         read_beats(tmp_path / "f.txt")
