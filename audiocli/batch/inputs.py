@@ -235,7 +235,7 @@ def real_path(path: str | os.PathLike[str]) -> str:
         return os.path.normcase(os.path.realpath(path))
     except ValueError:  # a null character: no file can have that name, any key will do
         return os.fspath(path)
-    except OSError:  # a link that may not be read: where it leads is nobody's to know
+    except OSError:  # a link that may not be read: where it leads stays unknown
         return os.path.normcase(os.path.abspath(path))
 
 

@@ -38,7 +38,7 @@ def signals_raise() -> Iterator[None]:
 
 @contextlib.contextmanager
 def interrupt_kept() -> Iterator[None]:
-    """Keep what Ctrl-C does, while a library is imported that thinks this its own affair."""
+    """Keep the handler of Ctrl-C while a library is imported that would replace it."""
     before = signal.getsignal(signal.SIGINT)
     try:
         yield
