@@ -16,16 +16,17 @@ import os
 import platform
 import secrets
 import shutil
-import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from audiocli.batch.workers import is_alive
 from audiocli.errors import AudioCliError, UsageError
 from audiocli.io import remote
 from audiocli.io.remote import RemotePath
+from audiocli.io.scratch import scratch_folder
 
 __all__ = ["Claim", "Journal"]
 
@@ -103,7 +104,7 @@ class Journal:
     def __init__(self, path: RemotePath) -> None:
         self.path = path
         self._pieces = path.with_name(f"{path.name}.pieces")
-        self._folder: str | None = None
+        self._folder: TemporaryDirectory[str] | None = None
         self._sent = 0  # bytes of the copy that the store has
         self._known: list[RemotePath] = []  # pieces that the copy has
 
@@ -111,7 +112,7 @@ class Journal:
     def copy(self) -> Path:
         """The local copy, once it was opened."""
         assert self._folder is not None  # narrows the type
-        return Path(self._folder) / "copy"
+        return Path(self._folder.name) / "copy"
 
     def is_there(self) -> bool:
         """Tell whether there is a whole, or a piece."""
@@ -120,7 +121,7 @@ class Journal:
     def open(self, *, keep: bool) -> Path:
         """Make the copy, of what is there or empty; what is there and not kept is removed."""
         pieces = [self._pieces / name for name in remote.names_in(self._pieces)]
-        self._folder = tempfile.mkdtemp(prefix="audiocli-")
+        self._folder = scratch_folder()
         if not keep:
             self.copy.touch()
             for piece in pieces:
@@ -183,5 +184,5 @@ class Journal:
     def close(self) -> None:
         """Let go of the copy."""
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.cleanup()
             self._folder = None

@@ -243,10 +243,11 @@ class _Search:
         weight = model.tempo_weight if high >= 2 * low else 0.0
         prior = -0.5 * weight * (octaves / model.tempo_spread) ** 2
         # Each moment has it, not each beat: or it would forbid what is fast, with many beats.
-        prior *= self.intervals * model.usual_tempo / (60 * frame_rate)
+        share = self.intervals * model.usual_tempo / (60 * frame_rate)  # of a usual beat's time
+        prior *= share
         # What a range of unusual tempi has in common tells nothing.
         prior -= prior.max()
-        prior += model.presence * self.intervals * model.usual_tempo / (60 * frame_rate)
+        prior += model.presence * share
         self.prior = prior.astype(np.float32)
         self.breaks = self._breaks()
 
