@@ -9,7 +9,7 @@ from audiocli.batch import Outcome
 from audiocli.errors import FieldError
 
 if TYPE_CHECKING:
-    from audiocli.tasks.runner import Results
+    from audiocli.tasks.declaration import Results
 
 __all__ = ["Printer"]
 

@@ -17,7 +17,7 @@ from audiocli.cli.progress import Reporter, finish
 from audiocli.errors import AudioCliWarning
 
 if TYPE_CHECKING:
-    from audiocli.tasks.runner import Declaration
+    from audiocli.tasks.declaration import Declaration
 
 __all__ = ["SERVED", "run_command"]
 

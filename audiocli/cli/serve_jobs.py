@@ -21,7 +21,7 @@ from audiocli.cli.running import SERVED
 from audiocli.errors import AudioCliError, AudioCliWarning, printable
 
 if TYPE_CHECKING:
-    from audiocli.tasks.runner import Declaration, Work
+    from audiocli.tasks.declaration import Declaration, Work
 
 __all__ = ["serve_jobs"]
 

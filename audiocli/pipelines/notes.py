@@ -9,9 +9,10 @@ from typing import Any
 from audiocli.batch import Callbacks, Summary
 from audiocli.io.formats import Notes
 from audiocli.pipelines.vocals import VocalsAlone
+from audiocli.tasks.declaration import Declaration
 from audiocli.tasks.notes import files
 from audiocli.tasks.notes.files import NoteRequest
-from audiocli.tasks.runner import BatchOptions, Declaration, filled, run_files
+from audiocli.tasks.runner import BatchOptions, filled, run_files
 
 __all__ = ["declare", "transcribe_files"]
 

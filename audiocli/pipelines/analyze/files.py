@@ -24,7 +24,8 @@ from audiocli.pipelines.analyze import tagging
 from audiocli.pipelines.analyze.analyzer import LibraryAnalyzer, models_of
 from audiocli.pipelines.analyze.fields import Value, select
 from audiocli.pipelines.analyze.tables import FORMATS, LibraryRows, Row, RowResults, find_form
-from audiocli.tasks.runner import BatchOptions, Declaration, Item, Work, filled, run_files
+from audiocli.tasks.declaration import Declaration, Item, Work
+from audiocli.tasks.runner import BatchOptions, filled, run_files
 
 __all__ = ["AnalyzeRequest", "analyze_files", "declare"]
 

@@ -21,7 +21,8 @@ from audiocli.page import write
 from audiocli.page.sections import check_sections
 from audiocli.pipelines.report.index import Entry, LibraryIndex, entry_of
 from audiocli.pipelines.report.reporter import Reporter, models_used
-from audiocli.tasks.runner import BatchOptions, Declaration, Item, Work, filled, run_files
+from audiocli.tasks.declaration import Declaration, Item, Work
+from audiocli.tasks.runner import BatchOptions, filled, run_files
 from audiocli.tasks.separate.separator import DEFAULT_MODEL as STEMS
 
 __all__ = ["INDEX", "ReportRequest", "declare", "report_files"]

@@ -23,16 +23,8 @@ from audiocli.tasks.beat_tracker import DEFAULT_MODEL, Beats, BeatTracker
 from audiocli.tasks.beats.plot import plot_beats
 from audiocli.tasks.beats.results import TEMPO_FORMATS, TempoOf, TempoResults
 from audiocli.tasks.clicks import write_clicks
-from audiocli.tasks.runner import (
-    AnnotationResults,
-    BatchOptions,
-    Declaration,
-    Item,
-    Results,
-    Work,
-    filled,
-    run_files,
-)
+from audiocli.tasks.declaration import AnnotationResults, Declaration, Item, Results, Work
+from audiocli.tasks.runner import BatchOptions, filled, run_files
 
 __all__ = ["BeatRequest", "as_instants", "declare", "track_file", "track_files"]
 

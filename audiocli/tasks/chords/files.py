@@ -24,15 +24,8 @@ from audiocli.tasks.chords.accompany import write_chords
 from audiocli.tasks.chords.labels import QUALITIES, pitches_of
 from audiocli.tasks.chords.plot import plot_chords
 from audiocli.tasks.chords.recognizer import DEFAULT_MODEL, ChordRecognizer, Chords
-from audiocli.tasks.runner import (
-    AnnotationResults,
-    BatchOptions,
-    Declaration,
-    Item,
-    Work,
-    filled,
-    run_files,
-)
+from audiocli.tasks.declaration import AnnotationResults, Declaration, Item, Work
+from audiocli.tasks.runner import BatchOptions, filled, run_files
 
 __all__ = ["ChordRequest", "as_segments", "declare", "recognize_file", "recognize_files"]
 

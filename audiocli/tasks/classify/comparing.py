@@ -15,7 +15,8 @@ from audiocli.tasks.classify.classifier import CONTENT_MODEL, Classifier, Encode
 from audiocli.tasks.classify.decisions import Track
 from audiocli.tasks.classify.enrolment import compare_vectors
 from audiocli.tasks.classify.streams import VOICE, decoded
-from audiocli.tasks.runner import BatchOptions, Declaration, Item, Work, run_declared
+from audiocli.tasks.declaration import Declaration, Item, Work
+from audiocli.tasks.runner import BatchOptions, run_declared
 
 __all__ = ["compare_files"]
 

@@ -34,7 +34,8 @@ from audiocli.tasks.classify.results import (
     name_of,
 )
 from audiocli.tasks.classify.streams import VOICE, Blocks, decoded
-from audiocli.tasks.runner import BatchOptions, Declaration, Item, Work, filled, run_files
+from audiocli.tasks.declaration import Declaration, Item, Work
+from audiocli.tasks.runner import BatchOptions, filled, run_files
 
 __all__ = ["TASKS", "ClassifyRequest", "classify_files", "declare", "find_models"]
 

@@ -19,11 +19,12 @@ from audiocli.batch.placing import Export
 from audiocli.errors import FieldError, UsageError
 from audiocli.io.audio import AudioReader
 from audiocli.io.formats.plain import SCHEMA
+from audiocli.tasks.declaration import Declaration, Item, Work
 from audiocli.tasks.features import tables
 from audiocli.tasks.features.block import Settings
 from audiocli.tasks.features.extractor import STATISTICS, Describer, Extractor
 from audiocli.tasks.features.tables import FeatureResults, Layout, Part, TableRows
-from audiocli.tasks.runner import BatchOptions, Declaration, Item, Work, filled, run_files
+from audiocli.tasks.runner import BatchOptions, filled, run_files
 
 if TYPE_CHECKING:
     from audiocli.nn.registry import ModelEntry

@@ -24,10 +24,10 @@ from audiocli.nn import models, registry
 from audiocli.tasks import plotting
 from audiocli.tasks.beat_tracker import DEFAULT_MODEL as BEAT_MODEL
 from audiocli.tasks.beat_tracker import BeatTracker
+from audiocli.tasks.declaration import AnnotationResults, Declaration, Item, Work
 from audiocli.tasks.notes.plot import plot_notes
 from audiocli.tasks.notes.quantize import SUBDIVISIONS, quantize
 from audiocli.tasks.notes.transcriber import DEFAULT_MODEL, FMAX, FMIN, Melody, NoteTranscriber
-from audiocli.tasks.runner import AnnotationResults, Declaration, Item, Work
 
 __all__ = [
     "GRIDS",

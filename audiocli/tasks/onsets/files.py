@@ -20,16 +20,9 @@ from audiocli.io.formats import Instants
 from audiocli.nn import models, registry
 from audiocli.tasks import plotting
 from audiocli.tasks.clicks import write_clicks
+from audiocli.tasks.declaration import AnnotationResults, Declaration, Item, Work
 from audiocli.tasks.onsets.detector import DEFAULT_MODEL, OnsetDetector, Onsets
-from audiocli.tasks.runner import (
-    AnnotationResults,
-    BatchOptions,
-    Declaration,
-    Item,
-    Work,
-    filled,
-    run_files,
-)
+from audiocli.tasks.runner import BatchOptions, filled, run_files
 
 __all__ = [
     "COLUMNS",

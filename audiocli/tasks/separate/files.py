@@ -13,7 +13,8 @@ from audiocli.batch.destination import Destination
 from audiocli.errors import UsageError, suggest
 from audiocli.io.audio import AudioInfo
 from audiocli.nn import models, registry
-from audiocli.tasks.runner import BatchOptions, Declaration, Item, Work, filled, run_files
+from audiocli.tasks.declaration import Declaration, Item, Work
+from audiocli.tasks.runner import BatchOptions, filled, run_files
 from audiocli.tasks.separate.clipping import clip_format
 from audiocli.tasks.separate.clips import PARTS
 from audiocli.tasks.separate.request import (
