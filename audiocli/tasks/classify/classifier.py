@@ -18,6 +18,7 @@ from audiocli.io.audio.downmix import downmix
 from audiocli.io.audio.streaming import Block, resample
 from audiocli.nn import models, registry
 from audiocli.nn.clipwise import ClipNetwork, steps_of_stream
+from audiocli.nn.licences import CLASSES, class_of
 from audiocli.tasks.classify.decisions import SILENCE, Track, decode, merged, probable
 from audiocli.tasks.classify.domains import (
     DOMAINS,
@@ -96,8 +97,6 @@ class Classifier:
             self._add(place, entry, where)
         self._domains = {str(entry.config.get("domain")) for entry in self.entries} & set(DOMAINS)
         self._content = self._add_content_model(where)
-        if self._content is None:  # then nothing decides where it would
-            self._domains = {name for name in self._domains if DOMAINS[name].enough is None}
         self._events: Classifier | None = None  # loaded when it is first needed
 
     def _add(
@@ -120,12 +119,20 @@ class Classifier:
             encoder.heads.append((place, share, encoder.network.places(part.part)))
 
     def _add_content_model(self, where: torch.device) -> registry.ModelEntry | None:
-        """Add the model that tells speech from music, on the whole stream or on excerpts of it."""
-        if not any(DOMAINS[name].enough is not None for name in self._domains):
-            return None  # nothing that it decides
+        """Add the model that tells speech from music, on the whole stream or on excerpts of it.
+
+        Where it may be used for less than the models that it would decide for, or is not
+        installed, AudioSet's classes decide alone.
+        """
+        asking = {name for name in self._domains if DOMAINS[name].enough is not None}
+        decided = [each for each in self.entries if str(each.config.get("domain")) in asking]
+        if not decided:
+            return None
         try:
             entry = registry.find("classify", CONTENT_MODEL)
         except UsageError:  # none is installed
+            return None
+        if CLASSES.index(class_of(entry)) > max(CLASSES.index(class_of(each)) for each in decided):
             return None
         self._add(-1, entry, where, sparse=True)
         return entry
@@ -141,7 +148,8 @@ class Classifier:
             try:
                 self._events = Classifier("classify", [EVENT_MODEL], device=self.device)
             except UsageError:  # none is installed
-                kind = sounds_like(content)
+                kind = sounds_like(content) if content else ""
+                doubtful = doubtful if content else set()  # nothing decides
                 return {name: kind for name in doubtful if DOMAINS[name].enough is not None}
         [track] = self._events.stream([excerpts.signal[np.newaxis]], sample_rate)
         events = dict(zip(track.labels, track.probabilities[0].tolist(), strict=True))

@@ -113,6 +113,11 @@ def shipped() -> Classifier:
     )
 
 
+@cache
+def song() -> np.ndarray:
+    return compose().mixture[:, 44_100 * 8 : 44_100 * 12].astype(np.float32)
+
+
 def test_noise_is_none_of_it() -> None:
     noise = np.random.default_rng(0).normal(scale=0.1, size=(1, 3 * 16_000)).astype(np.float32)
     genre, instrument, speaker, tags = shipped().stream([noise], 16_000)
@@ -123,8 +128,7 @@ def test_noise_is_none_of_it() -> None:
 
 
 def test_a_song_is_music_and_no_speaker() -> None:
-    song = compose().mixture[:, 44_100 * 8 : 44_100 * 12].astype(np.float32)
-    genre, instrument, speaker, tags = shipped().stream([song], 44_100)
+    genre, instrument, speaker, tags = shipped().stream([song()], 44_100)
     assert not genre.warnings and not tags.warnings and not genre.out_of_domain
     assert speaker.warnings == ("sounds like music, and 'speaker' is made for speech",)
 
@@ -133,6 +137,25 @@ def test_along_time_a_warning_is_all() -> None:
     noise = np.random.default_rng(0).normal(scale=0.1, size=(1, 2 * 16_000)).astype(np.float32)
     [genre] = Classifier("classify", ["genre"], segment=1.0).stream([noise], 16_000)
     assert genre.warnings and not genre.out_of_domain
+
+
+def test_no_stricter_model_decides_for_one_that_may_be_used_for_more() -> None:
+    """`content` is for research; `words` is permissive, `genre` is not."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(scale=0.1, size=(1, 3 * 16_000)).astype(np.float32)
+    alone = Classifier("tag", ["words"])
+    assert alone._content is None
+    assert alone.stream([noise], 16_000)[0].out_of_domain
+    assert not alone.stream([song()], 44_100)[0].out_of_domain
+    assert Classifier(None, ["tag/words", "classify/genre"])._content is not None
+
+
+def test_without_both_models_nothing_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EVENT_MODEL", "not-installed")
+    monkeypatch.setattr(module, "CONTENT_MODEL", "not-installed")
+    noise = np.random.default_rng(0).normal(scale=0.1, size=(1, 16_000)).astype(np.float32)
+    [words] = Classifier("tag", ["words"]).stream([noise], 16_000)
+    assert not words.out_of_domain and not words.warnings
 
 
 def test_without_the_second_model_the_first_decides(monkeypatch: pytest.MonkeyPatch) -> None:
