@@ -13,6 +13,9 @@ Guitars play tunes with hammer-ons, pull-offs, bends and vibrato, pick chords, a
 are damped, fingers squeak, amplifiers distort and cabinets muffle. A strum is one onset, at its
 first string. Kits play with the velocities of the drummers, ghost notes and flams included, in
 rooms; strokes that are lost behind the others are left out.
+
+With `--permissive` only Groove is read: guitars are those of the fonts, also under `dev/`, and kits
+those of DRUMKITS/*/drumkit.xml; `permissive_sounds.py` makes such kits. Nothing is unseen.
 """
 
 from __future__ import annotations
@@ -119,8 +122,12 @@ def font_notes(fonts: list[Path], folder: Path) -> list[Guitar]:
     return found
 
 
-def guitars(data: Path, split: str, fonts: list[Path], folder: Path) -> list[Guitar]:
+def guitars(
+    data: Path, split: str, fonts: list[Path], folder: Path, permissive: bool
+) -> list[Guitar]:
     """List the instruments of a split: their notes and strums."""
+    if permissive:
+        return font_notes(fonts, folder)
     notes: dict[str, list[tuple[int, Path]]] = {}
     with (data / "philharmonia" / "labels.csv").open() as table:
         for index, row in enumerate(csv.DictReader(table)):
@@ -462,7 +469,8 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--kits", type=Path, required=True)
     parser.add_argument("--font", type=Path, action="append", required=True)
-    parser.add_argument("--unseen", type=Path, action="append", required=True)
+    parser.add_argument("--unseen", type=Path, action="append", default=[])
+    parser.add_argument("--permissive", action="store_true", help="leave out recorded notes")
     parser.add_argument("--count", type=int, default=160, help="pieces for training, of each kind")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
@@ -470,10 +478,13 @@ def main() -> None:
     there = sorted(path.parent for path in options.kits.glob("*/drumkit.xml"))
     with (options.data / "groove" / "info.csv").open() as table:
         rows = [row for row in csv.DictReader(table) if float(row["duration"]) > 8]
-    for split, (part, seed) in SPLITS.items():
-        fonts = options.unseen if split else options.font
-        instruments = guitars(options.data, split, fonts, options.output / "font-notes")
-        names = KITS.get(split) or {kit.name for kit in there} - kept
+    splits = {split: SPLITS[split] for split in SPLITS if split != "unseen" or options.unseen}
+    for split, (part, seed) in splits.items():
+        fonts = options.unseen if split and not options.permissive else options.font
+        notes = options.output / "font-notes"
+        instruments = guitars(options.data, split, fonts, notes, options.permissive)
+        every = {kit.name for kit in there}
+        names = every if options.permissive else KITS.get(split) or every - kept
         kits = [kit for kit in there if kit.name in names]
         performances = [options.data / "groove" / row["midi_filename"]
                         for row in rows if row["split"] == part]  # fmt: skip

@@ -6,7 +6,9 @@
 DATA holds `groove` (Groove MIDI Dataset), `pop909` (POP909) and `asap-piano` (ASAP, a
 `labels.csv` beside the performances). OUTPUT gets a folder a kind of music, each with NAME.flac
 and NAME.onsets: `drums`, `piano`, `pop`, `solo` for training, and the same under `unseen/`,
-rendered with fonts, songs, drummers and works that the others do not have.
+rendered with fonts, songs, drummers and works that the others do not have. `--kind` names those to
+render; `keys`, only rendered when named, are POP909's accompaniments on pianos and organs: without
+`piano`, nothing of ASAP (CC BY-NC-SA) is read, and what is rendered is of permissive data.
 """
 
 from __future__ import annotations
@@ -58,6 +60,7 @@ PADS = (48, 49, 50, 89, 16, 19, 61)
 BASSES = (32, 33, 34, 35, 38)
 #: Strokes that General MIDI has no place for, as the drummers' electronic kit sends them.
 TO_GENERAL_MIDI = {22: 42, 26: 46, 58: 43}
+KINDS = ("drums", "piano", "pop", "solo")
 SOFTEST = 30  # velocity of a stroke that somebody would label
 
 Make = Callable[[np.random.Generator], "list[Part]"]
@@ -156,6 +159,16 @@ def solo(path: Path, rng: np.random.Generator, seconds: float = 50.0) -> list[Pa
     return window([vary_velocities(chosen, rng)], seconds, rng)
 
 
+def keys(path: Path, rng: np.random.Generator, seconds: float = 50.0) -> list[Part]:
+    """Take a song's accompaniment on a piano or its kin, at times with the tune."""
+    parts = {part.name: part for part in read_midi(path)}
+    names = ("PIANO", "MELODY") if rng.random() < 0.4 else ("PIANO",)
+    program, semitones = int(rng.choice((*KEYS, 16, 19))), int(rng.integers(-6, 7))
+    found = [parts[name] for name in names if name in parts] or list(parts.values())
+    chosen = [replace(part, program=program).transposed(semitones) for part in found]
+    return window([vary_velocities(part, rng) for part in chosen], seconds, rng)
+
+
 def bass_of(song: Path) -> Part:
     """Play the roots of the annotated chords on the beats."""
     names = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -248,14 +261,21 @@ def produce(piece: Piece) -> str:
 
 
 def pieces(
-    data: Path, output: Path, fonts: tuple[Path, ...], unseen: tuple[Path, ...], share: float
+    data: Path,
+    output: Path,
+    fonts: tuple[Path, ...],
+    unseen: tuple[Path, ...],
+    share: float,
+    wanted_kinds: tuple[str, ...],
 ) -> Iterator[Piece]:
     """List all that is to be rendered."""
     rng = np.random.default_rng(0)
     with (data / "groove" / "info.csv").open() as table:
         performances = [row for row in csv.DictReader(table) if float(row["duration"]) > 8]
-    with (data / "asap-piano" / "labels.csv").open() as table:
-        works = list(csv.DictReader(table))
+    works: list[dict[str, str]] = []
+    if "piano" in wanted_kinds:
+        with (data / "asap-piano" / "labels.csv").open() as table:
+            works = list(csv.DictReader(table))
     grooves = {
         training: [
             (data / "groove" / row["midi_filename"], float(row["bpm"]))
@@ -291,7 +311,12 @@ def pieces(
             (int(song.name) <= 700, song.name, partial(solo, song / f"{song.name}.mid"))
             for song in songs
         ], 240),
+        ("keys", [
+            (int(song.name) <= 700, song.name, partial(keys, song / f"{song.name}.mid"))
+            for song in songs
+        ], 220),
     ]  # fmt: skip
+    kinds = [kind for kind in kinds if kind[0] in wanted_kinds]
     for training, folder, chosen in ((True, output, fonts), (False, output / "unseen", unseen)):
         for kind, sources, count in kinds:
             fitting = [source for source in sources if source[0] == training]
@@ -313,13 +338,12 @@ def main() -> None:
     parser.add_argument(
         "--share", type=float, default=1.0, help="render this share of the training set"
     )
+    parser.add_argument("--kind", action="append", choices=(*KINDS, "keys"), help="only this kind")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
-    work = list(
-        pieces(
-            options.data, options.output, tuple(options.font), tuple(options.unseen), options.share
-        )
-    )
+    fonts, unseen = tuple(options.font), tuple(options.unseen)
+    wanted = tuple(options.kind or KINDS)
+    work = list(pieces(options.data, options.output, fonts, unseen, options.share, wanted))
     for piece in work:
         piece.output.parent.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(options.jobs) as pool:
