@@ -24,20 +24,27 @@ MUTED = (partial(single_chords, muted=0.8),)
 SINGLE = (random_song, single_chords, single_chords, single_chords) * 3 + (drums_alone,)
 
 
-def plan(data: Path, output: Path, fonts: list[Path], unseen: list[Path]) -> list[Piece]:
+def plan(
+    data: Path, output: Path, fonts: list[Path], unseen: list[Path], share: float
+) -> list[Piece]:
     """List all that is to be rendered, what is needed first at the top."""
     songs = find_songs(data)
     trained = [song for song in songs if int(song.name) <= LAST_TRAINED]
     kept = [song for song in songs if int(song.name) > LAST_TRAINED]
-    return [
+    scored = [
         *pieces(kept[::2], output / "unseen/band", unseen, seconds=None, seed=1),
         *pieces(kept[1::5], output / "unseen/piano", unseen, kind="piano", seconds=None, seed=2),
-        *pieces(trained[::2], output / "band", fonts, seed=3),
-        *pieces([], output / "made-up", fonts, random_songs=900, makers=BANDS, seed=4),
-        *pieces([], output / "single", fonts, random_songs=324, makers=SINGLE, seed=7),
-        *pieces([], output / "muted", fonts, random_songs=90, makers=MUTED, seed=8),
-        *pieces(trained[1::2], output / "band", fonts, seed=5),
-        *pieces(trained[::5], output / "piano", fonts, kind="piano", seed=6),
+    ]
+    for_training = (
+        pieces(trained[::2], output / "band", fonts, seed=3),
+        pieces([], output / "made-up", fonts, random_songs=900, makers=BANDS, seed=4),
+        pieces([], output / "single", fonts, random_songs=324, makers=SINGLE, seed=7),
+        pieces([], output / "muted", fonts, random_songs=90, makers=MUTED, seed=8),
+        pieces(trained[1::2], output / "band", fonts, seed=5),
+        pieces(trained[::5], output / "piano", fonts, kind="piano", seed=6),
+    )
+    return scored + [
+        piece for those in for_training for piece in those[: max(1, round(len(those) * share))]
     ]
 
 
@@ -50,9 +57,12 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--font", type=Path, action="append", required=True)
     parser.add_argument("--unseen", type=Path, action="append", required=True)
+    parser.add_argument(
+        "--share", type=float, default=1.0, help="render this share of the training set"
+    )
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
-    work = plan(options.data, options.output, options.font, options.unseen)
+    work = plan(options.data, options.output, options.font, options.unseen, options.share)
     for path in render_pieces(work, n_jobs=options.jobs):
         print(path, flush=True)
 
