@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocli.dsp.rows import row_products
 from audiocli.errors import UsageError
 
 __all__ = [
@@ -22,6 +23,9 @@ __all__ = [
 ]
 
 Floats = NDArray[np.floating[Any]]
+
+#: How many numbers share one logarithm, and what they may be for their product to fit into float64.
+SHARED, SMALLEST = 16, 1e-18
 
 
 def flatness(power: Floats, floor: float = 1e-10) -> Floats:
@@ -53,11 +57,36 @@ def flatness(power: Floats, floor: float = 1e-10) -> Floats:
     >>> flatness(np.array([[1.0, 4.0], [3.0, 3.0], [0.0, 0.0]])).round(6)
     array([0.8, 1. , 1. ])
     """
-    raised = np.maximum(power, floor)
-    mean = raised.mean(axis=1)
-    geometric: Floats = np.exp(np.log(raised, out=raised).mean(axis=1))
+    raised = _raised(power, floor)
+    mean = raised @ np.full(raised.shape[1], 1 / raised.shape[1], raised.dtype)
+    highest = float(mean.max(initial=0)) * raised.shape[1]
+    fits = floor >= SMALLEST and highest <= 1 / SMALLEST
+    geometric = np.exp(_log_mean(raised, SHARED if fits else 1))
     ratio: Floats = np.minimum(geometric / mean, 1)
     return ratio
+
+
+def _raised(power: Floats, floor: float) -> Floats:
+    """Raise powers to the floor: numpy's clip takes less than half the time of its maximum."""
+    return np.clip(power, floor, np.inf)
+
+
+def _log_mean(values: Floats, shared: int) -> Floats:
+    """Give the mean logarithm of each row, so many of whose positive numbers share one.
+
+    The logarithm of a product is the sum of theirs, and a product costs a tenth of a logarithm.
+    """
+    product, total = values, np.zeros(len(values))
+    while shared > 1:
+        half = product.shape[1] // 2
+        if product.shape[1] % 2:
+            total += np.log(product[:, -1])
+        product = product[:, :half] * product[:, half : 2 * half]
+        product = product.astype(np.float64, copy=False)  # two fit into float32
+        shared //= 2
+    total += np.log(product).sum(axis=1)
+    mean: Floats = (total / values.shape[1]).astype(values.dtype)
+    return mean
 
 
 def band_edges(
@@ -156,7 +185,7 @@ def band_flatness(
     array([[1. , 0.8]])
     """
     members = _members(frequencies, edges).astype(power.dtype)
-    raised = np.maximum(power, floor)
+    raised = _raised(power, floor)
     mean = raised @ members
     geometric = np.exp(np.log(raised, out=raised) @ members)
     return np.minimum(geometric / mean, 1)
@@ -320,7 +349,7 @@ def entropy(spectrum: Floats) -> Floats:
     part = spectrum / np.where(total > 0, total, 1)
     # 0 ln(0) is 0: the smallest number stands for 0 in the logarithm.
     surprise = np.log(np.maximum(part, np.finfo(part.dtype).tiny))
-    spread = np.abs(np.einsum("tb,tb->t", part, surprise))
+    spread = np.abs(row_products(part, surprise))
     evenness: Floats = np.minimum(spread / math.log(max(part.shape[1], 2)), 1)
     return evenness
 
@@ -383,8 +412,8 @@ def irregularity_jensen(magnitude: Floats) -> Floats:
     """
     difference = np.diff(magnitude, axis=1)
     last = magnitude[:, -1]
-    jagged = np.einsum("tb,tb->t", difference, difference) + last * last
-    energy = np.einsum("tb,tb->t", magnitude, magnitude)
+    jagged = row_products(difference, difference) + last * last
+    energy = row_products(magnitude, magnitude)
     return np.where(energy > 0, jagged, 0) / np.where(energy > 0, energy, 1)
 
 

@@ -6,10 +6,13 @@ What a function gives for a frame it gives for any last axis: frames (frames, fr
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
+
+from audiocli.dsp.rows import row_products
 
 __all__ = [
     "crest_factor",
@@ -21,6 +24,7 @@ __all__ = [
 ]
 
 Floats = NDArray[np.floating[Any]]
+T = TypeVar("T", bound=np.generic)
 
 
 def short_time_energy(frames: Floats) -> Floats:
@@ -41,6 +45,9 @@ def short_time_energy(frames: Floats) -> Floats:
     >>> short_time_energy(np.array([[0.5, -0.5], [0, 0]], np.float32))
     array([0.5, 0. ], dtype=float32)
     """
+    hops = _hops(frames)
+    if hops is not None:
+        return _over_frames(row_products(hops, hops), len(frames))
     energy: Floats = np.einsum("...s,...s->...", frames, frames)
     return energy
 
@@ -126,10 +133,28 @@ def zero_crossing_rate(frames: Floats, threshold: float = 1e-10) -> Floats:
     >>> zero_crossing_rate(np.array([[1, -1, 0, 1], [0, 0, 0, 0]], np.float32))
     array([0.5, 0. ], dtype=float32)
     """
-    negative = frames < -threshold
-    # Counted in 32 bits, which takes half the time of count_nonzero and its 64.
-    changes = np.sum(negative[..., 1:] != negative[..., :-1], axis=-1, dtype=np.uint32)
+    hops = _hops(frames)
+    if hops is None:
+        changes = _count(_changes(frames, threshold)[..., 1:])
+    else:
+        changed = _changes(hops.reshape(-1), threshold).reshape(hops.shape)
+        # The change to a frame's first sample is not inside it.
+        changes = _over_frames(_count(changed), len(frames)) - changed[: len(frames), 0]
     return np.asarray(changes, np.float32) / np.float32(frames.shape[-1])
+
+
+def _changes(samples: Floats, threshold: float) -> NDArray[np.bool_]:
+    """Tell where the sign is another than that of the sample before; never at the first."""
+    negative = samples < -threshold
+    changed = np.empty_like(negative)
+    changed[..., 0] = False
+    np.not_equal(negative[..., 1:], negative[..., :-1], out=changed[..., 1:])
+    return changed
+
+
+def _count(found: NDArray[np.bool_]) -> NDArray[np.uint32]:
+    """Count in 32 bits, which takes half the time of count_nonzero and its 64."""
+    return np.asarray(np.sum(found, axis=-1, dtype=np.uint32))
 
 
 def crest_factor(frames: Floats) -> Floats:
@@ -187,3 +212,25 @@ def _peak(frames: Floats) -> Floats:
     """Find max(|x|) without a copy of |x|."""
     peak: Floats = np.abs(np.maximum(frames.max(axis=-1), -frames.min(axis=-1)))  # abs: of -0.0
     return peak
+
+
+def _hops(frames: Floats) -> Floats | None:
+    """Give the signal that frames are views of, (hops, hop_length), if they overlap by whole hops.
+
+    Then what is measured of a hop serves all frames that hold it.
+    """
+    if frames.ndim != 2 or len(frames) < 2 or frames.strides[1] != frames.itemsize:
+        return None
+    hop, rest = divmod(frames.strides[0], frames.itemsize)
+    if rest or not 0 < hop < frames.shape[1] or frames.shape[1] % hop:
+        return None
+    hops = len(frames) + frames.shape[1] // hop - 1
+    return as_strided(frames, (hops, hop), frames.strides, writeable=False)
+
+
+def _over_frames(values: NDArray[T], frames: int) -> NDArray[T]:
+    """Sum the values of hops over each frame that holds them, (frames,)."""
+    total = values[:frames].copy()
+    for first in range(1, len(values) - frames + 1):
+        np.add(total, values[first : first + frames], out=total)
+    return total

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocli.dsp.rows import row_products
 from audiocli.errors import UsageError, suggest
 
 __all__ = [
@@ -95,13 +96,11 @@ def _moments(magnitude: Floats, frequencies: Floats, middle: Floats, highest: in
     total = _divisor(magnitude)
     # Made of the raw moments they would be one matrix product, but that cancels.
     deviation = frequencies - middle[:, None]
-    weighted = deviation if highest == 2 else deviation.copy()
-    weighted *= deviation
-    weighted *= magnitude
-    moments: list[Floats] = [_sum(weighted) / total]
-    for _ in range(3, highest + 1):
-        weighted *= deviation
-        moments.append(_sum(weighted) / total)
+    raised = deviation if highest == 2 else deviation.copy()
+    moments: list[Floats] = []
+    for _ in range(2, highest + 1):
+        raised *= deviation
+        moments.append(row_products(raised, magnitude) / total)
     return moments
 
 
@@ -265,7 +264,7 @@ def rolloff(magnitude: Floats, frequencies: Floats, fractions: Sequence[float] =
             )
     # Two steps, because a running sum over all bins is slow: the run of bins, then the bin in it.
     bins = magnitude.shape[1]
-    runs = np.add.reduceat(magnitude, np.arange(0, bins, RUN), axis=1)
+    runs = _run_sums(magnitude)
     up_to = np.cumsum(runs, axis=1)
     found = []
     for fraction in fractions:
@@ -279,6 +278,15 @@ def rolloff(magnitude: Floats, frequencies: Floats, fractions: Sequence[float] =
         found.append(inside[np.arange(len(inside)), place])
     rolled: Floats = frequencies[np.stack(found, axis=1)]
     return rolled
+
+
+def _run_sums(magnitude: Floats) -> Floats:
+    """Sum runs of bins, the last of which may be shorter: a product takes a third of reduceat."""
+    whole = magnitude.shape[1] // RUN * RUN
+    runs = magnitude[:, :whole].reshape(len(magnitude), whole // RUN, RUN)
+    sums: Floats = runs @ np.ones(RUN, magnitude.dtype)
+    rest = magnitude[:, whole:]
+    return np.append(sums, rest.sum(axis=1, keepdims=True), axis=1) if rest.shape[1] else sums
 
 
 def slope(magnitude: Floats, frequencies: Floats, normalise: bool = False) -> Floats:
@@ -470,18 +478,17 @@ def flux(
     (array([0., 5.]), array([0., 7.]), array([3., 4.]))
     """
     _known("flux", definition, get_args(FluxDefinition))
-    before = magnitude[:1] if previous is None else previous[None]
-    spectra = np.concatenate([before, magnitude])
+    spectra = magnitude
+    first = magnitude[:1] if previous is None else previous[None]
     if definition == "normalised":
-        total = spectra.sum(axis=1, keepdims=True)
-        spectra /= np.where(total > 0, total, 1)
+        spectra, first = (part / _divisor(part)[:, None] for part in (spectra, first))
     elif definition == "log":
-        spectra *= compression
-        np.log10(1 + spectra, out=spectra)
-    difference = np.diff(spectra, axis=0)
+        spectra, first = (np.log10(1 + compression * part) for part in (spectra, first))
+    difference = np.empty(spectra.shape, np.result_type(spectra, first))
+    np.subtract(spectra[:1], first, out=difference[:1])
+    np.subtract(spectra[1:], spectra[:-1], out=difference[1:])
     if definition in ("l2", "normalised"):
-        squares: Floats = np.einsum("tb,tb->t", difference, difference)
-        return np.sqrt(squares)
+        return np.sqrt(row_products(difference, difference))
     if definition == "l1":
         return _sum(np.abs(difference, out=difference))
     return _sum(np.maximum(difference, 0, out=difference))

@@ -58,6 +58,16 @@ def test_zero_crossing_rate_is_librosas(frame_length: int, hop_length: int) -> N
     np.testing.assert_allclose(got, wanted, rtol=1e-6)
 
 
+@pytest.mark.parametrize("feature", [short_time_energy, zero_crossing_rate])
+@pytest.mark.parametrize("hop_length", [128, 200, 256, 512, 600])
+def test_overlapping_frames_give_what_copies_of_them_give(
+    feature: Callable[[Floats], Floats], hop_length: int
+) -> None:
+    frames = frame(noise(5000), 512, hop_length)
+    np.testing.assert_allclose(feature(frames), feature(frames.copy()), rtol=1e-6)
+    np.testing.assert_allclose(feature(frames[3:7]), feature(frames)[3:7], rtol=1e-6)
+
+
 def test_zero_counts_as_positive() -> None:
     rows = [[0, 1, 0, 1], [0, -1, 0, -1], [1, 0, -1, 0], [-1, -1e-11, -1, -2]]
     assert zero_crossing_rate(np.array(rows, np.float32)).tolist() == [0, 0.75, 0.5, 0.5]

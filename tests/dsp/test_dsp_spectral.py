@@ -179,6 +179,15 @@ def test_slope_is_librosas() -> None:
     np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5 * np.abs(wanted).max())
 
 
+@pytest.mark.parametrize("level", [1e-9, 1.0, 1e25, 1e37])
+@pytest.mark.parametrize("bins", [1, 5, 16, 37, 1025])
+def test_flatness_by_its_formula_at_any_level(bins: int, level: float) -> None:
+    power = random_spectra(bins=bins) * np.float32(level)
+    raised = np.maximum(power.astype(float), 1e-10)
+    wanted = np.exp(np.log(raised).mean(axis=1)) / raised.mean(axis=1)
+    np.testing.assert_allclose(flatness(power), wanted, rtol=1e-5)
+
+
 def test_flatness_is_librosas() -> None:
     wanted = librosa.feature.spectral_flatness(S=MAGNITUDE.T)[0]
     np.testing.assert_allclose(flatness(MAGNITUDE**2), wanted, rtol=1e-4)

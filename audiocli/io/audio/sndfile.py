@@ -21,7 +21,8 @@ __all__ = ["SndfileDecoder", "open_sndfile"]
 _UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's frame count for a FLAC that does not state one
 _LOSSLESS = frozenset({"wav", "rf64", "flac", "aiff", "au", "caf", "w64"})  # their counts are exact
 _PLAIN = _LOSSLESS - {"flac"}  # samples as they are: nothing breaks off amidst a chunk
-PLAIN_CHUNK = 1 << 15  # samples read at once from these
+PLAIN_CHUNK = 1 << 16  # samples read at once from these
+FULL_SCALE_16 = np.float32(2.0**-15)  # what one step of 16 bits is
 _REST = 1 << 17  # samples that another decoder may be asked for where libsndfile stops
 
 
@@ -105,6 +106,7 @@ class SndfileDecoder:
         )
         self.promised = self.info.duration
         self._chunk = PLAIN_CHUNK if container in _PLAIN else CHUNK
+        self._is_16_bit = file.subtype == "PCM_16"
         self._refuse_cut(source.name)
 
     def _refuse_cut(self, name: str) -> None:
@@ -135,7 +137,7 @@ class SndfileDecoder:
         while self._limit is None or done < self._limit:
             wanted = self._chunk if self._limit is None else min(self._chunk, self._limit - done)
             try:
-                chunk = self._file.read(wanted, dtype="float32", always_2d=True)
+                chunk = self._read(wanted)
             except sf.LibsndfileError as error:
                 stopped = DecodingError(_reason(error))
                 stopped.__cause__ = error
@@ -146,6 +148,16 @@ class SndfileDecoder:
             done += len(chunk)
             samples = chunk.T if self._indices is None else chunk.T[self._indices]
             yield np.ascontiguousarray(samples)
+
+    def _read(self, frames: int) -> Block:
+        """Read the next samples, (samples, channels)."""
+        if not self._is_16_bit:
+            chunk: Block = self._file.read(frames, dtype="float32", always_2d=True)
+            return chunk
+        # The same numbers, in half the time that libsndfile takes to convert them.
+        integers = self._file.read(frames, dtype="int16", always_2d=True)
+        samples: Block = np.multiply(integers, FULL_SCALE_16, dtype=np.float32)
+        return samples
 
     def _rest(self, done: int, stopped: DecodingError) -> Iterator[Block]:
         """Take what libsndfile did not give from the other decoder, if that has it all."""

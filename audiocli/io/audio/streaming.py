@@ -29,6 +29,7 @@ __all__ = [
     "Extremes",
     "decoding",
     "give_back_memory",
+    "keep_memory",
     "mono",
     "overlap_add",
     "prefetch",
@@ -39,6 +40,8 @@ __all__ = [
 Block = NDArray[np.float32]
 #: After so many segments free memory is given back. Each time costs some: it is fetched again.
 GIVEN_BACK = 8
+#: Bytes: arrays of up to so many are kept for the next ones, twice as many in all.
+KEPT = 2**23
 T = TypeVar("T")
 #: Calls a function on each item, as `map` does.
 Mapped = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
@@ -217,6 +220,17 @@ def give_back_memory() -> None:
     trim = _malloc_trim()
     if trim is not None:
         trim(0)
+
+
+@cache
+def keep_memory() -> None:
+    """Let the C library keep memory of some megabytes that is freed, for what comes next.
+
+    glibc gets larger arrays from the system one by one, with all pages to be cleared at their first
+    use, until one of some size is freed: then it expects more of that size, and keeps so much. This
+    frees one. The first call counts for all of the process; elsewhere it does nothing.
+    """
+    np.empty(KEPT, np.uint8)
 
 
 @cache

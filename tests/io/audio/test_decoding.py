@@ -108,6 +108,17 @@ def test_the_content_decides_not_the_extension(tmp_path, name):
     assert read(path)[0].shape == (2, 22050)
 
 
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "AIFF"])
+def test_16_bits_are_the_numbers_that_libsndfile_gives(tmp_path, form):
+    path = tmp_path / "a"
+    steps = np.array([-32768, -32767, -1, 0, 1, 32767, *range(-30000, 30000, 7)], np.int16)
+    sf.write(path, np.stack([steps, steps[::-1]], axis=1), RATE, format=form, subtype="PCM_16")
+    got, _ = read(path)
+    wanted, _ = sf.read(path, dtype="float32")
+    assert got.dtype == np.float32
+    np.testing.assert_array_equal(got, wanted.T)
+
+
 def test_a_playlist_reads_no_other_file(tmp_path):
     encode(tmp_path / "a.aac", "aac", tone(), format="adts")
     path = tmp_path / "list.m4a"

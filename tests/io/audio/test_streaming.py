@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -299,6 +302,21 @@ def test_memory_is_left_alone_where_the_c_library_has_no_such_thing(
     assert streaming._malloc_trim() is None
     streaming.give_back_memory()
     streaming._malloc_trim.cache_clear()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="is for glibc")
+def test_memory_is_kept_for_the_next_block() -> None:
+    code = """
+import resource, numpy as np
+from audiocli.io.audio.streaming import keep_memory
+keep_memory()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(50):
+    np.zeros(2**21, np.uint8)[::4096] = 1
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 5000  # pages; 25,000 were none kept
 
 
 @pytest.mark.parametrize("cuts", [[], [1], [250, 251], [100, 200]])
