@@ -147,16 +147,23 @@ class Stft(nn.Module):
 
     def inverse(self, spectrum: Tensor, length: int) -> Tensor:
         """Transform a spectrum (..., bins, frames) into audio (..., `length` samples)."""
-        leading = spectrum.shape[:-2]
-        audio = torch.istft(
-            spectrum.reshape(-1, *spectrum.shape[-2:]),
-            self.config.n_fft,
-            self.config.hop_length,
-            window=self.window,
-            center=True,
-            length=length,
-        )
-        return audio.reshape(*leading, length)
+        n_fft, hop = self.config.n_fft, self.config.hop_length
+        frames = torch.fft.irfft(spectrum.transpose(-1, -2), n_fft).mul_(self.window)
+        weights = self.window.square().expand(frames.shape[-2], -1)
+        kept = slice(n_fft // 2, n_fft // 2 + length)
+        return _overlap_added(frames, hop)[..., kept].div_(_overlap_added(weights, hop)[kept])
+
+
+def _overlap_added(frames: Tensor, hop_length: int) -> Tensor:
+    """Add frames (..., frames, n_fft) a hop apart, many times as fast as torch's `fold` does."""
+    if missing := -frames.shape[-1] % hop_length:
+        frames = F.pad(frames, (0, missing))
+    pieces = frames.reshape(*frames.shape[:-1], -1, hop_length)
+    count, reach = pieces.shape[-3:-1]
+    hops = pieces.new_zeros((*pieces.shape[:-3], count + reach - 1, hop_length))
+    for later in range(reach):
+        hops[..., later : later + count, :] += pieces[..., later, :]
+    return hops.flatten(-2)
 
 
 @dataclass(frozen=True)

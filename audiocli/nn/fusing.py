@@ -5,16 +5,20 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from audiocli.nn.doubling import Doubling
+
 __all__ = ["fuse"]
 
 
 def fuse(network: nn.Module) -> nn.Module:
-    """Merge batch normalisation into the convolutions before it.
+    """Merge batch normalisation into the convolutions before it, and rearrange transposed ones.
 
     With fixed statistics a normalisation is a factor and an offset for each channel, which
     the convolution's weights can take in.
     """
     for module in network.modules():
+        if isinstance(module, Doubling):
+            module.fuse()
         if not isinstance(module, nn.Sequential):
             continue
         for index in range(len(module) - 1):

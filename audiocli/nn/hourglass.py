@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiocli.errors import ModelError
+from audiocli.nn.doubling import Doubling
 from audiocli.nn.frontend import StftConfig
 from audiocli.nn.masking import MaskingNetwork
 from audiocli.nn.models import register
@@ -127,12 +128,9 @@ class Hourglass(nn.Module):
                 for _ in range(num_recurrent)
             )
         )
-        self.widen = nn.ModuleList(
-            nn.ConvTranspose2d(slim, wide, (4, 1), (2, 1), (1, 0))
-            for wide, slim in reversed(widths)
-        )
+        self.widen = nn.ModuleList(Doubling(slim, wide, (4, 1)) for wide, slim in reversed(widths))
         self.decoders = nn.ModuleList(_Residual(wide) for wide, _ in reversed(widths))
-        self.output = nn.ConvTranspose2d(channels[0], outputs, (8, 3), (2, 1), (3, 1))
+        self.output = Doubling(channels[0], outputs, (8, 3))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, inputs, bands, frames) to (batch, outputs, bands, frames).
@@ -141,7 +139,7 @@ class Hourglass(nn.Module):
         """
         hidden, across = self.waist(x)
         for widen, decoder in zip(self.widen, self.decoders, strict=True):
-            hidden = decoder(across.pop() + widen(hidden))  # in the layout of the former
+            hidden = decoder(widen(hidden, across.pop()))
         output: Tensor = self.output(hidden)
         return output
 

@@ -166,11 +166,9 @@ class StereoDRNN(MaskingNetwork):
     def _band_energy(self, spectrum: Tensor) -> Tensor:
         """Pool the energy of middle, side, left and right to (batch, 4, bands, frames)."""
         left, right = spectrum.unbind(dim=1)
-        half = math.sqrt(0.5)
-        channels = ((left + right) * half, (left - right) * half, left, right)
         # Pooled one by one: four spectra at once would not stay in the processor's cache.
-        pooled = [self._pooled(_energy(channel)) for channel in channels]
-        return torch.stack(pooled, dim=1)
+        sides = [self._pooled(_energy(channel)) / 2 for channel in (left + right, left - right)]
+        return torch.stack([*sides, *(self._pooled(_energy(x)) for x in (left, right))], dim=1)
 
     def _outputs(self, energy: Tensor) -> Tensor:
         output = F.softplus(self.hourglass(self._input(energy)).float())

@@ -34,6 +34,14 @@ def test_inverse_is_exact(samples: int, n_fft: int, overlap: int, window: str) -
     assert (stft.inverse(stft(audio), samples) - audio).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize(("n_fft", "hop_length"), [(256, 128), (256, 100), (512, 64)])
+def test_inverse_of_any_spectrum_is_torchs(n_fft: int, hop_length: int) -> None:
+    stft = Stft(StftConfig(n_fft=n_fft, hop_length=hop_length))
+    spectrum = torch.complex(noise(2, n_fft // 2 + 1, 20, seed=1), noise(2, n_fft // 2 + 1, 20))
+    wanted = torch.istft(spectrum, n_fft, hop_length, window=stft.window, length=1200)
+    torch.testing.assert_close(stft.inverse(spectrum, 1200), wanted, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("window", ["sine", "hann"])
 def test_inverse_of_long_windows(window: str) -> None:
     # One sample short of a hop, the last ones used to lie under the end of one window alone.

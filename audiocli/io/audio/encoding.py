@@ -340,21 +340,27 @@ class AudioWriter:
                 raise self._failed(self._sink.error) from self._sink.error
             self.frames_written += len(chunk)
 
-    def _coded(self, samples: Block) -> Block | NDArray[np.int32]:
+    def _coded(self, samples: Block) -> Block | NDArray[np.integer[Any]]:
         """Clip and round, so that libsndfile has nothing left to scale.
 
         Its own conversion truncates to integers instead of rounding.
         """
         if not self._format.is_integer:
             return samples
-        clipped = np.clip(samples, -1.0, 1.0)
+        clipped: Block = np.clip(samples, -1.0, 1.0)
         bits = self._format.bits
         if bits is None:
             return clipped
         steps = np.float32(2 ** (bits - 1))
         highest = steps - np.float32(1)
-        integers: NDArray[np.int32] = np.minimum(np.rint(clipped * steps), highest).astype(np.int32)
-        return integers << np.int32(32 - bits)
+        clipped *= steps
+        np.minimum(np.rint(clipped, out=clipped), highest, out=clipped)
+        width = 16 if bits <= 16 else 32
+        # Channels beside each other in memory, as they are in a file.
+        kind = np.int16 if width == 16 else np.int32
+        integers: NDArray[np.integer[Any]] = clipped.astype(kind, order="C")
+        np.left_shift(integers, width - bits, out=integers)
+        return integers
 
     def __exit__(
         self,

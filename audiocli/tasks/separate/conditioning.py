@@ -21,6 +21,7 @@ Knapp, Carter: The generalized correlation method for estimation of time delay. 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,7 +33,15 @@ from numpy.typing import NDArray
 
 from audiocli.nn.masking import SILENCE
 
-__all__ = ["Alignment", "ProgrammeLevel", "alignment", "conditioned", "infrasound", "muted"]
+__all__ = [
+    "Alignment",
+    "ProgrammeLevel",
+    "alignment",
+    "conditioned",
+    "infrasound",
+    "muted",
+    "peak_of",
+]
 
 Audio = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -90,7 +99,7 @@ class ProgrammeLevel:
         if not block.size:
             return
         self.frames += block.shape[1]
-        self.peak = max(self.peak, float(np.abs(block).max()))
+        self.peak = max(self.peak, peak_of(block))
         joined = block if self._rest is None else np.concatenate([self._rest, block], axis=1)
         whole = joined.shape[1] - joined.shape[1] % self._size
         if whole:
@@ -164,7 +173,7 @@ def conditioned(
         return estimate(audio), audio
     clean = audio - infrasound(audio, sample_rate)
     size, hop = _block_length(sample_rate), round(HOP_SECONDS * sample_rate)
-    peak = float(np.abs(clean).max())
+    peak = peak_of(clean)
     if peak <= SILENCE:
         clean[:] = 0
         return estimate(clean), clean
@@ -175,7 +184,7 @@ def conditioned(
 
     def at_level(part: Audio, power: Floats) -> Audio:
         level = _level_curve(power.mean(axis=0), least, hop, part.shape[1])
-        return estimate(part / level * np.float32(target)) * (level * np.float32(peak / target))
+        return estimate(part * (np.float32(target) / level)) * (level * np.float32(peak / target))
 
     means = powers.mean(axis=1)
     apart = means.min() <= 10 ** (-APART / 10) * means.max()
@@ -209,10 +218,17 @@ def infrasound(audio: Audio, sample_rate: int) -> Audio:
     return np.pad(wide, [(0, 0), (0, samples - wide.shape[1])], mode="edge")
 
 
+def peak_of(audio: Audio) -> float:
+    """Find the highest absolute sample, without a copy."""
+    return max(float(audio.max()), -float(audio.min()))
+
+
 def muted(source: Audio, mixture: Audio, least: int) -> Audio:
     """Silence a source (..., channels, samples) where its mixture is digitally silent."""
     result = source
     for channel, samples in enumerate(mixture):
+        if len(samples) - np.count_nonzero(samples) < least:
+            continue  # as most blocks of most recordings are
         sounding = np.flatnonzero(samples)
         borders = np.concatenate([[-1], sounding, [len(samples)]])
         for gap in np.flatnonzero(np.diff(borders) > least):
@@ -243,11 +259,16 @@ def _window(size: int) -> Audio:
 
 def _powers(spectra: NDArray[np.complex64], size: int, sample_rate: int) -> Floats:
     """Measure the power of blocks, (channels, blocks), as mean square in the band."""
-    frequencies = np.arange(spectra.shape[-1]) * sample_rate / size
-    band = spectra[..., (frequencies >= BAND[0]) & (frequencies <= BAND[1])]
-    energy = np.square(band.real).sum(axis=-1) + np.square(band.imag).sum(axis=-1)
+    parts = spectra[..., _bins(BAND, size, sample_rate)].view(np.float32)
+    energy = np.einsum("cbp,cbp->cb", parts, parts)
     total = 2 * energy.astype(np.float64)
     return np.asarray(total / (size * float(np.square(_window(size)).sum())))
+
+
+def _bins(band: tuple[float, float], size: int, sample_rate: int) -> slice:
+    """Tell which bins lie in a band, in Hz."""
+    low, high = (edge * size / sample_rate for edge in band)
+    return slice(math.ceil(low), math.floor(high) + 1)
 
 
 def _gated(powers: Floats) -> float:
@@ -279,9 +300,8 @@ def _level_curve(powers: Floats, least: float, hop: int, samples: int) -> Audio:
 
 def _alignment(spectra: NDArray[np.complex64], size: int, sample_rate: int) -> Alignment:
     """As :func:`alignment`, from the spectra of the channels' blocks."""
-    frequencies = np.arange(spectra.shape[-1]) * sample_rate / size
-    band = (frequencies >= COMPARED[0]) & (frequencies <= COMPARED[1])
-    cross = (spectra[1] * spectra[0].conj())[:, band]
+    band = _bins(COMPARED, size, sample_rate)
+    cross = spectra[1][:, band] * spectra[0][:, band].conj()
     strength = np.abs(cross)
     energy = strength.sum(axis=1)
     sounding = energy > 1e-3 * energy.max(initial=0.0)

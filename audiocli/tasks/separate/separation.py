@@ -18,7 +18,7 @@ from audiocli.io.audio.streaming import prefetch
 from audiocli.io.metadata import Metadata, read_metadata
 from audiocli.io.scratch import scratch_folder
 from audiocli.tasks.separate.clipping import clip_format, decibels, warn_of_clipping
-from audiocli.tasks.separate.conditioning import ProgrammeLevel
+from audiocli.tasks.separate.conditioning import ProgrammeLevel, peak_of
 from audiocli.tasks.separate.plot import StemsViewer, plot_stems
 from audiocli.tasks.separate.remix import Remix
 from audiocli.tasks.separate.report import EXCERPT_SECONDS, LONGEST_SECONDS, About, Report
@@ -396,8 +396,9 @@ def _write_block(
     """
     peak, beyond = 0.0, 0
     for parts, writer in writers:
-        samples = block[parts].sum(axis=0) * np.float32(gain)
-        highest = float(np.abs(samples).max())
+        samples = block[parts[0]] if len(parts) == 1 else block[parts].sum(axis=0)
+        samples = samples * np.float32(gain) if gain != 1 else samples
+        highest = peak_of(samples)
         if highest > 1:
             beyond += int(np.count_nonzero(np.abs(samples) > 1))
         peak = max(peak, highest)
