@@ -9,7 +9,8 @@ needs the real ones, and other songs than this one.)
 
 Each runs on a long and on a short piece of the demo song. The difference of the two times over that
 of the lengths is what a second of audio costs, without starting and loading; `start` is the
-rest. Programs take turns, so that the machine's moods meet all of them.
+rest. `a core's` is the same by the processor's time, which other programs beside it change little.
+Programs take turns, so that the machine's moods meet all of them.
 """
 
 from __future__ import annotations
@@ -84,8 +85,9 @@ def main() -> None:
     parser.add_argument("--without-peers", action="store_true")
     options = parser.parse_args()
     names = [*options.model, *(() if options.without_peers else PEERS)]
-    print("| program | threads | times real time | start, s | peak memory, MB | over the first |")
-    print("|---|---|---|---|---|---|")
+    columns = ("program", "threads", "times real time", "a core's", "start, s",
+               "peak memory, MB", "over the first")  # fmt: skip
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         long = write_song(root / "long.wav", options.seconds)
@@ -100,7 +102,9 @@ def main() -> None:
                 speed = (options.seconds - SHORT) / (whole.wall - brief.wall)
                 start = brief.wall - SHORT / speed
                 first = first or speed
-                cells = (name, threads, f"{speed:.1f}", f"{start:.1f}", f"{whole.memory:.0f}")
+                core = (options.seconds - SHORT) / (whole.processor - brief.processor)
+                cells = (name, threads, f"{speed:.1f}", f"{core:.1f}", f"{start:.1f}",
+                         f"{whole.memory:.0f}")  # fmt: skip
                 print(f"| {' | '.join(map(str, cells))} | {speed / first:.3f} |", flush=True)
 
 

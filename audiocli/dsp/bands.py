@@ -286,11 +286,13 @@ def contrast(
 def _octaves(frequencies: Floats, fmin: float, n_bands: int) -> list[tuple[int, int, int]]:
     """Give first bin, end, and the number of bins that the quantile is of, for each band."""
     edges = [0.0, *(fmin * 2.0**octave for octave in range(n_bands + 1))]
+    from_edges = np.searchsorted(frequencies, edges, "left").tolist()
+    past_edges = np.searchsorted(frequencies, edges, "right").tolist()
     bands = []
     for index, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
-        begin = int(np.searchsorted(frequencies, low, "left")) - (index > 0)
+        begin = from_edges[index] - (index > 0)
         last = index == n_bands
-        end = len(frequencies) if last else int(np.searchsorted(frequencies, high, "right"))
+        end = len(frequencies) if last else past_edges[index + 1]
         held = end - begin
         end -= not last
         if end <= begin or low >= frequencies[-1]:

@@ -13,8 +13,6 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
-import scipy.fft
-import scipy.linalg
 from numpy.typing import NDArray
 
 from audiocli.dsp.filterbanks import apply_filterbank, mel_filterbank
@@ -226,7 +224,7 @@ def _savitzky_golay(width: int, order: int) -> NDArray[np.float64]:
     ).reshape(-1, 1)
     wanted = np.zeros(order + 1)
     wanted[order] = math.factorial(order)
-    weights: NDArray[np.float64] = scipy.linalg.lstsq(powers, wanted)[0]
+    weights: NDArray[np.float64] = np.asarray(np.linalg.lstsq(powers, wanted, rcond=None)[0], float)
     weights.flags.writeable = False
     return weights
 
@@ -343,6 +341,8 @@ def real_cepstrum(power: Floats, *, floor: float = FLOOR) -> Floats:
     # The transform of an even spectrum is a cosine transform of type I of its half. Most of a
     # log spectrum is its mean, taken out so that single precision is spent on the rest.
     mean = log_power.mean(axis=-1, keepdims=True)
+    import scipy.fft  # only what needs it waits for it
+
     cepstrum: Floats = scipy.fft.dct(log_power - mean, type=1)
     cepstrum *= 0.25 / (power.shape[-1] - 1)
     cepstrum[:, :1] += 0.5 * mean

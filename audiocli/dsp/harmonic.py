@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from audiocli.dsp.frames import hann
@@ -257,6 +256,8 @@ def harmonic_to_noise_ratio(
 
 
 def _autocorrelation(frames: Floats, lags: int) -> Floats:
+    import scipy.fft  # only what needs it waits for it
+
     n_fft = scipy.fft.next_fast_len(frames.shape[1] + lags, real=True)
     spectrum = scipy.fft.rfft(frames, n_fft, axis=1)
     power = np.square(spectrum.real) + np.square(spectrum.imag)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
 from audiocli.dsp.cepstral import FLOOR
@@ -298,6 +297,8 @@ def cepstra_of_bands(
     loudness = (bands * equal_loudness(centres, treble=treble)) ** compression
     loudness[:, 0], loudness[:, -1] = loudness[:, 1], loudness[:, -2]
     # An even spectrum of 2 (bands - 1) points, transformed back
+    import scipy.fft  # only what needs it waits for it
+
     r = scipy.fft.dct(loudness, type=1) / (2 * (n_bands - 1))
     cepstra = lpcc(levinson(r, order), n_coefficients, floor=FLOOR)
     return cepstra.astype(bands.dtype, copy=False)

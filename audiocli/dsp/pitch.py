@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from audiocli.errors import UsageError
@@ -128,6 +127,8 @@ def difference(frames: Floats, max_period: int) -> Floats:
     centred = frames - frames.mean(axis=1, keepdims=True)
     power = np.einsum("ij,ij->i", centred, centred)[:, None]
     power[power <= ROUNDING * np.einsum("ij,ij->i", frames, frames)[:, None]] = 0
+    import scipy.fft  # only what needs it waits for it
+
     n_fft = scipy.fft.next_fast_len(length + max_period, real=True)
     spectrum = scipy.fft.rfft(centred, n_fft, axis=1)
     spectral_power = np.square(spectrum.real) + np.square(spectrum.imag)
@@ -534,6 +535,8 @@ def _too_high(frames: Floats, sample_rate: float, fmax: float) -> NDArray[np.boo
     high: NDArray[np.bool_] = (power > 0) & (slopes >= 0.9 * least * power)
     steep = frames[high]
     centred = (steep - steep.mean(axis=1, keepdims=True)) * np.hanning(frames.shape[1])
+    import scipy.fft  # only what needs it waits for it
+
     spectrum = np.square(np.abs(scipy.fft.rfft(centred, axis=1)))
     below = round(fmax / sample_rate * frames.shape[1]) + 2  # and half a tone's width
     high[high] = spectrum[:, :below].sum(axis=1) < WITHIN * spectrum.sum(axis=1)

@@ -11,8 +11,6 @@ import math
 from typing import Any
 
 import numpy as np
-import scipy.fft
-import scipy.ndimage
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
@@ -96,6 +94,8 @@ def onset_envelope(
         floor = highest - spectrum.dtype.type(dynamic_range)
         spectrum, before = np.maximum(spectrum, floor), np.maximum(before, floor)
     if max_size > 1:
+        import scipy.ndimage  # only what needs it waits for it
+
         before = scipy.ndimage.maximum_filter1d(before, max_size, axis=1)
     envelope: Floats = np.maximum(spectrum - before, 0).mean(axis=1)
     return envelope
@@ -149,6 +149,8 @@ def pick_onsets(
         return np.zeros(0, np.intp)
     rate = sample_rate / hop_length
     near, around = max(1, round(0.03 * rate)), max(1, round(0.1 * rate))
+    import scipy.ndimage  # only what needs it waits for it
+
     highest = scipy.ndimage.maximum_filter1d(envelope, 2 * near + 1, mode="nearest")
     mean = scipy.ndimage.uniform_filter1d(envelope, 2 * around + 1, mode="nearest")
     peaks = np.flatnonzero((envelope == highest) & (envelope > mean + threshold))
@@ -382,6 +384,8 @@ def pulse_clarity(
 def _autocorrelation(rows: Floats) -> Floats:
     """Correlate rows with themselves, at lags from 0 to below their length."""
     length = rows.shape[-1]
+    import scipy.fft  # only what needs it waits for it
+
     n_fft = scipy.fft.next_fast_len(2 * length, real=True)
     spectrum = scipy.fft.rfft(rows, n_fft, axis=-1)
     power = np.square(spectrum.real) + np.square(spectrum.imag)

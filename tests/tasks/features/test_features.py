@@ -376,6 +376,17 @@ def test_features_but_the_tempo_load_neither_librosa_nor_torch() -> None:
     assert result.stdout == "[]\n", result.stderr
 
 
+def test_the_common_set_does_not_wait_for_scipy() -> None:
+    code = (
+        "import sys; from audiocli.tasks.features.files import extract_file;"
+        "from audiocli.tasks.features import Extractor; import numpy as np;"
+        "Extractor(['common']).summary([np.ones((1, 9000), np.float32)], 44100);"
+        "print('scipy' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout == "False\n", result.stderr
+
+
 def test_the_tempo_is_that_of_the_beats_and_blocks_may_be_an_iterator() -> None:
     clicks = np.zeros((1, 8 * RATE), np.float32)
     for beat in np.arange(0.3, 8, 60 / 96):
