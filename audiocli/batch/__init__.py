@@ -163,6 +163,7 @@ def run(
     *,
     settings: Mapping[str, Any],
     n_jobs: int = 1,
+    batch_size: int = 1,
     model_sha256: str | None = None,
     manifest: Path | None = None,
     resume: bool = False,
@@ -176,6 +177,7 @@ def run(
 ) -> Summary:
     """Do all jobs, whatever happens to some of them; or up to the first that fails.
 
+    A worker that looks ahead is told of `batch_size` jobs at once.
     With a manifest, lines are appended to it for each job: see :mod:`audiocli.batch.manifest`.
     """
     if n_jobs < 1:
@@ -203,7 +205,8 @@ def run(
         sweep_dead(jobs, *(() if joint is None else (joint.path,)))
         log = Log(jobs, opened, joint, prune)
         engine = n_jobs if cluster is None else cluster
-        return _run(jobs, make_worker, engine, log, callbacks, fail_fast)
+        group = max(1, min(batch_size, len(jobs) // (2 * n_jobs) if n_jobs > 1 else batch_size))
+        return _run(jobs, make_worker, engine, log, callbacks, fail_fast, group)
 
 
 def _run(
@@ -213,6 +216,7 @@ def _run(
     log: Log,
     callbacks: Callbacks,
     fail_fast: bool,
+    group: int,
 ) -> Summary:
     """Do the jobs, and log what each has begun to write."""
 
@@ -221,7 +225,7 @@ def _run(
         callbacks.advanced(jobs[index], done_seconds, total_seconds)
 
     if isinstance(engine, int):
-        reports = outcomes(log.tasks(), min(engine, len(jobs)), make_worker, advanced)
+        reports = outcomes(log.tasks(), min(engine, len(jobs)), make_worker, advanced, group)
     else:
         reports = engine.outcomes(log.tasks(), len(jobs), make_worker, advanced)
     tally = _Tally(callbacks)

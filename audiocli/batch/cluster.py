@@ -31,6 +31,7 @@ from audiocli.batch.workers import (
     again,
     attempt,
     failure,
+    look_ahead,
     sweep_dead,
 )
 from audiocli.errors import AudioCliError, FieldError, UsageError
@@ -213,8 +214,9 @@ def _do(
         return _made[run]
 
     with _one_at_a_time, _inside(folder):
+        ahead = look_ahead([task for _, task in group], worker)
         return [
-            (index, attempt(_claimed(run, task), worker, lambda done, total: None))
+            (index, attempt(_claimed(run, task), worker, lambda done, total: None, ahead))
             for index, task in group
         ]
 

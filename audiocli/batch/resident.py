@@ -56,7 +56,7 @@ class Resident:
         assert self._running is not None  # narrows the type
         connection, process = self._running
         try:
-            connection.send(Task(job))
+            connection.send([Task(job)])
             while not given_up.is_set():
                 if not connection.poll(TURN):
                     continue

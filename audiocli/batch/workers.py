@@ -20,12 +20,13 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from audiocli.batch.inputs import Job
 from audiocli.batch.signals import interrupts_held, leave
@@ -36,6 +37,7 @@ from audiocli.io.remote import RemotePath
 
 __all__ = [
     "Advanced",
+    "LooksAhead",
     "Outcome",
     "Outcomes",
     "Progress",
@@ -48,6 +50,7 @@ __all__ = [
     "failure",
     "hire",
     "is_alive",
+    "look_ahead",
     "outcomes",
     "sweep",
     "sweep_dead",
@@ -58,6 +61,15 @@ Progress = Callable[[float, "float | None"], None]
 
 Worker = Callable[[Job, Progress], "tuple[float, Any]"]
 """Does a job; returns the seconds of audio in it and any result (one that can be pickled)."""
+
+
+@runtime_checkable
+class LooksAhead(Protocol):
+    """A worker that does short inputs together, before their jobs come one by one."""
+
+    def look_ahead(self, jobs: Sequence[Job]) -> None:
+        """Prepare for jobs that come next; what is wrong with one is said when its turn comes."""
+
 
 PATIENCE = 5.0
 """Seconds that worker processes are given to clean up before they are killed."""
@@ -137,24 +149,56 @@ Advanced = Callable[[int, float, "float | None"], None]
 
 
 def outcomes(
-    tasks: Tasks, n_jobs: int, make_worker: Callable[[], Worker], advanced: Advanced
+    tasks: Tasks,
+    n_jobs: int,
+    make_worker: Callable[[], Worker],
+    advanced: Advanced,
+    group: int = 1,
 ) -> Outcomes:
-    """Do all tasks, and yield each outcome as soon as it is known."""
+    """Do all tasks, of which a worker is told `group` at once, and yield outcomes as they come."""
     if n_jobs > 1:
-        return _in_processes(tasks, n_jobs, make_worker, advanced)
-    return _in_this_process(tasks, make_worker, advanced)
+        return _in_processes(tasks, n_jobs, make_worker, advanced, group)
+    return _in_this_process(tasks, make_worker, advanced, group)
 
 
 # --- one job ---------------------------------------------------------------------------------
 
 
-def attempt(task: Task, worker_of: Callable[[], Worker], progress: Progress) -> Outcome:
-    """Do one job; only what keeps the worker from being made is raised."""
+def attempt(
+    task: Task, worker_of: Callable[[], Worker], progress: Progress, ahead: float = 0.0
+) -> Outcome:
+    """Do one job; only what keeps the worker from being made is raised.
+
+    Its share of the seconds that were spent `ahead` of it is among those that it took.
+    """
     if task.job.input.problem is not None:
         return failure(task.job, task.job.input.problem)
     if task.job.input.url is not None:
         return _attempt_remote(task, task.job.input.url, worker_of, progress)
-    return _attempt_here(task, worker_of, progress)
+    outcome = _attempt_here(task, worker_of, progress)
+    if not ahead or outcome.status == "skipped":
+        return outcome
+    return dataclasses.replace(outcome, elapsed=outcome.elapsed + ahead)
+
+
+def look_ahead(tasks: Sequence[Task], worker_of: Callable[[], Worker]) -> float:
+    """Tell a worker of tasks that come next; give the seconds that it took for each.
+
+    Left out are those that may turn out to be done already, or whose input is not here.
+    """
+    jobs = [
+        task.job
+        for task in tasks
+        if not (task.done_sha256 or task.done_stat or task.job.input.problem or task.job.input.url)
+    ]
+    if len(jobs) < 2:
+        return 0.0
+    worker = worker_of()
+    if not isinstance(worker, LooksAhead):
+        return 0.0
+    started = time.perf_counter()
+    worker.look_ahead(jobs)
+    return (time.perf_counter() - started) / len(tasks)
 
 
 def _attempt_remote(
@@ -282,37 +326,41 @@ def _refuse_existing(job: Job) -> None:
 
 
 def _in_this_process(
-    tasks: Tasks, make_worker: Callable[[], Worker], advanced: Advanced
+    tasks: Tasks, make_worker: Callable[[], Worker], advanced: Advanced, group: int
 ) -> Outcomes:
     worker_of = functools.cache(make_worker)
-    for index, task in tasks:
-        try:
-            outcome = attempt(task, worker_of, functools.partial(advanced, index))
-        except BaseException:
-            sweep(os.getpid(), task.job)
-            raise
-        yield index, outcome
+    while several := list(itertools.islice(tasks, group)):
+        ahead = look_ahead([task for _, task in several], worker_of)
+        for index, task in several:
+            try:
+                outcome = attempt(task, worker_of, functools.partial(advanced, index), ahead)
+            except BaseException:
+                sweep(os.getpid(), task.job)
+                raise
+            yield index, outcome
+
+
+Group = deque["tuple[int, Task]"]
 
 
 def _in_processes(
-    tasks: Tasks, n_jobs: int, make_worker: Callable[[], Worker], advanced: Advanced
+    tasks: Tasks, n_jobs: int, make_worker: Callable[[], Worker], advanced: Advanced, group: int
 ) -> Outcomes:
     """Keep `n_jobs` processes busy, and replace the ones that die; each task has two tries."""
     staff: dict[Connection, SpawnProcess] = {}
-    busy: dict[Connection, tuple[int, Task]] = {}
+    busy: dict[Connection, Group] = {}
     retried: set[int] = set()
+    waiting: deque[tuple[int, Task]] = deque()  # for their second try, each alone
 
-    def occupy(
-        connection: Connection | None = None, following: tuple[int, Task] | None = None
-    ) -> None:
-        following = following or next(tasks, None)
-        if following is None:
+    def occupy(connection: Connection | None = None) -> None:
+        following = deque([waiting.popleft()] if waiting else itertools.islice(tasks, group))
+        if not following:
             return
         if connection is None:
             connection, staff[connection] = hire(make_worker)
         busy[connection] = following
         with contextlib.suppress(OSError):  # it died: its pipe will say so below
-            connection.send(following[1])
+            connection.send([task for _, task in following])
 
     try:
         for _ in range(n_jobs):
@@ -320,34 +368,37 @@ def _in_processes(
         while busy:
             ready = wait(list(busy))
             for connection in [one for one in busy if one in ready]:
-                index, task = busy[connection]
+                index, task = busy[connection][0]
                 try:
                     message = connection.recv()
                 except (EOFError, OSError):
-                    del busy[connection]
-                    process = staff.pop(connection)
+                    left, process = busy.pop(connection), staff.pop(connection)
                     cause = cause_of_death(process)
                     sweep(process.pid, task.job)
-                    if index not in retried:  # another process may have taken the memory
-                        retried.add(index)
-                        occupy(following=(index, again(task)))
-                        continue
+                    again_too = index not in retried  # another process may have taken the memory
+                    retried.update(each for each, _ in left)
+                    waiting.extend((each, again(one)) for each, one in left if again_too)
                     occupy()
-                    yield index, failure(task.job, f"{cause}, twice")
+                    if not again_too:
+                        yield index, failure(task.job, f"{cause}, twice")
                     continue
                 if isinstance(message, tuple):
                     advanced(index, *message)
                 elif isinstance(message, Exception):
                     raise message
                 else:
-                    del busy[connection]
-                    occupy(connection)
+                    busy[connection].popleft()
+                    if not busy[connection]:
+                        del busy[connection]
+                        occupy(connection)
                     yield index, message
+            for _ in range(min(len(waiting), n_jobs - len(busy))):
+                occupy()
     finally:
         _dismiss(staff.values())
-        for connection, (_, task) in busy.items():
+        for connection, left in busy.items():
             if connection in staff:
-                sweep(staff[connection].pid, task.job)
+                sweep(staff[connection].pid, left[0][1].job)
 
 
 def again(task: Task) -> Task:
@@ -448,19 +499,32 @@ def _serve(connection: Connection, make_worker: Callable[[], Worker], early: boo
 
     with contextlib.suppress(EOFError, OSError):
         while True:
-            task = connection.recv()
-            try:
-                message: Outcome | Exception = attempt(task, worker_of, progress)
-            except AudioCliError as error:
-                message = error
-            except Exception:
-                message = RuntimeError(f"no worker could be made\n{traceback.format_exc()}")
-            try:
-                connection.send(message)
-            except OSError:
-                raise
-            except Exception as error:  # a result that cannot be pickled
-                connection.send(failure(task.job, error))
+            _answer(connection, connection.recv(), worker_of, progress)
+
+
+def _answer(
+    connection: Connection,
+    tasks: Sequence[Task],
+    worker_of: Callable[[], Worker],
+    progress: Progress,
+) -> None:
+    """Do tasks that came together, and send what becomes of each."""
+    ahead = None
+    for task in tasks:
+        try:
+            if ahead is None:
+                ahead = look_ahead(tasks, worker_of)
+            message: Outcome | Exception = attempt(task, worker_of, progress, ahead)
+        except AudioCliError as error:
+            message = error
+        except Exception:
+            message = RuntimeError(f"no worker could be made\n{traceback.format_exc()}")
+        try:
+            connection.send(message)
+        except OSError:
+            raise
+        except Exception as error:  # a result that cannot be pickled
+            connection.send(failure(task.job, error))
 
 
 def _end_with_parent() -> None:

@@ -23,6 +23,7 @@ class Answers:
     segment: float | None
     hop: float | None
     plot: str | None
+    batch_size: int | None
 
 
 def answer_options(
@@ -41,6 +42,9 @@ def answer_options(
                      "[the labels themselves]"),
         format_option(FORMATS, "txt"),
         plot_option(plot),
+        click.option("--batch-size", type=click.IntRange(1), metavar="N",
+                     help="Short recordings that go through the models together; the results are "
+                     "the same. [32; on a GPU 128]"),
     ]  # fmt: skip
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:

@@ -89,5 +89,6 @@ def classify(
         enroll=enroll,
         plot=answers.plot,
         device=device,
+        batch_size=answers.batch_size,
     )
     run_command(batch, declare(request, batch.output))

@@ -59,6 +59,7 @@ def tag(
         write=write,
         in_place=in_place,
         device=device,
+        batch_size=answers.batch_size,
     )
     printing = batch.output is None or (write and not in_place)
     run_command(batch, declare(request, batch.output), printing=printing)

@@ -92,13 +92,24 @@ class _Branch(nn.Module):
         # Ones stand for the filters that always give the same; zeros around them do not.
         hidden = torch.cat([maps[0], torch.ones_like(maps[0][:, :1])], dim=1)
         for place, (layer, norm) in enumerate(zip(self.middle, self.norms, strict=True)):
-            output = norm(F.relu(layer(hidden)))
+            output = norm(F.relu(_one_by_one(layer, hidden)))
             hidden = output + hidden if place else output
             maps.append(hidden)
         whole = torch.cat(maps, dim=1)
         peaks = whole.amax(dim=2)
-        dense = F.relu(self.dense(torch.cat([peaks, whole.mean(dim=2)], dim=1)))
+        dense = F.relu(_one_by_one(self.dense, torch.cat([peaks, whole.mean(dim=2)], dim=1)))
         return dense, peaks[:, -hidden.shape[1] :]
+
+
+def _one_by_one(layer: nn.Module, maps: Tensor) -> Tensor:
+    """Apply a small layer, so that what comes out for a clip does not depend on its batch.
+
+    Libraries for the processor add in another order where there are several.
+    """
+    if torch.is_grad_enabled() or maps.is_cuda:
+        whole: Tensor = layer(maps)
+        return whole
+    return torch.cat([layer(each) for each in torch.split(maps, 1)])
 
 
 def _greatest(filters: nn.Module, images: Tensor, length: int, period: int | None) -> Tensor:

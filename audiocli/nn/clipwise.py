@@ -8,9 +8,9 @@ without outputs is an encoder: others put heads of their own on its features.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,7 +24,17 @@ from audiocli.nn.frontend import Filterbank, FilterbankConfig
 from audiocli.nn.models import register
 from audiocli.nn.threads import ordered
 
-__all__ = ["ClipNetwork", "Head", "levelled", "pool", "steps_of_stream"]
+__all__ = [
+    "ClipNetwork",
+    "Embed",
+    "Head",
+    "Piece",
+    "embedded",
+    "embedded_together",
+    "levelled",
+    "pool",
+    "steps_of_stream",
+]
 
 Audio = NDArray[np.float32]
 
@@ -33,6 +43,9 @@ PEAK, FLOOR = 0.5, 1e-3
 #: Seconds of a long stream that a network processes at once, and its context on each side.
 SEGMENT, CONTEXT = 20.48, 1.28
 SEGMENTS_KEPT = 15
+#: Short clips that go through a network in one batch, and their seconds: on a processor, the maps
+#: of more leave its cache.
+BATCH, BATCH_ON_DEVICE, MOST_ON_DEVICE = 8, 64, 16 * SEGMENT
 
 
 def levelled(audio: Tensor) -> Tensor:
@@ -220,31 +233,90 @@ class Head(nn.Module):
         return logits
 
 
+class Piece(NamedTuple):
+    """What a network gets at once, with half a window on each side, and the steps that are wanted.
+
+    Parameters
+    ----------
+    audio : ndarray, shape (samples,)
+    start, end : int, optional
+        Steps from the beginning of the audio; by default all.
+    """
+
+    audio: Audio
+    start: int = 0
+    end: int | None = None
+
+
+Embed = Callable[[ClipNetwork, Iterable[Piece]], Iterator[Audio]]
+"""Computes the steps (steps, units) that are wanted of each piece."""
+
+
+def embedded(network: ClipNetwork, pieces: Iterable[Piece]) -> Iterator[Audio]:
+    """Compute the steps of pieces as they come, each by itself."""
+    where = next(network.buffers()).device
+
+    def compute(piece: Piece) -> Audio:
+        with torch.inference_mode():
+            computed = network.embed_frames(torch.from_numpy(piece.audio).to(where).unsqueeze(0))
+        return _wanted(computed[0], piece)
+
+    return ordered(compute, pieces, where)
+
+
+def embedded_together(network: ClipNetwork, pieces: Sequence[Piece]) -> list[Audio]:
+    """Compute the steps of pieces that are all there, those of one length in batches."""
+    where = next(network.buffers()).device
+    most, seconds = (BATCH, SEGMENT) if where.type == "cpu" else (BATCH_ON_DEVICE, MOST_ON_DEVICE)
+    lengths: dict[int, list[int]] = {}
+    for place, piece in enumerate(pieces):
+        lengths.setdefault(len(piece.audio), []).append(place)
+    batches = []
+    for length, places in lengths.items():
+        count = max(1, min(most, int(seconds * network.frontend.config.sample_rate / length)))
+        batches += [places[start : start + count] for start in range(0, len(places), count)]
+
+    def compute(places: Sequence[int]) -> list[tuple[int, Audio]]:
+        audio = torch.from_numpy(np.stack([pieces[place].audio for place in places])).to(where)
+        with torch.inference_mode():
+            computed = network.embed_frames(audio)
+        return [
+            (place, _wanted(each, pieces[place]))
+            for place, each in zip(places, computed, strict=True)
+        ]
+
+    found = dict(pair for batch in ordered(compute, batches, where) for pair in batch)
+    return [found[place] for place in range(len(pieces))]
+
+
+def _wanted(steps: Tensor, piece: Piece) -> Audio:
+    """Give the steps (steps, units) of (units, steps) that are wanted of a piece."""
+    values: Audio = steps.float().cpu().numpy().T
+    return values[piece.start : piece.end]
+
+
 def steps_of_stream(
-    network: ClipNetwork, blocks: Iterable[Audio], *, spread: bool = False
+    network: ClipNetwork,
+    blocks: Iterable[Audio],
+    *,
+    spread: bool = False,
+    embed: Embed = embedded,
 ) -> Iterator[Audio]:
     """Yield the features (steps, units) of a stream of blocks (samples,), in constant memory.
 
     With `spread`, no more than ``network.most`` steps, evenly spread over the stream.
     """
     if spread and network.most:
-        yield from _spread(network, blocks)
+        yield from _spread(network, blocks, embed)
         return
-    where = next(network.buffers()).device
-
-    def computed(piece: tuple[Audio, int, int]) -> Audio:
-        audio, start, end = piece
-        return _embedded(network, audio)[start:end]
-
-    pieces = _pieces(network, blocks)
-    for number, values in enumerate(ordered(computed, pieces, where), start=1):
+    for number, values in enumerate(embed(network, _pieces(network, blocks)), start=1):
         if number % SEGMENTS_KEPT == 0:
             give_back_memory()
         yield values
 
 
-def _pieces(network: ClipNetwork, blocks: Iterable[Audio]) -> Iterator[tuple[Audio, int, int]]:
-    """Cut a stream into segments with context; with each, where the steps wanted begin and end."""
+def _pieces(network: ClipNetwork, blocks: Iterable[Audio]) -> Iterator[Piece]:
+    """Cut a stream into segments with context."""
     config = network.frontend.config
     hop, half = config.hop_length * network.stride, config.n_fft // 2
     segment, context = (max(1, round(t * config.sample_rate / hop)) for t in (SEGMENT, CONTEXT))
@@ -256,25 +328,16 @@ def _pieces(network: ClipNetwork, blocks: Iterable[Audio]) -> Iterator[tuple[Aud
         samples += len(block)
         while len(buffer) >= (begin + segment + context - first) * hop + config.n_fft:
             length = (begin + segment + context - first) * hop + config.n_fft
-            yield buffer[:length], begin - first, begin + segment - first
+            yield Piece(buffer[:length], begin - first, begin + segment - first)
             begin += segment
             kept = max(begin - context, 0)
             buffer, first = buffer[(kept - first) * hop :], kept
     total = network.steps(1 + samples // config.hop_length)
     if begin < total:
-        yield np.pad(buffer, (0, half)), begin - first, total - first
+        yield Piece(np.pad(buffer, (0, half)), begin - first, total - first)
 
 
-def _embedded(network: ClipNetwork, audio: Audio) -> Audio:
-    """Compute the steps (steps, units) of audio that has half a window on each side."""
-    where = next(network.buffers()).device
-    with torch.inference_mode():
-        computed = network.embed_frames(torch.from_numpy(audio).to(where).unsqueeze(0))
-    values: Audio = computed[0].float().cpu().numpy().T
-    return values
-
-
-def _spread(network: ClipNetwork, blocks: Iterable[Audio]) -> Iterator[Audio]:
+def _spread(network: ClipNetwork, blocks: Iterable[Audio], embed: Embed) -> Iterator[Audio]:
     """Compute steps (steps, units) that lie evenly in a stream: `most` of them or fewer.
 
     Whenever too many are kept, every second of them is dropped. So the length of the stream need
@@ -305,5 +368,4 @@ def _spread(network: ClipNetwork, blocks: Iterable[Audio]) -> Iterator[Audio]:
                 yield np.zeros((0, network.units), np.float32)
     if place < network.steps(1 + samples // config.hop_length):
         keep(np.pad(buffer, (0, half)))
-    where = next(network.buffers()).device
-    yield from ordered(partial(_embedded, network), kept, where)
+    yield from embed(network, map(Piece, kept))

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from audiocli.batch import Progress
 from audiocli.batch.destination import Destination
@@ -16,7 +16,7 @@ from audiocli.batch.placing import NAME, Export, Namer
 from audiocli.io import formats
 from audiocli.nn.registry import ModelEntry
 
-__all__ = ["AnnotationResults", "Declaration", "Item", "Results", "Work"]
+__all__ = ["AnnotationResults", "Declaration", "Item", "LooksAhead", "Results", "Work"]
 
 Value = TypeVar("Value")
 
@@ -53,6 +53,18 @@ class Item:
 
 Work = Callable[[Item], "tuple[float, Value]"]
 """Analyses one input; returns the seconds of audio in it and the result, which is pickled."""
+
+
+@runtime_checkable
+class LooksAhead(Protocol):
+    """Work that does short inputs together, before each has its turn.
+
+    The results are those of each by itself. Nothing is written, and nothing said of any input:
+    one with which something is wrong is left for its turn.
+    """
+
+    def look_ahead(self, inputs: Sequence[Input]) -> None:
+        """Analyse those of the inputs that are short, and keep the results for their turns."""
 
 
 class Results(Protocol):
@@ -162,6 +174,8 @@ class Declaration(Generic[Value]):
         What outputs in folders are called by default.
     network : bool
         Whether torch is at work, whose threads the processes share.
+    batch_size : int
+        Inputs that a worker which looks ahead, see :class:`LooksAhead`, is told of at once.
     in_order : bool
         Whether results come by the names of the recordings.
     check_inputs : callable, optional
@@ -183,6 +197,7 @@ class Declaration(Generic[Value]):
     units: Mapping[str, str] = field(default_factory=dict)
     template: str = NAME
     network: bool = True
+    batch_size: int = 1
     in_order: bool = False
     check_inputs: Callable[[Sequence[Input]], None] | None = None
     prepare: Callable[[Declaration[Value]], Declaration[Value]] | None = None

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,7 @@ from audiocli.io import remote as stores
 from audiocli.io.atomic import write_bytes
 from audiocli.io.remote import RemotePath
 from audiocli.nn.registry import ModelEntry
-from audiocli.tasks.declaration import Declaration, Item, Results, Work
+from audiocli.tasks.declaration import Declaration, Item, LooksAhead, Results, Work
 
 if TYPE_CHECKING:
     from audiocli.batch.cluster import Cluster
@@ -238,6 +238,7 @@ def run_declared(
             ),  # fmt: skip
             settings=task.settings,
             n_jobs=options.n_jobs,
+            batch_size=task.batch_size,
             model_sha256=_sums(task.models),
             manifest=settled.manifest,
             resume=options.resume,
@@ -318,34 +319,41 @@ class _MakeWorker:
     manifest: Path | None
 
     def __call__(self) -> Worker:
+        context: Callable[[], AbstractContextManager[None]] = nullcontext
         work = self.make_work()
         if self.network:
             from audiocli.nn.threads import threads_for, working  # loads torch
 
-            work = _within(partial(working, threads_for(self.n_jobs, self.threads)), work)
-
-        def do(job: Job, progress: Progress) -> tuple[float, Any]:
-            outputs = dict(zip(job.kinds, job.outputs, strict=True))
-            target = outputs.pop("result", None)
-            note = partial(note_begin, self.manifest, job.input)
-            seconds, value = work(Item(job.input, outputs, job.replace, progress, note))
-            if target is not None and self.results is not None:
-                content = self.results.render(value, False, True)
-                data = content.encode("utf-8") if isinstance(content, str) else content
-                write_bytes(target, data, overwrite=job.replace)
-            return seconds, value
-
-        return do
+            context = partial(working, threads_for(self.n_jobs, self.threads))
+        return _Worker(work, self.results, context, self.manifest)
 
 
-def _within(context: Callable[[], AbstractContextManager[None]], work: Work[Any]) -> Work[Any]:
-    """Make a worker do each input within a context."""
+@dataclass(frozen=True)
+class _Worker:
+    """Does one job, and writes its result."""
 
-    def do(item: Item) -> tuple[float, Any]:
-        with context():
-            return work(item)
+    work: Work[Any]
+    results: Results | None
+    context: Callable[[], AbstractContextManager[None]]
+    manifest: Path | None
 
-    return do
+    def __call__(self, job: Job, progress: Progress) -> tuple[float, Any]:
+        outputs = dict(zip(job.kinds, job.outputs, strict=True))
+        target = outputs.pop("result", None)
+        note = partial(note_begin, self.manifest, job.input)
+        with self.context():
+            seconds, value = self.work(Item(job.input, outputs, job.replace, progress, note))
+        if target is not None and self.results is not None:
+            content = self.results.render(value, False, True)
+            data = content.encode("utf-8") if isinstance(content, str) else content
+            write_bytes(target, data, overwrite=job.replace)
+        return seconds, value
+
+    def look_ahead(self, jobs: Sequence[Job]) -> None:
+        """Let work that can do several inputs together do so."""
+        if isinstance(self.work, LooksAhead):
+            with self.context():
+                self.work.look_ahead([job.input for job in jobs])
 
 
 def _outputs(task: Declaration[Any], namer: Namer, several: bool, item: Input) -> dict[str, Path]:

@@ -18,6 +18,7 @@ from copying import (
     Notes,
     make_copy,
     make_late,
+    make_looking,
     make_noted,
     make_nothing,
     make_unpicklable,
@@ -104,6 +105,31 @@ def test_second_try_may_replace_what_the_first_wrote_and_nothing_else(
     batch.output("b").write_text("of another")
     summary = run(jobs, make_late, settings={}, n_jobs=2)
     assert summary.failed == 1 and batch.output("b").read_text() == "of another"
+
+
+@posix
+def test_what_dies_ahead_is_done_alone(batch: Batch) -> None:
+    batch.write(a="1", b="die", c="3", d="4", e="bad", f="6", g="7", h="8")
+    told = batch.folder / "told"
+    batch.run(functools.partial(make_looking, told), n_jobs=2, batch_size=4)
+    statuses = dict.fromkeys("acdfgh", "done") | {"b": "failed", "e": "failed"}
+    assert batch.statuses() == statuses
+    assert list(batch.statuses()) == list("abcdefgh")
+    assert str(batch.errors()["b"]).endswith("the worker process died over it (exit code 3), twice")
+    assert batch.outputs() == {"a": "1", "c": "3", "d": "4", "f": "6", "g": "7", "h": "8"}
+    assert "7 8" in told.read_text()
+
+
+def test_worker_is_told_of_what_is_not_done(batch: Batch) -> None:
+    batch.write(a="1", b="2", c="bad", d="4", e="5")
+    told = batch.folder / "told"
+    batch.run(functools.partial(make_looking, told), batch_size=3)
+    assert told.read_text().splitlines() == ["1 2 bad", "4 5"]
+    batch.output("b").unlink()
+    batch.write(f="6")
+    batch.run(functools.partial(make_looking, told), batch_size=9, resume=True)
+    assert told.read_text().splitlines()[2:] == ["2 bad 6"]
+    assert batch.statuses()["a"] == "skipped" and batch.statuses()["b"] == "done"
 
 
 def test_result_that_cannot_be_pickled_is_reported(batch: Batch) -> None:

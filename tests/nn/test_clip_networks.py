@@ -122,6 +122,38 @@ def test_clips_of_a_batch_do_not_mix(name: str, arguments: dict[str, Any], strid
         assert torch.allclose(network(audio), alone, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "device",
+    [
+        "cpu",
+        pytest.param(
+            "cuda",
+            marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [*(each[:2] for each in SMALL), ("clip-mobile", {"channels": [4, 6, 8], "window": 16})],
+    ids=str,
+)
+def test_clips_of_any_lengths_go_through_together(
+    name: str, arguments: dict[str, Any], device: str
+) -> None:
+    network = small(name, arguments).to(device)
+    lengths = [2000, 500, 2000, 1300, 2000, 500, 300, 2000, 2000, 2000, 2000, 2000, 2000, 2000]
+    found = [
+        clipwise.Piece(noise(length, seed=seed).numpy(), seed % 2)
+        for seed, length in enumerate(lengths)
+    ]
+    alone = list(clipwise.embedded(network, found))
+    together = clipwise.embedded_together(network, found)
+    assert len(alone) == len(together) == len(lengths)
+    for one, other in zip(alone, together, strict=True):
+        assert one.shape == other.shape
+        assert np.allclose(one, other, atol=1e-6 if device == "cpu" else 1e-4)
+
+
 @EACH
 def test_the_level_says_nothing(name: str, arguments: dict[str, Any], stride: int) -> None:
     network, audio = small(name, arguments), noise(1, 4000)

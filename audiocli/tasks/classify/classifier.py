@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import tee, zip_longest
+from dataclasses import dataclass, replace
+from itertools import islice, tee, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,16 @@ from audiocli.errors import AudioError, ModelError, UsageError
 from audiocli.io.audio.downmix import downmix
 from audiocli.io.audio.streaming import Block, resample
 from audiocli.nn import models, registry
-from audiocli.nn.clipwise import ClipNetwork, steps_of_stream
+from audiocli.nn.clipwise import (
+    ClipNetwork,
+    Embed,
+    Piece,
+    embedded,
+    embedded_together,
+    steps_of_stream,
+)
 from audiocli.nn.licences import CLASSES, class_of
+from audiocli.nn.threads import ordered
 from audiocli.tasks.classify.decisions import SILENCE, Track, decode, merged, probable
 from audiocli.tasks.classify.domains import (
     DOMAINS,
@@ -39,6 +47,8 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float32]
+#: Logits (segments, labels) and where segments begin and end, by the place of the model.
+_Logits = dict[int, tuple[Floats, Spans]]
 #: The models that tell what a recording is, the second only where the first is in doubt.
 CONTENT_MODEL, EVENT_MODEL = "content", "audioset"
 #: If no other model uses its encoder, it gets only the first seconds of each period of seconds.
@@ -138,25 +148,34 @@ class Classifier:
         return entry
 
     def _out_of_domain(
-        self, content: Mapping[str, float], excerpts: Excerpts, sample_rate: int
-    ) -> dict[str, str]:
-        """Say of which of the models' domains a recording is not, and what it sounds like."""
-        doubtful = {name for name in self._domains if not DOMAINS[name].found_by(content)}
+        self, content: Sequence[Mapping[str, float]], excerpts: Sequence[tuple[Floats, int]]
+    ) -> list[dict[str, str]]:
+        """Say of which of the models' domains recordings are not, and what they sound like."""
+        found: list[dict[str, str]] = [{} for _ in content]
+        doubtful: dict[int, list[str]] = {}
+        for place, sure in enumerate(content):
+            doubts = [name for name in self._domains if not DOMAINS[name].found_by(sure)]
+            doubtful |= {place: doubts} if doubts else {}
         if not doubtful:
-            return {}
+            return found
         if self._events is None:
             try:
                 self._events = Classifier("classify", [EVENT_MODEL], device=self.device)
             except UsageError:  # none is installed
-                kind = sounds_like(content) if content else ""
-                doubtful = doubtful if content else set()  # nothing decides
-                return {name: kind for name in doubtful if DOMAINS[name].enough is not None}
-        [track] = self._events.stream([excerpts.signal[np.newaxis]], sample_rate)
-        events = dict(zip(track.labels, track.probabilities[0].tolist(), strict=True))
+                for place, doubts in doubtful.items():
+                    if content[place]:  # else nothing decides
+                        kind = sounds_like(content[place])
+                        sure_of = [name for name in doubts if DOMAINS[name].enough is not None]
+                        found[place] = dict.fromkeys(sure_of, kind)
+                return found
         parents = self._events.entries[0].config.get("parents") or {}
-        sure = {name: probability_in(name, events, parents) for name in DOMAINS}
-        kind = sounds_like({name: sure[name] for name in ("music", "speech")})
-        return {name: kind for name in doubtful if sure[name] < DOMAINS[name].least}
+        tracks = self._events.batch([excerpts[place] for place in doubtful])
+        for (place, doubts), [track] in zip(doubtful.items(), tracks, strict=True):
+            events = dict(zip(track.labels, track.probabilities[0].tolist(), strict=True))
+            least = {name: probability_in(name, events, parents) for name in DOMAINS}
+            kind = sounds_like({name: least[name] for name in ("music", "speech")})
+            found[place] = {name: kind for name in doubts if least[name] < DOMAINS[name].least}
+        return found
 
     def warnings(self, track: Track) -> tuple[str, ...]:
         """Say why a result may be meaningless."""
@@ -177,49 +196,150 @@ class Classifier:
         list of Track
             One for each model, in their order.
         """
-        sample_rate = as_rate(sample_rate)
-        counted, encoders = _Counted(as_blocks(blocks), sample_rate), list(self._encoders.values())
-        gathered = [
-            pooler(each, *((None, None) if each.sparse else (self.segment, self.hop)))
-            for each in encoders
-        ]
+        recording = self._recording(blocks, sample_rate, embedded)
+        with torch.inference_mode():
+            for parts in zip_longest(*recording.streams):
+                recording.add(parts)
+        [tracks] = self._tracks([recording])
+        return tracks
+
+    def batch(self, recordings: Sequence[tuple[Floats, int]]) -> list[list[Track]]:
+        """Classify short recordings that are in memory, several at once.
+
+        The result is that of :meth:`stream`. On a processor clips of half a second take a quarter
+        less time, and those of five seconds the same.
+
+        Parameters
+        ----------
+        recordings : sequence of tuple of ndarray and int
+            Audio (channels, samples), and its sample rate in Hz.
+
+        Returns
+        -------
+        list of list of Track
+            For each recording, a track for each model.
+
+        Examples
+        --------
+        >>> clips = [(np.zeros((1, 8000), np.float32), 16000)] * 3
+        >>> [track.seconds for [track] in Classifier("classify", ["event"]).batch(clips)]
+        [0.5, 0.5, 0.5]
+        """
+        if len(recordings) == 1:
+            [(audio, sample_rate)] = recordings
+            return [self.stream([audio], sample_rate)]
+        cut = list(ordered(self._cut, recordings))
+        with torch.inference_mode():
+            for place, encoder in enumerate(self._encoders.values()):
+                pieces = [piece for _, found in cut for piece in found[place]]
+                steps = iter(embedded_together(encoder.network, pieces))
+                for recording, found in cut:
+                    for part in islice(steps, len(found[place])):
+                        recording.gathered[place].add(part)
+        return self._tracks([recording for recording, _ in cut])
+
+    def _cut(self, recording: tuple[Floats, int]) -> tuple[_Recording, list[list[Piece]]]:
+        """Cut a recording into what each encoder gets of it."""
+        audio, sample_rate = recording
+        pieces: dict[ClipNetwork, list[Piece]] = {}
+
+        def keep(network: ClipNetwork, found: Iterable[Piece]) -> Iterator[Floats]:
+            pieces.setdefault(network, []).extend(found)
+            return iter(())
+
+        made = self._recording([audio], sample_rate, keep)
+        for _ in zip_longest(*made.streams):
+            pass
+        return made, [pieces.get(each.network, []) for each in self._encoders.values()]
+
+    def _recording(self, blocks: Iterable[Block], sample_rate: int, embed: Embed) -> _Recording:
+        """Open a recording, for its blocks to be taken as its streams are read."""
+        sample_rate, encoders = as_rate(sample_rate), list(self._encoders.values())
+        counted = _Counted(as_blocks(blocks), sample_rate)
         excerpts = Excerpts(counted, sample_rate) if self._domains else None
         signal = counted if excerpts is None else excerpts
-        streams = _steps(encoders, signal, sample_rate, spread=self.segment is None)
-        with torch.inference_mode():
-            for parts in zip_longest(*streams):
-                for gatherer, part in zip(gathered, parts, strict=True):
-                    if part is not None:
-                        gatherer.add(part)
-        seconds = counted.samples / sample_rate
-        logits: dict[int, tuple[Floats, Spans]] = {}
-        for gatherer in gathered:
-            spans = gatherer.spans(seconds)
-            for place, rows in gatherer.finish():
-                before = logits[place][0] if place in logits else 0
-                logits[place] = before + rows, spans
-        silent = counted.peak < SILENT
-        outside: dict[str, str] = {}
-        if excerpts is not None and not silent:
-            sure: dict[str, float] = {}
+        spread = self.segment is None
+        return _Recording(
+            counted,
+            excerpts,
+            [
+                pooler(each, *((None, None) if each.sparse else (self.segment, self.hop)))
+                for each in encoders
+            ],
+            _steps(encoders, signal, sample_rate, spread=spread, embed=embed),
+        )
+
+    def _tracks(self, recordings: Sequence[_Recording]) -> list[list[Track]]:
+        """Make the results of recordings whose steps are all there."""
+        logits = [recording.logits() for recording in recordings]
+        outside: list[dict[str, str]] = [{} for _ in recordings]
+        asked, content, excerpts = [], list[dict[str, float]](), []
+        for place, recording in enumerate(recordings):
+            if recording.excerpts is None or recording.silent:
+                continue
+            asked.append(place)
+            excerpts.append((recording.excerpts.signal[np.newaxis], recording.counted.rate))
+            content.append({})
             if self._content is not None:
-                kind = _track(self._content, *logits[-1], seconds)
-                sure = dict(zip(kind.labels, kind.probabilities.mean(axis=0).tolist(), strict=True))
-            outside = self._out_of_domain(sure, excerpts, sample_rate)
+                kind = _track(self._content, *logits[place][-1], recording.seconds)
+                likely = kind.probabilities.mean(axis=0).tolist()
+                content[-1] = dict(zip(kind.labels, likely, strict=True))
+        for place, found in zip(asked, self._out_of_domain(content, excerpts), strict=True):
+            outside[place] = found
+        return list(map(self._of_models, recordings, logits, outside))
+
+    def _of_models(
+        self, recording: _Recording, logits: _Logits, outside: Mapping[str, str]
+    ) -> list[Track]:
+        """Make the result of each model."""
         tracks = [
             _track(
                 entry,
                 *logits[place],
-                seconds,
+                recording.seconds,
                 kind=outside.get(str(entry.config.get("domain"))),
-                silent=silent,
-                is_silent=counted.is_silent,
+                silent=recording.silent,
+                is_silent=recording.counted.is_silent,
             )  # fmt: skip
             for place, entry in enumerate(self.entries)
         ]
         if self.segment is None:
             return tracks
         return [replace(track, out_of_domain=False) for track in tracks]  # it was not told when
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """What is found of a recording as its blocks pass."""
+
+    counted: _Counted
+    excerpts: Excerpts | None
+    gathered: list[Pooler]  # one for each encoder
+    streams: list[Iterator[Floats]]  # their steps
+
+    @property
+    def seconds(self) -> float:
+        return self.counted.samples / self.counted.rate
+
+    @property
+    def silent(self) -> bool:
+        return self.counted.peak < SILENT
+
+    def add(self, parts: Sequence[Floats | None]) -> None:
+        """Take the next steps of each encoder."""
+        for gatherer, part in zip(self.gathered, parts, strict=True):
+            if part is not None:
+                gatherer.add(part)
+
+    def logits(self) -> _Logits:
+        """Run the heads: logits and segments, by the places of the models."""
+        found: _Logits = {}
+        for gatherer in self.gathered:
+            spans = gatherer.spans(self.seconds)
+            for place, rows in gatherer.finish():
+                before = found[place][0] if place in found else 0
+                found[place] = before + rows, spans
+        return found
 
 
 class Encoder:
@@ -290,6 +410,7 @@ class _Counted:
 
     def __init__(self, blocks: Iterable[Block], sample_rate: int) -> None:
         self.blocks, self.samples, self.peak = downmix(blocks, sample_rate), 0, 0.0
+        self.rate = sample_rate
         self.span = max(1, round(0.05 * sample_rate))
         self.seconds = self.span / sample_rate
         self.peaks: list[float] = []  # of each span of 50 ms
@@ -318,7 +439,12 @@ class _Counted:
 
 
 def _steps(
-    encoders: Sequence[SharedEncoder], blocks: Iterable[Block], sample_rate: int, *, spread: bool
+    encoders: Sequence[SharedEncoder],
+    blocks: Iterable[Block],
+    sample_rate: int,
+    *,
+    spread: bool,
+    embed: Embed = embedded,
 ) -> list[Iterator[Floats]]:
     """Compute the steps of each encoder; the stream is resampled once for each rate."""
     rates = sorted({encoder.rate for encoder in encoders})
@@ -328,28 +454,32 @@ def _steps(
         by_rate[rate] = list(tee(resample(copy, sample_rate, rate), wanted))
     streams = [(block[0] for block in by_rate[encoder.rate].pop()) for encoder in encoders]
     return [
-        _sparse_steps(encoder, mono)
+        _sparse_steps(encoder, mono, embed)
         if encoder.sparse
-        else steps_of_stream(encoder.network, mono, spread=spread)
+        else steps_of_stream(encoder.network, mono, spread=spread, embed=embed)
         for encoder, mono in zip(encoders, streams, strict=True)
     ]
 
 
-def _sparse_steps(encoder: SharedEncoder, blocks: Iterable[Floats]) -> Iterator[Floats]:
+def _sparse_steps(
+    encoder: SharedEncoder, blocks: Iterable[Floats], embed: Embed = embedded
+) -> Iterator[Floats]:
     """Compute the steps (steps, units) of excerpts of a stream, the first of them longer."""
     buffer, every = np.zeros(0, np.float32), round(EVERY * encoder.rate)
     length = every
 
-    def give() -> Floats:
-        return np.concatenate(list(steps_of_stream(encoder.network, [buffer[:length]])))
+    def give() -> Iterator[Floats]:
+        found = list(steps_of_stream(encoder.network, [buffer[:length]], embed=embed))
+        if found:
+            yield np.concatenate(found)
 
     for block in blocks:
         buffer = np.concatenate([buffer, block])
         while len(buffer) >= every:  # as often as other encoders give steps
-            yield give()
+            yield from give()
             buffer, length = buffer[every:], round(EXCERPT * encoder.rate)
     if length == every or len(buffer):
-        yield give()
+        yield from give()
 
 
 def _steps_of(network: ClipNetwork, counted: _Counted, sample_rate: int) -> Iterator[Floats]:

@@ -20,6 +20,7 @@ from audiocli.errors import FieldError, UsageError, suggest, warn
 from audiocli.io.metadata import Tags, write_tags
 from audiocli.nn import models, registry
 from audiocli.tasks import plotting
+from audiocli.tasks.classify.ahead import Ahead
 from audiocli.tasks.classify.classifier import Classifier, Encoder
 from audiocli.tasks.classify.decisions import Track, decode
 from audiocli.tasks.classify.enrolment import Enrolment, enrol, recognise
@@ -49,6 +50,9 @@ TASKS: dict[str, tuple[str, ...]] = {
     "speech": ("keywords",),
     **{name: (name,) for name in ("keywords", "digits", "speaker", "content")},
 }
+
+#: Short files that are processed together by default, on a processor and on a GPU.
+BATCH, BATCH_ON_DEVICE = 32, 128
 
 
 def find_models(
@@ -123,35 +127,7 @@ class _MakeWork:
     groups: Mapping[str, Sequence[str]] | None  # labels to write into files
 
     def __call__(self) -> Work[Result]:
-        models: _Streaming = (
-            self._classifier() if self.enrolment is None else _Recogniser(self, self.enrolment)
-        )
-        request = self.request
-        shown = request if self.enrolment is None else replace(request, threshold=None)
-        descriptions = [entry.config.get("descriptions") or {} for entry in request.entries]
-        level = request.level
-        named = [] if level is None else [families_of(entry, level) for entry in request.entries]
-
-        def work(item: Item) -> tuple[float, Result]:
-            with decoded(item.input, item.progress) as blocks:
-                tracks = models.stream(blocks, blocks.rate)
-            if named:
-                tracks = [at_level(*pair) for pair in zip(tracks, named, strict=True)]
-            meanings = dict(zip(map(name_of, tracks), descriptions, strict=True))
-            warnings = list(
-                dict.fromkeys(text for track in tracks for text in models.warnings(track))
-            )
-            for text in warnings:
-                warn(text)
-            result = describe(tracks, shown, item.input.label, meanings=meanings, warnings=warnings)
-            if self.groups is not None:
-                self._write_tags(item, tracks[0])
-            pictures = [path for kind, path in item.outputs.items() if kind.startswith("plot")]
-            for path, track in zip(pictures, tracks, strict=False):
-                _draw(path, track, item, request.threshold, meanings[name_of(track)])
-            return result.seconds, result
-
-        return work
+        return _Work(self, self._classifier() if self.enrolment is None else None)
 
     def _classifier(self) -> Classifier:
         tasks = {entry.task for entry in self.request.entries}
@@ -163,18 +139,76 @@ class _MakeWork:
             hop=self.request.hop,
         )
 
-    def _write_tags(self, item: Item, track: Track) -> None:
+
+class _Work:
+    """Analyses a file; of several short ones that come next, all at once."""
+
+    def __init__(self, making: _MakeWork, classifier: Classifier | None) -> None:
+        self.request, self.groups = making.request, making.groups
+        self.models: _Streaming
+        if classifier is not None:
+            self.models = classifier
+        else:
+            assert making.enrolment is not None  # narrows the type
+            self.models = _Recogniser(making, making.enrolment)
+        self.shown = self.request if classifier else replace(self.request, threshold=None)
+        batched = classifier is not None and _batch_size(self.request) > 1
+        self.ahead = Ahead(classifier) if classifier is not None and batched else None
+        entries, level = self.request.entries, self.request.level
+        self.descriptions = [entry.config.get("descriptions") or {} for entry in entries]
+        self.named = [] if level is None else [families_of(entry, level) for entry in entries]
+
+    def look_ahead(self, inputs: Sequence[Input]) -> None:
+        """Analyse those of the inputs that are short."""
+        if self.ahead is not None:
+            self.ahead.look(inputs)
+
+    def __call__(self, item: Item) -> tuple[float, Result]:
+        """Analyse a file, and write what is wanted besides the result."""
+        tracks = self._tracks(item)
+        if self.named:
+            tracks = [at_level(*pair) for pair in zip(tracks, self.named, strict=True)]
+        meanings = dict(zip(map(name_of, tracks), self.descriptions, strict=True))
+        warnings = list(
+            dict.fromkeys(text for track in tracks for text in self.models.warnings(track))
+        )
+        for text in warnings:
+            warn(text)
+        label = item.input.label
+        result = describe(tracks, self.shown, label, meanings=meanings, warnings=warnings)
+        if self.groups is not None:
+            self._write_tags(item, tracks[0], self.groups)
+        pictures = [path for kind, path in item.outputs.items() if kind.startswith("plot")]
+        for path, track in zip(pictures, tracks, strict=False):
+            _draw(path, track, item, self.request.threshold, meanings[name_of(track)])
+        return result.seconds, result
+
+    def _tracks(self, item: Item) -> list[Track]:
+        found = None if self.ahead is None else self.ahead.take(item.path)
+        if found is not None:
+            item.progress(found[0].seconds, found[0].seconds)
+            return found
+        with decoded(item.input, item.progress) as blocks:
+            return self.models.stream(blocks, blocks.rate)
+
+    def _write_tags(self, item: Item, track: Track, groups: Mapping[str, Sequence[str]]) -> None:
         """Write genres and moods among the tags into the file or a copy."""
-        assert self.groups is not None  # narrows the type
         (tags,) = decode(track, top=None, threshold=self.request.threshold)
         given = [label for label, _ in tags[: self.request.top]]
         genres, moods = (
-            [label for label in given if label in self.groups.get(kind, ())]
+            [label for label in given if label in groups.get(kind, ())]
             for kind in ("genre", "mood")
         )
         target = item.outputs.get("copy", item.path)
         tagged = Tags({"genre": genres, "mood": moods})
         write_tags(item.path, target, tagged, name=item.input.name, overwrite=item.overwrite)
+
+
+def _batch_size(request: ClassifyRequest) -> int:
+    """Say how many short files are processed together."""
+    if request.batch_size is not None:
+        return request.batch_size
+    return BATCH if models.device(request.device).type == "cpu" else BATCH_ON_DEVICE
 
 
 class _Recogniser:
@@ -248,6 +282,7 @@ def declare(request: ClassifyRequest, output: Path | None) -> Declaration[Result
         outputs=partial(_copy, place.folder) if copies and place.folder else None,
         models=entries,
         units={"start": "s", "end": "s", "probability": "1"},
+        batch_size=_batch_size(request),
         check_inputs=_check_written if request.write else None,
         prepare=None if request.enroll is None else partial(_enrolled, request),
     )  # fmt: skip

@@ -74,6 +74,9 @@ class ClassifyRequest:
         Put them into the files themselves.
     device : str
         As in :func:`audiocli.nn.models.device`.
+    batch_size : int, optional
+        Short files, of up to 10 s, that are processed together; 1 is one by one. By default 32, on
+        a GPU 128. The results are the same.
 
     Raises
     ------
@@ -98,12 +101,15 @@ class ClassifyRequest:
     write: bool = False
     in_place: bool = False
     device: str = "auto"
+    batch_size: int | None = None
 
     def __post_init__(self) -> None:
         if self.form not in (None, *FORMATS):
             raise FieldError(f"{{form}} {self.form!r}: {suggest(str(self.form), FORMATS)}", "form")
         if self.top is not None and self.top < 1:
             raise FieldError(f"{{top}} {self.top}: at least 1", "top")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise FieldError(f"{{batch_size}} {self.batch_size}: at least 1", "batch_size")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise FieldError(f"{{threshold}} {self.threshold}: between 0 and 1", "threshold")
         self._check_segments()

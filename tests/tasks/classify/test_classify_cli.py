@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import torch
 from commands import Run
 from torch import nn
 
+from audiocli.batch.inputs import Input
 from audiocli.cli import cli
 from audiocli.cli.classify import ENROLLED
 from audiocli.errors import UsageError
@@ -28,7 +30,7 @@ from audiocli.io.names import actual_name
 from audiocli.nn import models, registry
 from audiocli.nn.clipwise import ClipNetwork
 from audiocli.nn.frontend import FilterbankConfig
-from audiocli.tasks.classify import files, results
+from audiocli.tasks.classify import ahead, files, results
 from audiocli.tasks.classify.classifier import Classifier
 
 RATE = 8000
@@ -348,6 +350,69 @@ def test_a_broken_file_stops_no_other(run: Run, songs: list[str], tmp_path: Path
         assert done.status == 1
         assert [line.split("\t")[2] for line in done.out.splitlines()] == ["a.wav", "b.wav"]
         assert "bad.wav" in done.err and "gone.wav" in done.err
+
+
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many recordings were classified together."""
+    sizes: list[int] = []
+    batch = Classifier.batch
+
+    def note(self: Classifier, recordings: Sequence[tuple[Any, int]]) -> Any:
+        sizes.append(len(recordings))
+        return batch(self, recordings)
+
+    monkeypatch.setattr(Classifier, "batch", note)
+    return sizes
+
+
+def test_short_files_are_done_together_and_by_themselves_in_their_order(
+    run: Run, tmp_path: Path, batches: list[int]
+) -> None:
+    for number, pitches in enumerate((["low"], ["mid", "high"], ["high"], ["mid"], ["low"])):
+        write(tmp_path / f"in/{number}.wav", *pitches, seconds=0.3 + 0.1 * (number % 2))
+    write(tmp_path / "in/1long.wav", "low", "mid", seconds=6)
+    (tmp_path / "in/2bad.wav").write_bytes(b"RIFF and no more")
+    soundfile.write(tmp_path / "in/3nan.wav", np.full(RATE, np.nan), RATE, "FLOAT")
+    soundfile.write(tmp_path / "in/3silent.wav", np.zeros(RATE), RATE)
+    whole = (tmp_path / "in/0.wav").read_bytes()
+    (tmp_path / "in/4cut.wav").write_bytes(whole[: len(whole) - 1000])
+    words = ("classify", "--task", "mood", *TWO, "in")
+    alone = run(*words, "-o", "1.csv", "--batch-size", "1")
+    assert batches == [] and alone.status == 1
+    for size, sizes in ((3, [2, 2, 2]), (32, [6])):
+        done = run(*words, "-o", f"{size}.csv", "--batch-size", size)
+        assert batches == sizes and done.status == 1
+        assert (tmp_path / f"{size}.csv").read_text() == (tmp_path / "1.csv").read_text()
+        told = [[line for line in each.err.splitlines() if ".wav: " in line]
+                for each in (alone, done)]  # fmt: skip
+        assert told[0] == told[1]
+        assert any("2bad" in line for line in told[0])
+        assert any("3silent" in line for line in told[0])
+        batches.clear()
+    assert run("tag", "in/0.wav", "in/1.wav", "--segments", "0.2", "--format", "csv").status == 0
+    assert batches == [2]
+
+
+def test_what_changes_behind_the_batch_is_read_again(
+    run: Run, songs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = ahead.Ahead.look
+
+    def change(self: ahead.Ahead, inputs: Sequence[Input]) -> None:
+        look(self, inputs)
+        write(tmp_path / "b.wav", "high", seconds=1.1)
+
+    monkeypatch.setattr(ahead.Ahead, "look", change)
+    done = run("classify", "--model", "genre", *songs)
+    assert [line.split("\t")[0] for line in done.out.splitlines()] == ["bass", "treble", "treble"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_gives_the_same_together(run: Run, songs: list[str], batches: list[int]) -> None:
+    words = ("classify", *TWO, *songs, "--device", "cuda")
+    alone = run(*words, "--batch-size", "1")
+    assert run(*words).out == alone.out and batches == [3]
 
 
 def test_pictures(run: Run, songs: list[str], tmp_path: Path) -> None:
