@@ -19,6 +19,7 @@ import pytest
 from audiocli.batch import Callbacks, Outcome, Progress, Summary, Worker, run
 from audiocli.batch.inputs import Job, find_inputs, plan
 from audiocli.errors import AudioError, warn
+from audiocli.io.scratch import scratch_folder
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
 
@@ -79,6 +80,10 @@ def misbehave(text: str, progress: Progress) -> None:
         open("no/such/folder")
     if text == "die":
         os._exit(3)
+    if text == "die privately":
+        folder = scratch_folder()
+        Path(folder.name, "input.wav").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     if text == "killed once" and not (marker := tried()).exists():
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)

@@ -34,6 +34,7 @@ from audiocli.errors import AudioCliError, AudioCliWarning, UsageError, printabl
 from audiocli.io import remote, urls
 from audiocli.io.payload import Hashes, Stat, hash_file, stat_of
 from audiocli.io.remote import RemotePath
+from audiocli.io.scratch import clear_scratch
 
 __all__ = [
     "Advanced",
@@ -407,11 +408,13 @@ def again(task: Task) -> Task:
 
 
 def sweep(pid: int | None, job: Job) -> None:
-    """Remove what a process left half written beside the outputs of a job.
+    """Remove what a process left half written beside the outputs of a job, and its own folders.
 
     It cleans up itself, but not where it was killed, or stopped between making a file and
     knowing of it.
     """
+    if pid != os.getpid():  # whose folders are in use
+        clear_scratch(lambda owner: owner == pid)
     incomplete = re.compile(rf"\..*\.{pid}\.[0-9a-f]{{8}}\.part(\.\w+)?")
     for folder in _local_folders(job.outputs):
         with contextlib.suppress(OSError):
@@ -425,7 +428,8 @@ def _local_folders(outputs: Iterable[Path]) -> set[Path]:
 
 
 def sweep_dead(jobs: Iterable[Job], *more: Path) -> None:
-    """Remove what processes that are gone left half written beside the outputs of jobs."""
+    """Remove what processes that are gone left half written, beside outputs or in own folders."""
+    clear_scratch(lambda owner: not is_alive(owner))
     names: dict[Path, set[str]] = {}
     for output in itertools.chain(more, *(job.outputs for job in jobs)):
         if isinstance(output, RemotePath):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from audiocli.errors import AudioCliError, UsageError
 from audiocli.io.remote import RemotePath, place, upload
+from audiocli.io.scratch import scratch_prefix
 
 __all__ = ["discard", "make_folder", "new_partial", "publish", "write_bytes", "write_whole"]
 
@@ -76,7 +77,7 @@ def new_partial(path: Path, suffix: str = "", *, overwrite: bool) -> Path:
         no file, or whatever keeps its folder from being made. Nothing is left to be discarded then.
     """
     if isinstance(path, RemotePath):  # the store tells whether it has one when it comes
-        return Path(tempfile.mkdtemp(prefix="audiocli-")) / f"output{suffix}"
+        return Path(tempfile.mkdtemp(prefix=scratch_prefix())) / f"output{suffix}"
     if os.path.lexists(path) and not overwrite:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
     if path.exists() and not path.is_file():

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiocli.batch.signals import signals_raise
+from audiocli.batch.workers import sweep_dead
 from audiocli.errors import FieldError, UsageError
 from audiocli.io.scratch import scratch_folder
 from audiocli.nn import registry
@@ -96,6 +97,7 @@ def serve(request: ServeRequest, announce: Callable[[str], None] = print) -> Non
     with contextlib.ExitStack() as stack:
         listening = stack.enter_context(_listening(request.host, request.port))
         stack.enter_context(signals_raise())
+        sweep_dead(())  # what servers that were killed have left
         folder = Path(stack.enter_context(scratch_folder()))
         maker = MakeWorker(sections, request.model, request.device, request.n_jobs, request.threads)
         recordings = stack.enter_context(Recordings(folder, maker, request.limits, request.n_jobs))

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from places import ROOT
 
 from audiocli.batch import Callbacks, Outcome, run
 from audiocli.batch.inputs import Job, find_inputs, plan
+from audiocli.io.scratch import scratch_folder
 
 HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
 
@@ -105,6 +107,42 @@ def test_second_try_may_replace_what_the_first_wrote_and_nothing_else(
     batch.output("b").write_text("of another")
     summary = run(jobs, make_late, settings={}, n_jobs=2)
     assert summary.failed == 1 and batch.output("b").read_text() == "of another"
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary folders are made, by worker processes too."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@posix
+def test_private_folders_of_killed_workers_are_cleared(batch: Batch, temporary: Path) -> None:
+    batch.write(a="1", b="die privately", c="3")
+    batch.run(make_copy, n_jobs=2)
+    assert batch.statuses() == {"a": "done", "b": "failed", "c": "done"}
+    assert not list(temporary.glob("audiocli-*"))
+
+
+@posix
+def test_private_folders_of_a_killed_run_are_cleared_by_the_next(
+    batch: Batch, temporary: Path
+) -> None:
+    batch.write(a="1")
+    killed = subprocess.run(
+        [sys.executable, "-c", "import os, signal; from audiocli.io.scratch import scratch_folder; "
+         "kept = scratch_folder(); os.kill(os.getpid(), signal.SIGKILL)"]
+    )  # fmt: skip
+    (left,) = temporary.glob("audiocli-*")
+    assert killed.returncode == -signal.SIGKILL
+    elsewhere = temporary / left.name.replace(left.name.split("-")[1], "0" * 8)
+    elsewhere.mkdir()
+    with scratch_folder() as living:
+        batch.run(make_copy)
+        assert set(temporary.iterdir()) == {Path(living), elsewhere}
 
 
 @posix

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocli.batch.inputs import Input
-from audiocli.errors import AudioCliWarning
+from audiocli.errors import AudioCliError, AudioCliWarning
 from audiocli.io.audio import AudioReader
 from audiocli.nn.threads import ordered
 from audiocli.tasks.classify.classifier import Classifier
@@ -25,7 +25,7 @@ from audiocli.tasks.classify.decisions import Track
 
 __all__ = ["LONGEST", "Ahead"]
 
-#: Seconds of a file that is short; a network is hardly faster on several longer ones.
+#: Seconds of a file that is short; on several longer ones a network is hardly faster.
 LONGEST = 10.24
 #: Seconds of audio in memory at once.
 MOST = 8 * LONGEST
@@ -72,8 +72,8 @@ class Ahead:
                     tracks = self.classifier.batch([(clip.audio, clip.rate) for clip in several])
                     for clip, found in zip(several, tracks, strict=True):
                         self._found[clip.path] = clip.state, found
-            except Exception:  # not enough memory, say: each file has its turn, and says so
-                self._found.clear()
+            except (AudioCliError, AudioCliWarning, MemoryError, RuntimeError):
+                self._found.clear()  # not enough memory, say: each file has its turn, and says so
 
     def take(self, path: Path) -> list[Track] | None:
         """Give what was found of a file, unless it has changed since."""
