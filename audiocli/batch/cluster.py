@@ -44,6 +44,8 @@ __all__ = ["Cluster", "outcomes_on"]
 GROUP = 32
 #: Groups a process, one at work and one waiting: more would lie in the scheduler's memory.
 AHEAD = 2
+#: Seconds after which processes are looked at that do not answer.
+TURN = 1.0
 Group = list[tuple[int, Task]]
 
 _made: dict[str, Worker] = {}  # in a process of the cluster: the worker of the run
@@ -81,7 +83,11 @@ class Cluster:
             from distributed import KilledWorker
 
             processes = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+            watch: Callable[[], None] | None = None
             if self.slurm:
+                from audiocli.batch.slurm import Watch
+
+                watch = Watch(client)
                 processes = min(self.processes, total)  # most are still in the queue
             group = max(1, min(GROUP, total // (processes * AHEAD * 2)))
             executor = client.get_executor(pure=False)
@@ -94,6 +100,7 @@ class Cluster:
                 group=group,
                 death=KilledWorker,
                 died=lambda jobs: None if self.scheduler or self.slurm else sweep_dead(jobs),
+                watch=watch,
             )
 
     @contextmanager
@@ -150,8 +157,9 @@ def outcomes_on(
     group: int,
     death: type[BaseException],
     died: Callable[[list[Job]], None],
+    watch: Callable[[], None] | None = None,
 ) -> Outcomes:
-    """Do tasks on an executor, `width` groups at a time.
+    """Do tasks on an executor, `width` groups at a time; `watch` may end it where none comes.
 
     Jobs whose process died, by the exception `death`, are tried again when all others are done,
     each alone: so only the one that kills its process fails, not those that waited for it.
@@ -176,7 +184,9 @@ def outcomes_on(
     try:
         feed()
         while pending:
-            ready, _ = wait(pending, return_when=FIRST_COMPLETED)
+            ready, _ = wait(pending, timeout=watch and TURN, return_when=FIRST_COMPLETED)
+            if watch and not ready:
+                watch()
             for future in ready:
                 batch = pending.pop(future)
                 try:

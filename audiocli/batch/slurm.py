@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,22 +29,28 @@ try:
 except ValueError as error:
     raise AudioCliError("a run in jobs of Slurm must begin in the main thread") from error
 
-__all__ = ["slurm_cluster", "wait_for_worker"]
+__all__ = ["Watch", "slurm_cluster", "wait_for_worker"]
 
 #: Of a job, if the settings say nothing: enough for the large networks.
 MEMORY = "4GB"
 #: Seconds until it is said that no job has begun yet.
 PATIENCE = 60.0
+#: Seconds between two looks at the jobs.
+EVERY = 5.0
+#: Seconds without a job after which none will come: dask takes 15 to miss one and submit the next.
+ENDED = 40.0
 
 
 class _Job(SLURMJob):
-    """A job that keeps what sbatch said if it was refused; dask would only log it."""
+    """A job that keeps its number, or what sbatch said if it was refused; dask would log it."""
 
+    submitted: list[str] = []
     refused: list[str] = []
 
     async def start(self) -> None:
         try:
             await super().start()
+            self.submitted.append(self.job_id)
         except (OSError, RuntimeError, ValueError) as error:
             self.status = Status.failed  # which dask wants to see when all is closed
             self.refused.append(_reason(str(error)))
@@ -109,6 +116,7 @@ def slurm_cluster(jobs: int, threads: int) -> Iterator[Any]:
     def setting(name: str) -> Any:
         return dask.config.get(f"jobqueue.slurm.{name}", None)
 
+    _Job.submitted.clear()
     _Job.refused.clear()
     kind: Any = _Job  # which is typed as an instance
     shared = os.path.expandvars(os.path.expanduser(setting("shared-temp-directory") or os.getcwd()))
@@ -136,9 +144,57 @@ def slurm_cluster(jobs: int, threads: int) -> Iterator[Any]:
             yield cluster
 
 
+class Watch:
+    """Ends a run whose work nobody is left to do.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Knows the workers.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._next = 0.0  # when to look again
+        self._ended: float | None = None  # since when all jobs are known to have ended
+
+    def __call__(self) -> None:
+        """Look at the jobs, now and then; raise if Slurm refuses them or they end at once."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + EVERY
+        queued = bool(self._client.scheduler_info(n_workers=1)["workers"]) or _are_queued()
+        if _Job.refused and not queued:
+            raise AudioCliError(f"Slurm refuses a job: {_Job.refused[0]}")
+        if queued is not False:
+            self._ended = None
+        elif self._ended is None:
+            self._ended = now
+        elif now - self._ended > ENDED:
+            numbers = ", ".join(_Job.submitted[:3]) + (", ..." if len(_Job.submitted) > 3 else "")
+            raise AudioCliError(
+                f"all jobs of Slurm ({numbers}) have ended, and none does the work: their logs, "
+                "slurm-NUMBER.out in the folder of the run unless the settings say otherwise, "
+                "tell why"
+            )
+
+
+def _are_queued() -> bool | None:
+    """Ask Slurm whether one of the jobs waits or runs; None if it does not tell."""
+    if not _Job.submitted or not hasattr(os, "getuid"):
+        return None
+    command = ["squeue", "--noheader", "--format=%A", f"--user={os.getuid()}"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return not set(_Job.submitted).isdisjoint(said.stdout.split())
+
+
 def wait_for_worker(client: Any, jobs: int) -> None:
     """Wait until a first job has begun, however long the queue is, or one was refused."""
-    began, said = time.monotonic(), False
+    began, said, watch = time.monotonic(), False, Watch(client)
     while True:
         if _Job.refused:
             raise AudioCliError(f"Slurm refuses a job: {_Job.refused[0]}")
@@ -146,6 +202,7 @@ def wait_for_worker(client: Any, jobs: int) -> None:
             client.wait_for_workers(1, timeout=0.5)
             return
         except TimeoutError:
+            watch()
             if not said and time.monotonic() - began > PATIENCE:
                 said = True
                 warn(

@@ -33,6 +33,14 @@ SCANCEL = """#!/bin/sh
 echo $1 >> {state}/cancelled
 kill -TERM -- -$1
 """
+SQUEUE = """#!/bin/sh
+while read job; do kill -0 -$job && echo $job; done < {state}/submitted
+true
+"""
+REFUSING = """#!/bin/sh
+echo 'sbatch: error: invalid partition specified: short' >&2
+exit 1
+"""
 
 
 class Slurm:
@@ -83,7 +91,7 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slurm]:
     programs, state = tmp_path / "programs", tmp_path / "state"
     programs.mkdir()
     state.mkdir()
-    for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL)):
+    for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL), ("squeue", SQUEUE)):
         (programs / name).write_text(text.format(state=state))
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
@@ -154,15 +162,61 @@ def test_jobs_are_cancelled_when_the_run_is_interrupted(
 
 
 def test_what_sbatch_refuses_is_said(slurm: Slurm, tmp_path: Path) -> None:
-    (tmp_path / "programs" / "sbatch").write_text(
-        "#!/bin/sh\necho 'sbatch: error: invalid partition specified: short' >&2\nexit 1\n"
-    )
+    (tmp_path / "programs" / "sbatch").write_text(REFUSING)
     with pytest.raises(AudioCliError, match=r"^Slurm refuses a job: sbatch: .* specified: short$"):
         extract_files(
             [songs_in(tmp_path / "songs", 1)],
             tmp_path / "t.csv",
             names=["rms"],
             options=BatchOptions(cluster="slurm"),
+        )
+
+
+@pytest.mark.filterwarnings("ignore")  # of distributed
+def test_a_job_that_is_refused_when_its_time_is_up_ends_the_run(
+    slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dask
+
+    from audiocli.batch import slurm as jobs
+
+    wait = jobs.wait_for_worker
+
+    def lost(client: Any, count: int) -> None:
+        wait(client, count)
+        (tmp_path / "programs" / "sbatch").write_text(REFUSING)
+        os.killpg(int(slurm.lines("submitted")[0]), signal.SIGKILL)
+
+    monkeypatch.setattr(jobs, "wait_for_worker", lost)
+    monkeypatch.setattr(jobs, "EVERY", 0.1)
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "0.2s"}),
+        pytest.raises(AudioCliError, match=r"^Slurm refuses a job: sbatch: .* specified: short$"),
+    ):
+        extract_files(
+            [songs_in(tmp_path / "songs", 3)],
+            tmp_path / "t.csv",
+            names=["rms"],
+            options=BatchOptions(cluster="slurm"),
+        )
+
+
+def test_jobs_that_fail_at_once_end_the_run(
+    slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dask
+
+    monkeypatch.setattr("audiocli.batch.slurm.EVERY", 0.1)
+    monkeypatch.setattr("audiocli.batch.slurm.ENDED", 1.0)
+    with (
+        dask.config.set({"jobqueue.slurm.python": str(tmp_path / "no-such-python")}),
+        pytest.raises(AudioCliError, match=r"^all jobs of Slurm \(\d+, \d+\) have ended, .* logs"),
+    ):
+        extract_files(
+            [songs_in(tmp_path / "songs", 3)],
+            tmp_path / "t.csv",
+            names=["rms"],
+            options=BatchOptions(cluster="slurm", n_jobs=2),
         )
 
 
