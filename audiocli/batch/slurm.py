@@ -50,7 +50,7 @@ class _Job(SLURMJob):
     async def start(self) -> None:
         try:
             await super().start()
-            self.submitted.append(self.job_id)
+            self.submitted.append(str(self.job_id))
         except (OSError, RuntimeError, ValueError) as error:
             self.status = Status.failed  # which dask wants to see when all is closed
             self.refused.append(_reason(str(error)))
