@@ -286,7 +286,8 @@ def _floats(
         array = np.asarray(values)
     except Exception as error:  # whatever a foreign object's own conversion may raise
         raise UsageError(f"{name}: {_described(values)} is no array of samples: {error}") from error
-    kind = array.dtype.name
+    # The name of a type takes numpy as long as to look at a thousand samples.
+    kind = "" if array.dtype.kind == "f" else array.dtype.name
     if array.dtype.kind == "f":
         with np.errstate(over="ignore"):  # refused below
             double = keep_double and array.dtype.itemsize > 4

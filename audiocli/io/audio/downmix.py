@@ -137,8 +137,9 @@ class Downmix:
         """Settle the weights from a sample on, by the products of the period."""
         count = (self._taken - 1) % self.period + 1
         powers = np.diagonal(self._products) / count
-        if count >= FEWEST and powers.mean() > FLOOR:
-            left = self.mean @ self._products @ self.mean / count / powers.mean()
+        average = powers.mean()
+        if count >= FEWEST and average > FLOOR:
+            left = self.mean @ self._products @ self.mean / count / average
             if left < (CANCELLED if self.weights is self.mean else BACK):
                 # The first of those that are about as loud: which one that is must not be chance.
                 loudest = int(np.flatnonzero(powers >= powers.max() / 2)[0])
