@@ -25,12 +25,12 @@ from audiocli.batch.joint import JointFile
 from audiocli.batch.log import Log
 from audiocli.batch.manifest import Manifest
 from audiocli.batch.signals import signals_raise
+from audiocli.batch.sweeping import sweep_dead
 from audiocli.batch.workers import (
     Outcome,
     Progress,
     Worker,
     outcomes,
-    sweep_dead,
 )
 from audiocli.errors import AudioCliError, FieldError, UsageError, warn
 

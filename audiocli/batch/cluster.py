@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from audiocli.batch.inputs import Job
+from audiocli.batch.sweeping import sweep_dead
 from audiocli.batch.workers import (
     Advanced,
     Outcome,
@@ -32,7 +33,6 @@ from audiocli.batch.workers import (
     attempt,
     failure,
     look_ahead,
-    sweep_dead,
 )
 from audiocli.errors import AudioCliError, FieldError, UsageError
 from audiocli.io import remote

@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from audiocli.batch.workers import is_alive
+from audiocli.batch.sweeping import is_alive
 from audiocli.errors import AudioCliError, UsageError
 from audiocli.io import remote
 from audiocli.io.remote import RemotePath

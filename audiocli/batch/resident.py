@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 from audiocli.batch.inputs import Job
+from audiocli.batch.sweeping import sweep
 from audiocli.batch.workers import (
     Outcome,
     Progress,
@@ -17,7 +18,6 @@ from audiocli.batch.workers import (
     cause_of_death,
     failure,
     hire,
-    sweep,
 )
 
 __all__ = ["Resident"]

@@ -13,9 +13,7 @@ import functools
 import itertools
 import multiprocessing
 import os
-import re
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -25,16 +23,14 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from audiocli.batch.inputs import Job
 from audiocli.batch.signals import interrupts_held, leave
+from audiocli.batch.sweeping import sweep
 from audiocli.errors import AudioCliError, AudioCliWarning, UsageError, printable
 from audiocli.io import remote, urls
 from audiocli.io.payload import Hashes, Stat, hash_file, stat_of
-from audiocli.io.remote import RemotePath
-from audiocli.io.scratch import clear_scratch
 
 __all__ = [
     "Advanced",
@@ -50,11 +46,8 @@ __all__ = [
     "cause_of_death",
     "failure",
     "hire",
-    "is_alive",
     "look_ahead",
     "outcomes",
-    "sweep",
-    "sweep_dead",
 ]
 
 Progress = Callable[[float, "float | None"], None]
@@ -374,8 +367,7 @@ def _in_processes(
                     message = connection.recv()
                 except (EOFError, OSError):
                     left, process = busy.pop(connection), staff.pop(connection)
-                    cause = cause_of_death(process)
-                    sweep(process.pid, task.job)
+                    cause = _swept_up(process, task.job)
                     again_too = index not in retried  # another process may have taken the memory
                     retried.update(each for each, _ in left)
                     waiting.extend((each, again(one)) for each, one in left if again_too)
@@ -398,72 +390,19 @@ def _in_processes(
     finally:
         _dismiss(staff.values())
         for connection, left in busy.items():
-            if connection in staff:
-                sweep(staff[connection].pid, left[0][1].job)
+            sweep(staff[connection].pid, left[0][1].job)
+
+
+def _swept_up(process: SpawnProcess, job: Job) -> str:
+    """Remove what a process that died over a job left half written, and say why it died."""
+    cause = cause_of_death(process)
+    sweep(process.pid, job)
+    return cause
 
 
 def again(task: Task) -> Task:
     """Let a second try replace what the first wrote: nothing else was there before it."""
     return dataclasses.replace(task, job=dataclasses.replace(task.job, replace=task.own))
-
-
-def sweep(pid: int | None, job: Job) -> None:
-    """Remove what a process left half written beside the outputs of a job, and its own folders.
-
-    It cleans up itself, but not where it was killed, or stopped between making a file and
-    knowing of it.
-    """
-    if pid != os.getpid():  # whose folders are in use
-        clear_scratch(lambda owner: owner == pid)
-    incomplete = re.compile(rf"\..*\.{pid}\.[0-9a-f]{{8}}\.part(\.\w+)?")
-    for folder in _local_folders(job.outputs):
-        with contextlib.suppress(OSError):
-            for path in list(folder.iterdir()):
-                if incomplete.fullmatch(path.name):
-                    path.unlink(missing_ok=True)
-
-
-def _local_folders(outputs: Iterable[Path]) -> set[Path]:
-    return {output.parent for output in outputs if not isinstance(output, RemotePath)}
-
-
-def sweep_dead(jobs: Iterable[Job], *more: Path) -> None:
-    """Remove what processes that are gone left half written, beside outputs or in own folders."""
-    clear_scratch(lambda owner: not is_alive(owner))
-    names: dict[Path, set[str]] = {}
-    for output in itertools.chain(more, *(job.outputs for job in jobs)):
-        if isinstance(output, RemotePath):
-            continue
-        names.setdefault(output.parent, set()).add(output.name[:40])
-    for folder, wanted in names.items():
-        with contextlib.suppress(OSError):
-            for entry in list(os.scandir(folder)):
-                found = _INCOMPLETE.fullmatch(entry.name)
-                if found and found["name"] in wanted and not is_alive(int(found["pid"])):
-                    os.unlink(entry.path)
-
-
-_INCOMPLETE = re.compile(r"\.(?P<name>.*)\.(?P<pid>\d+)\.[0-9a-f]{8}\.part(\.\w+)?", re.DOTALL)
-
-
-def is_alive(pid: int) -> bool:
-    """Tell whether there is a process of this number on this machine."""
-    if sys.platform == "win32":
-        import ctypes
-
-        handle = ctypes.windll.kernel32.OpenProcess(0x1000, False, pid)  # only to look
-        if handle:
-            ctypes.windll.kernel32.CloseHandle(handle)
-        return bool(handle)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OverflowError:
-        return False
-    except OSError:
-        pass  # there it is, and belongs to somebody else
-    return True
 
 
 def hire(

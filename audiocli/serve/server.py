@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiocli.batch.signals import signals_raise
-from audiocli.batch.workers import sweep_dead
+from audiocli.batch.sweeping import sweep_dead
 from audiocli.errors import FieldError, UsageError
 from audiocli.io.scratch import scratch_folder
 from audiocli.nn import registry
