@@ -106,7 +106,7 @@ def _one_by_one(layer: nn.Module, maps: Tensor) -> Tensor:
 
     Libraries for the processor add in another order where there are several.
     """
-    if torch.is_grad_enabled() or maps.is_cuda:
+    if torch.is_grad_enabled() or maps.is_cuda or torch.onnx.is_in_onnx_export():
         whole: Tensor = layer(maps)
         return whole
     return torch.cat([layer(each) for each in torch.split(maps, 1)])
