@@ -79,6 +79,35 @@ class _BandwiseRecurrence(nn.Module):
         return F.relu_(self.mix(states).add_(x))
 
 
+class _Context(nn.Module):
+    """What all bands of all frames say together, added to each: it begins by adding nothing.
+
+    A recurrent layer along frequency, from band to band of one frame; then one through time, of
+    all bands at once.
+    """
+
+    def __init__(self, channels: int, bands: int, size: int) -> None:
+        super().__init__()
+        self.along = nn.LSTM(channels, channels, batch_first=True, bidirectional=True)
+        self.from_along = nn.Linear(2 * channels, channels)
+        self.through = nn.LSTM(bands * channels, size, batch_first=True, bidirectional=True)
+        self.from_through = nn.Linear(2 * size, bands * channels)
+        for last in (self.from_along, self.from_through):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, bands, frames = x.shape
+        with torch.autocast(x.device.type, enabled=False):
+            rows = x.permute(0, 3, 2, 1).float()  # (batch, frames, bands, channels)
+            spectra = rows.reshape(batch * frames, bands, channels)
+            spectra = spectra + self.from_along(self.along(spectra)[0])
+            flat = spectra.reshape(batch, frames, bands * channels)
+            flat = flat + self.from_through(self.through(flat)[0])
+        states: Tensor = flat.view(batch, frames, bands, channels).permute(0, 3, 2, 1)
+        return states
+
+
 class Hourglass(nn.Module):
     """Narrow the bands of a spectrum step by step, run through time, and widen them again.
 
@@ -92,6 +121,9 @@ class Hourglass(nn.Module):
         Recurrent layers at the narrowest width.
     cell, nonlinearity, bidirectional
         As in :func:`audiocli.nn.recurrent.recurrent_layer`.
+    context : pair of int, optional
+        At the narrowest width, which has as many bands as the first says, recurrence along
+        frequency, and through time with so many units a direction over all bands at once.
     """
 
     def __init__(
@@ -104,6 +136,7 @@ class Hourglass(nn.Module):
         cell: str = "lstm",
         nonlinearity: str = "tanh",
         bidirectional: bool = True,
+        context: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         if not channels:
@@ -128,6 +161,9 @@ class Hourglass(nn.Module):
                 for _ in range(num_recurrent)
             )
         )
+        self.context = nn.ModuleList()
+        if context:
+            self.context.extend(_Context(channels[-1], *context) for _ in range(2))
         self.widen = nn.ModuleList(Doubling(slim, wide, (4, 1)) for wide, slim in reversed(widths))
         self.decoders = nn.ModuleList(_Residual(wide) for wide, _ in reversed(widths))
         self.output = Doubling(channels[0], outputs, (8, 3))
@@ -153,7 +189,10 @@ class Hourglass(nn.Module):
             if level < len(self.narrow):
                 across.append(hidden)
                 hidden = self.narrow[level](hidden)
-        return self.recurrent(hidden), across
+        if not self.context:
+            return self.recurrent(hidden), across
+        first, second = self.context
+        return second(self.recurrent(first(hidden))), across
 
 
 @register("conv-drnn")

@@ -247,11 +247,16 @@ class LiveDRNN(StereoDRNN):
         """Start from the weights of a network of the same sizes that knows the future.
 
         Of a convolution over three frames the last must do for the one to come, which is much
-        like it. Both directions of a recurrence run forward, beside each other.
+        like it. Both directions of a recurrence run forward, beside each other. Context is left
+        out, as it depends on what is to come.
         """
         kinds = nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.LSTM
         own, others = (
-            [layer for layer in network.hourglass.modules() if isinstance(layer, kinds)]
+            [
+                layer
+                for name, layer in network.hourglass.named_modules()
+                if isinstance(layer, kinds) and not name.startswith("context.")
+            ]
             for network in (self, other)
         )
         try:

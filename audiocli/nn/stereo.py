@@ -60,6 +60,8 @@ class StereoDRNN(MaskingNetwork):
     odds : float
         The first source counts so much in the masks, over what the last layer says: below 1 less
         of what is doubtful goes to it.
+    context : pair of int, optional
+        As in :class:`audiocli.nn.hourglass.Hourglass`.
     """
 
     scale: Tensor
@@ -79,6 +81,7 @@ class StereoDRNN(MaskingNetwork):
         bidirectional: bool = True,
         power: float = 0.4,
         odds: float = 1.0,
+        context: Sequence[int] | None = None,
     ) -> None:
         super().__init__(frontend, num_sources)
         if not 0 < odds < math.inf:
@@ -94,6 +97,7 @@ class StereoDRNN(MaskingNetwork):
             cell=cell,
             nonlinearity=nonlinearity,
             bidirectional=bidirectional,
+            context=context,
         )
         bins = sum(count * width for count, width in self.bands)
         number = sum(count for count, _ in self.bands)
@@ -102,6 +106,9 @@ class StereoDRNN(MaskingNetwork):
                 f"bands {self.bands}: must pool {frontend.bins - 1} bins, the highest left out, "
                 f"into a multiple of {self.hourglass.divisor} bands"
             )
+        waist = number // self.hourglass.divisor
+        if context and context[0] != waist:
+            raise ModelError(f"context {tuple(context)}: the narrowest width has {waist} bands")
         self.register_buffer("scale", torch.ones(()))
         widths = torch.tensor([width for count, width in self.bands for _ in range(count)])
         centres = widths.cumsum(0) - widths / 2

@@ -120,15 +120,15 @@ class Mixes(Productions):
         return np.asarray(wide, np.float32)
 
 
-def begun(network: StereoDRNN) -> StereoDRNN:
+def begun(network: StereoDRNN, arguments: dict[str, Any]) -> StereoDRNN:
     """Make a network of four stems from one that tells voice and accompaniment apart.
 
     The mask of the accompaniment is where those of drums, bass and the rest begin. One of four
-    stems goes on as it is.
+    stems goes on as it is. The arguments are those of the new network.
     """
     if network.num_sources == len(STEMS):
         return network
-    four = StereoDRNN(network.stft.config, num_sources=len(STEMS))
+    four = StereoDRNN(network.stft.config, **arguments)
     weights = network.state_dict()
     rows = [0, 1, *[2, 3] * (len(STEMS) - 1)]  # middle and side of each source
     for name, axis in (("hourglass.output.weight", 1), ("hourglass.output.bias", 0)):

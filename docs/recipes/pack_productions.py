@@ -2,13 +2,14 @@
 
     python docs/recipes/pack_productions.py TABLE.csv OUTPUT [--minutes 2.5]
 
-TABLE has a line a pool: `role` (voice, backing or song), `pool` (its name), `share` (how often it
+TABLE has a line a pool: `role` (voice, backing, song), `pool` (its name), `share` (how often it
 is drawn), `ceiling` (Hz; up to where its recordings hold sound), `produced` (yes: voices that are
 not dry), `licence`, and `paths`: files or patterns, separated by `;`. Of a song, `paths` is one
-file a source, the voice first, and each song is a line of its own. For four stems there are the
-roles drums, bass and other, and stems, whose `paths` are folders with any of vocals, drums, bass
-and other. OUTPUT gets one .npy of 16-bit samples at 44.1 kHz for each recording, of long ones the
-middle, and `plan.json`.
+file a source, the voice first, and each song is a line of its own. The role mixed has folders with
+vocals and accompaniment that add up to records, see `separate_songs.py`. For four stems there are
+the roles drums, bass and other, and stems, whose `paths` are folders with any of vocals, drums,
+bass and other. OUTPUT gets one .npy of 16-bit samples at 44.1 kHz for each recording, of long ones
+the middle, and `plan.json`.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ from audiocli.io import audio
 from audiocli.tasks.separate.clips import PARTS
 
 SHORTEST = 0.5  # seconds
+VOICE_AND_REST = ("vocals", "accompaniment")
 #: Where the plan keeps what has a role.
 PLACES = {
-    **{"voice": "voices", "backing": "backings", "song": "songs", "stems": "stems"},
+    **{"voice": "voices", "backing": "backings", "song": "songs", "mixed": "songs"},
+    "stems": "stems",
     **{part: part for part in PARTS},
 }
 
@@ -77,9 +80,23 @@ def pack_stems(folder: Path, output: Path) -> dict[str, dict[str, Any]]:
     return {"files": files, "levels": levels, "minutes": minutes_of(list(files.values()))}
 
 
+def pack_mixed(folder: Path, output: Path) -> dict[str, Any]:
+    """Pack the voice and the accompaniment that add up to a record."""
+    packed = [pack(folder / f"{name}.flac", output, None) for name in VOICE_AND_REST]
+    files = [file for file in packed if file is not None]
+    if len(files) < len(VOICE_AND_REST):
+        raise SystemExit(f"{folder}: is shorter than {SHORTEST} s")
+    facts = {"minutes": minutes_of(files[:1]), "files": files, "level": level(files[0])}
+    return {**facts, "dry": False, "mixed": True}
+
+
 def minutes_of(files: list[str]) -> float:
     """Add up the lengths of packed recordings."""
     return sum(np.load(file, mmap_mode="r").shape[1] for file in files) / RATE / 60
+
+
+#: What packs the folders of a role.
+FOLDERS = {"stems": pack_stems, "mixed": pack_mixed}
 
 
 def main() -> None:
@@ -99,11 +116,12 @@ def main() -> None:
         song = row["role"] == "song"
         place = plan[PLACES[row["role"]]]
         paths = [Path(name) for part in row["paths"].split(";") for name in sorted(glob.glob(part))]
-        if row["role"] == "stems":
+        if row["role"] in FOLDERS:
             share = float(row["share"]) / max(len(paths), 1)
             facts = {"name": row["pool"], "share": share, "licence": row["licence"]}
-            place += [{**facts, **pack_stems(path, options.output)} for path in paths]
-            print("stems", row["pool"], len(paths), flush=True)
+            facts["ceiling"] = float(row["ceiling"] or RATE / 2)
+            place += [{**facts, **FOLDERS[row["role"]](path, options.output)} for path in paths]
+            print(row["role"], row["pool"], len(paths), flush=True)
             continue
         packed = [pack(path, options.output, None if song else options.minutes) for path in paths]
         files = [file for file in packed if file is not None]

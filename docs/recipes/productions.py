@@ -36,6 +36,7 @@ class Shares:
     """How often what happens; the rest is in the functions below."""
 
     together: float = 0.32  # voice and backing of one song
+    as_mixed: float = 0.7  # of excerpts of records
     no_voice: float = 0.14
     no_backing: float = 0.05
     second_voice: float = 0.12
@@ -232,7 +233,7 @@ class Productions:
     plan : dict
         ``voices`` and ``backings``: lists of pools with ``share``, ``ceiling`` (Hz), ``files``,
         ``levels``; ``songs``: each with ``files`` (the voice first), ``level``, ``ceiling``,
-        ``dry``, ``share``.
+        ``dry``, ``share``, and ``mixed`` if they add up to a record, to be heard as it is.
     seconds : float
         Length of an example.
     rng : numpy.random.Generator
@@ -254,7 +255,9 @@ class Productions:
         """Draw voice and backing, (2, 2, samples), whose sum is near ``LEVEL``."""
         rng, shares = self.rng, self.shares
         if self.plan["songs"] and rng.random() < shares.together:
-            voice, backing, ceiling = self._song()
+            voice, backing, ceiling, mixed = self._song()
+            if mixed:
+                return self._mastered(np.stack([voice, backing]), ceiling)
         else:
             voice, ceiling = self._voice()
             backing = self._backing()
@@ -336,14 +339,21 @@ class Productions:
             wide = wide + decibels(-20, -3, rng) * convolve(wide, response)
         return np.asarray(wide, np.float32)
 
-    def _song(self) -> tuple[Signal, Signal, float]:
-        """Draw an excerpt whose voice and backing belong together."""
+    def _song(self) -> tuple[Signal, Signal, float, bool]:
+        """Draw an excerpt whose voice and backing belong together, and say if they are mixed."""
         rng = self.rng
         shares = np.array([song["share"] for song in self.plan["songs"]])
         song = self.plan["songs"][int(rng.choice(len(shares), p=shares / shares.sum()))]
         recordings = [self._recording(file) for file in song["files"]]
         start = sounding_start(recordings[0], self.samples, rng, 3)
         base = rng.uniform(-4, 4)
+        if song.get("mixed") and rng.random() < self.shares.as_mixed:
+            side = int(rng.choice([-1, 1]))
+            voice, backing = (
+                cut(recording, start, self.samples, 2 ** (base / 12))[::side]
+                for recording in recordings
+            )
+            return voice, backing, song["ceiling"], True
 
         def played(recording: Signal, semitones: float = 0.0) -> Signal:
             ratio = 2 ** ((base + semitones) / 12)
@@ -360,7 +370,7 @@ class Productions:
         for recording in recordings[1:]:
             gain = 10 ** (rng.normal(0, 2.0 if len(recordings) > 2 else 0.0) / 20)
             backing = backing + gain * in_stereo(played(recording), rng, 0.2)
-        return voice, backing, song["ceiling"]
+        return voice, backing, song["ceiling"], False
 
     def _mastered(self, pair: Signal, ceiling: float) -> Signal:
         """Equalise each source; compress and limit the sum, the same gain for both sources."""

@@ -1,15 +1,16 @@
 """Train a separation network on examples that sound like produced songs, on a CPU or a GPU.
 
     python docs/recipes/train_productions.py PLAN.json OUTPUT --validation FOLDER
-        [--from stereo-drnn] [--live | --four] [--epochs 17]
+        [--from stereo-drnn] [--live | --four | --context 12,256] [--epochs 17]
         [--device cuda --batch-size 64 --workers 14 --half]
 
 PLAN is what `pack_productions.py` wrote; the examples are those of `productions.py`. FOLDER holds
 clips with both sources, see `audiocli evaluate separate`. `--four` trains a network of four stems
-on the examples of `four_stems.py`; FOLDER holds folders with all four then. OUTPUT becomes the
-model folder of the best epoch, and OUTPUT-1, OUTPUT-2, ... those of each epoch, for
-`average_weights.py`. Run again with the same arguments it goes on from its checkpoint. On a GPU,
-larger batches and fewer epochs make a whole training of ten minutes.
+on the examples of `four_stems.py`; FOLDER holds folders with all four then. `--context` adds what
+`audiocli.nn.hourglass.Hourglass` calls so. OUTPUT becomes the model folder of the best epoch, and
+OUTPUT-1, OUTPUT-2, ... those of each epoch, for `average_weights.py`. Run again with the same
+arguments it goes on from its checkpoint. On a GPU, larger batches and fewer epochs make a whole
+training of ten minutes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 import four_stems
 import numpy as np
 import torch
-from productions import Productions
+from productions import Productions, Shares
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
@@ -48,16 +49,22 @@ class Examples(IterableDataset[Tensor]):
     """Examples without end; each worker process draws its own."""
 
     def __init__(
-        self, kind: type[Productions], plan: dict[str, Any], seconds: float, seed: int
+        self,
+        kind: type[Productions],
+        plan: dict[str, Any],
+        seconds: float,
+        shares: Shares,
+        seed: int,
     ) -> None:
-        self.kind, self.plan, self.seconds, self.seed = kind, plan, seconds, seed
+        self.kind, self.plan, self.seconds, self.shares = kind, plan, seconds, shares
+        self.seed = seed
 
     def __iter__(self) -> Iterator[Tensor]:
         """Draw examples (sources, 2, samples)."""
         torch.set_num_threads(1)
         worker = get_worker_info()
         rng = np.random.default_rng([self.seed, worker.id if worker else 0])
-        productions = self.kind(self.plan, self.seconds, rng)
+        productions = self.kind(self.plan, self.seconds, rng, self.shares)
         while True:
             yield torch.from_numpy(productions.example())
 
@@ -78,9 +85,9 @@ class Objective:
     def batch(self, rng: np.random.Generator, size: int) -> Tensor:
         """Take the next examples; a run that goes on draws others than those before."""
         if self.examples is None:
-            examples = Examples(
-                self.kind, self.plan, self.options.seconds, int(rng.integers(1 << 30))
-            )
+            shares = Shares(together=self.options.together)
+            seed = int(rng.integers(1 << 30))
+            examples = Examples(self.kind, self.plan, self.options.seconds, shares, seed)
             self.examples = iter(
                 DataLoader(
                     examples, batch_size=None, num_workers=self.options.workers,
@@ -118,6 +125,14 @@ class Objective:
         return Validation(songs.score(network, self.clips, self.scored))
 
 
+def with_context(network: StereoDRNN, arguments: dict[str, Any]) -> StereoDRNN:
+    """Add context that says nothing yet."""
+    larger = models.build("stereo-drnn", network.stft.config, arguments)
+    assert isinstance(larger, StereoDRNN)
+    larger.load_state_dict({**larger.state_dict(), **network.state_dict()})
+    return larger
+
+
 def data_sets(plan: dict[str, Any], roles: Sequence[str]) -> list[DataSet]:
     """Say for the card what a network learns from; pools of one name are one set."""
     sets: dict[tuple[str, str], tuple[int, float]] = {}
@@ -143,6 +158,13 @@ def main() -> None:
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--live", action="store_true", help="make a live-drnn from it")
     kind.add_argument("--four", action="store_true", help="make a network of four stems from it")
+    kind.add_argument("--context", metavar="BANDS,UNITS", help="add context at the waist")
+    parser.add_argument(
+        "--together",
+        type=float,
+        default=Shares.together,
+        help="share of examples whose voice and backing are of one song",
+    )
     parser.add_argument("--epochs", type=int, default=17)
     parser.add_argument("--steps", type=int, default=60, help="of an epoch")
     parser.add_argument("--seconds", type=float, default=4.0, help="of an example")
@@ -167,9 +189,14 @@ def main() -> None:
         live.load_stereo(network)
         network, architecture, arguments = live, "live-drnn", {}
     if options.four:
-        network, arguments = four_stems.begun(network), {"num_sources": 4}
+        arguments = {**arguments, "num_sources": len(four_stems.STEMS)}
+        network = four_stems.begun(network, arguments)
         decoder, labels = {**decoder}, list(four_stems.STEMS)
         decoder.pop("gate", None)
+    if options.context:
+        bands, units = map(int, options.context.split(","))
+        arguments = {**arguments, "context": [bands, units]}
+        network = with_context(network, arguments)
     network.odds = 1.0  # whatever they were, training is to find them
     recipe = FitConfig(
         options.epochs, options.steps, options.batch_size, learning_rate=options.learning_rate,

@@ -6,7 +6,7 @@ The other half of :mod:`audiocli.tasks.separate`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -204,9 +204,10 @@ def train(
     licences = licence_of_each(folders, licences)
     stft = Stft(config.frontend)
     trained_on, held_out = _split(data, dev)
+    origin = origin_of("separate", start)
+    config = _with_context_of(origin, config)
     network = config.build()
     where = models.device(device)
-    origin = origin_of("separate", start)
     if origin is not None:
         start_from(network, origin)
     # All that can be refused was: reading may take minutes.
@@ -327,6 +328,15 @@ class _Songs:
 
     def validate(self, network: MaskingNetwork) -> Validation:
         return Validation(songs.score(network, self.scored))
+
+
+def _with_context_of(origin: registry.ModelEntry | None, config: TrainingConfig) -> TrainingConfig:
+    """Give a stereo network the context of the one that it goes on from: no option names it."""
+    if origin is None or {config.architecture, origin.config["architecture"]} != {"stereo-drnn"}:
+        return config
+    context = origin.config["arguments"].get("context")
+    arguments = {"context": context, **config.arguments} if context else config.arguments
+    return replace(config, arguments=arguments)
 
 
 def start_from(network: nn.Module, origin: registry.ModelEntry) -> None:

@@ -238,7 +238,7 @@ def test_what_a_network_that_knows_the_future_learned_is_taken_over() -> None:
 
 def test_both_directions_of_a_recurrence_are_taken_over() -> None:
     sizes = {"channels": [4, 8], "num_recurrent": 1}
-    other, network = StereoDRNN(FRONTEND, **sizes), LiveDRNN(FRONTEND, **sizes)
+    other, network = StereoDRNN(FRONTEND, **sizes, context=(96, 4)), LiveDRNN(FRONTEND, **sizes)
     network.load_stereo(other)
     both, one = other.hourglass.recurrent[0].recurrence, network.hourglass.recurrent[0].recurrence
     sequence = torch.randn(1, 20, 8)

@@ -15,6 +15,7 @@ from audiocli.cli import cli
 from audiocli.errors import DataError, ModelError, UsageError
 from audiocli.io.audio import read
 from audiocli.nn import models, registry
+from audiocli.nn.fit import FitConfig
 from audiocli.nn.frontend import Stft, StftConfig
 from audiocli.nn.hourglass import ConvolutionalDRNN
 from audiocli.nn.stereo import BANDS, FRONTEND, StereoDRNN
@@ -105,6 +106,52 @@ def test_what_a_network_for_one_channel_learned_is_taken_over() -> None:
     assert torch.allclose(found[:, :, 0], found[:, :, 1], atol=1e-6)
     with pytest.raises(ModelError, match="sizes"):
         stereo.load_mono(ConvolutionalDRNN(config, channels=[4, 8], num_recurrent=1))
+
+
+def test_context_lets_bands_hear_of_each_other() -> None:
+    torch.manual_seed(0)
+    with pytest.raises(ModelError, match=r"context \(12, 4\): the narrowest width has 96 bands"):
+        StereoDRNN(FRONTEND, **SMALL, context=(12, 4))
+    plain = StereoDRNN(FRONTEND, **SMALL).eval()
+    larger = StereoDRNN(FRONTEND, **SMALL, context=(96, 4)).eval()
+    larger.load_state_dict({**larger.state_dict(), **plain.state_dict()})
+    low, high = torch.rand(2, 1, 4, 384, 20).unbind()
+    high[:, :, :192] = low[:, :, :192]
+
+    def lowest(network: StereoDRNN, energy: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            waist: torch.Tensor = network.hourglass.waist(network._input(energy))[0]
+            return waist[:, :, :24]
+
+    assert torch.equal(lowest(larger, low), lowest(plain, low))  # it begins by adding nothing
+    for stage in larger.hourglass.context:
+        assert isinstance(stage, torch.nn.Module)
+        for name, weight in stage.named_parameters():
+            if name.startswith("from_"):
+                torch.nn.init.normal_(weight)
+    assert torch.equal(lowest(plain, low), lowest(plain, high))
+    assert not torch.allclose(lowest(larger, low), lowest(larger, high))
+
+
+def test_training_goes_on_with_the_context_that_there_is(band: Path, tmp_path: Path) -> None:
+    arguments = {**SMALL, "context": [96, 4]}
+    config = {
+        "task": "separate",
+        "architecture": "stereo-drnn",
+        "arguments": arguments,
+        "labels": list(SOURCES),
+        "decoder": {"segment_seconds": 1.0, "context_seconds": 0.3, "fade_seconds": 0.1},
+        "training": {},
+        "scores": [],
+    }
+    models.save(models.build("stereo-drnn", FRONTEND, arguments), tmp_path / "first", config)
+    fit = FitConfig(epochs=1, steps=1, batch_size=1)
+    given = TrainingConfig(
+        architecture="stereo-drnn", loss="snr", gamma=0.0, arguments=SMALL, seconds=0.5, fit=fit
+    )
+    start = str(tmp_path / "first")
+    train([band], tmp_path / "second", given, dev=band, start=start, licences=["CC0"])
+    assert registry.open_folder(tmp_path / "second").config["arguments"]["context"] == [96, 4]
 
 
 def test_odds_weigh_the_first_source_against_the_others() -> None:
