@@ -55,6 +55,7 @@ load: $(VENV)/.compiled
 # Broken files, model folders, tables and manifests through every command.
 fuzz: $(VENV)/.compiled
 	$(BIN)/python tests/fuzz.py
+	$(BIN)/python tests/fuzz_readers.py
 
 help-pages: $(VENV)/.installed-dev
 	$(BIN)/python docs/update_help.py
