@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from audiocli.cli.options import RequestCommand, quiet_option
+from audiocli.cli.options import LocalPath, RequestCommand, quiet_option
 
 
 @click.command(cls=RequestCommand)
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path),
+@click.argument("inputs", nargs=-1, required=True, type=LocalPath())
+@click.option("-o", "--output", required=True, type=LocalPath(dir_okay=False),
               help="The file to write, of the same format.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 @quiet_option

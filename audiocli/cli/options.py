@@ -20,6 +20,7 @@ from audiocli.cli.renaming import RenamingCommand
 from audiocli.cli.streams import OutputError
 from audiocli.errors import AudioCliError, FieldError
 from audiocli.io.remote import RemotePath, place
+from audiocli.io.urls import is_url, without_password
 
 if TYPE_CHECKING:
     from audiocli.tasks.runner import BatchOptions
@@ -38,6 +39,17 @@ class OutputPath(click.Path):
         if isinstance(path, RemotePath):
             return path
         return Path(os.fsdecode(super().convert(path, param, ctx)))
+
+
+class LocalPath(click.Path):
+    """A file that has to be on this machine."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Give its path, and refuse a URL."""
+        if is_url(str(value)):
+            shown = without_password(str(value))
+            self.fail(f"{shown}: is a URL; only local files serve here; copy it", param, ctx)
+        return Path(os.fsdecode(super().convert(value, param, ctx)))
 
 
 @dataclass(frozen=True)
@@ -127,7 +139,7 @@ def batch_options(
                      help="Print what would be written, and do nothing; with --format json, a "
                      "JSON line for each input."),
         click.option("--fail-fast", is_flag=True, help="Stop at the first input that fails."),
-        click.option("--log", type=click.Path(dir_okay=False, path_type=Path),
+        click.option("--log", type=LocalPath(dir_okay=False),
                      help="Append what happens to a file, a JSON line for each event."),
         quiet_option,
         verbose_option,

@@ -430,3 +430,17 @@ def test_an_input_in_a_store_is_not_replaced(run: Run, store: Any) -> None:  # n
 def test_memory_is_of_one_process(run: Run, songs: None) -> None:  # noqa: F811
     lost = run("onsets", "a.wav", "b.wav", "-o", "memory://on", "-j", "2")
     assert lost.status == 2 and "is in the memory of one process" in lost.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["merge", "s3://name:secret@b/1.csv", "-o", "all.csv"],
+        ["merge", "1.csv", "-o", "s3://name:secret@b/all.csv"],
+        ["onsets", "a.wav", "--log", "s3://name:secret@b/log.jsonl"],
+    ],
+)
+def test_what_takes_local_files_alone_says_so(run: Run, words: list[str]) -> None:  # noqa: F811
+    done = run(*words)
+    assert done.status == 2 and "is a URL" in done.err
+    assert "secret" not in done.err
