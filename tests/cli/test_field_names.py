@@ -17,7 +17,9 @@ from audiocli.errors import AudioCliError, DataError
 
 PACKAGE = Path(audiocli.__file__).parent
 #: What speaks of the command line as such, in backquotes or for a program of another.
-OTHERS = re.compile(r"`[^`]*`|pip install --\w+|--porcelain|--(noheader|format=|user=)|style=\"--|var\(--")
+OTHERS = re.compile(
+    r"`[^`]*`|pip install --\w+|--porcelain|--(noheader|format=|user=)|style=\"--|var\(--"
+)
 #: Signposts from names that others use lead to commands.
 SIGNPOSTS = {"tasks/features/aliases.py"}
 BELOW = [
