@@ -85,7 +85,7 @@ class Objective:
     def batch(self, rng: np.random.Generator, size: int) -> Tensor:
         """Take the next examples; a run that goes on draws others than those before."""
         if self.examples is None:
-            shares = Shares(together=self.options.together)
+            shares = Shares(self.options.together, self.options.no_voice)
             seed = int(rng.integers(1 << 30))
             examples = Examples(self.kind, self.plan, self.options.seconds, shares, seed)
             self.examples = iter(
@@ -164,6 +164,12 @@ def main() -> None:
         type=float,
         default=Shares.together,
         help="share of examples whose voice and backing are of one song",
+    )
+    parser.add_argument(
+        "--no-voice",
+        type=float,
+        default=Shares.no_voice,
+        help="share, of the others, in which nobody sings",
     )
     parser.add_argument("--epochs", type=int, default=17)
     parser.add_argument("--steps", type=int, default=60, help="of an epoch")
