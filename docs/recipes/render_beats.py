@@ -6,9 +6,9 @@
 DATA holds `pop909` (POP909), `asap-piano` (ASAP, `labels.csv` and a `.beats` beside each
 performance), `groove` (Groove MIDI Dataset), and `voices` (dry solo voices, which are mixed into
 some). OUTPUT gets NAME.flac and NAME.beats (seconds, and the place in the bar) in the folders
-`pop`, `piano`, `drums` and `made-up`, and under `unseen/` songs, works and drummers that the
-others do not have, with a sound font that they do not have. Of `tsp-speech` (TSP speech) and
-`esc10` (ESC-10) it makes `none`: talk and noises, which have no beat.
+`pop`, `piano`, `drums`, `made-up`, `clicks` and `loops`, and under `unseen/` songs, works and
+drummers that the others do not have, with a sound font that they do not have. Of `tsp-speech` (TSP
+speech) and `esc10` (ESC-10) it makes `none`: talk and noises, which have no beat.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
+import drum_machine
 import numpy as np
 import soundfile
 import soxr
@@ -46,6 +47,7 @@ RATE = 22_050
 LAST_TRAINED = 700  # of POP909
 #: What is rendered sounds so much after the time of the note: synthesis, and half an attack.
 LATE = 0.010
+MACHINES = 0.6  # share of loops that a drum machine plays
 KICK, SNARE, STICK, CLAP, CLOSED, OPEN, CRASH, RIDE, SHAKER = 36, 38, 37, 39, 42, 46, 49, 51, 70
 #: Strokes that General MIDI has no place for, as the drummers' electronic kit sends them.
 TO_GENERAL_MIDI = {22: 42, 26: 46, 58: 43}
@@ -169,6 +171,32 @@ def clicks(seconds: float, rng: np.random.Generator) -> Score:
         strokes.append(Note(float(beat), float(beat) + 0.1, pitch, 115 if first else 85))
     places = np.arange(len(beats)) % count + 1 if accented else np.zeros(len(beats), int)
     return Score((Part(tuple(strokes), 0, drums=True),), beats, places)
+
+
+def loop(seconds: float, rng: np.random.Generator) -> Score:
+    """Give a plain drum loop: kick, backbeat, and hats that may be as even as eighths are."""
+    count = int(rng.choice([3, 4], p=[0.12, 0.88]))
+    bpm = float(rng.uniform(54, 185))
+    # Two strokes a beat are the beats of a song twice as fast; which is heard depends on the tempo.
+    parts = 1 if bpm > rng.uniform(130, 170) else 4 if bpm < rng.uniform(70, 95) else 2
+    beats = _clock(max(16, int(seconds * bpm / 60)), bpm, rng)
+    kicks = {0} | ({2} if count == 4 and rng.random() < 0.7 else set())
+    backs = {1, 3} if count == 4 else {1, 2} if rng.random() < 0.5 else {2}
+    low, back, hat = rng.choice([35, 36]), rng.choice([38, 39, 40]), rng.choice([42, 44, 51, 70])
+    stray = rng.random(2 * count) < (0.15 if rng.random() < 0.5 else 0.0)
+    accent = 0 if rng.random() < 0.5 else int(rng.integers(5, 30))
+    index, notes = np.arange(len(beats)), []
+    for beat in range(len(beats) - 1):
+        place = beat % count
+        struck = [(0.0, low, 112)] * (place in kicks) + [(0.0, back, 105)] * (place in backs)
+        struck += [(0.5, low, 95)] * bool(stray[2 * place + 1])
+        struck += [(part / parts, hat, 88 - accent * (part > 0)) for part in range(parts)]
+        for offset, pitch, velocity in struck:
+            start = float(np.interp(beat + offset, index, beats))
+            notes.append(Note(start, start + 0.2, int(pitch), velocity))
+    notes.sort(key=lambda note: note.start)
+    drummer = Part(tuple(notes), int(rng.choice(KITS)), drums=True)
+    return Score((drummer,), beats[:-1], np.arange(len(beats) - 1) % count + 1)
 
 
 def warped(score: Score, rng: np.random.Generator, factor: float, *, steady: bool = False) -> Score:
@@ -486,7 +514,9 @@ def produce(piece: Piece) -> str:
     parts = [part for part in score.parts if part.notes]
     if not parts or len(score.beats) < 4:
         return ""
-    if piece.samples is not None:
+    if piece.target.parent.name == "loops" and rng.random() < MACHINES:
+        audio = drum_machine.play(parts, RATE, rng)
+    elif piece.samples is not None:
         audio = sampler(font, piece.samples).render(parts)
     else:
         audio = render(parts, font, sample_rate=RATE, reverb=bool(rng.random() < 0.5))
@@ -590,8 +620,18 @@ def sources(data: Path, training: bool) -> Iterator[tuple[str, str, Make]]:
 
 
 SOUNDS = (".opus", ".ogg", ".flac", ".wav")
-COUNTS = {"pop": 700, "piano": 476, "drums": 267, "made-up": 800, "clicks": 120}
-UNSEEN = {"pop-midi": 30, "pop-band": 30, "piano": 24, "drums": 12, "made-up": 16, "clicks": 8}
+COUNTS = {"pop": 700, "piano": 476, "drums": 267, "made-up": 800, "clicks": 120,
+          "loops": 300}  # fmt: skip
+UNSEEN = {"pop-midi": 30, "pop-band": 30, "piano": 24, "drums": 12, "made-up": 16, "clicks": 8,
+          "loops": 16}  # fmt: skip
+
+
+#: What is made up, and of how many seconds if not of those of the others.
+GENERATED: dict[str, tuple[Callable[[float, np.random.Generator], Score], float | None]] = {
+    "made-up": (made_up, None),
+    "clicks": (clicks, 30.0),
+    "loops": (loop, 40.0),
+}
 
 
 @dataclass(frozen=True)
@@ -614,9 +654,9 @@ class Plan:
             found = list(sources(self.data, training))
             for kind, count in (COUNTS if training else UNSEEN).items():
                 fitting = [(name, make) for of, name, make in found if of == kind]
-                if kind in ("made-up", "clicks"):
-                    long = self.seconds if kind == "made-up" else 30.0
-                    make_it = partial(made_up if kind == "made-up" else clicks, long)
+                if kind in GENERATED:
+                    generate, long = GENERATED[kind]
+                    make_it = partial(generate, long or self.seconds)
                     fitting = [(f"{k:04}", make_it) for k in range(count)]
                 count = min(count, len(fitting))
                 for rank, index in enumerate(rng.permutation(len(fitting))[:count]):
