@@ -12,9 +12,9 @@ the downbeats; without them it is unknown where bars begin.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+import labelling
 import numpy as np
 from numpy.typing import NDArray
 
@@ -91,24 +91,5 @@ def keep(folder: Path, output: Path, recordings: list[Path]) -> None:
             target.with_suffix(recording.suffix).symlink_to(recording.resolve())
 
 
-def main() -> None:
-    """Read the arguments, and find beats or keep them."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("find", "keep"):
-        command = commands.add_parser(name)
-        command.add_argument("found", type=Path)
-        if name == "keep":
-            command.add_argument("output", type=Path)
-        command.add_argument("recordings", type=Path, nargs="+")
-    options = parser.parse_args()
-    if options.command == "find":
-        find(options.found, options.recordings)
-    else:
-        keep(options.found, options.output, options.recordings)
-
-
 if __name__ == "__main__":
-    main()
+    labelling.run(__doc__, find, keep)

